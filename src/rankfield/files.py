@@ -1,0 +1,143 @@
+"""Writing whole or not at all: to a temporary name beside the target, then rename."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rankfield.errors import InputError, OutputError
+
+__all__ = ["link_or_copy", "new_file", "new_folder", "read_json", "storage_errors", "write_json"]
+
+
+@contextmanager
+def storage_errors(target: Path) -> Iterator[None]:
+    """Turn a full disk or a refused write into an `OutputError` that names `target`."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error)
+        if full:
+            raise OutputError(
+                "the disk is full; nothing was written",
+                where=str(target),
+                remedy="Free some space or choose another place.",
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise OutputError(
+                f"cannot be written ({error.strerror})",
+                where=str(target),
+                remedy="Choose a folder you may write to.",
+            ) from error
+        raise
+
+
+@contextmanager
+def new_folder(target: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Yield a temporary folder that becomes `target` when the block ends well.
+
+    On any exception, an interrupt too, the temporary folder is removed and `target` is untouched.
+
+    Raises:
+        OutputError: `target` exists and `overwrite` is false, or it cannot be written.
+    """
+    path = Path(target)
+    if (path.exists() or path.is_symlink()) and not overwrite:
+        raise OutputError(
+            "exists already", where=str(path), remedy="Name another output, or remove it first."
+        )
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        try:
+            temporary.chmod(0o777 & ~_umask())
+            yield temporary
+            _replace_folder(temporary, path)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+
+
+def _replace_folder(temporary: Path, path: Path) -> None:
+    """Rename `temporary` to `path`; an old folder there steps aside, and back on failure."""
+    if not path.exists():
+        temporary.rename(path)
+        return
+    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent)) / "old"
+    path.rename(aside)
+    try:
+        temporary.rename(path)
+    except BaseException:
+        aside.rename(path)
+        raise
+    finally:
+        shutil.rmtree(aside.parent, ignore_errors=True)
+
+
+@contextmanager
+def new_file(target: str | Path) -> Iterator[Path]:
+    """Yield a temporary path that replaces `target` when the block ends well.
+
+    Raises:
+        OutputError: the file cannot be written or the disk is full.
+    """
+    path = Path(target)
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            temporary.chmod(0o666 & ~_umask())
+            yield temporary
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Make `target` the same file as `source`: a hard link if the file system can, else a copy."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def write_json(target: str | Path, value: Any) -> None:
+    """Write `value` as indented UTF-8 JSON, whole or not at all."""
+    with new_file(target) as temporary:
+        temporary.write_text(
+            json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8"
+        )
+
+
+def read_json(source: str | Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        InputError: there is no such file, or it is not JSON.
+    """
+    path = Path(source)
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise InputError("there is no such file", where=str(path)) from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"not valid JSON ({error})", where=str(path)) from error
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", where=str(path)) from error

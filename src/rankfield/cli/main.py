@@ -1,0 +1,64 @@
+"""The `rankfield` command: gathers the verbs and turns errors into messages and exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import typer
+
+from rankfield.errors import RankfieldError
+
+__all__ = ["app", "main"]
+
+VERBS: dict[str, str] = {}
+"""Verb → module under `rankfield.cli` that holds its function `command`, in the order of help."""
+
+IMPORTERS: dict[str, str] = {}
+"""Layout → module, for `rankfield import LAYOUT`."""
+
+
+def _build() -> typer.Typer:
+    app = typer.Typer(
+        name="rankfield",
+        help="Train embedding models that rank.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_version)
+    importer = typer.Typer(help="Make a ranking data set from other layouts.", no_args_is_help=True)
+    for layout, module in IMPORTERS.items():
+        importer.command(layout)(importlib.import_module(f"rankfield.cli.{module}").command)
+    if IMPORTERS:
+        app.add_typer(importer, name="import")
+    for verb, module in VERBS.items():
+        app.command(verb)(importlib.import_module(f"rankfield.cli.{module}").command)
+    return app
+
+
+def _version(
+    version: bool = typer.Option(
+        False, "--version", help="Print the version and stop.", is_eager=True
+    ),
+) -> None:
+    if version:
+        from rankfield import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+app = _build()
+
+
+def main() -> None:
+    """Run the command line: exit 0 when done, 2 on bad input, 130 when interrupted."""
+    try:
+        app()
+    except RankfieldError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        sys.exit(130)

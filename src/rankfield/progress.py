@@ -86,5 +86,6 @@ class _Lines:
         self.last = now
         rate = (self.done - self.before) / (now - self.started)
         left = (self.total - self.done) / rate if rate else float("inf")
-        line = f"{self.what}: {self.done}/{self.total} {self.unit} · {rate:,.1f}/s · {left:,.0f} s left"
+        counts = f"{self.done}/{self.total} {self.unit} · {rate:,.1f}/s · {left:,.0f} s left"
+        line = f"{self.what}: {counts}"
         print(f"{line} · {self.remark}" if self.remark else line, file=sys.stderr, flush=True)

@@ -1,0 +1,259 @@
+"""The four splits: queries seen or unseen in training × documents seen or unseen."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+
+from rankfield.curation.texts import joined_text, near_key
+from rankfield.errors import DataError, SplitError
+from rankfield.schema import SPLITS, SUBSETS, RankingDataset
+
+__all__ = ["split", "split_sizes"]
+
+_NOTE = "split: "
+
+
+def split(
+    dataset: RankingDataset,
+    *,
+    queries: float = 0.8,
+    documents: float = 0.5,
+    dev: float = 0.5,
+    group_documents_by: str | None = None,
+    seed: int = 0,
+) -> RankingDataset:
+    """Return the data set with queries and documents on the seen or the unseen side of training.
+
+    Queries get ``seen`` and ``subset`` ("dev" or "test", on both sides), documents get ``seen``,
+    judgments get ``split``: in_domain (both seen), novel_query (document seen), novel_document
+    (query seen), zero_shot (neither). Earlier splits are replaced.
+
+    Whole groups are assigned: documents with the same value of `group_documents_by` (one without
+    a value stands alone), and queries that are equal after normalisation, word order and plural
+    apart (`texts.near_key`). Groups come in the order of blake2b(seed, kind, key), so the result
+    depends on the contents and the seed, never on the order of rows. Each is taken if it still
+    fits into the fraction of rows asked for; where large groups keep the fraction from being met
+    within 1 % of the rows, a note in the provenance says so.
+
+    Args:
+        dataset: any ranking data set.
+        queries: fraction of the queries seen in training, in (0, 1).
+        documents: fraction of the documents seen in training, in (0, 1).
+        dev: fraction of each side's queries in "dev", in (0, 1).
+        group_documents_by: a column of the documents.
+        seed: another seed gives another split.
+
+    Raises:
+        SplitError: a fraction out of range, no such column, or a split × subset without a judged
+            query.
+        DataError: duplicate ids, or a judgment of an unknown query or document.
+    """
+    for name, fraction in (("queries", queries), ("documents", documents), ("dev", dev)):
+        if not 0 < fraction < 1:
+            raise SplitError(
+                f"expected a fraction above 0 and below 1, found {fraction}", where=name
+            )
+    notes: list[str] = []
+    query_keys = _query_keys(dataset)
+    document_keys = _document_keys(dataset, group_documents_by)
+    query_seen = _take(query_keys, queries, seed, "queries", notes)
+    document_seen = _take(document_keys, documents, seed, "documents", notes)
+    in_dev = _subsets(query_keys, query_seen, dev, seed, notes)
+    subset = pl.select(pl.when(in_dev).then(pl.lit("dev")).otherwise(pl.lit("test"))).to_series()
+    result = replace(
+        dataset,
+        queries=dataset.queries.with_columns(seen=query_seen, subset=subset),
+        documents=dataset.documents.with_columns(seen=document_seen),
+    )
+    result = replace(result, judgments=_split_judgments(result))
+    _require_judged(result)
+    how = f"{_NOTE}queries {queries}, documents {documents}, dev {dev}, seed {seed}"
+    if group_documents_by is not None:
+        how += f", documents grouped by {group_documents_by}"
+    return _with_notes(result, [how, *(_NOTE + note for note in notes)])
+
+
+def split_sizes(dataset: RankingDataset) -> pl.DataFrame:
+    """Return the sizes of the four splits of a split data set, for dev and test.
+
+    Returns:
+        8 rows in the order of `SPLITS` × `SUBSETS` with columns split, subset, queries (judged in
+        that split), documents (the whole corpus of that side), judgments.
+    """
+    judged = (
+        dataset.judgments.lazy()
+        .join(dataset.queries.lazy().select("query_id", "subset"), on="query_id")
+        .group_by("split", "subset")
+        .agg(queries=pl.col("query_id").n_unique(), judgments=pl.len())
+        .collect()
+    )
+    seen = int(dataset.documents["seen"].sum())
+    corpus = dict.fromkeys(SPLITS[:2], seen)
+    corpus |= dict.fromkeys(SPLITS[2:], dataset.documents.height - seen)
+    cells = pl.DataFrame(
+        [(name, subset, corpus[name]) for name in SPLITS for subset in SUBSETS],
+        schema=["split", "subset", "documents"],
+        orient="row",
+    )
+    return cells.join(judged, on=["split", "subset"], how="left", maintain_order="left").select(
+        "split",
+        "subset",
+        pl.col("queries").fill_null(0),
+        "documents",
+        pl.col("judgments").fill_null(0),
+    )
+
+
+def _query_keys(dataset: RankingDataset) -> pl.Series:
+    """Queries of one key stay together: the same words; without words, each alone."""
+    frame = dataset.queries.select(
+        "query_id", words=near_key(joined_text(dataset.queries, dataset.query_fields))
+    )
+    return _group_keys(frame, "query_id", "words", dataset.name, "queries")
+
+
+def _document_keys(dataset: RankingDataset, group: str | None) -> pl.Series:
+    table = dataset.documents
+    if group is None:
+        return _group_keys(
+            table.select("doc_id", group=pl.lit(None, pl.String)),
+            "doc_id",
+            "group",
+            dataset.name,
+            "documents",
+        )
+    if group not in table.columns:
+        raise SplitError(
+            f"the documents have no column {group!r} to group by; found {', '.join(table.columns)}",
+            where=dataset.name,
+        )
+    frame = table.select("doc_id", group=pl.col(group).cast(pl.String))
+    return _group_keys(frame, "doc_id", "group", dataset.name, "documents")
+
+
+def _group_keys(frame: pl.DataFrame, identity: str, group: str, name: str, table: str) -> pl.Series:
+    ids = frame[identity]
+    if ids.n_unique() != ids.len():
+        row = int(ids.is_first_distinct().not_().arg_max() or 0)
+        raise DataError(
+            f"the id {ids[row]!r} occurs more than once",
+            where=f"{name}, {table}, row {row} (counted from 0), column {identity!r}",
+            remedy="Run `rankfield check --fix`.",
+        )
+    # the prefixes keep an id from falling into a group of the same name
+    alone = pl.lit("id:") + pl.col(identity)
+    together = pl.lit("group:") + pl.col(group)
+    absent = pl.col(group).is_null() | (pl.col(group) == "")
+    return frame.select(key=pl.when(absent).then(alone).otherwise(together))["key"]
+
+
+def _take(keys: pl.Series, fraction: float, seed: int, kind: str, notes: list[str]) -> pl.Series:
+    """Return for each row whether its group is taken, so that `fraction` of the rows are."""
+    groups = keys.value_counts(name="rows")
+    groups = groups.with_columns(order=_hashes(groups["key"], seed, kind)).sort("order", "key")
+    sizes = groups["rows"].to_numpy().astype(np.int64)
+    if len(sizes) < 2:
+        raise SplitError(
+            f"cannot divide {len(keys)} {kind} in {len(sizes)} group(s) into two sides",
+            remedy="Add more, or group by another column.",
+        )
+    target = min(max(round(fraction * len(keys)), 1), len(keys) - 1)
+    taken = _fill(sizes, target)
+    count = int(sizes[taken].sum())
+    if abs(count - target) > max(1.0, 0.01 * len(keys)):
+        largest = groups.row(int(sizes.argmax()), named=True)
+        notes.append(
+            f"{kind}: {count / len(keys):.1%} taken where {fraction:.1%} was asked for, because "
+            f"groups stay whole; the largest, {largest['key']!r}, has {largest['rows']} rows"
+        )
+    sides = groups.select("key", taken=pl.Series(taken))
+    return keys.to_frame("key").join(sides, on="key", how="left", maintain_order="left")["taken"]
+
+
+def _hashes(keys: pl.Series, seed: int, kind: str) -> pl.Series:
+    prefix = f"{seed}\0{kind}\0".encode()
+    blake2b = hashlib.blake2b
+    digests = (blake2b(prefix + key.encode(), digest_size=8).digest() for key in keys)
+    return pl.Series(np.frombuffer(b"".join(digests), dtype=">u8").astype(np.uint64))
+
+
+def _fill(sizes: np.ndarray, target: int) -> np.ndarray:
+    """Take each group in turn that still fits; at the end the smallest one left, if nearer so."""
+    ends = np.cumsum(sizes)
+    first = int(np.searchsorted(ends, target, side="right"))
+    taken = np.zeros(len(sizes), dtype=bool)
+    taken[:first] = True
+    room = target - int(ends[first - 1] if first else 0)
+    for i in range(first, len(sizes)):
+        if room == 0:
+            break
+        if sizes[i] <= room:
+            taken[i] = True
+            room -= int(sizes[i])
+    left = np.flatnonzero(~taken)
+    smallest = left[np.argmin(sizes[left])]
+    if len(left) > 1 and sizes[smallest] - room < room:
+        taken[smallest] = True
+    return taken
+
+
+def _subsets(
+    keys: pl.Series, seen: pl.Series, dev: float, seed: int, notes: list[str]
+) -> pl.Series:
+    """Return for each query whether it is in dev, drawn on each side by itself."""
+    in_dev = np.zeros(len(keys), dtype=bool)
+    for side, name in ((seen, "seen queries in dev"), (~seen, "unseen queries in dev")):
+        rows = side.to_numpy()
+        in_dev[rows] = _take(keys.filter(side), dev, seed, name, notes).to_numpy()
+    return pl.Series(in_dev)
+
+
+def _split_judgments(dataset: RankingDataset) -> pl.DataFrame:
+    judgments = dataset.judgments
+    sides = judgments.select(
+        query_seen=_seen_of(dataset, "queries", "query_id"),
+        document_seen=_seen_of(dataset, "documents", "doc_id"),
+    )
+    index = 2 * (~sides["document_seen"]).cast(pl.UInt32) + (~sides["query_seen"]).cast(pl.UInt32)
+    return judgments.with_columns(split=pl.Series(SPLITS).gather(index))
+
+
+def _seen_of(dataset: RankingDataset, table: str, identity: str) -> pl.Series:
+    frame: pl.DataFrame = getattr(dataset, table)
+    judged = dataset.judgments.select(identity)
+    seen = judged.join(
+        frame.select(identity, "seen"), on=identity, how="left", maintain_order="left"
+    )["seen"]
+    if seen.null_count():
+        row = int(seen.is_null().arg_max() or 0)
+        raise DataError(
+            f"{judged[identity][row]!r} is not among the {table}"
+            f" ({seen.null_count()} such judgments)",
+            where=f"{dataset.name}, judgments, row {row} (counted from 0), column {identity!r}",
+            remedy="Run `rankfield check --fix`.",
+        )
+    return seen
+
+
+def _require_judged(dataset: RankingDataset) -> None:
+    empty = split_sizes(dataset).filter(pl.col("queries") == 0)
+    if empty.is_empty():
+        return
+    cells = ", ".join(
+        f"{name} × {subset}" for name, subset in empty.select("split", "subset").rows()
+    )
+    raise SplitError(
+        f"no judged query in {cells}: the data set has too few judged queries or documents for"
+        " these fractions",
+        where=dataset.name,
+        remedy="Choose fractions nearer 0.5, another seed or smaller groups, or add data.",
+    )
+
+
+def _with_notes(dataset: RankingDataset, notes: list[str]) -> RankingDataset:
+    kept = [note for note in dataset.provenance.notes if not note.startswith(_NOTE)]
+    return replace(dataset, provenance=replace(dataset.provenance, notes=(*kept, *notes)))

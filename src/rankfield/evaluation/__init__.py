@@ -1,1 +1,23 @@
-"""TODO."""
+"""Measuring how well a model ranks, and comparing runs."""
+
+from __future__ import annotations
+
+from rankfield.evaluation.baselines import BagOfWords
+from rankfield.evaluation.compare import Comparison, compare
+from rankfield.evaluation.evaluate import Embedder, dev_ndcg, evaluate, evaluate_rankings
+from rankfield.evaluation.judge import judge
+from rankfield.evaluation.results import DatasetIdentity, Results, SplitSize
+
+__all__ = [
+    "BagOfWords",
+    "Comparison",
+    "DatasetIdentity",
+    "Embedder",
+    "Results",
+    "SplitSize",
+    "compare",
+    "dev_ndcg",
+    "evaluate",
+    "evaluate_rankings",
+    "judge",
+]

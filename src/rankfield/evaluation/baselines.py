@@ -1,0 +1,108 @@
+"""Rankers without training to compare with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from types import ModuleType
+
+import numpy as np
+import polars as pl
+
+from rankfield.errors import DataError, MissingExtraError
+from rankfield.evaluation.evaluate import evaluate_rankings
+from rankfield.evaluation.results import Results
+from rankfield.schema import Field, RankingDataset, SplitView
+from rankfield.search import Hits, rank_scores
+
+__all__ = ["BagOfWords"]
+
+_WORD = re.compile(r"\w+")
+_QUERY_TILE = 64
+
+
+class BagOfWords:
+    """Okapi BM25 (k1 = 1.5, b = 0.75, Lucene's form) over the words of all text fields.
+
+    Words are runs of letters and digits in lower case; there is no stemming and no stop list.
+    Documents that share no word with a query are not retrieved. Needs the extra "baselines".
+
+    Raises:
+        MissingExtraError: bm25s is not installed.
+    """
+
+    name = "bag-of-words"
+
+    def __init__(self) -> None:
+        self._bm25s = _import_bm25s()
+
+    def evaluate(
+        self,
+        dataset: RankingDataset,
+        *,
+        splits: Sequence[str] | None = None,
+        subset: str | None = "test",
+        k: int = 1000,
+        keep: int = 10,
+        label: str | None = None,
+    ) -> Results:
+        """Return the same as `evaluation.evaluate`.
+
+        Raises:
+            DataError: the queries or the documents have no text field.
+            SplitError: an unknown split or subset, or a split without queries.
+        """
+        for table in ("queries", "documents"):
+            if not any(f.modality == "text" for f in dataset.fields(table)):
+                raise DataError(
+                    "a bag of words needs a text field, found none",
+                    where=f"{dataset.name}, {table}",
+                )
+
+        def search(view: SplitView) -> Hits:
+            return self._search(dataset, view, k)
+
+        return evaluate_rankings(
+            self.name, search, dataset, splits=splits, subset=subset, keep=keep, label=label
+        )
+
+    def _search(self, dataset: RankingDataset, view: SplitView, k: int) -> Hits:
+        documents = _words(view.documents, dataset.document_fields)
+        queries = _words(view.queries, dataset.query_fields)
+        k = min(k, len(documents))
+        if not any(documents):
+            return Hits(
+                np.full((len(queries), k), -1, dtype=np.int64),
+                np.full((len(queries), k), -np.inf, dtype=np.float32),
+            )
+        index = self._bm25s.BM25(method="lucene")
+        index.index(documents, show_progress=False)
+        tiles = []
+        for start in range(0, len(queries), _QUERY_TILE):
+            tile = [index.get_tokens_ids(words) for words in queries[start : start + _QUERY_TILE]]
+            scores = np.stack([index.get_scores_from_ids(words) for words in tile])
+            # Lucene's form has no negative weights: 0 says that no word is shared.
+            tiles.append(rank_scores(np.where(scores > 0, scores, -np.inf), k))
+        return Hits(
+            np.concatenate([tile.indices for tile in tiles]),
+            np.concatenate([tile.scores for tile in tiles]),
+        )
+
+
+def _import_bm25s() -> ModuleType:
+    try:
+        import bm25s
+    except ImportError as error:
+        raise MissingExtraError(
+            "the bag-of-words baseline needs bm25s",
+            remedy="Install it: pip install 'rankfield[baselines]'.",
+        ) from error
+    module: ModuleType = bm25s
+    return module
+
+
+def _words(frame: pl.DataFrame, fields: Sequence[Field]) -> list[list[str]]:
+    """Return the words of each row's text fields."""
+    columns = [pl.col(f.name).fill_null("") for f in fields if f.modality == "text"]
+    texts = frame.select(pl.concat_str(columns, separator=" ").str.to_lowercase()).to_series()
+    return [_WORD.findall(text) for text in texts]

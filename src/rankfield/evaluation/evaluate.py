@@ -1,0 +1,227 @@
+"""Evaluating a model: exact search over the whole corpus of each split, then all metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from rankfield.errors import ModelError
+from rankfield.evaluation.judge import judge
+from rankfield.evaluation.results import DatasetIdentity, Results, SplitSize
+from rankfield.metrics import JudgedRankings, mean_of_defined, measure, standard_metrics, summarise
+from rankfield.metrics.rankings import FloatArray
+from rankfield.schema import SPLITS, RankingDataset, SplitView
+from rankfield.search import Hits, exact_search
+
+__all__ = ["Embedder", "dev_ndcg", "evaluate", "evaluate_rankings"]
+
+_CORPUS = {
+    "in_domain": "seen",
+    "novel_query": "seen",
+    "novel_document": "unseen",
+    "zero_shot": "unseen",
+}
+"""Split → its corpus: two splits search the same documents, which are embedded once."""
+
+_Search = Callable[[SplitView], Hits]
+
+
+class Embedder(Protocol):
+    """What `evaluate` needs of a model."""
+
+    @property
+    def name(self) -> str:
+        """How to call the model in results."""
+
+    def embed_queries(
+        self, dataset: RankingDataset, queries: pl.DataFrame
+    ) -> npt.NDArray[np.float32]:
+        """Return unit embeddings, float32 (rows, D), in the order of the rows."""
+
+    def embed_documents(
+        self, dataset: RankingDataset, documents: pl.DataFrame
+    ) -> npt.NDArray[np.float32]:
+        """Return unit embeddings, float32 (rows, D), in the order of the rows."""
+
+
+def evaluate(
+    model: Embedder,
+    dataset: RankingDataset,
+    *,
+    splits: Sequence[str] | None = None,
+    subset: str | None = "test",
+    k: int = 1000,
+    keep: int = 10,
+    label: str | None = None,
+    device: str = "cpu",
+) -> Results:
+    """Return all `metrics.STANDARD_METRICS` of `model` on each split.
+
+    Each query is searched exactly over the whole corpus of the split; equal similarities are
+    ordered by document row; an unjudged document counts 0. A query for which a metric is
+    undefined (nothing relevant is judged) is left out of its mean.
+
+    Args:
+        model: the model.
+        dataset: the data set.
+        splits: names from `SPLITS` or "all"; by default all four of a split data set, else "all".
+        subset: "dev", "test" or None for both; ignored where the queries have no subsets.
+        k: how many documents to retrieve for a query.
+        keep: how many of them to keep in ``Results.rankings``.
+        label: a name under which `compare` averages several runs.
+        device: where to search, as torch names it.
+
+    Raises:
+        SplitError: an unknown split or subset, or a split without queries.
+        DataError: an id or pair that occurs twice, or an embedding that is not finite.
+        ModelError: embeddings of another shape than promised.
+    """
+    return evaluate_rankings(
+        model.name,
+        _searcher(model, dataset, k, device),
+        dataset,
+        splits=splits,
+        subset=subset,
+        keep=keep,
+        label=label,
+    )
+
+
+def evaluate_rankings(
+    name: str,
+    search: _Search,
+    dataset: RankingDataset,
+    *,
+    splits: Sequence[str] | None = None,
+    subset: str | None = "test",
+    keep: int = 10,
+    label: str | None = None,
+) -> Results:
+    """Return the same as `evaluate` for anything that ranks.
+
+    `search` gets a split and returns `Hits`: row q for row q of its queries, indices into the
+    rows of its documents.
+
+    Raises:
+        SplitError: an unknown split or subset, or a split without queries.
+        DataError: an id or pair that occurs twice.
+    """
+    subset = _subset(dataset, subset)
+    means, sizes, per_query, rankings = {}, {}, [], []
+    for split in _splits(dataset, splits):
+        view = dataset.view(split, subset)
+        hits = search(view)
+        judged = judge(view, hits)
+        values = standard_metrics(judged, dataset.score_scale)
+        means[split] = summarise(values)
+        sizes[split] = SplitSize(
+            view.queries.height, view.documents.height, view.judgments.height, hits.ties
+        )
+        per_query.append(_query_frame(view, values))
+        rankings.append(_ranking_frame(view, hits, judged, keep))
+    path = str(dataset.root.resolve()) if dataset.root else ""
+    return Results(
+        model=name,
+        label=label,
+        dataset=DatasetIdentity(dataset.name, dataset.fingerprint(), path),
+        subset=subset or "all",
+        splits=means,
+        sizes=sizes,
+        queries=pl.concat(per_query),
+        rankings=pl.concat(rankings),
+    )
+
+
+def dev_ndcg(
+    model: Embedder,
+    dataset: RankingDataset,
+    splits: Sequence[str],
+    *,
+    subset: str | None = "dev",
+    k: int = 10,
+    device: str = "cpu",
+) -> dict[str, float]:
+    """Return split → mean NDCG@k with linear gain: the quick look during training.
+
+    NaN where no query of the split has a document of positive gain.
+
+    Raises:
+        SplitError, DataError, ModelError: as `evaluate`.
+    """
+    subset = _subset(dataset, subset)
+    search = _searcher(model, dataset, k, device)
+    found = {}
+    for split in splits:
+        view = dataset.view(split, subset)
+        values = measure(f"ndcg@{k}", judge(view, search(view)), dataset.score_scale)
+        mean = mean_of_defined(values).value
+        found[split] = float("nan") if mean is None else mean
+    return found
+
+
+def _splits(dataset: RankingDataset, splits: Sequence[str] | None) -> Sequence[str]:
+    if splits is not None:
+        return list(dict.fromkeys(splits))
+    return SPLITS if dataset.is_split else ("all",)
+
+
+def _subset(dataset: RankingDataset, subset: str | None) -> str | None:
+    return subset if "subset" in dataset.queries.columns else None
+
+
+def _searcher(model: Embedder, dataset: RankingDataset, k: int, device: str) -> _Search:
+    """Return exact search by `model`; each corpus is embedded once, when it is first needed."""
+    corpora: dict[str, npt.NDArray[np.float32]] = {}
+
+    def search(view: SplitView) -> Hits:
+        corpus = _CORPUS.get(view.name, "all")
+        if corpus not in corpora:
+            documents = model.embed_documents(dataset, view.documents)
+            corpora[corpus] = _checked(model, "documents", documents, view.documents)
+        queries = _checked(
+            model, "queries", model.embed_queries(dataset, view.queries), view.queries
+        )
+        return exact_search(queries, corpora[corpus], k, device=device)
+
+    return search
+
+
+def _checked(
+    model: Embedder, what: str, embeddings: npt.NDArray[np.float32], frame: pl.DataFrame
+) -> npt.NDArray[np.float32]:
+    if embeddings.ndim != 2 or len(embeddings) != frame.height:
+        raise ModelError(
+            f"expected one embedding for each of {frame.height} {what}, "
+            f"found an array of shape {embeddings.shape}",
+            where=model.name,
+        )
+    return embeddings
+
+
+def _query_frame(view: SplitView, values: dict[str, FloatArray]) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "split": [view.name] * view.queries.height,
+            "query_id": view.queries["query_id"],
+            **{name: pl.Series(name, column).fill_nan(None) for name, column in values.items()},
+        }
+    )
+
+
+def _ranking_frame(view: SplitView, hits: Hits, judged: JudgedRankings, keep: int) -> pl.DataFrame:
+    indices = hits.indices[:, :keep]
+    queries, ranks = np.nonzero(indices >= 0)
+    return pl.DataFrame(
+        {
+            "split": pl.repeat(view.name, len(queries), dtype=pl.String, eager=True),
+            "query_id": view.queries["query_id"].gather(queries),
+            "rank": ranks.astype(np.int64) + 1,
+            "doc_id": view.documents["doc_id"].gather(indices[queries, ranks]),
+            "similarity": hits.scores[queries, ranks],
+            "score": pl.Series(judged.scores[queries, ranks]).fill_nan(None),
+        }
+    )

@@ -1,0 +1,158 @@
+"""The results of one evaluation, and the three files that hold them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from rankfield import __version__
+from rankfield.errors import InputError, OutputError
+from rankfield.files import new_file, read_json
+from rankfield.metrics import Mean
+
+__all__ = ["DatasetIdentity", "Results", "SplitSize"]
+
+
+@dataclass(frozen=True)
+class DatasetIdentity:
+    """Which data was evaluated: `fingerprint` is that of its tables, `path` where it was."""
+
+    name: str
+    fingerprint: str
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class SplitSize:
+    """How large a split was, and for how many queries the model's scores had ties."""
+
+    queries: int
+    documents: int
+    judgments: int
+    tied_queries: int
+
+
+@dataclass(frozen=True)
+class Results:
+    """What `evaluate` found.
+
+    splits: split → metric → mean over the queries for which it is defined.
+    queries: one row for each split and query: ``split``, ``query_id``, a float column for each
+        metric, null where it is undefined.
+    rankings: the best documents: ``split``, ``query_id``, ``rank`` from 1, ``doc_id``,
+        ``similarity`` (float32), ``score`` (float64, null where unjudged).
+    subset: "dev", "test" or "all".
+    label: a name under which `compare` averages several runs, or None.
+    """
+
+    model: str
+    dataset: DatasetIdentity
+    subset: str
+    splits: dict[str, dict[str, Mean]]
+    queries: pl.DataFrame
+    rankings: pl.DataFrame
+    sizes: dict[str, SplitSize] = field(default_factory=dict)
+    label: str | None = None
+    rankfield: str = __version__
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what stands in results.json: everything but the two tables."""
+        return {
+            "splits": {
+                split: {name: asdict(mean) for name, mean in means.items()}
+                for split, means in self.splits.items()
+            },
+            "model": self.model,
+            "label": self.label,
+            "dataset": asdict(self.dataset),
+            "subset": self.subset,
+            "sizes": {split: asdict(size) for split, size in self.sizes.items()},
+            "rankfield": self.rankfield,
+        }
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write results.json and beside it `<stem>.queries.parquet`, `<stem>.rankings.parquet`.
+
+        Raises:
+            OutputError: the JSON file exists and `overwrite` is false, or it cannot be written.
+        """
+        target = Path(path)
+        if target.exists() and not overwrite:
+            raise OutputError(
+                "exists already",
+                where=str(target),
+                remedy="Name another output, or overwrite it (--overwrite).",
+            )
+        text = json.dumps(self.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
+        queries, rankings = _tables(target)
+        # The renames happen in reverse, so that the JSON file appears last.
+        with new_file(target) as header, new_file(queries) as first, new_file(rankings) as second:
+            header.write_text(text + "\n", "utf-8")
+            self.queries.write_parquet(first)
+            self.rankings.write_parquet(second)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Results:
+        """Read what `save` wrote.
+
+        Raises:
+            InputError: a file is missing or malformed; says which and where in it.
+        """
+        source = Path(path)
+        value = read_json(source)
+        try:
+            stored = _Stored.model_validate(value)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"]) or "top level"
+            raise InputError(
+                f"not results of an evaluation: {first['msg']}",
+                where=f"{source}, {place}",
+                remedy="Make it again with `rankfield evaluate`.",
+            ) from error
+        queries, rankings = _tables(source)
+        return cls(
+            queries=_read_table(queries, ("split", "query_id")),
+            rankings=_read_table(rankings, ("split", "query_id", "rank", "doc_id")),
+            **dict(stored),
+        )
+
+
+class _Stored(BaseModel):
+    """The form of results.json."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    splits: dict[str, dict[str, Mean]] = Field(min_length=1)
+    model: str
+    dataset: DatasetIdentity
+    subset: str
+    rankfield: str
+    sizes: dict[str, SplitSize] = Field(default_factory=dict)
+    label: str | None = None
+
+
+def _tables(path: Path) -> tuple[Path, Path]:
+    return path.with_suffix(".queries.parquet"), path.with_suffix(".rankings.parquet")
+
+
+def _read_table(path: Path, columns: tuple[str, ...]) -> pl.DataFrame:
+    if not path.is_file():
+        raise InputError(
+            "there is no such file",
+            where=str(path),
+            remedy="It belongs beside the results; copy all three files together.",
+        )
+    try:
+        frame = pl.read_parquet(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise InputError(f"not a readable Parquet file ({error})", where=str(path)) from error
+    for column in columns:
+        if column not in frame.columns:
+            raise InputError(f"column {column!r} is missing", where=str(path))
+    return frame

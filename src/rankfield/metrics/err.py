@@ -1,0 +1,33 @@
+"""Expected reciprocal rank (Chapelle, Metzler, Zhang, Grinspan, CIKM 2009)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rankfield.metrics.rankings import FloatArray, Gain, JudgedRankings
+
+__all__ = ["err"]
+
+
+def err(rankings: JudgedRankings, k: int, grade: Gain, highest_grade: float) -> FloatArray:
+    """Return ERR@k of each query, float64 (Q,), in [0, 1).
+
+    ERR@k = Σ_{r ≤ k} 1/r · R_r · Π_{i < r} (1 − R_i), with the probability that the user stops at
+    a document R = (2^g − 1) / 2^g_max. An unjudged document has g = 0. With highest_grade = 4 and
+    integer grades up to 4 this is TREC's gdeval.
+
+    Args:
+        rankings: the judged rankings.
+        k: the cutoff.
+        grade: the map from score to grade g, in [0, highest_grade]; usually `GainMap.grade`.
+        highest_grade: g_max; usually `GainMap.highest_grade`.
+
+    Raises:
+        MetricError: k < 1.
+    """
+    stop = np.expm1(np.log(2.0) * rankings.gains(k, grade)) / np.exp2(highest_grade)
+    # The chance to reach a rank is that of not having stopped before it.
+    reach = np.ones_like(stop)
+    np.cumprod(1.0 - stop[:, :-1], axis=1, out=reach[:, 1:])
+    values: FloatArray = (stop * reach) @ (1.0 / np.arange(1, stop.shape[1] + 1, dtype=np.float64))
+    return values

@@ -1,0 +1,69 @@
+"""What a score is worth to a metric: the stated maps from scores to gains and grades."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rankfield.metrics.rankings import FloatArray
+
+__all__ = ["HIGHEST_GRADE", "GainMap"]
+
+HIGHEST_GRADE = 4.0
+"""The top of the usual web-search grades, 0 (bad) to 4 (perfect)."""
+
+
+@dataclass(frozen=True)
+class GainMap:
+    """The maps from scores on a scale [minimum, maximum] to gains; all are elementwise.
+
+    With floor = min(0, minimum) and span = maximum − floor:
+
+    - linear gain = score − floor: the score itself unless the scale goes below 0.
+    - grade g = score − floor where span ≤ 4, with g_max = span; on wider scales
+      g = 4 · (score − floor) / span, with g_max = 4. So grades of up to 4 stay what they are,
+      and 2^g stays sane on a scale of 1–100.
+    - exponential gain = 2^g − 1.
+    - fraction = (score − floor) / span.
+
+    Scores off the scale are clipped to it, except that the linear gain has no upper bound.
+    """
+
+    minimum: float
+    maximum: float
+
+    @property
+    def floor(self) -> float:
+        """The score that is worth nothing: min(0, minimum)."""
+        return min(0.0, self.minimum)
+
+    @property
+    def span(self) -> float:
+        """The gain of the best score: maximum − floor, at least 0."""
+        return max(self.maximum - self.floor, 0.0)
+
+    @property
+    def highest_grade(self) -> float:
+        """The grade g_max of the best score."""
+        return min(self.span, HIGHEST_GRADE)
+
+    def linear(self, scores: FloatArray) -> FloatArray:
+        """Return max(score − floor, 0)."""
+        return np.maximum(scores - self.floor, 0.0)
+
+    def fraction(self, scores: FloatArray) -> FloatArray:
+        """Return (score − floor) / span, clipped to [0, 1]; 0 on a scale without extent."""
+        if self.span == 0:
+            return np.zeros_like(scores)
+        return np.minimum(self.linear(scores) / self.span, 1.0)
+
+    def grade(self, scores: FloatArray) -> FloatArray:
+        """Return g, in [0, g_max]."""
+        if self.span <= HIGHEST_GRADE:
+            return np.minimum(self.linear(scores), self.span)
+        return HIGHEST_GRADE * self.fraction(scores)
+
+    def exponential(self, scores: FloatArray) -> FloatArray:
+        """Return 2^g − 1, in [0, 15]."""
+        return np.exp2(self.grade(scores)) - 1.0

@@ -1,0 +1,226 @@
+"""The queries that a report shows: chosen fairly, with the top results of two models."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from rankfield.report.numbers import ResultsLike, paired_queries, split_names
+from rankfield.report.thumbnails import Thumbnails
+from rankfield.schema import Field, RankingDataset
+
+__all__ = ["Column", "Example", "Shown", "choose_queries", "make_examples"]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One document as a query's result; `score` None means unjudged.
+
+    `ideal` is the place that its score earns (1 is best, equal scores share a place) and `share`
+    its score's place on the data set's scale, 0 to 1.
+    """
+
+    rank: int
+    title: str
+    details: str
+    picture: str
+    similarity: float | None
+    score: float | None
+    ideal: int | None
+    share: float
+
+
+@dataclass(frozen=True)
+class Column:
+    """The top of one model's ranking."""
+
+    label: str
+    colour: str
+    ndcg: float
+    documents: list[Shown]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A query, what each model ranks first for it, and the best possible list."""
+
+    split: str
+    text: str
+    picture: str
+    difference: float
+    judged: int
+    columns: list[Column]
+    ideal: list[Shown]
+
+
+def choose_queries(results: Sequence[ResultsLike], count: int, seed: int = 0) -> pl.DataFrame:
+    """Choose `count` queries that stand for all: wins, losses and draws in their true proportion.
+
+    The count is shared evenly between the splits. In each, the queries are put in order of the
+    difference in NDCG@10 between the last and the first model (of NDCG@10 for a single model) and
+    cut into as many equal parts as queries are wanted; `seed` draws one from each part.
+
+    Returns:
+        split, query_id, first, last, difference; by split, then from loss to win.
+    """
+    first, last = results[0], results[-1]
+    pairs = paired_queries(first, last)
+    for result in (first, last):
+        pairs = pairs.join(
+            result.rankings.select("split", "query_id").unique(),
+            on=["split", "query_id"],
+            how="semi",
+        )
+    order = "difference" if len(results) > 1 else "last"
+    splits = [s for s in split_names(results) if s in set(pairs["split"])]
+    tables = {s: pairs.filter(pl.col("split") == s).sort(order, "query_id") for s in splits}
+    generator = np.random.default_rng(seed)
+    chosen = [pairs.clear()]
+    for split, wanted in _shares({s: len(t) for s, t in tables.items()}, count).items():
+        edges = np.linspace(0, len(tables[split]), wanted + 1).astype(int)
+        rows = [int(generator.integers(a, b)) for a, b in pairwise(edges)]
+        chosen.append(tables[split][rows])
+    return pl.concat(chosen)
+
+
+def _shares(sizes: Mapping[str, int], count: int) -> dict[str, int]:
+    """Deal `count` out one by one, passing over splits that have no query left."""
+    shares = dict.fromkeys(sizes, 0)
+    count = min(count, sum(sizes.values()))
+    while sum(shares.values()) < count:
+        for split in sizes:
+            if shares[split] < sizes[split] and sum(shares.values()) < count:
+                shares[split] += 1
+    return shares
+
+
+def make_examples(
+    dataset: RankingDataset,
+    results: Sequence[ResultsLike],
+    colours: Sequence[str],
+    *,
+    count: int,
+    depth: int,
+    seed: int,
+) -> list[Example]:
+    """Gather what the page shows of `count` queries, `depth` documents deep."""
+    sides = [(results[0], colours[0])]
+    if len(results) > 1:
+        sides.append((results[-1], colours[-1]))
+    chosen = choose_queries(results, count, seed)
+    keys = list(zip(chosen["split"], chosen["query_id"], strict=True))
+    judged = [_judged(dataset, *key) for key in keys]
+    tops = [[_top(result, *key, depth) for result, _ in sides] for key in keys]
+    shown = {d for table in judged for d in table["doc_id"].head(depth)}
+    shown |= {d for pair in tops for top in pair for d in top["doc_id"]}
+    maker = _Maker(dataset, shown)
+    examples = []
+    for row, best, pair in zip(chosen.iter_rows(named=True), judged, tops, strict=True):
+        values = (row["first"], row["last"])[-len(sides) :]
+        columns = [
+            Column(result.label, colour, value, maker.ranked(top, best))
+            for (result, colour), value, top in zip(sides, values, pair, strict=True)
+        ]
+        text, picture = maker.query(row["query_id"])
+        examples.append(
+            Example(
+                split=row["split"],
+                text=text,
+                picture=picture,
+                difference=row["difference"],
+                judged=len(best),
+                columns=columns,
+                ideal=maker.ranked(best.head(depth), best),
+            )
+        )
+    return examples
+
+
+def _top(result: ResultsLike, split: str, query_id: str, depth: int) -> pl.DataFrame:
+    own = (pl.col("split") == split) & (pl.col("query_id") == query_id)
+    return result.rankings.filter(own).sort("rank").head(depth)
+
+
+def _judged(dataset: RankingDataset, split: str, query_id: str) -> pl.DataFrame:
+    """Return a query's judgments in a split, best first, with the place that each score earns."""
+    judged = dataset.judgments.filter(pl.col("query_id") == query_id)
+    if dataset.is_split and split != "all":
+        judged = judged.filter(pl.col("split") == split)
+    place = pl.col("score").rank("min", descending=True).cast(pl.Int64).alias("ideal")
+    return (
+        judged.select("doc_id", "score")
+        .with_columns(place)
+        .sort(["score", "doc_id"], descending=[True, False])
+    )
+
+
+class _Maker:
+    """Turns ids into what is shown of them."""
+
+    def __init__(self, dataset: RankingDataset, doc_ids: Collection[str]) -> None:
+        self.dataset = dataset
+        self.thumbnails = Thumbnails(dataset)
+        needed = dataset.documents.filter(pl.col("doc_id").is_in(sorted(doc_ids)))
+        self.records = {record["doc_id"]: record for record in needed.iter_rows(named=True)}
+
+    def query(self, query_id: str) -> tuple[str, str]:
+        """Return a query's text and the address of its picture; the id if it has neither."""
+        found = self.dataset.queries.filter(pl.col("query_id") == query_id)
+        record = found.row(0, named=True) if len(found) else {}
+        picture = _picture(record, self.dataset.query_fields, self.thumbnails)
+        text = " · ".join(_texts(record, self.dataset.query_fields))
+        return text or ("" if picture else query_id), picture
+
+    def ranked(self, top: pl.DataFrame, judged: pl.DataFrame) -> list[Shown]:
+        """Return the documents of `top` in its order, with what the judgments say of them."""
+        known = {d: (s, i) for d, s, i in judged.select("doc_id", "score", "ideal").iter_rows()}
+        similarities = top["similarity"] if "similarity" in top.columns else [None] * len(top)
+        return [
+            self._shown(rank, doc_id, similarity, *known.get(doc_id, (None, None)))
+            for rank, (doc_id, similarity) in enumerate(
+                zip(top["doc_id"], similarities, strict=True), start=1
+            )
+        ]
+
+    def _shown(
+        self,
+        rank: int,
+        doc_id: str,
+        similarity: float | None,
+        score: float | None,
+        ideal: int | None,
+    ) -> Shown:
+        record = self.records.get(doc_id, {})
+        title, *details = _texts(record, self.dataset.document_fields) or [doc_id]
+        return Shown(
+            rank=rank,
+            title=title,
+            details=" · ".join(details),
+            picture=_picture(record, self.dataset.document_fields, self.thumbnails),
+            similarity=similarity,
+            score=score,
+            ideal=ideal,
+            share=self._share(score),
+        )
+
+    def _share(self, score: float | None) -> float:
+        scale = self.dataset.score_scale
+        if score is None or scale.maximum <= scale.minimum:
+            return 0.0
+        return min(max((score - scale.minimum) / (scale.maximum - scale.minimum), 0.0), 1.0)
+
+
+def _texts(record: Mapping[str, Any], fields: Sequence[Field]) -> list[str]:
+    return [str(record[f.name]) for f in fields if f.modality == "text" and record.get(f.name)]
+
+
+def _picture(record: Mapping[str, Any], fields: Sequence[Field], thumbnails: Thumbnails) -> str:
+    for f in fields:
+        if f.modality == "image" and record.get(f.name):
+            return thumbnails.address(record[f.name])
+    return ""

@@ -1,0 +1,74 @@
+"""Reading a training run's log: JSON Lines, one event a line."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rankfield.errors import InputError
+
+__all__ = ["TrainingLog", "read_log"]
+
+
+@dataclass
+class TrainingLog:
+    """What a run's log says about its course.
+
+    `loss` and `dev` map a step to the training loss and to the mean NDCG@10 on the dev queries.
+    `facts` holds the last plain value seen under each other key: seconds, seed, and so on.
+    """
+
+    loss: dict[int, float] = field(default_factory=dict)
+    dev: dict[int, float] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def read_log(path: str | Path) -> TrainingLog:
+    """Read the events "train" (step, loss) and "dev" (step, ndcg@10) of a log.
+
+    A run that was stopped and resumed may log a step twice: the later line counts. A last line cut
+    short by a kill is left out.
+
+    Raises:
+        InputError: there is no such file, or a line other than the last is not a JSON object.
+    """
+    path = Path(path)
+    try:
+        lines = path.read_text("utf-8", errors="replace").splitlines()
+    except OSError as error:
+        reason = error.strerror or "cannot be read"
+        raise InputError(f"the training log cannot be read ({reason})", where=str(path)) from error
+    log = TrainingLog()
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            event = json.loads(line)
+        except json.JSONDecodeError as error:
+            if number == len(lines):
+                break
+            raise InputError(
+                f"expected a JSON object on each line, found {line[:40]!r}",
+                where=f"{path}, line {number}",
+                remedy="Give the log.jsonl that the training run wrote.",
+            ) from error
+        if isinstance(event, dict):
+            _add(log, event)
+    return log
+
+
+def _add(log: TrainingLog, event: dict[str, Any]) -> None:
+    step = event.get("step")
+    if isinstance(step, int):
+        if event.get("event") == "train" and _finite(event.get("loss")):
+            log.loss[step] = float(event["loss"])
+        if event.get("event") == "dev" and _finite(event.get("ndcg@10")):
+            log.dev[step] = float(event["ndcg@10"])
+    log.facts.update({k: v for k, v in event.items() if isinstance(v, str | int | float)})
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)

@@ -1,0 +1,270 @@
+"""The report: one self-contained HTML page that compares models on a ranking data set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from rankfield import __version__
+from rankfield.errors import InputError
+from rankfield.files import new_file
+from rankfield.report.examples import make_examples
+from rankfield.report.log import TrainingLog, read_log
+from rankfield.report.numbers import (
+    PRIMARY,
+    PairedDifference,
+    ResultsLike,
+    gain,
+    metric_names,
+    metric_value,
+    paired_difference,
+    query_count,
+    split_names,
+    summary,
+)
+from rankfield.report.plots import bar_chart, line_chart
+from rankfield.report.style import (
+    SPLIT_MEANINGS,
+    SPLIT_TITLES,
+    decimal,
+    series_names,
+    signed_percent,
+)
+from rankfield.schema import RankingDataset
+
+__all__ = ["write_report"]
+
+_HERE = Path(__file__).parent
+_DEPTH = 6
+
+
+def write_report(
+    path: str | Path,
+    *,
+    dataset: RankingDataset,
+    results: Sequence[ResultsLike],
+    training_logs: Mapping[str, Path],
+    title: str,
+    next_steps: Sequence[str] = (),
+    queries_shown: int = 12,
+    seed: int = 0,
+) -> None:
+    """Write a page with the comparison of models, their training, and pictures of what they find.
+
+    The page needs no network: styles, figures (SVG) and pictures (WebP of at most 96 pixels) are
+    inside. The same input gives the same bytes. Gains are relative to the first of the results;
+    the pictures compare the first with the last.
+
+    Args:
+        path: the HTML file to write; an older one is replaced.
+        dataset: the data set that the results were measured on.
+        results: at least one, the baseline first, the model that the page is about last.
+        training_logs: label of a run → the JSON Lines log that its training wrote.
+        title: the page's heading.
+        next_steps: what the reader may do next; text between backticks is set as code.
+        queries_shown: how many queries to show, chosen by `examples.choose_queries`.
+        seed: for that choice.
+
+    Raises:
+        InputError: no results, two with the same label, or a log that cannot be read.
+        OutputError: the page cannot be written.
+    """
+    labels = [result.label for result in results]
+    if not labels or len(set(labels)) < len(labels):
+        raise InputError(
+            f"expected one or more results with different labels, found {labels or 'none'}",
+            where="report",
+        )
+    logs = {label: read_log(log) for label, log in training_logs.items()}
+    colours = dict(zip(labels, series_names(len(labels)), strict=True))
+    context = {
+        "title": title,
+        "css": Markup((_HERE / "page.css").read_text("utf-8")),
+        "version": __version__,
+        "summary": summary(results),
+        "labels": labels,
+        "colours": colours,
+        "rows": [_row(results, split) for split in split_names(results)],
+        "all_metrics": [_every_metric(results, split) for split in split_names(results)],
+        "bars": _bars(results, colours),
+        "curves": _curves(logs, colours),
+        "queries_shown": queries_shown,
+        "seed": seed,
+        "depth": _DEPTH,
+        "examples": make_examples(
+            dataset, results, list(colours.values()), count=queries_shown, depth=_DEPTH, seed=seed
+        ),
+        "has_pictures": any(f.modality == "image" for f in dataset.document_fields),
+        "dataset": dataset,
+        "facts": _facts(dataset),
+        "runs": [_run(label, log) for label, log in logs.items()],
+        "next_steps": [step.split("`") for step in next_steps],
+        "split_titles": SPLIT_TITLES,
+    }
+    page = _environment().get_template("page.html").render(context)
+    with new_file(path) as temporary:
+        temporary.write_text(page, "utf-8")
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["decimal"] = decimal
+    environment.filters["percent"] = signed_percent
+    environment.filters["signed"] = _signed
+    return environment
+
+
+def _signed(value: float | None, digits: int = 3) -> str:
+    """Write a difference with its sign, a true minus."""
+    text = decimal(None if value is None else abs(value), digits)
+    if value is None or text == "–":
+        return text
+    return f"{'±' if float(text) == 0 else '+' if value > 0 else '−'}{text}"
+
+
+@dataclass(frozen=True)
+class _Cell:
+    value: float | None
+    gain: float | None
+    paired: PairedDifference | None
+
+
+@dataclass(frozen=True)
+class _Row:
+    title: str
+    meaning: str
+    queries: int
+    cells: list[_Cell]
+
+
+def _row(results: Sequence[ResultsLike], split: str) -> _Row:
+    first = results[0]
+    base = metric_value(first, split)
+    cells = []
+    for result in results:
+        value = metric_value(result, split)
+        own = result is first
+        cells.append(
+            _Cell(
+                value,
+                None if own else gain(value, base),
+                None if own else paired_difference(first, result, split),
+            )
+        )
+    queries = max(query_count(result, split) for result in results)
+    return _Row(SPLIT_TITLES.get(split, split), SPLIT_MEANINGS.get(split, ""), queries, cells)
+
+
+def _every_metric(results: Sequence[ResultsLike], split: str) -> dict[str, Any]:
+    metrics = metric_names(results, split)
+    return {
+        "title": SPLIT_TITLES.get(split, split),
+        "rows": [(name, [metric_value(r, split, name) for r in results]) for name in metrics],
+    }
+
+
+def _bars(results: Sequence[ResultsLike], colours: Mapping[str, str]) -> dict[str, Markup]:
+    splits = split_names(results)
+    groups = [SPLIT_TITLES.get(split, split) for split in splits]
+    series = [(r.label, colours[r.label], [metric_value(r, s) for s in splits]) for r in results]
+    said = "; ".join(
+        f"{group}: " + ", ".join(f"{name} {decimal(values[i])}" for name, _, values in series)
+        for i, group in enumerate(groups)
+    )
+    description = f"Bar chart of NDCG@10. {said}"
+    sizes = {"wide": (9.6, 3.6), "narrow": (4.2, 3.6)}
+    return {
+        name: Markup(bar_chart(groups, series, size=size, description=description))
+        for name, size in sizes.items()
+    }
+
+
+def _curves(logs: Mapping[str, TrainingLog], colours: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the dev curves of all runs in one figure, then the loss of each in its own."""
+    spare = [name for name in series_names(8)[1:-1] if name not in colours.values()]
+    own = {
+        label: colours.get(label, (spare or ["slate"])[i % max(len(spare), 1)])
+        for i, label in enumerate(logs)
+    }
+    figures = []
+    dev = [(label, own[label], log.dev) for label, log in logs.items() if log.dev]
+    if dev:
+        said = ", ".join(f"{label} ends at {decimal(p[max(p)])}" for label, _, p in dev)
+        figures.append(
+            _curve("NDCG@10 on the dev queries", dev, "NDCG@10", f"Dev NDCG@10 by step: {said}")
+        )
+    for label, log in logs.items():
+        if log.loss:
+            points = log.loss
+            said = f"from {decimal(points[min(points)])} to {decimal(points[max(points)])}"
+            line = [(label, own[label], points)]
+            figures.append(_curve(f"Loss of {label}", line, "loss", f"Loss of {label}: {said}"))
+    return figures
+
+
+def _curve(
+    title: str, lines: list[tuple[str, str, dict[int, float]]], y_label: str, description: str
+) -> dict[str, Any]:
+    svg = line_chart(lines, y_label=y_label, size=(4.4, 2.9), description=description)
+    return {
+        "title": title,
+        "legend": [(label, colour) for label, colour, _ in lines],
+        "svg": Markup(svg),
+    }
+
+
+def _facts(dataset: RankingDataset) -> list[tuple[str, str]]:
+    """Return what there is to say about the data set."""
+    origin, scale = dataset.provenance, dataset.score_scale
+    fields = [
+        f"{side}: " + ", ".join(f"{f.name} ({f.modality}, weight {f.weight:g})" for f in fields)
+        for side, fields in (("query", dataset.query_fields), ("document", dataset.document_fields))
+    ]
+    facts = [
+        ("Data set", dataset.name),
+        ("Fingerprint", dataset.fingerprint()),
+        (
+            "Size",
+            f"{len(dataset.queries):,} queries, {len(dataset.documents):,} documents, "
+            f"{len(dataset.judgments):,} judged pairs",
+        ),
+        ("Fields", "; ".join(fields)),
+        ("Scores", f"{scale.minimum:g} to {scale.maximum:g}, relevant from {scale.relevant:g}"),
+        ("Meaning of a score", scale.meaning),
+        ("Source", origin.source),
+        ("Licence", origin.licence),
+        ("Made by", origin.made_by),
+        ("Seed of the data", "" if origin.seed is None else str(origin.seed)),
+        *(("Note", note) for note in origin.notes),
+        ("rankfield", __version__),
+    ]
+    return [(name, value) for name, value in facts if value]
+
+
+def _run(label: str, log: TrainingLog) -> tuple[str, str]:
+    """Say in a line how a run was trained, as far as its log tells."""
+    parts = []
+    if steps := max([*log.loss, *log.dev], default=0):
+        parts.append(f"{steps:,} steps")
+    if isinstance(seconds := log.facts.get("seconds"), int | float):
+        parts.append(f"{seconds:,.0f} s")
+    if isinstance(rate := log.facts.get("samples_per_second"), int | float):
+        parts.append(f"{rate:,.0f} samples/s")
+    if "seed" in log.facts:
+        parts.append(f"seed {log.facts['seed']}")
+    if log.dev:
+        best = max(log.dev, key=lambda step: log.dev[step])
+        parts.append(f"best dev {PRIMARY} {decimal(log.dev[best])} at step {best:,}")
+    return label, ", ".join(parts) or "its log is empty"

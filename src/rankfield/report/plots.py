@@ -1,0 +1,246 @@
+"""Figures, drawn by matplotlib without its global state, the same bytes for the same figures."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from markupsafe import escape
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+
+from rankfield.errors import InputError
+from rankfield.files import new_file
+from rankfield.report.style import decimal
+
+__all__ = ["bar_chart", "line_chart", "weights_figure"]
+
+# A page's colours depend on light or dark, which matplotlib cannot know: it draws with these
+# stand-ins, and each becomes a CSS variable in the finished SVG.
+_STAND_INS = {
+    "ink": "#010101",
+    "faint": "#020202",
+    "rule": "#030303",
+    "slate": "#010203",
+    "accent": "#010204",
+    "teal": "#010205",
+    "violet": "#010206",
+    "pink": "#010207",
+    "olive": "#010208",
+}
+_STYLE: Any = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "rankfield",
+    "font.size": 10,
+    "font.family": "DejaVu Sans",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.spines.left": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+}
+_CURVES = ("#5b728f", "#c2410c", "#0f766e", "#6d28d9", "#be185d", "#7a6a00", "#1d4ed8", "#57534e")
+_DASHES = ("-", "--", "-.", ":")
+
+
+@contextmanager
+def _style(ink: str, faint: str, rule: str) -> Iterator[None]:
+    colours: Any = {
+        "text.color": ink,
+        "axes.labelcolor": faint,
+        "axes.edgecolor": rule,
+        "grid.color": rule,
+        "xtick.color": faint,
+        "ytick.color": faint,
+        "axes.facecolor": "none",
+        "figure.facecolor": "none",
+    }
+    with rc_context({**_STYLE, **colours}):
+        yield
+
+
+@contextmanager
+def _page_style() -> Iterator[None]:
+    with _style(_STAND_INS["ink"], _STAND_INS["faint"], _STAND_INS["rule"]):
+        yield
+
+
+def bar_chart(
+    groups: Sequence[str],
+    series: Sequence[tuple[str, str, Sequence[float | None]]],
+    *,
+    size: tuple[float, float],
+    description: str,
+) -> str:
+    """Draw grouped bars with their values on top, as an `<svg>` element for a page.
+
+    Args:
+        groups: the groups' names.
+        series: (name, colour name of `style.series_names`, one value or None for each group).
+        size: width and height in inches.
+        description: what a screen reader says.
+    """
+    with _page_style():
+        figure = Figure(figsize=size, layout="constrained")
+        axes = figure.add_subplot()
+        width = 0.8 / max(len(series), 1)
+        small = size[0] < 5 or len(series) > 3
+        for i, (_, colour, values) in enumerate(series):
+            x = np.arange(len(groups)) + (i - (len(series) - 1) / 2) * width
+            heights = [0.0 if value is None else value for value in values]
+            axes.bar(x, heights, width * 0.9, color=_STAND_INS[colour], linewidth=0)
+            for left, value in zip(x, values, strict=True):
+                label = decimal(value, 2)
+                at = (left, value or 0.0)
+                axes.annotate(
+                    label,
+                    at,
+                    (0, 3),
+                    textcoords="offset points",
+                    ha="center",
+                    fontsize=8 if small else 10,
+                )
+        names = [name.replace(" ", "\n") for name in groups] if size[0] < 5 else list(groups)
+        axes.set_xticks(np.arange(len(groups)), names)
+        highest = max((v for _, _, vs in series for v in vs if v is not None), default=1.0)
+        axes.set_ylim(0, max(highest * 1.1, 0.1))
+        axes.set_ylabel("NDCG@10")
+        return _inline(figure, description)
+
+
+def line_chart(
+    lines: Sequence[tuple[str, str, Mapping[int, float]]],
+    *,
+    y_label: str,
+    size: tuple[float, float],
+    description: str,
+) -> str:
+    """Draw values over training steps, as an `<svg>` element for a page.
+
+    Args:
+        lines: (name, colour name, step → value).
+        y_label: what the values are.
+        size: width and height in inches.
+        description: what a screen reader says.
+    """
+    with _page_style():
+        figure = Figure(figsize=size, layout="constrained")
+        axes = figure.add_subplot()
+        for i, (_, colour, points) in enumerate(lines):
+            steps = sorted(points)
+            axes.plot(
+                steps,
+                [points[step] for step in steps],
+                _DASHES[i % len(_DASHES)] if colour not in ("slate", "accent") else "-",
+                color=_STAND_INS[colour],
+                linewidth=1.8,
+                marker="o" if len(steps) <= 30 else "",
+                markersize=4,
+            )
+        axes.set_xlabel("step")
+        axes.set_ylabel(y_label)
+        axes.margins(x=0.03, y=0.08)
+        axes.locator_params(nbins=5)
+        return _inline(figure, description)
+
+
+def _inline(figure: Figure, description: str) -> str:
+    """Return the figure as an accessible SVG element that follows the page's colours."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)
+    view_box = re.search(r'viewBox="[^"]*"', svg)
+    shape = view_box.group() if view_box else ""
+    head = f'<svg {shape} role="img" aria-label="{escape(description)}">'
+    svg = head + svg[svg.index(">") + 1 :]
+    for name, colour in _STAND_INS.items():
+        svg = svg.replace(colour, f"var(--{name})")
+    return svg
+
+
+def weights_figure(
+    path: str | Path,
+    *,
+    scores: ArrayLike,
+    counts: ArrayLike,
+    weights: Mapping[str, ArrayLike],
+    title: str = "Score to weight",
+) -> None:
+    """Draw weight curves over the histogram of a data set's scores.
+
+    The weights go on a logarithmic axis where the largest is over 200 times the smallest one
+    above 0.
+
+    Args:
+        path: the file to write; its ending decides: .svg, .png or .pdf.
+        scores: the distinct scores of the data, float, shape (S,).
+        counts: how many judgments have each score, int, shape (S,).
+        weights: function name → its weight at each score, float, shape (S,).
+        title: the figure's heading.
+
+    Raises:
+        InputError: another ending, no score, or arrays of different lengths.
+        OutputError: the file cannot be written.
+    """
+    path = Path(path)
+    kind = path.suffix.lower().lstrip(".")
+    if kind not in ("svg", "png", "pdf"):
+        raise InputError(
+            f"expected a .svg, .png or .pdf file, found {path.name!r}", where=str(path)
+        )
+    x, n = np.asarray(scores, np.float64), np.asarray(counts, np.float64)
+    curves = {name: np.asarray(values, np.float64) for name, values in weights.items()}
+    lengths = {array.shape for array in (x, n, *curves.values())}
+    if x.ndim != 1 or x.size == 0 or len(lengths) != 1:
+        raise InputError(f"expected equally long scores, counts and weights, found {lengths}")
+    order = np.argsort(x, kind="stable")
+    with _style("#1b2430", "#5a6675", "#dfe4ea"):
+        figure = Figure(figsize=(8, 4.8), layout="constrained", facecolor="white")
+        axes = figure.add_subplot()
+        _draw_histogram(axes.twinx(), x, n)
+        axes.set_zorder(2)
+        _draw_curves(axes, x[order], {name: w[order] for name, w in curves.items()})
+        axes.set_title(title, loc="left", fontweight="bold", pad=12)
+        figure.legend(loc="outside lower center", ncols=4, frameon=False)
+        metadata: dict[str, Any] = {"Date": None} if kind == "svg" else {}
+        metadata |= {"CreationDate": None} if kind == "pdf" else {}
+        with new_file(path) as temporary, temporary.open("wb") as file:
+            figure.savefig(file, format=kind, dpi=150, metadata=metadata)
+
+
+def _draw_histogram(axes: Axes, scores: Any, counts: Any) -> None:
+    heights, edges = np.histogram(scores, bins=min(40, max(scores.size, 5)), weights=counts)
+    width = np.diff(edges)
+    axes.bar(edges[:-1], heights, width * 0.92, align="edge", color="#e6ebf1", linewidth=0)
+    axes.set_ylabel("judgments")
+    axes.grid(visible=False)
+    axes.set_ylim(0, float(heights.max()) * 1.15)
+
+
+def _draw_curves(axes: Axes, scores: Any, curves: Mapping[str, Any]) -> None:
+    for i, (name, values) in enumerate(curves.items()):
+        style = _DASHES[i // len(_CURVES) % len(_DASHES)]
+        marker = "o" if scores.size <= 20 else ""
+        axes.plot(
+            scores, values, style, color=_CURVES[i % len(_CURVES)], lw=2, marker=marker, ms=4,
+            label=name,
+        )  # fmt: skip
+    every = np.concatenate([*curves.values(), np.array([])])
+    positive = every[np.isfinite(every) & (every > 0)]
+    if positive.size and positive.max() > 200 * positive.min():
+        axes.set_yscale("log")
+    axes.set_xlabel("score")
+    axes.set_ylabel("weight")

@@ -222,7 +222,7 @@ def test_too_small_says_which_cell() -> None:
 
 def test_unknown_and_duplicate_ids() -> None:
     data = make([f"query {i}" for i in range(20)], [None] * 20, pairs=[(0, 0), (1, 99)])
-    with pytest.raises(DataError, match=r"judgments, row 1 .*'doc_id': 'd99' is not among"):
+    with pytest.raises(DataError, match=r"judgments, row 1 .*'d99' is not among"):
         split(data)
     twice = make(["a", "b", "c"], [None] * 3)
     twice = twice.with_tables(documents=pl.concat([twice.documents, twice.documents.head(1)]))

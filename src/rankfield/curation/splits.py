@@ -9,8 +9,9 @@ import numpy as np
 import polars as pl
 
 from rankfield.curation.texts import joined_text, near_key
-from rankfield.errors import DataError, SplitError
+from rankfield.errors import SplitError
 from rankfield.schema import SPLITS, SUBSETS, RankingDataset
+from rankfield.validate import require_valid
 
 __all__ = ["split", "split_sizes"]
 
@@ -50,13 +51,14 @@ def split(
     Raises:
         SplitError: a fraction out of range, no such column, or a split × subset without a judged
             query.
-        DataError: duplicate ids, or a judgment of an unknown query or document.
+        DataError: `validate.require_valid` fails, as on duplicate or unknown ids.
     """
     for name, fraction in (("queries", queries), ("documents", documents), ("dev", dev)):
         if not 0 < fraction < 1:
             raise SplitError(
                 f"expected a fraction above 0 and below 1, found {fraction}", where=name
             )
+    require_valid(dataset)
     notes: list[str] = []
     query_keys = _query_keys(dataset)
     document_keys = _document_keys(dataset, group_documents_by)
@@ -113,37 +115,24 @@ def _query_keys(dataset: RankingDataset) -> pl.Series:
     frame = dataset.queries.select(
         "query_id", words=near_key(joined_text(dataset.queries, dataset.query_fields))
     )
-    return _group_keys(frame, "query_id", "words", dataset.name, "queries")
+    return _group_keys(frame, "query_id", "words")
 
 
 def _document_keys(dataset: RankingDataset, group: str | None) -> pl.Series:
     table = dataset.documents
     if group is None:
-        return _group_keys(
-            table.select("doc_id", group=pl.lit(None, pl.String)),
-            "doc_id",
-            "group",
-            dataset.name,
-            "documents",
-        )
+        alone = table.select("doc_id", group=pl.lit(None, pl.String))
+        return _group_keys(alone, "doc_id", "group")
     if group not in table.columns:
         raise SplitError(
             f"the documents have no column {group!r} to group by; found {', '.join(table.columns)}",
             where=dataset.name,
         )
     frame = table.select("doc_id", group=pl.col(group).cast(pl.String))
-    return _group_keys(frame, "doc_id", "group", dataset.name, "documents")
+    return _group_keys(frame, "doc_id", "group")
 
 
-def _group_keys(frame: pl.DataFrame, identity: str, group: str, name: str, table: str) -> pl.Series:
-    ids = frame[identity]
-    if ids.n_unique() != ids.len():
-        row = int(ids.is_first_distinct().not_().arg_max() or 0)
-        raise DataError(
-            f"the id {ids[row]!r} occurs more than once",
-            where=f"{name}, {table}, row {row} (counted from 0), column {identity!r}",
-            remedy="Run `rankfield check --fix`.",
-        )
+def _group_keys(frame: pl.DataFrame, identity: str, group: str) -> pl.Series:
     # the prefixes keep an id from falling into a group of the same name
     alone = pl.lit("id:") + pl.col(identity)
     together = pl.lit("group:") + pl.col(group)
@@ -225,18 +214,8 @@ def _split_judgments(dataset: RankingDataset) -> pl.DataFrame:
 def _seen_of(dataset: RankingDataset, table: str, identity: str) -> pl.Series:
     frame: pl.DataFrame = getattr(dataset, table)
     judged = dataset.judgments.select(identity)
-    seen = judged.join(
-        frame.select(identity, "seen"), on=identity, how="left", maintain_order="left"
-    )["seen"]
-    if seen.null_count():
-        row = int(seen.is_null().arg_max() or 0)
-        raise DataError(
-            f"{judged[identity][row]!r} is not among the {table}"
-            f" ({seen.null_count()} such judgments)",
-            where=f"{dataset.name}, judgments, row {row} (counted from 0), column {identity!r}",
-            remedy="Run `rankfield check --fix`.",
-        )
-    return seen
+    sides = frame.select(identity, "seen")
+    return judged.join(sides, on=identity, how="left", maintain_order="left")["seen"]
 
 
 def _require_judged(dataset: RankingDataset) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import polars as pl
 
@@ -245,9 +245,9 @@ class RankingDataset:
         digest = hashlib.sha256(repr((self.query_fields, self.document_fields)).encode())
         for table in _TABLES:
             frame: pl.DataFrame = getattr(self, table)
-            frame.select(sorted(frame.columns)).rechunk().write_ipc_stream(
-                cast(Any, _HashFile(digest)), compression="uncompressed"
-            )
+            for column in sorted(frame.columns):
+                for part in _content(frame[column]):
+                    digest.update(part)
         return digest.hexdigest()[:16]
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> RankingDataset:
@@ -259,14 +259,18 @@ class RankingDataset:
             OutputError: the folder exists and `overwrite` is false, or it cannot be written.
             ImageError: a picture that a row names does not exist.
         """
-        import tomli_w
-
         with new_folder(folder, overwrite=overwrite) as temporary:
             for table in _TABLES:
                 getattr(self, table).write_parquet(temporary / f"{table}.parquet")
-            (temporary / "dataset.toml").write_text(tomli_w.dumps(self._header()), "utf-8")
+            self.write_header(temporary)
             self._save_images(temporary)
         return RankingDataset.load(folder)
+
+    def write_header(self, folder: Path) -> None:
+        """Write `dataset.toml` alone, for a writer that streams the tables itself."""
+        import tomli_w
+
+        (folder / "dataset.toml").write_text(tomli_w.dumps(self._header()), "utf-8")
 
     def _header(self) -> dict[str, Any]:
         provenance = {k: v for k, v in asdict(self.provenance).items() if v not in (None, "", ())}
@@ -344,18 +348,19 @@ class RankingDataset:
             ) from error
 
 
-class _HashFile:
-    """A file to write to whose content goes to a hash and nowhere else."""
-
-    def __init__(self, digest: Any) -> None:
-        self.digest = digest
-
-    def write(self, data: Any) -> int:
-        self.digest.update(data)
-        return len(data)
-
-    def flush(self) -> None:
-        """Nothing is kept, so nothing is left to flush."""
+def _content(column: pl.Series) -> Iterator[bytes]:
+    """Yield what a column says, whatever its layout in memory: the same after save and load."""
+    yield f"{column.name} {column.dtype} {len(column)};".encode()
+    yield column.is_null().to_numpy().tobytes()
+    known = column.drop_nulls()
+    if column.dtype == pl.String:
+        yield known.str.len_bytes().to_numpy().tobytes()
+        yield known.str.join("").item().encode()
+    elif column.dtype.is_numeric() or column.dtype == pl.Boolean:
+        yield known.to_numpy().tobytes()
+    else:
+        for value in known:
+            yield repr(value).encode()
 
 
 def _read_header(root: Path) -> dict[str, Any]:

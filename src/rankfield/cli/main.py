@@ -11,7 +11,10 @@ from rankfield.errors import RankfieldError
 
 __all__ = ["app", "main"]
 
-VERBS: dict[str, str] = {}
+VERBS: dict[str, str] = {
+    "evaluate": "evaluate",
+    "compare": "compare",
+}
 """Verb → module under `rankfield.cli` that holds its function `command`, in the order of help."""
 
 IMPORTERS: dict[str, str] = {}

@@ -14,6 +14,18 @@ from rankfield.evaluation.results import Results
 __all__ = ["Comparison", "compare"]
 
 
+_SCHEMA = {
+    "split": pl.String,
+    "metric": pl.String,
+    "name": pl.String,
+    "value": pl.Float64,
+    "standard_deviation": pl.Float64,
+    "runs": pl.Int64,
+    "queries": pl.Int64,
+    "gain_percent": pl.Float64,
+}
+
+
 @dataclass(frozen=True)
 class Comparison:
     """The figures of several runs side by side.
@@ -67,7 +79,7 @@ def compare(
     chosen = _metrics(results, splits, metrics)
     groups = _groups(results)
     rows = [row for split in splits for metric in chosen for row in _rows(groups, split, metric)]
-    return Comparison(tuple(groups), pl.DataFrame(rows, infer_schema_length=None))
+    return Comparison(tuple(groups), pl.DataFrame(rows, schema=_SCHEMA))
 
 
 def _refuse_different(first: Results, other: Results, splits: Sequence[str]) -> None:

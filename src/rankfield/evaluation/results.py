@@ -79,22 +79,33 @@ class Results:
         """Write results.json and beside it `<stem>.queries.parquet`, `<stem>.rankings.parquet`.
 
         Raises:
-            OutputError: the JSON file exists and `overwrite` is false, or it cannot be written.
+            OutputError: one of them exists and `overwrite` is false, or it cannot be written.
         """
         target = Path(path)
-        if target.exists() and not overwrite:
-            raise OutputError(
-                "exists already",
-                where=str(target),
-                remedy="Name another output, or overwrite it (--overwrite).",
-            )
-        text = json.dumps(self.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
+        if not overwrite:
+            self.require_new(target)
         queries, rankings = _tables(target)
+        text = json.dumps(self.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
         # The renames happen in reverse, so that the JSON file appears last.
         with new_file(target) as header, new_file(queries) as first, new_file(rankings) as second:
             header.write_text(text + "\n", "utf-8")
             self.queries.write_parquet(first)
             self.rankings.write_parquet(second)
+
+    @staticmethod
+    def require_new(path: str | Path) -> None:
+        """Make sure that nothing is where `save` would write: ask before a long evaluation.
+
+        Raises:
+            OutputError: one of the three files exists.
+        """
+        for place in (Path(path), *_tables(Path(path))):
+            if place.exists():
+                raise OutputError(
+                    "exists already",
+                    where=str(place),
+                    remedy="Name another output, or overwrite it (--overwrite).",
+                )
 
     @classmethod
     def load(cls, path: str | Path) -> Results:

@@ -1,1 +1,23 @@
-"""TODO."""
+"""Encoders of text and pictures, field fusion, and the ranking model made of them."""
+
+from rankfield.encoders.base import Encoder
+from rankfield.encoders.composed import ComposedEncoder
+from rankfield.encoders.dual import DualEncoder
+from rankfield.encoders.fusion import fuse
+from rankfield.encoders.image_transform import ImageTransform
+from rankfield.encoders.model import RankingModel
+from rankfield.encoders.small import small_encoder
+from rankfield.encoders.towers import SentenceTransformersTower, TransformersTextTower, VisionTower
+
+__all__ = [
+    "ComposedEncoder",
+    "DualEncoder",
+    "Encoder",
+    "ImageTransform",
+    "RankingModel",
+    "SentenceTransformersTower",
+    "TransformersTextTower",
+    "VisionTower",
+    "fuse",
+    "small_encoder",
+]

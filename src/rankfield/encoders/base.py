@@ -1,0 +1,57 @@
+"""What every encoder offers: texts and pictures in, one vector space out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from torch import Tensor, nn
+
+from rankfield.encoders.image_transform import ImageTransform
+from rankfield.schema import Modality
+
+__all__ = ["Encoder", "Side"]
+
+Side = Literal["query", "document"]
+
+
+class Encoder(nn.Module, ABC):
+    """A text, image, or text-and-image encoder into one space of `dimension` D.
+
+    Tokenising and image resizing are apart from encoding, so that they can run ahead of it.
+    """
+
+    kind: str
+    dimension: int
+    modalities: frozenset[Modality]
+    image_transform: ImageTransform | None = None
+
+    @abstractmethod
+    def tokenize(self, texts: Sequence[str], side: Side) -> dict[str, Tensor]:
+        """Return what `encode_text` takes for these texts (a prefix of that side included)."""
+
+    @abstractmethod
+    def encode_text(self, inputs: dict[str, Tensor]) -> Tensor:
+        """Return N × D vectors, not normalised."""
+
+    @abstractmethod
+    def encode_image(self, pixels: Tensor) -> Tensor:
+        """Return N × D vectors, not normalised, from uint8 N × H × W × 3 pixels."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write weights (safetensors), configuration and tokenizer into an existing folder."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, folder: Path) -> Encoder:
+        """Read what `save` wrote."""
+
+    def precompute(self, texts: Iterable[str], side: Side) -> None:
+        """Compute what never changes in training (a frozen tower's output) once, ahead of it."""
+
+    def text_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters of the pretrained text tower, for a learning rate of its own."""
+        return []

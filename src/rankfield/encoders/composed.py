@@ -1,0 +1,150 @@
+"""Any text tower beside any vision tower, with projections into one space."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from rankfield.encoders.base import Encoder, Side
+from rankfield.encoders.towers import (
+    SentenceTransformersTower,
+    TextTower,
+    TransformersTextTower,
+    VisionTower,
+)
+from rankfield.errors import ModelError
+from rankfield.schema import Modality
+
+__all__ = ["ComposedEncoder"]
+
+_TEXT_TOWERS: dict[str, type[SentenceTransformersTower] | type[TransformersTextTower]] = {
+    "sentence-transformers": SentenceTransformersTower,
+    "transformers": TransformersTextTower,
+}
+_CONFIG, _PROJECTIONS = "composed.json", "projections.safetensors"
+
+
+class ComposedEncoder(Encoder):
+    """enc(x) = P_m · tower_m(x) for the modality m of x, with P_m linear, without bias.
+
+    With `dimension` None there is one tower and no projection: its own space is the space.
+
+    Raises:
+        ModelError: no tower, or two without a common dimension.
+    """
+
+    kind = "composed"
+
+    def __init__(
+        self,
+        text: TextTower | None,
+        vision: VisionTower | None,
+        *,
+        dimension: int | None,
+        query_prefix: str = "",
+        document_prefix: str = "",
+    ) -> None:
+        super().__init__()
+        if text is None and vision is None:
+            raise ModelError("a composed encoder needs a text or a vision tower")
+        if dimension is None and text is not None and vision is not None:
+            raise ModelError("two towers need a common dimension to project into")
+        self.text, self.vision = text, vision
+        self.projected = dimension is not None
+        widths = [tower.width for tower in (text, vision) if tower is not None]
+        self.dimension = dimension or widths[0]
+        self.text_projection = _projection(text, dimension)
+        self.vision_projection = _projection(vision, dimension)
+        self.image_transform = vision.transform if vision else None
+        self.prefixes: dict[Side, str] = {"query": query_prefix, "document": document_prefix}
+        modalities: set[Modality] = set()
+        if text is not None:
+            modalities.add("text")
+        if vision is not None:
+            modalities.add("image")
+        self.modalities = frozenset(modalities)
+
+    def tokenize(self, texts: Sequence[str], side: Side) -> dict[str, Tensor]:
+        """Return token ids and mask, or the remembered output of a frozen tower."""
+        tower = self._text_tower()
+        prefixed = [self.prefixes[side] + text for text in texts]
+        features = tower.recall(prefixed)
+        return tower.tokenize(prefixed) if features is None else {"features": features}
+
+    def encode_text(self, inputs: dict[str, Tensor]) -> Tensor:
+        """Return N × D vectors, not normalised."""
+        tower = self._text_tower()
+        pooled = inputs["features"] if "features" in inputs else tower(inputs)
+        projected: Tensor = self.text_projection(pooled)
+        return projected
+
+    def encode_image(self, pixels: Tensor) -> Tensor:
+        """Return N × D vectors, not normalised, from uint8 N × H × W × 3 pixels."""
+        if self.vision is None:
+            raise ModelError("this encoder has no vision tower")
+        projected: Tensor = self.vision_projection(self.vision(pixels))
+        return projected
+
+    def precompute(self, texts: Iterable[str], side: Side) -> None:
+        """Compute a frozen text tower's output for these texts once."""
+        if self.text is not None and self.text.frozen:
+            self.text.remember(self.prefixes[side] + text for text in texts)
+
+    def text_parameters(self) -> list[nn.Parameter]:
+        """Return the text tower's parameters, its projection left out."""
+        return list(self.text.parameters()) if self.text is not None else []
+
+    def _text_tower(self) -> TextTower:
+        if self.text is None:
+            raise ModelError("this encoder has no text tower")
+        return self.text
+
+    def save(self, folder: Path) -> None:
+        """Write `text/`, `vision/`, the projections and `composed.json`."""
+        for name, tower in (("text", self.text), ("vision", self.vision)):
+            if tower is not None:
+                (folder / name).mkdir()
+                tower.save(folder / name)
+        projections = {
+            f"{name}.weight": layer.weight.detach().contiguous()
+            for name, layer in (("text", self.text_projection), ("vision", self.vision_projection))
+            if isinstance(layer, nn.Linear)
+        }
+        if projections:
+            save_file(projections, folder / _PROJECTIONS)
+        config = {
+            "text": self.text.kind if self.text else None,
+            "vision": self.vision is not None,
+            "dimension": self.dimension if self.projected else None,
+            "query_prefix": self.prefixes["query"],
+            "document_prefix": self.prefixes["document"],
+        }
+        (folder / _CONFIG).write_text(json.dumps(config, indent=2), "utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> ComposedEncoder:
+        """Read what `save` wrote."""
+        config = json.loads((folder / _CONFIG).read_text("utf-8"))
+        text = _TEXT_TOWERS[config["text"]].load(folder / "text") if config["text"] else None
+        vision = VisionTower.load(folder / "vision") if config["vision"] else None
+        prefixes = {k: config[k] for k in ("query_prefix", "document_prefix")}
+        encoder = cls(text, vision, dimension=config["dimension"], **prefixes)
+        if encoder.projected:
+            weights = load_file(folder / _PROJECTIONS)
+            with torch.no_grad():
+                for name in ("text", "vision"):
+                    layer = getattr(encoder, f"{name}_projection")
+                    if isinstance(layer, nn.Linear):
+                        layer.weight.copy_(weights[f"{name}.weight"])
+        return encoder
+
+
+def _projection(tower: TextTower | VisionTower | None, dimension: int | None) -> nn.Module:
+    if tower is None or dimension is None:
+        return nn.Identity()
+    return nn.Linear(tower.width, dimension, bias=False)

@@ -1,0 +1,123 @@
+"""A pretrained text-and-image dual encoder of `transformers`: the CLIP and SigLIP families."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from rankfield.encoders.base import Encoder, Side
+from rankfield.encoders.image_transform import ImageTransform
+from rankfield.errors import ModelError
+
+__all__ = ["DualEncoder"]
+
+_CONFIG, _TRANSFORM = "dual.json", "transform.json"
+
+
+class DualEncoder(Encoder):
+    """A model with `get_text_features` and `get_image_features`, by hub id or local folder."""
+
+    kind = "transformers"
+    modalities = frozenset({"text", "image"})
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        transform: ImageTransform,
+        *,
+        query_prefix: str = "",
+        document_prefix: str = "",
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.tokenizer = tokenizer
+        self.transform = transform
+        self.image_transform = transform
+        self.prefixes: dict[Side, str] = {"query": query_prefix, "document": document_prefix}
+        config = model.config
+        projection = getattr(config, "projection_dim", None)
+        self.dimension = int(projection or config.text_config.projection_size)
+        self.max_tokens = int(config.text_config.max_position_embeddings)
+        # SigLIP was trained on texts padded to full length, and without a mask.
+        self.pads_to_full_length = "siglip" in config.model_type
+
+    def tokenize(self, texts: Sequence[str], side: Side) -> dict[str, Tensor]:
+        """Return token ids (and a mask, where the model takes one), cut at the model's length."""
+        tokens = self.tokenizer(
+            [self.prefixes[side] + text for text in texts],
+            padding="max_length" if self.pads_to_full_length else True,
+            truncation=True,
+            max_length=self.max_tokens,
+            return_tensors="pt",
+        )
+        names = ["input_ids"] if self.pads_to_full_length else ["input_ids", "attention_mask"]
+        return {k: tokens[k] for k in names}
+
+    def encode_text(self, inputs: dict[str, Tensor]) -> Tensor:
+        """Return N × D vectors, not normalised."""
+        vectors: Tensor = self.model.get_text_features(**inputs).pooler_output
+        return vectors
+
+    def encode_image(self, pixels: Tensor) -> Tensor:
+        """Return N × D vectors, not normalised, from uint8 N × H × W × 3 pixels."""
+        inputs = self.transform.normalise(pixels)
+        vectors: Tensor = self.model.get_image_features(pixel_values=inputs).pooler_output
+        return vectors
+
+    def text_parameters(self) -> list[nn.Parameter]:
+        """Return the text model's parameters."""
+        return list(self.model.text_model.parameters())
+
+    def save(self, folder: Path) -> None:
+        """Write the model, its tokenizer and the image transform."""
+        self.model.save_pretrained(folder, safe_serialization=True)
+        self.tokenizer.save_pretrained(folder)
+        (folder / _TRANSFORM).write_text(json.dumps(self.transform.to_dict()), "utf-8")
+        config = {
+            "query_prefix": self.prefixes["query"],
+            "document_prefix": self.prefixes["document"],
+        }
+        (folder / _CONFIG).write_text(json.dumps(config), "utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> DualEncoder:
+        """Read what `save` wrote."""
+        prefixes = json.loads((folder / _CONFIG).read_text("utf-8"))
+        return cls.from_pretrained(folder, **prefixes)
+
+    @classmethod
+    def from_pretrained(
+        cls, source: str | Path, *, query_prefix: str = "", document_prefix: str = ""
+    ) -> DualEncoder:
+        """Load by hub id or from a folder as `transformers` writes it.
+
+        Raises:
+            ModelError: it cannot be loaded, or is not a dual encoder.
+        """
+        from transformers import AutoModel, AutoTokenizer
+
+        where = f"model {source}"
+        try:
+            model = AutoModel.from_pretrained(source, use_safetensors=True)
+            tokenizer = AutoTokenizer.from_pretrained(source)
+        except (OSError, ValueError) as error:
+            raise ModelError(f"cannot be loaded ({error})", where=where) from error
+        if not (hasattr(model, "get_text_features") and hasattr(model, "get_image_features")):
+            raise ModelError(
+                f"is a {type(model).__name__}, not a text-and-image dual encoder",
+                where=where,
+                remedy="Use kind = 'composed' or 'sentence-transformers'.",
+            )
+        saved = Path(source) / _TRANSFORM
+        transform = (
+            ImageTransform.from_dict(json.loads(saved.read_text("utf-8")))
+            if saved.is_file()
+            else ImageTransform.from_pretrained(source)
+        )
+        prefixes = {"query_prefix": query_prefix, "document_prefix": document_prefix}
+        return cls(model, tokenizer, transform, **prefixes)

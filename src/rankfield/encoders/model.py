@@ -1,0 +1,302 @@
+"""The ranking model: an encoder with the fields of both sides and their weights."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from rankfield.encoders.base import Encoder, Side
+from rankfield.encoders.columns import FieldColumn, field_columns
+from rankfield.encoders.composed import ComposedEncoder
+from rankfield.encoders.dual import DualEncoder
+from rankfield.encoders.fusion import FieldBatch, FieldInputs, fuse
+from rankfield.errors import DataError, ModelError
+from rankfield.files import new_folder, write_json
+from rankfield.images import open_image
+from rankfield.progress import progress
+from rankfield.schema import Field, RankingDataset
+
+__all__ = ["RankingModel"]
+
+_ENCODERS: dict[str, type[Encoder]] = {"composed": ComposedEncoder, "transformers": DualEncoder}
+_FORMAT = 1
+_CHUNK = 2048
+
+
+class RankingModel(nn.Module):
+    """Queries and documents as unit vectors whose inner product ranks.
+
+    e = normalise(Σ_f ω_f · normalise(enc_f(x_f))) for both sides; the fields and ω are saved with
+    the model, so that training, evaluation, indexing and search agree.
+
+    Args:
+        encoder: text, image, or both.
+        query_fields, document_fields: what a query and a document consist of.
+        logit_scale: initial inverse temperature of the loss, a learnt weight.
+        name: for tables and reports.
+        made: how it was made: recipe, data fingerprint, seed, metrics.
+
+    Raises:
+        ModelError: a field whose modality the encoder lacks.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        query_fields: Sequence[Field],
+        document_fields: Sequence[Field],
+        *,
+        logit_scale: float = 1 / 0.07,
+        name: str = "model",
+        made: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        for field in (*query_fields, *document_fields):
+            if field.modality not in encoder.modalities:
+                raise ModelError(
+                    f"the encoder takes {' and '.join(sorted(encoder.modalities))}, "
+                    f"but the field {field.name!r} is {field.modality}",
+                    remedy="Leave the field out or take another encoder.",
+                )
+        self.encoder = encoder
+        self.query_fields, self.document_fields = tuple(query_fields), tuple(document_fields)
+        self.log_logit_scale = nn.Parameter(torch.tensor(math.log(logit_scale)))
+        self.name = name
+        self.made = made or {}
+        self.batch_size = 256
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.log_logit_scale.device
+
+    def fields(self, side: Side) -> tuple[Field, ...]:
+        """Return the fields of a side."""
+        return self.query_fields if side == "query" else self.document_fields
+
+    def forward(self, queries: FieldBatch, documents: FieldBatch) -> tuple[Tensor, Tensor, Tensor]:
+        """Return unit embeddings of queries and documents and the logit scale s = exp(t)."""
+        left = self.encode(queries, "query")
+        return left, self.encode(documents, "document"), self.log_logit_scale.exp()
+
+    def encode(self, batch: FieldBatch, side: Side) -> Tensor:
+        """Return N × D unit embeddings, float32."""
+        vectors = {}
+        for field in self.fields(side):
+            if field.name in batch.inputs:
+                inputs = batch.inputs[field.name]
+                raw = (
+                    self.encoder.encode_text(dict(inputs.items))
+                    if field.modality == "text"
+                    else self.encoder.encode_image(inputs.items["pixels"])
+                )
+                vectors[field.name] = (raw, inputs.rows, inputs.index)
+        return fuse(batch.size, self.fields(side), vectors)
+
+    def prepare(
+        self,
+        columns: Sequence[FieldColumn],
+        rows: NDArray[np.int64],
+        side: Side,
+        pixels: Any,
+    ) -> FieldBatch:
+        """Return the batch of these rows of a table.
+
+        Args:
+            columns: the table's fields, from `field_columns`.
+            rows: row numbers.
+            side: query or document.
+            pixels: function (column, codes) → uint8 U × H × W × 3 tensor of these pictures.
+        """
+        inputs = {}
+        for column in columns:
+            codes = column.codes[rows]
+            present = np.flatnonzero(codes >= 0)
+            if not len(present):
+                continue
+            distinct, index = np.unique(codes[present], return_inverse=True)
+            if column.field.modality == "text":
+                items = self.encoder.tokenize([str(column.values[c]) for c in distinct], side)
+            else:
+                items = {"pixels": pixels(column, distinct)}
+            inputs[column.field.name] = FieldInputs(
+                items, torch.from_numpy(present), torch.from_numpy(index)
+            )
+        return FieldBatch(len(rows), inputs)
+
+    def embed_queries(
+        self, dataset: RankingDataset, queries: pl.DataFrame | None = None
+    ) -> NDArray[np.float32]:
+        """Return N × D unit embeddings of these queries (all of them by default).
+
+        Raises:
+            DataError: a query without any field, or a field that the data lacks.
+            ImageError: a picture that cannot be read.
+        """
+        frame = dataset.queries if queries is None else queries
+        return self._embed(dataset, frame, "query")
+
+    def embed_documents(
+        self, dataset: RankingDataset, documents: pl.DataFrame | None = None
+    ) -> NDArray[np.float32]:
+        """Return N × D unit embeddings of these documents (all of them by default).
+
+        Raises:
+            DataError: a document without any field, or a field that the data lacks.
+            ImageError: a picture that cannot be read.
+        """
+        frame = dataset.documents if documents is None else documents
+        return self._embed(dataset, frame, "document")
+
+    def _embed(
+        self, dataset: RankingDataset, frame: pl.DataFrame, side: Side
+    ) -> NDArray[np.float32]:
+        self.check_fields(frame, side, dataset.name)
+        out = np.empty((len(frame), self.encoder.dimension), dtype=np.float32)
+        training = self.training
+        self.eval()
+        try:
+            with (
+                torch.inference_mode(),
+                progress(f"embed {side} rows", len(frame), unit="rows") as step,
+            ):
+                for start in range(0, len(frame), _CHUNK):
+                    chunk = frame.slice(start, _CHUNK)
+                    out[start : start + len(chunk)] = self._embed_chunk(dataset, chunk, side, start)
+                    step(len(chunk))
+        finally:
+            self.train(training)
+        return out
+
+    def check_fields(self, frame: pl.DataFrame, side: Side, where: str) -> None:
+        """Raise a DataError that names the first field of the model that the table lacks."""
+        for field in self.fields(side):
+            if field.name not in frame.columns:
+                raise DataError(
+                    f"the model needs the {side} field {field.name!r}, which the data lacks; "
+                    f"it has {', '.join(frame.columns)}",
+                    where=where,
+                )
+
+    def _embed_chunk(
+        self, dataset: RankingDataset, frame: pl.DataFrame, side: Side, start: int
+    ) -> NDArray[np.float32]:
+        vectors = {}
+        found = np.zeros(len(frame), dtype=bool)
+        for column in field_columns(frame, self.fields(side)):
+            rows = np.flatnonzero(column.codes >= 0)
+            if not len(rows):
+                continue
+            found[rows] = True
+            raw = self._encode_values(dataset, column, side)
+            index = torch.from_numpy(column.codes[rows]).to(raw.device)
+            vectors[column.field.name] = (raw, torch.from_numpy(rows).to(raw.device), index)
+        if not found.all():
+            row = start + int(np.flatnonzero(~found)[0])
+            names = ", ".join(f.name for f in self.fields(side))
+            raise DataError(
+                f"the {side} has none of the fields {names}",
+                where=f"{dataset.name}, {side} row {row}",
+                remedy="Run `rankfield check --fix`.",
+            )
+        return fuse(len(frame), self.fields(side), vectors).cpu().numpy()
+
+    def _encode_values(self, dataset: RankingDataset, column: FieldColumn, side: Side) -> Tensor:
+        """Encode a column's distinct values; texts of like length share a batch."""
+        text = column.field.modality == "text"
+        order = np.arange(len(column.values))
+        if text:
+            order = np.argsort([len(v) for v in column.values], kind="stable")
+        out: Tensor | None = None
+        for part in np.split(order, range(self.batch_size, len(order), self.batch_size)):
+            if text:
+                tokens = self.encoder.tokenize([str(column.values[i]) for i in part], side)
+                raw = self.encoder.encode_text({k: v.to(self.device) for k, v in tokens.items()})
+            else:
+                pixels = self.load_pixels(dataset, [column.values[i] for i in part])
+                raw = self.encoder.encode_image(pixels.to(self.device))
+            if out is None:
+                out = raw.new_empty(len(order), raw.shape[1])
+            out[torch.from_numpy(part).to(raw.device)] = raw
+        assert out is not None
+        return out
+
+    def load_pixels(self, dataset: RankingDataset, values: Sequence[str | bytes]) -> Tensor:
+        """Return these pictures as uint8 U × H × W × 3, resized for the vision tower.
+
+        Raises:
+            ImageError: a picture that cannot be read.
+        """
+        transform = self.encoder.image_transform
+        if transform is None:
+            raise ModelError("the encoder takes no pictures")
+
+        def load(value: str | bytes) -> NDArray[np.uint8]:
+            return transform.to_array(open_image(dataset.image_source(value)))
+
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            return torch.from_numpy(np.stack(list(pool.map(load, values))))
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
+        """Write the encoder's own files and `rankfield.json`.
+
+        Raises:
+            OutputError: the folder exists and `overwrite` is false, or it cannot be written.
+        """
+        from rankfield import __version__
+
+        with new_folder(folder, overwrite=overwrite) as temporary:
+            self.encoder.save(temporary)
+            header = {
+                "format": _FORMAT,
+                "rankfield": __version__,
+                "name": self.name,
+                "encoder": self.encoder.kind,
+                "query_fields": [vars(f) for f in self.query_fields],
+                "document_fields": [vars(f) for f in self.document_fields],
+                "log_logit_scale": float(self.log_logit_scale.detach()),
+                "made": self.made,
+            }
+            write_json(temporary / "rankfield.json", header)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> RankingModel:
+        """Read a model folder that `save` wrote; embeddings are the same to the bit.
+
+        Raises:
+            ModelError: not a model folder, or one that cannot be read.
+        """
+        root = Path(folder)
+        path = root / "rankfield.json"
+        if not path.is_file():
+            problem = "not a rankfield model" if root.is_dir() else "there is no such folder"
+            raise ModelError(
+                problem, where=str(root), remedy="Give the folder `model` of a training run."
+            )
+        try:
+            header = json.loads(path.read_text("utf-8"))
+            if header["format"] != _FORMAT:
+                raise ModelError(f"expected format {_FORMAT}, found {header['format']}")
+            encoder = _ENCODERS[header["encoder"]].load(root)
+            model = cls(
+                encoder,
+                [Field(**f) for f in header["query_fields"]],
+                [Field(**f) for f in header["document_fields"]],
+                name=header["name"],
+                made=header["made"],
+            )
+        except (KeyError, TypeError, ValueError, OSError) as error:
+            raise ModelError(f"cannot be read ({error})", where=str(path)) from error
+        with torch.no_grad():
+            model.log_logit_scale.fill_(header["log_logit_scale"])
+        return model.eval()

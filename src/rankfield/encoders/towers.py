@@ -1,0 +1,245 @@
+"""The text and vision towers that a composed encoder is made of."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from rankfield.encoders.image_transform import ImageTransform
+from rankfield.errors import MissingExtraError, ModelError
+
+__all__ = ["SentenceTransformersTower", "TextTower", "TransformersTextTower", "VisionTower"]
+
+Pooling = Literal["mean", "cls"]
+
+_PRECOMPUTE_BATCH = 256
+
+
+class TextTower(nn.Module, ABC):
+    """Texts to pooled vectors of `width`; a frozen one can remember its output for each text."""
+
+    kind: str
+    width: int
+    frozen: bool = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._remembered: dict[str, Tensor] = {}
+
+    @abstractmethod
+    def tokenize(self, texts: Sequence[str]) -> dict[str, Tensor]:
+        """Return padded token ids and mask."""
+
+    @abstractmethod
+    def forward(self, inputs: dict[str, Tensor]) -> Tensor:
+        """Return N × width pooled vectors."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write the tower into an existing folder."""
+
+    def freeze(self) -> None:
+        """Keep the weights as they are; dropout stays off."""
+        self.frozen = True
+        self.requires_grad_(False)
+        self.eval()
+
+    def train(self, mode: bool = True) -> TextTower:
+        """Set training mode, which a frozen tower does not enter."""
+        super().train(mode and not self.frozen)
+        return self
+
+    def remember(self, texts: Iterable[str]) -> None:
+        """Compute a frozen tower's output for these texts once.
+
+        The order and the batches depend on the set of texts alone, so that a resumed run gets the
+        same bits.
+        """
+        wanted = sorted(set(texts), key=lambda text: (len(text), text))
+        device = next(self.parameters()).device
+        with torch.no_grad():
+            for start in range(0, len(wanted), _PRECOMPUTE_BATCH):
+                chunk = wanted[start : start + _PRECOMPUTE_BATCH]
+                inputs = {k: v.to(device) for k, v in self.tokenize(chunk).items()}
+                for text, vector in zip(chunk, self(inputs).cpu(), strict=True):
+                    self._remembered[text] = vector.clone()
+
+    def recall(self, texts: Sequence[str]) -> Tensor | None:
+        """Return the remembered N × width vectors, or None if one of them is unknown."""
+        if not self._remembered or any(text not in self._remembered for text in texts):
+            return None
+        return torch.stack([self._remembered[text] for text in texts])
+
+
+class TransformersTextTower(TextTower):
+    """Any text model of `transformers` with mean or first-token pooling."""
+
+    kind = "transformers"
+
+    def __init__(self, model: Any, tokenizer: Any, *, max_tokens: int, pooling: Pooling) -> None:
+        super().__init__()
+        self.model = model
+        self.tokenizer = tokenizer
+        self.max_tokens = max_tokens
+        self.pooling: Pooling = pooling
+        self.width = int(model.config.hidden_size)
+
+    def tokenize(self, texts: Sequence[str]) -> dict[str, Tensor]:
+        """Return padded token ids and mask, cut at `max_tokens`."""
+        tokens = self.tokenizer(
+            list(texts),
+            padding=True,
+            truncation=True,
+            max_length=self.max_tokens,
+            return_tensors="pt",
+        )
+        return {k: tokens[k] for k in ("input_ids", "attention_mask")}
+
+    def forward(self, inputs: dict[str, Tensor]) -> Tensor:
+        """Return N × width: the mean of the tokens' states, or the first token's."""
+        states: Tensor = self.model(**inputs).last_hidden_state
+        if self.pooling == "cls":
+            return states[:, 0]
+        mask = inputs["attention_mask"].unsqueeze(-1).to(states.dtype)
+        return (states * mask).sum(1) / mask.sum(1).clamp(min=1.0)
+
+    def save(self, folder: Path) -> None:
+        """Write the model, its tokenizer and the pooling."""
+        self.model.save_pretrained(folder, safe_serialization=True)
+        self.tokenizer.save_pretrained(folder)
+        settings = {"max_tokens": self.max_tokens, "pooling": self.pooling}
+        (folder / "tower.json").write_text(json.dumps(settings), "utf-8")
+
+    @classmethod
+    def load(
+        cls, source: str | Path, *, max_tokens: int | None = None, pooling: Pooling = "mean"
+    ) -> TransformersTextTower:
+        """Load from a hub id or a folder; a folder that `save` wrote knows its own settings.
+
+        Raises:
+            ModelError: it cannot be loaded.
+        """
+        from transformers import AutoModel, AutoTokenizer
+
+        saved = Path(source) / "tower.json"
+        if saved.is_file():
+            settings = json.loads(saved.read_text("utf-8"))
+            max_tokens = max_tokens or settings["max_tokens"]
+            pooling = settings["pooling"]
+        try:
+            model = AutoModel.from_pretrained(source, use_safetensors=True)
+            tokenizer = AutoTokenizer.from_pretrained(source)
+        except (OSError, ValueError) as error:
+            raise ModelError(f"cannot be loaded ({error})", where=f"text model {source}") from error
+        return cls(model, tokenizer, max_tokens=max_tokens or 77, pooling=pooling)
+
+
+class SentenceTransformersTower(TextTower):
+    """A text model of `sentence-transformers`, with its own pooling and normalisation."""
+
+    kind = "sentence-transformers"
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+        self.width = int(model.get_embedding_dimension())
+
+    def tokenize(self, texts: Sequence[str]) -> dict[str, Tensor]:
+        """Return padded token ids and mask, cut at the model's own length."""
+        features = self.model.preprocess(list(texts))
+        return {k: v for k, v in features.items() if isinstance(v, Tensor)}
+
+    def forward(self, inputs: dict[str, Tensor]) -> Tensor:
+        """Return N × width sentence embeddings."""
+        vectors: Tensor = self.model(dict(inputs))["sentence_embedding"]
+        return vectors
+
+    def save(self, folder: Path) -> None:
+        """Write the sentence-transformers folder."""
+        self.model.save_pretrained(str(folder), create_model_card=False)
+
+    @classmethod
+    def load(
+        cls, source: str | Path, *, max_tokens: int | None = None
+    ) -> SentenceTransformersTower:
+        """Load from a hub id or a folder.
+
+        Raises:
+            MissingExtraError: sentence-transformers is not installed.
+            ModelError: it cannot be loaded.
+        """
+        try:
+            from sentence_transformers import SentenceTransformer
+        except ImportError as error:
+            raise MissingExtraError(
+                "sentence-transformers is not installed",
+                remedy="pip install 'rankfield[sentence-transformers]'",
+            ) from error
+        try:
+            model = SentenceTransformer(str(source), device="cpu")
+        except (OSError, ValueError) as error:
+            raise ModelError(f"cannot be loaded ({error})", where=f"text model {source}") from error
+        if max_tokens:
+            model.max_seq_length = max_tokens
+        return cls(model)
+
+
+class VisionTower(nn.Module):
+    """Any vision model of `transformers` with a pooled output."""
+
+    def __init__(self, model: Any, transform: ImageTransform) -> None:
+        super().__init__()
+        self.model = model.to(memory_format=torch.channels_last)
+        self.transform = transform
+        self.frozen = False
+        # Convolutional models name the width of each stage, transformers one for all.
+        sizes = getattr(model.config, "hidden_sizes", None)
+        self.width = int(sizes[-1] if sizes else model.config.hidden_size)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Return N × width pooled vectors from uint8 N × H × W × 3 pixels."""
+        inputs = self.transform.normalise(pixels).contiguous(memory_format=torch.channels_last)
+        pooled: Tensor = self.model(inputs).pooler_output
+        return pooled.flatten(1)
+
+    def freeze(self) -> None:
+        """Keep the weights and the running statistics as they are."""
+        self.frozen = True
+        self.requires_grad_(False)
+        self.eval()
+
+    def train(self, mode: bool = True) -> VisionTower:
+        """Set training mode, which a frozen tower does not enter."""
+        super().train(mode and not self.frozen)
+        return self
+
+    def save(self, folder: Path) -> None:
+        """Write the model and the image transform."""
+        self.model.save_pretrained(folder, safe_serialization=True)
+        (folder / "transform.json").write_text(json.dumps(self.transform.to_dict()), "utf-8")
+
+    @classmethod
+    def load(cls, source: str | Path) -> VisionTower:
+        """Load from a hub id or a folder, with the image transform that belongs to it.
+
+        Raises:
+            ModelError: it cannot be loaded.
+        """
+        from transformers import AutoModel
+
+        try:
+            model = AutoModel.from_pretrained(source, use_safetensors=True)
+        except (OSError, ValueError) as error:
+            raise ModelError(
+                f"cannot be loaded ({error})", where=f"vision model {source}"
+            ) from error
+        saved = Path(source) / "transform.json"
+        if saved.is_file():
+            return cls(model, ImageTransform.from_dict(json.loads(saved.read_text("utf-8"))))
+        return cls(model, ImageTransform.from_pretrained(source))

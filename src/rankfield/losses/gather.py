@@ -1,0 +1,37 @@
+"""Gathering embeddings of all processes, with gradients."""
+
+from __future__ import annotations
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+__all__ = ["gather_with_gradient"]
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: torch.autograd.function.FunctionCtx, local: Tensor) -> Tensor:
+        parts = [torch.empty_like(local) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, local.contiguous())
+        ctx.rows = len(local)  # type: ignore[attr-defined]
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: torch.autograd.function.FunctionCtx, *gradients: Tensor) -> Tensor:
+        gradient = gradients[0].contiguous()
+        dist.all_reduce(gradient)
+        rows: int = ctx.rows  # type: ignore[attr-defined]
+        return gradient[dist.get_rank() * rows :][:rows]
+
+
+def gather_with_gradient(local: Tensor) -> Tensor:
+    """Return the rows of all processes, in rank order: P·N × D from N × D on each of P processes.
+
+    The gradient of a row is the sum of what every process sends back for it. Without an
+    initialised process group the tensor comes back as it is. Every process must hold the same
+    number of rows.
+    """
+    if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
+        return local
+    return _Gather.apply(local)  # type: ignore[no-untyped-call, no-any-return]

@@ -1,0 +1,110 @@
+"""Checkpoints of a running training: safetensors and JSON, never a pickle."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, load_model, save_file, save_model
+from torch import Tensor, nn
+
+from rankfield.errors import ModelError
+from rankfield.files import new_folder, write_json
+
+__all__ = ["Progress", "load_checkpoint", "save_checkpoint"]
+
+
+@dataclass
+class Progress:
+    """How far a run has come.
+
+    `recipe` and `fingerprint` tell whether a checkpoint belongs to the run that loads it.
+    """
+
+    recipe: dict[str, Any]
+    fingerprint: str
+    step: int = 0
+    seconds: float = 0.0
+    best: float | None = None
+    best_step: int = 0
+
+
+def save_checkpoint(
+    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress
+) -> None:
+    """Write weights, optimiser state and progress, replacing an older checkpoint in one rename.
+
+    There is no random state to save: each step seeds itself from the seed and its number.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    state = optimizer.state_dict()
+    tensors = {
+        f"{index}.{name}": value.detach().contiguous()
+        for index, values in state["state"].items()
+        for name, value in values.items()
+    }
+    with new_folder(folder, overwrite=True) as temporary:
+        save_model(model, str(temporary / "model.safetensors"))
+        save_file(tensors, temporary / "optimizer.safetensors")
+        write_json(temporary / "progress.json", asdict(progress))
+
+
+def load_checkpoint(
+    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, expected: Progress
+) -> Progress:
+    """Read a checkpoint into `model` and `optimizer` and return its progress.
+
+    Raises:
+        ModelError: there is none, it is of another recipe, data set or model, or is damaged.
+    """
+    path = folder / "progress.json"
+    if not path.is_file():
+        raise ModelError(
+            "there is no checkpoint to resume from",
+            where=str(folder),
+            remedy="Start the run without --resume.",
+        )
+    try:
+        found = Progress(**json.loads(path.read_text("utf-8")))
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"damaged checkpoint ({error})", where=str(path)) from error
+    _check_same_run(found, expected, folder)
+    try:
+        load_model(model, str(folder / "model.safetensors"))
+        tensors = load_file(folder / "optimizer.safetensors")
+    except (RuntimeError, SafetensorError, OSError) as error:
+        raise ModelError(
+            f"the checkpoint is of another model or damaged ({error})",
+            where=str(folder),
+            remedy="Start a new run in another folder.",
+        ) from error
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        index, name = key.split(".", 1)
+        state.setdefault(int(index), {})[name] = tensor
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
+    return found
+
+
+def _check_same_run(found: Progress, expected: Progress, folder: Path) -> None:
+    if found.fingerprint != expected.fingerprint:
+        raise ModelError(
+            f"the checkpoint was trained on other data (fingerprint {found.fingerprint}, "
+            f"now {expected.fingerprint})",
+            where=str(folder),
+        )
+    for key, value in expected.recipe.items():
+        if found.recipe.get(key) != value:
+            raise ModelError(
+                f"the checkpoint is of another recipe: {key!r} was {found.recipe.get(key)!r}, "
+                f"now {value!r}",
+                where=str(folder),
+                remedy="Resume with the run's own recipe.toml, or start a new run.",
+            )

@@ -1,0 +1,221 @@
+"""The recipe: one TOML file that says everything about a training run."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from rankfield.errors import RecipeError
+from rankfield.schema import SPLITS, SplitName
+
+__all__ = [
+    "BatchSection",
+    "DataSection",
+    "DevSection",
+    "EncoderSection",
+    "LossSection",
+    "OptimizerSection",
+    "Recipe",
+    "load_recipe",
+    "parse_recipe",
+]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DataSection(_Section):
+    """Which pairs and fields are trained on."""
+
+    dataset: str = Field("", description="data set folder; relative to the recipe")
+    minimum_score: float | None = Field(
+        None, description="train on pairs with at least this score; the rest are left out"
+    )
+    query_weights: dict[str, float] = Field(
+        {}, description="query fields to use and their weights; empty: those of the data set"
+    )
+    document_weights: dict[str, float] = Field(
+        {}, description="document fields to use and their weights; empty: those of the data set"
+    )
+    augment: bool = Field(False, description="flip and shift photos at random while training")
+    workers: int = Field(0, ge=0, description="processes that read photos ahead")
+    image_cache_mib: int = Field(
+        2048, ge=0, description="keep the resized photos in memory if they fit into this"
+    )
+
+
+class EncoderSection(_Section):
+    """The model that is trained.
+
+    A name is a hub id, a local folder, or "package:NAME" for an installed package with a
+    `get_model_path()`.
+    """
+
+    kind: Literal["small", "composed", "transformers", "sentence-transformers"] = Field(
+        "small",
+        description="small: from scratch · composed: a text beside a vision model · "
+        "transformers: CLIP, SigLIP · sentence-transformers: text",
+    )
+    model: str = Field("", description="of kind transformers or sentence-transformers")
+    text_model: str = Field("", description="of kind composed; empty: a small one from scratch")
+    vision_model: str = Field("", description="of kind composed; empty: a small one from scratch")
+    dimension: int = Field(128, ge=2, description="of the common space (small, composed)")
+    text_width: int = Field(128, ge=32, multiple_of=32, description="of a small text tower")
+    text_layers: int = Field(2, ge=1, description="of a small text tower")
+    image_size: int = Field(64, ge=16, description="pixels a side, of a small vision tower")
+    image_width: int = Field(256, ge=32, description="channels at the end of a small vision tower")
+    max_tokens: int = Field(32, ge=4, description="longer texts are cut")
+    freeze: list[Literal["text", "vision"]] = Field([], description="towers that are not trained")
+    query_prefix: str = Field("", description='put before query texts, such as "query: "')
+    document_prefix: str = Field("", description='put before document texts, such as "passage: "')
+
+
+class LossSection(_Section):
+    """What is minimised."""
+
+    name: Literal["gcl"] = Field("gcl", description="weighted symmetric cross-entropy")
+    weight: str = Field(
+        "inverse",
+        description="score → weight: constant (CLIP), linear, inverse, inverse_sqrt, log, "
+        "exponential, piecewise, or module:function",
+    )
+    weight_parameters: dict[str, Any] = Field(
+        {}, description="step, temperature or points of the weight function"
+    )
+    normaliser: Literal["weights", "count"] = Field(
+        "weights", description="divide by the sum of weights or the number of pairs"
+    )
+    logit_scale: float = Field(1 / 0.07, gt=0, le=1000, description="initial inverse temperature")
+    max_logit_scale: float = Field(100.0, gt=0, le=1000, description="its upper limit")
+
+
+class BatchSection(_Section):
+    """How pairs are put together."""
+
+    size: int = Field(128, ge=2, description="judged pairs a step, over all processes")
+
+
+class OptimizerSection(_Section):
+    """AdamW with warm-up and cosine decay."""
+
+    steps: int = Field(1000, ge=1, description="optimiser steps in all")
+    learning_rate: float = Field(1e-3, gt=0, description="at its peak")
+    text_learning_rate: float | None = Field(
+        None, gt=0, description="of the text tower, where it should differ"
+    )
+    warmup: float = Field(0.05, ge=0, le=1, description="share of the steps that warm up")
+    weight_decay: float = Field(0.05, ge=0, description="not on norms, biases, logit scale")
+    beta1: float = Field(0.9, ge=0, lt=1)
+    beta2: float = Field(0.98, ge=0, lt=1)
+    epsilon: float = Field(1e-6, gt=0)
+    clip_norm: float = Field(1.0, gt=0, description="largest norm of the gradient")
+
+
+class DevSection(_Section):
+    """Measuring on the way; the model with the best mean NDCG@10 is kept."""
+
+    every: int = Field(200, ge=0, description="steps between measurements; 0: only at the end")
+    splits: list[SplitName] = Field(list(SPLITS), description="dev queries of these splits")
+
+
+class Recipe(_Section):
+    """One training run. Unknown keys are refused, with the nearest known one."""
+
+    name: str = Field("gcl", description="of the model, in tables and reports")
+    seed: int = Field(0, ge=0, description="the same seed gives the same weights")
+    precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="of the encoders")
+    log_every: int = Field(20, ge=1, description="steps between lines of log.jsonl")
+    checkpoint_every: int = Field(500, ge=0, description="steps; 0: only when interrupted")
+    trackers: list[Literal["tensorboard", "wandb"]] = Field(["tensorboard"])
+    data: DataSection = DataSection()
+    encoder: EncoderSection = EncoderSection()
+    loss: LossSection = LossSection()
+    batch: BatchSection = BatchSection()
+    optimizer: OptimizerSection = OptimizerSection()
+    dev: DevSection = DevSection()
+
+
+def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
+    """Read a TOML recipe and apply `section.key=value` overrides.
+
+    A relative `data.dataset` is taken from the recipe's folder.
+
+    Raises:
+        RecipeError: no such file, not TOML, an unknown key, a value out of range.
+    """
+    file = Path(path)
+    try:
+        values = tomllib.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        raise RecipeError(
+            "there is no such file", where=str(file), remedy="`rankfield recipe` prints one."
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise RecipeError(f"not a valid TOML recipe ({error})", where=str(file)) from error
+    for override in overrides:
+        _override(values, override)
+    recipe = parse_recipe(values, where=str(file))
+    if recipe.data.dataset and not any(o.startswith("data.dataset=") for o in overrides):
+        folder = str((file.parent / recipe.data.dataset).resolve())
+        recipe = recipe.model_copy(
+            update={"data": recipe.data.model_copy(update={"dataset": folder})}
+        )
+    return recipe
+
+
+def parse_recipe(values: dict[str, Any], *, where: str = "recipe") -> Recipe:
+    """Return the recipe of nested values.
+
+    Raises:
+        RecipeError: an unknown key (with the nearest known one), a value out of range.
+    """
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        raise _explain(error, where) from None
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise RecipeError(f"expected section.key=value, found {override!r}", where="--set")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *sections, last = key.strip().split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise RecipeError(f"{section!r} is a value, not a section", where=f"--set {override}")
+    values[last] = value
+
+
+def _explain(error: ValidationError, where: str) -> RecipeError:
+    first = error.errors()[0]
+    location = [str(part) for part in first["loc"]]
+    place = f"{where}, {'.'.join(location)}"
+    more = error.error_count() - 1
+    also = f" ({more} more)" if more else ""
+    if first["type"] != "extra_forbidden":
+        return RecipeError(
+            f"{first['msg'][0].lower()}{first['msg'][1:]}, found {first['input']!r}{also}",
+            where=place,
+        )
+    known = _known_keys(location[:-1])
+    near = difflib.get_close_matches(location[-1], known, 1)
+    remedy = f"Did you mean {near[0]!r}?" if near else f"Known keys: {', '.join(known)}."
+    return RecipeError(f"unknown key{also}", where=place, remedy=remedy)
+
+
+def _known_keys(sections: list[str]) -> list[str]:
+    model: Any = Recipe
+    for section in sections:
+        model = model.model_fields[section].annotation
+    return list(model.model_fields)

@@ -1,0 +1,272 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import tomli_w
+import torch
+from torch.utils.data import DataLoader
+
+from rankfield.encoders import RankingModel
+from rankfield.encoders.base import Side
+from rankfield.encoders.columns import FieldColumn
+from rankfield.encoders.fusion import FieldBatch
+from rankfield.errors import OutputError, RecipeError
+from rankfield.evaluation import dev_ndcg
+from rankfield.files import new_file
+from rankfield.losses import ContrastiveLoss
+from rankfield.progress import progress
+from rankfield.schema import RankingDataset
+from rankfield.training.augment import flip_and_shift
+from rankfield.training.batches import PairBatches, RawBatch
+from rankfield.training.build import build_model
+from rankfield.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from rankfield.training.optimizer import make_optimizer, schedule
+from rankfield.training.recipe import Recipe
+
+__all__ = ["train"]
+
+_PRECISION = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
+_FREE_ON_RESUME = ("trackers", "log_every", "checkpoint_every")
+
+
+def train(
+    recipe: Recipe, dataset: RankingDataset, out: str | Path, *, resume: bool = False
+) -> RankingModel:
+    """Train a model as the recipe says and return the best one by dev NDCG@10.
+
+    The folder `out` gets `model/` (the best), `recipe.toml`, `log.jsonl`, TensorBoard files and,
+    while it runs, `checkpoint/`. A data set that was never split has no dev queries: then the last
+    model is kept. A resumed run ends with the same weights as one never stopped, to the bit on a
+    CPU with the same number of threads.
+
+    Raises:
+        RecipeError: the recipe does not fit the data, or the loss stops being finite.
+        OutputError: `out` exists and `resume` is false, or it cannot be written.
+        ModelError: nothing to resume from, or a checkpoint of another run.
+        KeyboardInterrupt: after writing a checkpoint.
+    """
+    return _Trainer(recipe, dataset, Path(out), resume).run()
+
+
+class _Trainer:
+    def __init__(self, recipe: Recipe, dataset: RankingDataset, out: Path, resume: bool) -> None:
+        from accelerate import Accelerator, DistributedDataParallelKwargs
+
+        if out.exists() and not resume:
+            raise OutputError(
+                "exists already",
+                where=str(out),
+                remedy="Name another folder, or add --resume to go on with that run.",
+            )
+        self.recipe, self.dataset, self.out, self.resume = recipe, dataset, out, resume
+        self.accelerator = Accelerator(
+            mixed_precision=_PRECISION[recipe.precision],
+            log_with=list(recipe.trackers) or None,
+            project_dir=str(out),
+            # A batch may lack a field, and then its tower has no gradient.
+            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+        )
+        processes = self.accelerator.num_processes
+        if recipe.batch.size % processes:
+            raise RecipeError(
+                f"{recipe.batch.size} pairs cannot be shared by {processes} processes evenly",
+                where="recipe, batch.size",
+            )
+        self.model = build_model(recipe, dataset)
+        rank = self.accelerator.process_index
+        self.batches = PairBatches(recipe, dataset, self.model, rank=rank, processes=processes)
+        self.loss = ContrastiveLoss(recipe.loss.normaliser)
+        settings = recipe.model_dump(mode="json", exclude=set(_FREE_ON_RESUME))
+        settings["data"] = {k: v for k, v in settings["data"].items() if k != "dataset"}
+        self.progress = Progress(settings, dataset.fingerprint())
+        self.stopping = False
+        self.has_dev = dataset.is_split and "subset" in dataset.queries.columns
+
+    def run(self) -> RankingModel:
+        optimizer = make_optimizer(self.model, self.recipe.optimizer)
+        self.model.to(self.accelerator.device)
+        for side in ("query", "document"):
+            self.model.encoder.precompute(self.batches.texts(side), side)
+        if self.resume:
+            checkpoint = self.out / "checkpoint"
+            self.progress = load_checkpoint(checkpoint, self.model, optimizer, self.progress)
+            self._cut_log()
+        elif self.accelerator.is_main_process:
+            self.out.mkdir(parents=True, exist_ok=True)
+            self._write_recipe()
+        self.wrapped, self.optimizer = self.accelerator.prepare(self.model, optimizer)
+        self.accelerator.init_trackers("tensorboard")
+        try:
+            with self._stop_at_interrupt():
+                self._loop()
+        finally:
+            self.accelerator.end_training()
+        self.accelerator.wait_for_everyone()
+        return RankingModel.load(self.out / "model")
+
+    def _loop(self) -> None:
+        recipe, total = self.recipe, self.recipe.optimizer.steps
+        first = self.progress.step
+        before = self.progress.seconds
+        started = time.monotonic()
+        loader = DataLoader(
+            self.batches,
+            batch_size=None,
+            sampler=range(first, total),
+            num_workers=recipe.data.workers,
+        )
+        self.wrapped.train()
+        name = f"train {recipe.name}"
+        with progress(name, total, done=first, unit="steps") as advance:
+            for step, batch in enumerate(loader, first):
+                values = self._step(step, batch)
+                self.progress.step = step + 1
+                self.progress.seconds = before + time.monotonic() - started
+                last = step + 1 == total
+                if (step + 1) % recipe.log_every == 0 or last:
+                    self._log_step(values, first, started)
+                if last or (recipe.dev.every and (step + 1) % recipe.dev.every == 0):
+                    self._measure()
+                due = recipe.checkpoint_every and (step + 1) % recipe.checkpoint_every == 0
+                if (due or self.stopping) and not last:
+                    self._checkpoint()
+                advance(1, f"loss {float(values['loss']):.3f}{self._best_text()}")
+                if self.stopping and not last:
+                    raise KeyboardInterrupt
+
+    def _step(self, step: int, raw: RawBatch) -> dict[str, Any]:
+        # Dropout and augmentation depend on the seed and the step alone: nothing to save.
+        torch.manual_seed((self.recipe.seed << 32) + step * 1024 + self.accelerator.process_index)
+        device = self.accelerator.device
+        queries = self._fields(raw, "query").to(device)
+        documents = self._fields(raw, "document").to(device)
+        share = schedule(step, self.recipe.optimizer)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["peak"] * share
+        left, right, scale = self.wrapped(queries, documents)
+        loss = self.loss(left, right, raw.weights.to(device), scale)
+        if not torch.isfinite(loss):
+            raise RecipeError(
+                f"the loss is {float(loss)} at step {step}",
+                where="recipe, optimizer.learning_rate",
+                remedy="Lower it, warm up longer, or train in fp32.",
+            )
+        self.accelerator.backward(loss)
+        norm = self.accelerator.clip_grad_norm_(
+            self.model.parameters(), self.recipe.optimizer.clip_norm
+        )
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        with torch.no_grad():
+            limit = torch.tensor(self.recipe.loss.max_logit_scale).log().to(device)
+            self.model.log_logit_scale.clamp_(max=limit)
+        return {"loss": loss.detach(), "gradient_norm": norm, "logit_scale": scale.detach()}
+
+    def _fields(self, raw: RawBatch, side: Side) -> FieldBatch:
+        rows = raw.query_rows if side == "query" else raw.document_rows
+
+        def pixels(column: FieldColumn, _codes: Any) -> torch.Tensor:
+            pictures = raw.pixels[side, column.field.name]
+            return flip_and_shift(pictures) if self.recipe.data.augment else pictures
+
+        return self.model.prepare(self.batches.columns[side], rows, side, pixels)
+
+    def _log_step(self, values: dict[str, Any], first: int, started: float) -> None:
+        step = self.progress.step
+        seconds = time.monotonic() - started
+        line = {
+            **{key: float(value) for key, value in values.items()},
+            "learning_rate": self.recipe.optimizer.learning_rate
+            * schedule(step - 1, self.recipe.optimizer),
+            "seconds": round(self.progress.seconds, 3),
+            "samples_per_second": round((step - first) * self.recipe.batch.size / seconds, 1),
+        }
+        self._log("train", line)
+
+    def _measure(self) -> None:
+        """Measure dev NDCG@10 and keep the model if it is the best so far."""
+        if not self.accelerator.is_main_process:
+            return
+        step = self.progress.step
+        value = None
+        if self.has_dev:
+            splits = dev_ndcg(self.model, self.dataset, self.recipe.dev.splits)
+            value = sum(splits.values()) / len(splits)
+            self._log("dev", {"ndcg@10": value, "splits": splits})
+        best = self.progress.best
+        if value is None or best is None or value > best:
+            self.progress.best, self.progress.best_step = value, step
+            self.model.made = self._made()
+            self.model.save(self.out / "model", overwrite=True)
+
+    def _made(self) -> dict[str, Any]:
+        return {
+            "recipe": self.recipe.model_dump(mode="json"),
+            "data": {"name": self.dataset.name, "fingerprint": self.progress.fingerprint},
+            "seed": self.recipe.seed,
+            "step": self.progress.step,
+            "dev_ndcg@10": self.progress.best,
+        }
+
+    def _best_text(self) -> str:
+        best = self.progress.best
+        return "" if best is None else f" · best dev NDCG@10 {best:.4f}"
+
+    def _log(self, event: str, values: dict[str, Any]) -> None:
+        if not self.accelerator.is_main_process:
+            return
+        line = {"event": event, "step": self.progress.step, **values}
+        with (self.out / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        flat = {f"{event}/{k}": v for k, v in values.items() if isinstance(v, float)}
+        flat |= {f"{event}/{k}": v for k, v in values.get("splits", {}).items()}
+        self.accelerator.log(flat, step=self.progress.step)
+
+    def _cut_log(self) -> None:
+        """Drop what an interrupted run logged after its last checkpoint."""
+        path = self.out / "log.jsonl"
+        if not path.is_file() or not self.accelerator.is_main_process:
+            return
+        lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+        kept = [json.dumps(line) for line in lines if line["step"] <= self.progress.step]
+        with new_file(path) as temporary:
+            temporary.write_text("".join(f"{line}\n" for line in kept), "utf-8")
+
+    def _write_recipe(self) -> None:
+        values = self.recipe.model_dump(mode="json", exclude_none=True)
+        with new_file(self.out / "recipe.toml") as temporary:
+            temporary.write_text(tomli_w.dumps(values), "utf-8")
+
+    def _checkpoint(self) -> None:
+        self.accelerator.wait_for_everyone()
+        if self.accelerator.is_main_process:
+            optimizer = getattr(self.optimizer, "optimizer", self.optimizer)
+            save_checkpoint(self.out / "checkpoint", self.model, optimizer, self.progress)
+
+    @contextmanager
+    def _stop_at_interrupt(self) -> Iterator[None]:
+        """Let the step in hand end and a checkpoint be written; a second Ctrl-C stops at once."""
+
+        def stop(_number: int, _frame: FrameType | None) -> None:
+            if self.stopping:
+                raise KeyboardInterrupt
+            self.stopping = True
+
+        try:
+            previous = signal.signal(signal.SIGINT, stop)
+        except ValueError:  # not the main thread: interrupts go elsewhere
+            yield
+            return
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, previous)

@@ -1,0 +1,173 @@
+"""Score → weight: how much a judged pair counts in the loss.
+
+GCL (Zhu, Jung, Clark, arXiv 2404.08535) turns the score of a pair into a weight by a
+score-to-weight function. Each function here is defined on the score's stated scale
+[minimum, maximum] and gives a finite weight ≥ 0, larger for a larger score. With r the rank that a
+score stands for, r = (maximum − s) / step + 1:
+
+constant      1
+linear        (s − z) / (maximum − z), z = min(0, minimum)
+inverse       1 / r
+inverse_sqrt  1 / √r
+log           1 / log₂(r + 1), the discount of DCG
+exponential   exp((s − maximum) / (temperature · (maximum − minimum)))
+piecewise     straight lines between given points [[score, weight], …], level outside them
+module:name   any importable function (scores, scale) → weights
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rankfield.errors import RecipeError
+from rankfield.schema import ScoreScale
+
+__all__ = ["WEIGHT_FUNCTIONS", "score_weights"]
+
+Floats = NDArray[np.float64]
+
+
+def _constant(scores: Floats, _scale: ScoreScale) -> Floats:
+    return np.ones_like(scores)
+
+
+def _linear(scores: Floats, scale: ScoreScale) -> Floats:
+    zero = min(0.0, scale.minimum)
+    return (scores - zero) / ((scale.maximum - zero) or 1.0)
+
+
+def _rank(scores: Floats, scale: ScoreScale, step: float) -> Floats:
+    if not step > 0:
+        raise RecipeError(f"expected a step above 0, found {step}", where="weight function")
+    return (scale.maximum - scores) / step + 1.0
+
+
+def _inverse(scores: Floats, scale: ScoreScale, *, step: float = 1.0) -> Floats:
+    return 1.0 / _rank(scores, scale, step)
+
+
+def _inverse_sqrt(scores: Floats, scale: ScoreScale, *, step: float = 1.0) -> Floats:
+    return 1.0 / np.sqrt(_rank(scores, scale, step))
+
+
+def _log(scores: Floats, scale: ScoreScale, *, step: float = 1.0) -> Floats:
+    return 1.0 / np.log2(_rank(scores, scale, step) + 1.0)
+
+
+def _exponential(scores: Floats, scale: ScoreScale, *, temperature: float = 0.2) -> Floats:
+    if not temperature > 0:
+        raise RecipeError(
+            f"expected a temperature above 0, found {temperature}", where="weight function"
+        )
+    spread = (scale.maximum - scale.minimum) or 1.0
+    return np.exp((scores - scale.maximum) / (temperature * spread))
+
+
+def _piecewise(
+    scores: Floats, _scale: ScoreScale, *, points: Sequence[Sequence[float]] = ()
+) -> Floats:
+    table = np.asarray(points, dtype=np.float64)
+    if table.ndim != 2 or table.shape[1] != 2 or (np.diff(table[:, 0]) <= 0).any():
+        raise RecipeError(
+            f"expected points [[score, weight], …] with rising scores, found {points!r}",
+            where="weight function 'piecewise'",
+        )
+    return np.interp(scores, table[:, 0], table[:, 1])
+
+
+WEIGHT_FUNCTIONS: dict[str, Callable[..., Floats]] = {
+    "constant": _constant,
+    "linear": _linear,
+    "inverse": _inverse,
+    "inverse_sqrt": _inverse_sqrt,
+    "log": _log,
+    "exponential": _exponential,
+    "piecewise": _piecewise,
+}
+"""Name → function (scores, scale, **parameters) → weights; formulas in the module's docstring."""
+
+
+def score_weights(
+    scores: Sequence[float] | Floats, scale: ScoreScale, name: str, **parameters: object
+) -> Floats:
+    """Return the weight of each score, float64 of the same length.
+
+    Args:
+        scores: finite scores within the scale.
+        scale: the data set's score scale.
+        name: a key of `WEIGHT_FUNCTIONS`, or "module:function" to import.
+        parameters: what the function takes beside scores and scale (step, temperature, points).
+
+    Raises:
+        RecipeError: unknown name or parameter, a score outside the scale, or weights that are not
+            finite, are negative, or are all zero.
+    """
+    values = np.asarray(scores, dtype=np.float64)
+    _check_scores(values, scale, name)
+    try:
+        weights = np.asarray(_function(name)(values, scale, **parameters), dtype=np.float64)
+    except TypeError as error:
+        raise RecipeError(
+            f"cannot be called with {sorted(parameters)} ({error})",
+            where=f"weight function {name!r}",
+        ) from error
+    _check_weights(values, weights, name)
+    return weights
+
+
+def _check_scores(values: Floats, scale: ScoreScale, name: str) -> None:
+    slack = 1e-9 * max(1.0, abs(scale.maximum), abs(scale.minimum))
+    outside = ~((values >= scale.minimum - slack) & (values <= scale.maximum + slack))
+    if outside.any():
+        raise RecipeError(
+            f"score {values[outside][0]} lies outside the stated scale "
+            f"[{scale.minimum}, {scale.maximum}]",
+            where=f"weight function {name!r}",
+            remedy="State the true scale in dataset.toml.",
+        )
+
+
+def _check_weights(values: Floats, weights: Floats, name: str) -> None:
+    where = f"weight function {name!r}"
+    if weights.shape != values.shape:
+        raise RecipeError(f"gave shape {weights.shape} for {values.shape} scores", where=where)
+    bad = ~(np.isfinite(weights) & (weights >= 0))
+    if bad.any():
+        raise RecipeError(
+            f"gave the weight {weights[bad][0]} for the score {values[bad][0]}; "
+            "expected finite weights ≥ 0",
+            where=where,
+        )
+    if weights.size and not weights.any():
+        raise RecipeError("gave only zeros, nothing would be learnt", where=where)
+
+
+def _function(name: str) -> Callable[..., Floats]:
+    if name in WEIGHT_FUNCTIONS:
+        return WEIGHT_FUNCTIONS[name]
+    module, colon, attribute = name.partition(":")
+    if not colon:
+        near = difflib.get_close_matches(name, WEIGHT_FUNCTIONS, 1)
+        hint = f"Did you mean {near[0]!r}?" if near else ""
+        raise RecipeError(
+            f"unknown; expected one of {', '.join(WEIGHT_FUNCTIONS)} or module:function",
+            where=f"weight function {name!r}",
+            remedy=hint,
+        )
+    try:
+        function = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise RecipeError(
+            f"cannot be imported ({error})",
+            where=f"weight function {name!r}",
+            remedy=f"Is its folder on the Python path? ({sys.path[0] or '.'} comes first)",
+        ) from error
+    if not callable(function):
+        raise RecipeError("is not a function", where=f"weight function {name!r}")
+    return function  # type: ignore[no-any-return]

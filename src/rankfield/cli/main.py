@@ -12,8 +12,12 @@ from rankfield.errors import RankfieldError
 __all__ = ["app", "main"]
 
 VERBS: dict[str, str] = {
+    "weights": "weights",
+    "recipe": "recipe",
+    "train": "train",
     "evaluate": "evaluate",
     "compare": "compare",
+    "search": "search",
 }
 """Verb → module under `rankfield.cli` that holds its function `command`, in the order of help."""
 

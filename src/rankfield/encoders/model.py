@@ -20,6 +20,7 @@ from rankfield.encoders.columns import FieldColumn, field_columns
 from rankfield.encoders.composed import ComposedEncoder
 from rankfield.encoders.dual import DualEncoder
 from rankfield.encoders.fusion import FieldBatch, FieldInputs, fuse
+from rankfield.encoders.quiet import quiet_transformers
 from rankfield.errors import DataError, ModelError
 from rankfield.files import new_folder, write_json
 from rankfield.images import open_image
@@ -255,7 +256,7 @@ class RankingModel(nn.Module):
         """
         from rankfield import __version__
 
-        with new_folder(folder, overwrite=overwrite) as temporary:
+        with quiet_transformers(), new_folder(folder, overwrite=overwrite) as temporary:
             self.encoder.save(temporary)
             header = {
                 "format": _FORMAT,
@@ -287,7 +288,8 @@ class RankingModel(nn.Module):
             header = json.loads(path.read_text("utf-8"))
             if header["format"] != _FORMAT:
                 raise ModelError(f"expected format {_FORMAT}, found {header['format']}")
-            encoder = _ENCODERS[header["encoder"]].load(root)
+            with quiet_transformers():
+                encoder = _ENCODERS[header["encoder"]].load(root)
             model = cls(
                 encoder,
                 [Field(**f) for f in header["query_fields"]],

@@ -59,8 +59,9 @@ def small_text_tower(
         max_position_embeddings=max_tokens,
         pad_token_id=tokenizer.pad_token_id,
     )
-    model = BertModel(config, add_pooling_layer=False)
-    return TransformersTextTower(model, tokenizer, max_tokens=max_tokens, pooling="mean")
+    return TransformersTextTower(
+        BertModel(config), tokenizer, max_tokens=max_tokens, pooling="mean"
+    )
 
 
 def small_vision_tower(*, image_size: int = 64, width: int = 256) -> VisionTower:

@@ -85,6 +85,9 @@ class TransformersTextTower(TextTower):
     def __init__(self, model: Any, tokenizer: Any, *, max_tokens: int, pooling: Pooling) -> None:
         super().__init__()
         self.model = model
+        # A BERT's pooler is not used: without it there are no weights that never learn.
+        if getattr(model, "pooler", None) is not None:
+            model.pooler = None
         self.tokenizer = tokenizer
         self.max_tokens = max_tokens
         self.pooling: Pooling = pooling

@@ -15,6 +15,7 @@ from rankfield.encoders import (
     SentenceTransformersTower,
     VisionTower,
 )
+from rankfield.encoders.quiet import quiet_transformers
 from rankfield.encoders.small import small_text_tower, small_vision_tower
 from rankfield.encoders.towers import TextTower
 from rankfield.errors import ModelError, RecipeError
@@ -36,7 +37,8 @@ def build_model(recipe: Recipe, dataset: RankingDataset) -> RankingModel:
     torch.manual_seed(recipe.seed)
     query_fields = _choose(dataset.query_fields, recipe.data.query_weights, "query")
     document_fields = _choose(dataset.document_fields, recipe.data.document_weights, "document")
-    encoder = _encoder(recipe.encoder, dataset, query_fields, document_fields)
+    with quiet_transformers():
+        encoder = _encoder(recipe.encoder, dataset, query_fields, document_fields)
     return RankingModel(
         encoder,
         query_fields,

@@ -1,0 +1,52 @@
+"""`rankfield train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["command"]
+
+
+def command(
+    recipe: Annotated[Path, typer.Argument(help="TOML recipe; `rankfield recipe` prints one.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run: model, log, checkpoint.")],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Override a value: optimizer.learning_rate=3e-4. Repeatable."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")
+    ] = False,
+) -> None:
+    """Train a ranking model.
+
+    Example: rankfield train gcl.toml --out runs/gcl --set optimizer.steps=2000
+
+    Ctrl-C writes a checkpoint; the same command with --resume goes on from there.
+    """
+    from rankfield.errors import RecipeError
+    from rankfield.schema import RankingDataset
+    from rankfield.training import load_recipe, train
+    from rankfield.validate import require_valid
+
+    wanted = load_recipe(recipe, set_ or ())
+    if not wanted.data.dataset:
+        raise RecipeError(
+            "names no data set",
+            where=f"{recipe}, data.dataset",
+            remedy="Add it, or --set data.dataset=FOLDER.",
+        )
+    dataset = RankingDataset.load(wanted.data.dataset)
+    require_valid(dataset)
+    try:
+        model = train(wanted, dataset, out, resume=resume)
+    except KeyboardInterrupt:
+        typer.echo(f"stopped; go on with: rankfield train {recipe} --out {out} --resume", err=True)
+        raise
+    best = model.made["dev_ndcg@10"]
+    at = f"step {model.made['step']}" + (f", dev NDCG@10 {best:.4f}" if best is not None else "")
+    typer.echo(f"{out / 'model'}: {at}")
+    typer.echo(f"Next: rankfield evaluate {out / 'model'} {wanted.data.dataset}")

@@ -1,0 +1,62 @@
+"""`rankfield weights`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["command"]
+
+
+def command(
+    dataset: Annotated[Path, typer.Argument(help="The data set whose scores are weighed.")],
+    names: Annotated[
+        list[str] | None,
+        typer.Option("--weight", help="A function to show; repeatable. All of them by default."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Draw the curves over the scores into this SVG or PNG.")
+    ] = None,
+) -> None:
+    """Show what each score-to-weight function makes of a data set's scores.
+
+    Example: rankfield weights shop --out weights.svg
+
+    The share column says how much of the whole loss the pairs of that row carry.
+    """
+    import numpy as np
+    from rich.console import Console
+    from rich.table import Table
+
+    from rankfield.schema import RankingDataset
+    from rankfield.validate import require_valid
+    from rankfield.weighting import WEIGHT_FUNCTIONS, score_weights
+
+    data = RankingDataset.load(dataset)
+    require_valid(data)
+    scores, counts = np.unique(data.judgments["score"].to_numpy(), return_counts=True)
+    chosen = names or [name for name in WEIGHT_FUNCTIONS if name != "piecewise"]
+    curves = {name: score_weights(scores, data.score_scale, name) for name in chosen}
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("score", "pairs", *(f"{name}  (share)" for name in chosen)):
+        table.add_column(column, justify="right")
+    shares = {name: w * counts / (w * counts).sum() for name, w in curves.items()}
+    for i in _rows_to_show(len(scores)):
+        cells = [f"{curves[n][i]:.4f} ({shares[n][i]:6.2%})" for n in chosen]
+        table.add_row(f"{scores[i]:g}", f"{counts[i]:,}", *cells)
+    Console().print(table)
+    if out is not None:
+        from rankfield.report.plots import weights_figure
+
+        weights_figure(out, scores=scores, counts=counts, weights=curves)
+        typer.echo(out)
+
+
+def _rows_to_show(count: int, most: int = 20) -> list[int]:
+    """Return up to `most` positions spread over the scores, the highest first."""
+    step = max(1.0, (count - 1) / (most - 1))
+    spread = (round(count - 1 - i * step) for i in range(most))
+    return sorted({i for i in spread if i >= 0}, reverse=True)

@@ -1,0 +1,80 @@
+"""A recipe with a comment on every line, fitted to a data set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tomli_w
+from pydantic import BaseModel
+
+from rankfield.errors import InputError
+from rankfield.schema import Field, RankingDataset
+from rankfield.training.recipe import Recipe, parse_recipe
+
+__all__ = ["recipe_text"]
+
+
+def recipe_text(dataset: RankingDataset, *, weight: str = "inverse") -> str:
+    """Return a complete TOML recipe for `dataset`: every key with its value and what it means.
+
+    Data without pictures gets a text encoder, and the batch never exceeds a quarter of the pairs
+    to train on.
+
+    Raises:
+        InputError: the data set has no folder to name.
+    """
+    if dataset.root is None:
+        raise InputError("the data set has no folder; save it first", where=dataset.name)
+    pairs = len(dataset.training_judgments())
+    recipe = parse_recipe(
+        {
+            "name": "clip" if weight == "constant" else "gcl",
+            "data": {
+                "dataset": str(dataset.root.resolve()),
+                "query_weights": _weights(dataset.query_fields),
+                "document_weights": _weights(dataset.document_fields),
+            },
+            "loss": {"weight": weight},
+            "batch": {"size": max(2, min(128, pairs // 4))},
+        }
+    )
+    scale = dataset.score_scale
+    lines = [
+        f"# Recipe for {dataset.name}: {len(dataset.queries):,} queries, "
+        f"{len(dataset.documents):,} documents, {pairs:,} judged pairs to train on.",
+        f"# Scores {scale.minimum:g} to {scale.maximum:g}"
+        + (f": {scale.meaning}." if scale.meaning else "."),
+        "",
+    ]
+    sections = []
+    for name, info in Recipe.model_fields.items():
+        value = getattr(recipe, name)
+        if isinstance(value, BaseModel):
+            sections.append(_section(name, value))
+        else:
+            lines.append(_line(name, value, info.description))
+    return "\n".join(lines) + "\n\n" + "\n\n".join(sections) + "\n"
+
+
+def _weights(fields: tuple[Field, ...]) -> dict[str, float]:
+    return {field.name: field.weight for field in fields}
+
+
+def _section(name: str, section: BaseModel) -> str:
+    lines = [f"[{name}]"]
+    for key, info in type(section).model_fields.items():
+        lines.append(_line(key, getattr(section, key), info.description))
+    return "\n".join(lines)
+
+
+def _line(key: str, value: Any, description: str | None) -> str:
+    comment = f"  # {description}" if description else ""
+    if value is None:
+        return f"# {key} ={comment}"
+    if isinstance(value, dict):
+        inner = ", ".join(tomli_w.dumps({k: v}).strip() for k, v in value.items())
+        return f"{key} = {{{inner}}}{comment}"
+    if isinstance(value, list):
+        text = ", ".join(tomli_w.dumps({"x": v}).strip().removeprefix("x = ") for v in value)
+        return f"{key} = [{text}]{comment}"
+    return f"{tomli_w.dumps({key: value}).strip()}{comment}"

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from rankfield.report.numbers import ResultsLike, paired_queries, split_names
+from rankfield.evaluation import Results
+from rankfield.report.numbers import model_name, paired_queries, split_names
 from rankfield.report.thumbnails import Thumbnails
 from rankfield.schema import Field, RankingDataset
 
@@ -58,7 +59,7 @@ class Example:
     ideal: list[Shown]
 
 
-def choose_queries(results: Sequence[ResultsLike], count: int, seed: int = 0) -> pl.DataFrame:
+def choose_queries(results: Sequence[Results], count: int, seed: int = 0) -> pl.DataFrame:
     """Choose `count` queries that stand for all: wins, losses and draws in their true proportion.
 
     The count is shared evenly between the splits. In each, the queries are put in order of the
@@ -101,7 +102,7 @@ def _shares(sizes: Mapping[str, int], count: int) -> dict[str, int]:
 
 def make_examples(
     dataset: RankingDataset,
-    results: Sequence[ResultsLike],
+    results: Sequence[Results],
     colours: Sequence[str],
     *,
     count: int,
@@ -123,7 +124,7 @@ def make_examples(
     for row, best, pair in zip(chosen.iter_rows(named=True), judged, tops, strict=True):
         values = (row["first"], row["last"])[-len(sides) :]
         columns = [
-            Column(result.label, colour, value, maker.ranked(top, best))
+            Column(model_name(result), colour, value, maker.ranked(top, best))
             for (result, colour), value, top in zip(sides, values, pair, strict=True)
         ]
         text, picture = maker.query(row["query_id"])
@@ -141,7 +142,7 @@ def make_examples(
     return examples
 
 
-def _top(result: ResultsLike, split: str, query_id: str, depth: int) -> pl.DataFrame:
+def _top(result: Results, split: str, query_id: str, depth: int) -> pl.DataFrame:
     own = (pl.col("split") == split) & (pl.col("query_id") == query_id)
     return result.rankings.filter(own).sort("rank").head(depth)
 
@@ -179,11 +180,12 @@ class _Maker:
     def ranked(self, top: pl.DataFrame, judged: pl.DataFrame) -> list[Shown]:
         """Return the documents of `top` in its order, with what the judgments say of them."""
         known = {d: (s, i) for d, s, i in judged.select("doc_id", "score", "ideal").iter_rows()}
-        similarities = top["similarity"] if "similarity" in top.columns else [None] * len(top)
+        if "similarity" not in top.columns:
+            top = top.with_columns(similarity=None)
         return [
             self._shown(rank, doc_id, similarity, *known.get(doc_id, (None, None)))
             for rank, (doc_id, similarity) in enumerate(
-                zip(top["doc_id"], similarities, strict=True), start=1
+                top.select("doc_id", "similarity").iter_rows(), start=1
             )
         ]
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import polars as pl
 
+from rankfield.evaluation import Results
 from rankfield.report.style import SPLIT_TITLES, SPLIT_WHERE, decimal, signed_percent
 from rankfield.schema import SPLITS
 
 __all__ = [
     "PRIMARY",
     "PairedDifference",
-    "ResultsLike",
     "gain",
     "metric_names",
     "metric_value",
+    "model_name",
     "paired_difference",
     "paired_queries",
     "query_count",
@@ -30,52 +30,34 @@ PRIMARY = "ndcg@10"
 """The metric that a report is about."""
 
 
-class ResultsLike(Protocol):
-    """What a report needs of an evaluation's results.
-
-    summary: split → metric → {"value": float or None, "queries": int}.
-    queries: ``split``, ``query_id`` and one float column per metric.
-    rankings: ``split``, ``query_id``, ``rank`` (from 1), ``doc_id``, ``similarity``, ``score``.
-    """
-
-    @property
-    def label(self) -> str:
-        """The model's short name."""
-
-    @property
-    def summary(self) -> dict[str, dict[str, dict[str, float]]]:
-        """Means by split and metric."""
-
-    @property
-    def queries(self) -> pl.DataFrame:
-        """Metrics by query."""
-
-    @property
-    def rankings(self) -> pl.DataFrame:
-        """The top documents by query."""
+def model_name(result: Results) -> str:
+    """Return what the page calls a model: its label, or its own name."""
+    return result.label or result.model
 
 
-def split_names(results: Sequence[ResultsLike]) -> list[str]:
+def split_names(results: Sequence[Results]) -> list[str]:
     """Return the splits that any of the results has, the four known ones first."""
-    present = {name for result in results for name in result.summary}
+    present = {name for result in results for name in result.splits}
     known = [name for name in (*SPLITS, "all") if name in present]
     return known + sorted(present - set(SPLIT_TITLES))
 
 
-def metric_names(results: Sequence[ResultsLike], split: str) -> list[str]:
+def metric_names(results: Sequence[Results], split: str) -> list[str]:
     """Return the metrics that any of the results has on a split, in the order first met."""
-    return list(dict.fromkeys(m for result in results for m in result.summary.get(split, {})))
+    return list(dict.fromkeys(m for result in results for m in result.splits.get(split, {})))
 
 
-def metric_value(result: ResultsLike, split: str, metric: str = PRIMARY) -> float | None:
+def metric_value(result: Results, split: str, metric: str = PRIMARY) -> float | None:
     """Return a mean, or None where it was not measured or has no query."""
-    value = result.summary.get(split, {}).get(metric, {}).get("value")
-    return None if value is None or not math.isfinite(value) else float(value)
+    mean = result.splits.get(split, {}).get(metric)
+    known = mean is not None and mean.value is not None and math.isfinite(mean.value)
+    return mean.value if mean is not None and known else None
 
 
-def query_count(result: ResultsLike, split: str, metric: str = PRIMARY) -> int:
+def query_count(result: Results, split: str, metric: str = PRIMARY) -> int:
     """Return how many queries a mean is over."""
-    return int(result.summary.get(split, {}).get(metric, {}).get("queries") or 0)
+    mean = result.splits.get(split, {}).get(metric)
+    return 0 if mean is None else mean.queries
 
 
 def gain(value: float | None, base: float | None) -> float | None:
@@ -103,7 +85,7 @@ class PairedDifference:
         return abs(self.mean) > self.half_width
 
 
-def paired_queries(first: ResultsLike, last: ResultsLike) -> pl.DataFrame:
+def paired_queries(first: Results, last: Results) -> pl.DataFrame:
     """Return split, query_id, first, last and difference of NDCG@10, where both have a value."""
     empty = pl.DataFrame(
         schema={"split": pl.String, "query_id": pl.String, "first": pl.Float64, "last": pl.Float64}
@@ -117,7 +99,7 @@ def paired_queries(first: ResultsLike, last: ResultsLike) -> pl.DataFrame:
     return both.filter(pl.col("difference").is_finite())
 
 
-def paired_difference(first: ResultsLike, last: ResultsLike, split: str) -> PairedDifference | None:
+def paired_difference(first: Results, last: Results, split: str) -> PairedDifference | None:
     """Compare two results on the same queries of a split; None below two common queries."""
     differences = paired_queries(first, last).filter(pl.col("split") == split)["difference"]
     if len(differences) < 2:
@@ -133,7 +115,7 @@ def paired_difference(first: ResultsLike, last: ResultsLike, split: str) -> Pair
     )
 
 
-def summary(results: Sequence[ResultsLike]) -> list[str]:
+def summary(results: Sequence[Results]) -> list[str]:
     """Say in a sentence or two how the last model does against the first, also when it loses."""
     first, last = results[0], results[-1]
     splits = split_names(results)
@@ -144,16 +126,16 @@ def summary(results: Sequence[ResultsLike]) -> list[str]:
             if (value := metric_value(last, split)) is not None
         ]
         if not values:
-            return [f"{last.label} was measured on no query."]
-        return [f"{last.label} reaches an NDCG@10 of {_join(values)}."]
+            return [f"{model_name(last)} was measured on no query."]
+        return [f"{model_name(last)} reaches an NDCG@10 of {_join(values)}."]
     gains = {
         split: change
         for split in splits
         if (change := gain(metric_value(last, split), metric_value(first, split))) is not None
     }
     if not gains:
-        return [f"{last.label} and {first.label} have no common figure to compare."]
-    return [_verdict(first.label, last.label, gains), *_by_query(first, last)]
+        return [f"{model_name(last)} and {model_name(first)} have no common figure to compare."]
+    return [_verdict(model_name(first), model_name(last), gains), *_by_query(first, last)]
 
 
 def _verdict(first: str, last: str, gains: dict[str, float]) -> str:
@@ -176,15 +158,18 @@ def _verdict(first: str, last: str, gains: dict[str, float]) -> str:
     )
 
 
-def _by_query(first: ResultsLike, last: ResultsLike) -> list[str]:
+def _by_query(first: Results, last: Results) -> list[str]:
     differences = paired_queries(first, last)["difference"]
     if differences.is_empty():
         return []
     total = len(differences)
     better, worse = int((differences > 1e-9).sum()), int((differences < -1e-9).sum())
-    shares = [f"better on {better / total:.0%}", f"worse on {worse / total:.0%}"]
-    if total > better + worse:
-        shares.append(f"equal on {(total - better - worse) / total:.0%}")
+    counts = {"better": better, "worse": worse, "equal": total - better - worse}
+    shares = [
+        f"{sort} on {100 * count / total:.0f}\N{NO-BREAK SPACE}%"
+        for sort, count in counts.items()
+        if count
+    ]
     return [f"Query by query, it is {_join(shares)} of the {total:,} rankings compared."]
 
 

@@ -11,17 +11,18 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from rankfield import __version__
-from rankfield.errors import InputError
+from rankfield.errors import MetricError
+from rankfield.evaluation import Results, compare
 from rankfield.files import new_file
 from rankfield.report.examples import make_examples
 from rankfield.report.log import TrainingLog, read_log
 from rankfield.report.numbers import (
     PRIMARY,
     PairedDifference,
-    ResultsLike,
     gain,
     metric_names,
     metric_value,
+    model_name,
     paired_difference,
     query_count,
     split_names,
@@ -42,12 +43,15 @@ __all__ = ["write_report"]
 _HERE = Path(__file__).parent
 _DEPTH = 6
 
+# Figure sizes in inches, so that text comes out at about 13 pixels in the width each one gets.
+_WIDE, _HALF, _THIRD, _NARROW = (11.0, 3.4), (5.2, 3.0), (3.5, 2.6), (3.8, 2.8)
+
 
 def write_report(
     path: str | Path,
     *,
     dataset: RankingDataset,
-    results: Sequence[ResultsLike],
+    results: Sequence[Results],
     training_logs: Mapping[str, Path],
     title: str,
     next_steps: Sequence[str] = (),
@@ -71,15 +75,11 @@ def write_report(
         seed: for that choice.
 
     Raises:
-        InputError: no results, two with the same label, or a log that cannot be read.
+        MetricError: no results, two of one name, or results of other data, splits or queries.
+        InputError: a log that cannot be read.
         OutputError: the page cannot be written.
     """
-    labels = [result.label for result in results]
-    if not labels or len(set(labels)) < len(labels):
-        raise InputError(
-            f"expected one or more results with different labels, found {labels or 'none'}",
-            where="report",
-        )
+    labels = _labels(dataset, results)
     logs = {label: read_log(log) for label, log in training_logs.items()}
     colours = dict(zip(labels, series_names(len(labels)), strict=True))
     context = {
@@ -109,6 +109,24 @@ def write_report(
     page = _environment().get_template("page.html").render(context)
     with new_file(path) as temporary:
         temporary.write_text(page, "utf-8")
+
+
+def _labels(dataset: RankingDataset, results: Sequence[Results]) -> list[str]:
+    """Return the models' names, after a look at whether the results belong together."""
+    compare(results)
+    labels = [model_name(result) for result in results]
+    if len(set(labels)) < len(labels):
+        raise MetricError(
+            f"expected results with different labels, found {', '.join(labels)}", where="report"
+        )
+    measured, given = results[0].dataset.fingerprint, dataset.fingerprint()
+    if measured != given:
+        raise MetricError(
+            f"the results were measured on other data: {measured}, not {given}",
+            where=f"report on {dataset.name}",
+            remedy="Evaluate the models on this data set.",
+        )
+    return labels
 
 
 def _environment() -> Environment:
@@ -149,7 +167,7 @@ class _Row:
     cells: list[_Cell]
 
 
-def _row(results: Sequence[ResultsLike], split: str) -> _Row:
+def _row(results: Sequence[Results], split: str) -> _Row:
     first = results[0]
     base = metric_value(first, split)
     cells = []
@@ -167,7 +185,7 @@ def _row(results: Sequence[ResultsLike], split: str) -> _Row:
     return _Row(SPLIT_TITLES.get(split, split), SPLIT_MEANINGS.get(split, ""), queries, cells)
 
 
-def _every_metric(results: Sequence[ResultsLike], split: str) -> dict[str, Any]:
+def _every_metric(results: Sequence[Results], split: str) -> dict[str, Any]:
     metrics = metric_names(results, split)
     return {
         "title": SPLIT_TITLES.get(split, split),
@@ -175,19 +193,26 @@ def _every_metric(results: Sequence[ResultsLike], split: str) -> dict[str, Any]:
     }
 
 
-def _bars(results: Sequence[ResultsLike], colours: Mapping[str, str]) -> dict[str, Markup]:
+def _bars(results: Sequence[Results], colours: Mapping[str, str]) -> dict[str, Markup]:
     splits = split_names(results)
     groups = [SPLIT_TITLES.get(split, split) for split in splits]
-    series = [(r.label, colours[r.label], [metric_value(r, s) for s in splits]) for r in results]
+    series = [
+        (model_name(r), colours[model_name(r)], [metric_value(r, s) for s in splits])
+        for r in results
+    ]
     said = "; ".join(
         f"{group}: " + ", ".join(f"{name} {decimal(values[i])}" for name, _, values in series)
         for i, group in enumerate(groups)
     )
     description = f"Bar chart of NDCG@10. {said}"
-    sizes = {"wide": (9.6, 3.6), "narrow": (4.2, 3.6)}
+    # The figures' one foreign text, the description, is escaped there.
     return {
-        name: Markup(bar_chart(groups, series, size=size, description=description))
-        for name, size in sizes.items()
+        "wide": Markup(
+            bar_chart(groups, series, width=_WIDE[0], upright=True, description=description)
+        ),
+        "narrow": Markup(
+            bar_chart(groups, series, width=_NARROW[0], upright=False, description=description)
+        ),
     }
 
 
@@ -202,26 +227,35 @@ def _curves(logs: Mapping[str, TrainingLog], colours: Mapping[str, str]) -> list
     dev = [(label, own[label], log.dev) for label, log in logs.items() if log.dev]
     if dev:
         said = ", ".join(f"{label} ends at {decimal(p[max(p)])}" for label, _, p in dev)
+        title = "NDCG@10 on the dev queries"
+        figures.append(_curve(title, dev, "NDCG@10", _WIDE, f"Dev NDCG@10 by step: {said}"))
+    losses = {label: log.loss for label, log in logs.items() if log.loss}
+    wide = {1: _WIDE, 2: _HALF}.get(len(losses), _THIRD)
+    for label, points in losses.items():
+        said = f"from {decimal(points[min(points)])} to {decimal(points[max(points)])}"
+        title = f"Loss of {label}"
         figures.append(
-            _curve("NDCG@10 on the dev queries", dev, "NDCG@10", f"Dev NDCG@10 by step: {said}")
+            _curve(title, [(label, own[label], points)], "loss", wide, f"{title}: {said}")
         )
-    for label, log in logs.items():
-        if log.loss:
-            points = log.loss
-            said = f"from {decimal(points[min(points)])} to {decimal(points[max(points)])}"
-            line = [(label, own[label], points)]
-            figures.append(_curve(f"Loss of {label}", line, "loss", f"Loss of {label}: {said}"))
     return figures
 
 
 def _curve(
-    title: str, lines: list[tuple[str, str, dict[int, float]]], y_label: str, description: str
+    title: str,
+    lines: list[tuple[str, str, dict[int, float]]],
+    y_label: str,
+    wide: tuple[float, float],
+    description: str,
 ) -> dict[str, Any]:
-    svg = line_chart(lines, y_label=y_label, size=(4.4, 2.9), description=description)
+    sizes = {"wide": wide, "narrow": _NARROW}
     return {
         "title": title,
         "legend": [(label, colour) for label, colour, _ in lines],
-        "svg": Markup(svg),
+        "full": wide == _WIDE,
+        **{
+            name: Markup(line_chart(lines, y_label=y_label, size=size, description=description))
+            for name, size in sizes.items()
+        },
     }
 
 

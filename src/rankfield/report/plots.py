@@ -50,6 +50,8 @@ _STYLE: Any = {
     "ytick.major.size": 0,
 }
 _CURVES = ("#5b728f", "#c2410c", "#0f766e", "#6d28d9", "#be185d", "#7a6a00", "#1d4ed8", "#57534e")
+# Up to here each score has its own bar: bins over so few would hold now two scores, now three.
+_MOST_BARS = 120
 _DASHES = ("-", "--", "-.", ":")
 
 
@@ -79,42 +81,43 @@ def bar_chart(
     groups: Sequence[str],
     series: Sequence[tuple[str, str, Sequence[float | None]]],
     *,
-    size: tuple[float, float],
+    width: float,
+    upright: bool,
     description: str,
 ) -> str:
-    """Draw grouped bars with their values on top, as an `<svg>` element for a page.
+    """Draw grouped bars with their values at the ends, as an `<svg>` element for a page.
 
     Args:
         groups: the groups' names.
         series: (name, colour name of `style.series_names`, one value or None for each group).
-        size: width and height in inches.
+        width: in inches; the height follows.
+        upright: whether the bars stand; lying ones fit a narrow page.
         description: what a screen reader says.
     """
+    bars = len(groups) * len(series)
+    height = 3.8 if upright else 0.6 + 0.25 * bars + 0.3 * len(groups)
     with _page_style():
-        figure = Figure(figsize=size, layout="constrained")
+        figure = Figure(figsize=(width, height), layout="constrained")
         axes = figure.add_subplot()
-        width = 0.8 / max(len(series), 1)
-        small = size[0] < 5 or len(series) > 3
+        thickness = (0.72 if upright else 0.8) / max(len(series), 1)
         for i, (_, colour, values) in enumerate(series):
-            x = np.arange(len(groups)) + (i - (len(series) - 1) / 2) * width
-            heights = [0.0 if value is None else value for value in values]
-            axes.bar(x, heights, width * 0.9, color=_STAND_INS[colour], linewidth=0)
-            for left, value in zip(x, values, strict=True):
-                label = decimal(value, 2)
-                at = (left, value or 0.0)
-                axes.annotate(
-                    label,
-                    at,
-                    (0, 3),
-                    textcoords="offset points",
-                    ha="center",
-                    fontsize=8 if small else 10,
-                )
-        names = [name.replace(" ", "\n") for name in groups] if size[0] < 5 else list(groups)
-        axes.set_xticks(np.arange(len(groups)), names)
+            places = np.arange(len(groups)) + (i - (len(series) - 1) / 2) * thickness
+            lengths = [0.0 if value is None else value for value in values]
+            draw = axes.bar if upright else axes.barh
+            drawn = draw(places, lengths, thickness * 0.9, color=_STAND_INS[colour], linewidth=0)
+            size = 10 if bars <= 16 or not upright else 8
+            axes.bar_label(drawn, [decimal(v, 2) for v in values], padding=3, fontsize=size)
         highest = max((v for _, _, vs in series for v in vs if v is not None), default=1.0)
-        axes.set_ylim(0, max(highest * 1.1, 0.1))
-        axes.set_ylabel("NDCG@10")
+        limit = max(highest * 1.12, 0.1)
+        if upright:
+            axes.set_xticks(np.arange(len(groups)), list(groups))
+            axes.set(ylim=(0, limit), ylabel="NDCG@10")
+        else:
+            names = [name.replace(" ", "\n") for name in groups]
+            axes.set_yticks(np.arange(len(groups)), names)
+            axes.set(xlim=(0, limit), xlabel="NDCG@10", ylim=(len(groups) - 0.5, -0.5))
+            axes.grid(visible=False, axis="y")
+            axes.grid(visible=True, axis="x")
         return _inline(figure, description)
 
 
@@ -144,13 +147,14 @@ def line_chart(
                 _DASHES[i % len(_DASHES)] if colour not in ("slate", "accent") else "-",
                 color=_STAND_INS[colour],
                 linewidth=1.8,
-                marker="o" if len(steps) <= 30 else "",
+                marker="o" if len(steps) <= 15 else "",
                 markersize=4,
             )
         axes.set_xlabel("step")
         axes.set_ylabel(y_label)
         axes.margins(x=0.03, y=0.08)
-        axes.locator_params(nbins=5)
+        axes.locator_params(axis="x", nbins=8 if size[0] > 6 else 5, integer=True)
+        axes.locator_params(axis="y", nbins=5)
         return _inline(figure, description)
 
 
@@ -222,9 +226,17 @@ def weights_figure(
 
 
 def _draw_histogram(axes: Axes, scores: Any, counts: Any) -> None:
-    heights, edges = np.histogram(scores, bins=min(40, max(scores.size, 5)), weights=counts)
-    width = np.diff(edges)
-    axes.bar(edges[:-1], heights, width * 0.92, align="edge", color="#e6ebf1", linewidth=0)
+    places, inverse = np.unique(scores, return_inverse=True)
+    if places.size <= _MOST_BARS:
+        heights = np.bincount(inverse, weights=counts)
+        span = float(np.ptp(places)) or 1.0
+        gap = float(np.diff(places).min()) if places.size > 1 else span
+        width: Any = max(gap * 0.8, span / 200)
+    else:
+        heights, edges = np.histogram(scores, bins=40, weights=counts)
+        width = np.diff(edges) * 0.92
+        places = (edges[1:] + edges[:-1]) / 2
+    axes.bar(places, heights, width, color="#e6ebf1", linewidth=0)
     axes.set_ylabel("judgments")
     axes.grid(visible=False)
     axes.set_ylim(0, float(heights.max()) * 1.15)

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rankfield.errors import InputError
+from rankfield.report.log import read_log
+
+
+def test_steps_logged_twice_count_once_and_nan_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_text(
+        '{"event":"train","step":20,"loss":3.0}\n'
+        '{"event":"train","step":40,"loss":2.0}\n\n'
+        '{"event":"train","step":40,"loss":2.5,"samples_per_second":300.0}\n'
+        '{"event":"train","step":60,"loss":NaN}\n'
+        '{"event":"dev","step":40,"ndcg@10":0.5}\n'
+    )
+    log = read_log(path)
+    assert log.loss == {20: 3.0, 40: 2.5}
+    assert log.dev == {40: 0.5}
+    assert log.facts["samples_per_second"] == 300.0
+
+
+def test_a_line_cut_short_by_a_kill(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_text('{"event":"train","step":20,"loss":3.0}\n{"event":"tra')
+    assert read_log(path).loss == {20: 3.0}
+
+
+def test_what_is_not_a_log(tmp_path: Path) -> None:
+    path = tmp_path / "log.txt"
+    path.write_text("step 1\nstep 2\n")
+    with pytest.raises(InputError, match=r"log\.txt, line 1: expected a JSON object"):
+        read_log(path)
+    with pytest.raises(InputError, match="No such file"):
+        read_log(tmp_path / "absent")

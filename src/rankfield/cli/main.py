@@ -12,6 +12,7 @@ from rankfield.errors import RankfieldError
 __all__ = ["app", "main"]
 
 VERBS: dict[str, str] = {
+    "sample": "sample",
     "weights": "weights",
     "recipe": "recipe",
     "train": "train",

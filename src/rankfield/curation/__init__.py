@@ -1,5 +1,6 @@
 """Making and dividing data sets: the sample shop, the four splits, leaks between them."""
 
+from rankfield.curation.sample import sample_shop
 from rankfield.curation.splits import split, split_sizes
 
-__all__ = ["split", "split_sizes"]
+__all__ = ["sample_shop", "split", "split_sizes"]

@@ -17,7 +17,16 @@ from rankfield.images import MAX_PIXELS, image_notes
 from rankfield.progress import progress
 from rankfield.schema import Field, RankingDataset
 
-__all__ = ["Problem", "Summary", "audit", "fix", "require_valid", "summarise"]
+__all__ = [
+    "Problem",
+    "Summary",
+    "audit",
+    "first_error",
+    "fix",
+    "image_problems",
+    "require_valid",
+    "summarise",
+]
 
 Severity = Literal["error", "warning"]
 
@@ -102,7 +111,7 @@ def audit(
     for finding in _findings(dataset):
         problems += _listed(dataset, finding)
     if images:
-        problems += _image_problems(dataset, max_pixels)
+        problems += image_problems(dataset, max_pixels)
     return problems
 
 
@@ -116,15 +125,22 @@ def require_valid(dataset: RankingDataset) -> None:
     for table in ("queries", "documents", "judgments"):
         if getattr(dataset, table).is_empty():
             raise DataError("expected at least one row, found none", where=_where(dataset, table))
-    for finding in filter(_nonempty, _structure(dataset)):
-        first = _listed(dataset, finding)[0]
-        more = len(finding.rows) - 1
+    found = first_error(dataset)
+    if found is not None:
+        problem, more = found
         raise DataError(
-            first.message + (f" (and {more:,} more rows)" if more else ""),
-            where=f"{_where(dataset, finding.table)}, row {first.row} (counted from 0),"
-            f" column {finding.field!r}",
+            problem.message + (f" (and {more:,} more rows)" if more else ""),
+            where=f"{_where(dataset, problem.table)}, row {problem.row} (counted from 0),"
+            f" column {problem.field!r}",
             remedy="See `rankfield check`; `--fix` writes a cleaned copy.",
         )
+
+
+def first_error(dataset: RankingDataset) -> tuple[Problem, int] | None:
+    """Return the first problem of ids, pairs and scores, and how many more rows share it."""
+    for finding in filter(_nonempty, _structure(dataset)):
+        return _listed(dataset, finding)[0], len(finding.rows) - 1
+    return None
 
 
 def fix(dataset: RankingDataset, problems: list[Problem]) -> tuple[RankingDataset, list[str]]:
@@ -309,7 +325,8 @@ def _listed(dataset: RankingDataset, finding: _Finding) -> list[Problem]:
     return problems
 
 
-def _image_problems(dataset: RankingDataset, max_pixels: int) -> list[Problem]:
+def image_problems(dataset: RankingDataset, max_pixels: int = MAX_PIXELS) -> list[Problem]:
+    """Return the problems of the pictures alone, all of them; each is read and decoded."""
     columns = [
         (table, f.name, getattr(dataset, table)[f.name])
         for table in _IDS

@@ -1,0 +1,77 @@
+"""What columns are likely to mean: text fields, pictures, their weights, the score scale."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+import polars as pl
+
+from rankfield.schema import Field, Modality, ScoreScale
+
+__all__ = ["equal_weights", "guess_fields", "guess_modality", "guess_scale"]
+
+_IMAGE_NAMES = {"image", "photo", "picture", "img", "thumbnail"}
+_IMAGE_END = r"(?i)\.(jpe?g|png|webp|gif|bmp|tiff?)$"
+_URL = r"(?i)^https?://"
+_NOT_TEXT = {
+    *("id", "ids", "uuid", "url", "link", "uri", "split", "fold", "date", "time", "timestamp"),
+    *("price", "group", "key", "sku", "ean", "gtin", "code", "lang", "language", "locale"),
+}
+_QUERY_NAMES = ("query", "query_text", "text", "title", "question", "search_term", "keywords")
+_SAMPLE = 10_000
+
+
+def guess_fields(frame: pl.DataFrame, table: str, identity: str) -> tuple[Field, ...]:
+    """Return the columns that look like fields, each modality with the same total weight.
+
+    A picture: bytes, or a column named image, photo, picture, … or whose values end like pictures.
+    A text: strings most of which hold a word; not a number, a code of one word with digits, an
+    address, a constant, nor named as an id, key, price, date, split …. Of the queries' texts only
+    those named query, text, … count if there are any: other columns may give the answer away.
+    """
+    names = [name for name in frame.columns if name != identity]
+    found = {name: guess_modality(frame, name) for name in names}
+    if table == "queries" and any(found.get(name) == "text" for name in _QUERY_NAMES):
+        found = {n: m for n, m in found.items() if m == "image" or n in _QUERY_NAMES}
+    return equal_weights([Field(name, m) for name, m in found.items() if m is not None])
+
+
+def guess_modality(frame: pl.DataFrame, name: str) -> Modality | None:
+    """Return "image", "text", or None for a column that looks like neither (first 10,000 rows)."""
+    values = frame[name].drop_nulls().head(_SAMPLE)
+    if values.dtype == pl.Binary:
+        return "image"
+    if values.dtype != pl.String or values.is_empty() or _share(values, _URL) > 0.5:
+        return None
+    words = set(re.split(r"[\W_]+", name.lower()))
+    if words & _IMAGE_NAMES or _share(values, _IMAGE_END) > 0.8:
+        return None if words & {"id", "url"} else "image"
+    constant = frame.height > 1 and frame[name].n_unique() == 1
+    code = _share(values, r"^\S*\d\S*$") > 0.8
+    if words & _NOT_TEXT or constant or code or _share(values, r"\p{L}{2}") < 0.5:
+        return None
+    return "text"
+
+
+def equal_weights(fields: Sequence[Field]) -> tuple[Field, ...]:
+    """Return the fields with weights that add up to 1: each modality the same, shared equally."""
+    counts = Counter(f.modality for f in fields)
+    return tuple(replace(f, weight=1 / len(counts) / counts[f.modality]) for f in fields)
+
+
+def guess_scale(scores: pl.Series) -> ScoreScale:
+    """Return the scale of finite scores: from 0, or lower if the data are, to their maximum.
+
+    The smallest score above 0 counts as relevant; the maximum if none is above 0.
+    """
+    low, high = float(scores.min()), float(scores.max())  # type: ignore[arg-type]
+    above = scores.filter(scores > 0).min()
+    relevant = high if above is None else float(above)  # type: ignore[arg-type]
+    return ScoreScale(min(0.0, low), max(0.0, high), relevant)
+
+
+def _share(values: pl.Series, pattern: str) -> float:
+    return float(values.str.contains(pattern).mean() or 0.0)  # type: ignore[arg-type]

@@ -1,0 +1,365 @@
+"""Plain tables: a folder with documents, queries and judgments as CSV, TSV, JSON Lines, Parquet."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal, TypedDict, Unpack, cast
+
+import polars as pl
+
+from rankfield.errors import DataError, ImageError, OutputError
+from rankfield.formats.guesses import equal_weights, guess_fields, guess_modality, guess_scale
+from rankfield.formats.text_tables import SUFFIXES, TextTable, read_table
+from rankfield.schema import Field, Modality, Provenance, RankingDataset, ScoreScale
+from rankfield.validate import first_error, fix, image_problems
+
+__all__ = ["TableOptions", "import_tables", "read_tables"]
+
+_QUERY_IDS = ("query_id", "query-id", "qid", "queryid")
+_DOC_IDS = ("doc_id", "doc-id", "docid", "document_id", "product_id", "item_id", "corpus-id")
+_PLAIN_IDS = ("id", "_id")
+_SCORES = ("score", "relevance", "grade", "label", "rating")
+_RESERVED = {"queries": ("seen", "subset"), "documents": ("seen",), "judgments": ("split",)}
+_NUMBER = r"^-?(0|[1-9]\d{0,14})(\.\d+)?$"
+
+
+class TableOptions(TypedDict, total=False):
+    """The keyword arguments of `read_tables`."""
+
+    name: str | None
+    query_id: str
+    doc_id: str
+    score: str
+    query_fields: Sequence[Field | str] | None
+    document_fields: Sequence[Field | str] | None
+    score_scale: ScoreScale | None
+    licence: str
+    queries_file: str | Path | None
+    documents_file: str | Path | None
+    judgments_file: str | Path | None
+    bad_images: Literal["ignore", "error", "drop"]
+
+
+@dataclass
+class _Source:
+    """The three tables as read, the folder that picture paths start from, and what was guessed."""
+
+    folder: Path
+    tables: dict[str, TextTable] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def read_tables(
+    src: str | Path,
+    *,
+    name: str | None = None,
+    query_id: str = "query_id",
+    doc_id: str = "doc_id",
+    score: str = "score",
+    query_fields: Sequence[Field | str] | None = None,
+    document_fields: Sequence[Field | str] | None = None,
+    score_scale: ScoreScale | None = None,
+    licence: str = "",
+    queries_file: str | Path | None = None,
+    documents_file: str | Path | None = None,
+    judgments_file: str | Path | None = None,
+    bad_images: Literal["ignore", "error", "drop"] = "ignore",
+) -> tuple[RankingDataset, list[str]]:
+    """Read a folder with one file each of documents, queries and judgments; write nothing.
+
+    Ids stay to the letter as in the file. Columns that are neither ids, score nor fields are
+    kept, as numbers where every value is one. The paths of pictures start from `src`.
+
+    Args:
+        src: the folder; documents.csv, queries.tsv, judgments.parquet, or ends as in `SUFFIXES`.
+        name: of the data set; the folder's name by default.
+        query_id, doc_id: the id columns; without them query-id, qid, …, and in the queries' and
+            documents' own tables id and _id, are tried.
+        score: the score column; without it relevance, grade, label and rating are tried.
+        query_fields, document_fields: each a `Field` or text "NAME[:MODALITY[:WEIGHT]]"; guessed
+            by `guesses.guess_fields` if None.
+        score_scale: guessed by `guesses.guess_scale` if None.
+        licence: for the provenance.
+        queries_file, documents_file, judgments_file: files of other names, from the working folder.
+        bad_images: "ignore" opens no picture; "error" stops at those that are missing, unreadable
+            or too large; "drop" clears those fields, and drops records that have no field left,
+            with their judgments.
+
+    Returns:
+        The data set and, a line each, what was guessed.
+
+    Raises:
+        DataError: anything wrong with files, columns, ids or scores, with file, row and column
+            (rows of text files are the lines an editor shows).
+        ImageError: a bad picture, with file, row and path, and how many more there are.
+    """
+    source = _read_source(
+        Path(src),
+        {"documents": documents_file, "queries": queries_file, "judgments": judgments_file},
+    )
+    _name_columns(source, query_id, doc_id, score)
+    judgments = _with_scores(source)
+    fields = {
+        table: _choose_fields(source, table, identity, chosen)
+        for table, identity, chosen in (
+            ("queries", "query_id", query_fields),
+            ("documents", "doc_id", document_fields),
+        )
+    }
+    scale = score_scale or guess_scale(judgments["score"])
+    if score_scale is None:
+        source.notes.append(
+            f"score scale: {scale.minimum:g} to {scale.maximum:g}, relevant from"
+            f" {scale.relevant:g} (the smallest score above 0)"
+        )
+    dataset = RankingDataset(
+        name=name or source.folder.resolve().name,
+        query_fields=fields["queries"],
+        document_fields=fields["documents"],
+        score_scale=scale,
+        queries=_typed(source.tables["queries"].frame, "query_id", fields["queries"]),
+        documents=_typed(source.tables["documents"].frame, "doc_id", fields["documents"]),
+        judgments=_typed(judgments, "query_id", (Field("doc_id", "text"),)),
+        provenance=Provenance(
+            source=", ".join(t.path.name for t in source.tables.values()),
+            licence=licence,
+            made_by="rankfield import tables",
+        ),
+        root=source.folder,
+    )
+    _check(dataset, source)
+    if bad_images != "ignore":
+        dataset = _check_images(dataset, source, drop=bad_images == "drop")
+    return dataset, source.notes
+
+
+def import_tables(
+    src: str | Path,
+    out: str | Path,
+    **options: Unpack[TableOptions],
+) -> tuple[RankingDataset, list[str]]:
+    """Read tables as `read_tables` does, check every picture, and write a data set folder.
+
+    Args:
+        src: the folder with the tables.
+        out: the folder to make.
+        options: as the arguments of `read_tables`; `bad_images` is "error" unless given.
+
+    Returns:
+        The data set as loaded from `out`, and what was guessed and dropped, a line each.
+
+    Raises:
+        OutputError: `out` exists or cannot be written; nothing is left there.
+        DataError, ImageError: as `read_tables`.
+    """
+    if Path(out).exists() or Path(out).is_symlink():
+        raise OutputError(
+            "exists already", where=str(out), remedy="Name another output, or remove it first."
+        )
+    dataset, notes = read_tables(src, **{"bad_images": "error", **options})
+    return dataset.save(out), notes
+
+
+def _read_source(folder: Path, named: dict[str, str | Path | None]) -> _Source:
+    if not folder.is_dir():
+        raise DataError(
+            "expected a folder, found a file" if folder.exists() else "there is no such folder",
+            where=str(folder),
+            remedy="Name the folder that holds documents, queries and judgments.",
+        )
+    source = _Source(folder)
+    for table, path in named.items():
+        source.tables[table] = read_table(Path(path) if path else _find(folder, table))
+    return source
+
+
+def _find(folder: Path, table: str) -> Path:
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    found = [p for p in files if p.stem.lower() == table and p.suffix.lower() in SUFFIXES]
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(path.name for path in found or files[:20]) or "no file"
+    raise DataError(
+        f"expected one of {table}{{{','.join(SUFFIXES)}}}, found {names}",
+        where=str(folder),
+        remedy=f"Name the file with --{table}.",
+    )
+
+
+def _name_columns(source: _Source, query_id: str, doc_id: str, score: str) -> None:
+    """Give the id and score columns their standard names, and reserved names another."""
+    ids = {"query_id": (query_id, _QUERY_IDS), "doc_id": (doc_id, _DOC_IDS)}
+    for table, wanted in (
+        ("queries", ("query_id",)),
+        ("documents", ("doc_id",)),
+        ("judgments", ("query_id", "doc_id", "score")),
+    ):
+        for standard in wanted:
+            given, names = ids.get(standard, (score, _SCORES))
+            plain = () if table == "judgments" else _PLAIN_IDS
+            # a name that was asked for must be there, in the judgments at least
+            others = (*names, *plain) if given == standard or plain else ()
+            _rename(source, table, standard, (given, *others))
+        for column in _RESERVED[table]:
+            if column in source.tables[table].frame.columns:
+                _replace_frame(source, table, {column: f"source_{column}"})
+                source.notes.append(f"{table}: column {column!r} is kept as 'source_{column}'")
+
+
+def _rename(source: _Source, table: str, standard: str, candidates: Sequence[str]) -> None:
+    columns = source.tables[table].frame.columns
+    found = next((name for name in candidates if name in columns), None)
+    path = source.tables[table].path
+    if found is None:
+        option = "--" + standard.replace("_", "-")
+        near = difflib.get_close_matches(candidates[0], columns, n=1)
+        hint = f"Did you mean {near[0]!r}? " if near else ""
+        raise DataError(
+            f"expected a column {candidates[0]!r}, found {_quoted(columns)}",
+            where=str(path),
+            remedy=f"{hint}Choose the column with {option}.",
+        )
+    if found == standard:
+        return
+    if standard in columns:
+        raise DataError(
+            f"column {found!r} was chosen, but there is a column {standard!r} too",
+            where=str(path),
+            remedy="Rename or remove one of them.",
+        )
+    _replace_frame(source, table, {found: standard})
+    source.notes.append(f"{table}: column {found!r} is the {standard}")
+
+
+def _replace_frame(source: _Source, table: str, renamed: dict[str, str]) -> None:
+    old = source.tables[table]
+    source.tables[table] = replace(old, frame=old.frame.rename(renamed))
+
+
+def _with_scores(source: _Source) -> pl.DataFrame:
+    """Return the judgments with scores as finite floats."""
+    table = source.tables["judgments"]
+    raw = table.frame["score"]
+    text = raw.dtype == pl.String
+    scores = (raw.str.strip_chars() if text else raw).cast(pl.Float64, strict=False)
+    bad = scores.is_null() | ~scores.is_finite().fill_null(False)
+    if bad.any():
+        row = int(bad.arg_max() or 0)
+        found = "nothing" if raw[row] is None else repr(raw[row])
+        more = f" (and {bad.sum() - 1:,} more rows)" if bad.sum() > 1 else ""
+        raise DataError(
+            f"expected a finite number, found {found}{more}", where=table.where(row, "score")
+        )
+    return table.frame.with_columns(score=scores)
+
+
+def _choose_fields(
+    source: _Source, table: str, identity: str, chosen: Sequence[Field | str] | None
+) -> tuple[Field, ...]:
+    frame, path = source.tables[table].frame, source.tables[table].path
+    if chosen:
+        return _parse_fields(frame, path, chosen)
+    fields = guess_fields(frame, table, identity)
+    option = "--document-field" if table == "documents" else "--query-field"
+    if not fields:
+        raise DataError(
+            f"no column looks like a text or a picture; found {_quoted(frame.columns)}",
+            where=str(path),
+            remedy=f"Name the columns with {option} NAME:text or NAME:image.",
+        )
+    shown = ", ".join(f"{f.name} ({f.modality}, weight {f.weight:.3g})" for f in fields)
+    source.notes.append(f"{table}: fields {shown}; choose others with {option}")
+    used = {identity, *(f.name for f in fields)}
+    if rest := [column for column in frame.columns if column not in used]:
+        source.notes.append(f"{table}: kept as plain columns, not fields: {', '.join(rest)}")
+    return fields
+
+
+def _parse_fields(
+    frame: pl.DataFrame, path: Path, chosen: Sequence[Field | str]
+) -> tuple[Field, ...]:
+    fields, weighted = [], []
+    for item in chosen:
+        name, modality, weight = (
+            _parse_field(item) if isinstance(item, str) else (item.name, item.modality, item.weight)
+        )
+        if name not in frame.columns:
+            near = difflib.get_close_matches(name, frame.columns, n=1)
+            raise DataError(
+                f"there is no column {name!r}; found {_quoted(frame.columns)}",
+                where=str(path),
+                remedy=f"Did you mean {near[0]!r}?" if near else "",
+            )
+        guessed = modality or guess_modality(frame, name) or "text"
+        fields.append(Field(name, cast(Modality, guessed), 1.0 if weight is None else weight))
+        weighted.append(weight is not None)
+    if any(weighted) and not all(weighted):
+        raise DataError("expected a weight for every field or for none", where=str(path))
+    return tuple(fields) if any(weighted) else equal_weights(fields)
+
+
+def _parse_field(text: str) -> tuple[str, str | None, float | None]:
+    name, _, rest = text.partition(":")
+    modality, _, weight = rest.partition(":")
+    try:
+        return name, modality or None, float(weight) if weight else None
+    except ValueError:
+        raise DataError(
+            f"expected NAME:MODALITY:WEIGHT with a number as weight, found {text!r}"
+        ) from None
+
+
+def _typed(frame: pl.DataFrame, identity: str, fields: Sequence[Field]) -> pl.DataFrame:
+    """Ids and fields as text (bytes stay), every other column of plain numbers as numbers."""
+    texts = {identity, *(f.name for f in fields)}
+    columns = []
+    for column in frame:
+        if column.name in texts:
+            columns.append(column if column.dtype == pl.Binary else column.cast(pl.String))
+        elif column.dtype == pl.String and column.drop_nulls().str.contains(_NUMBER).all():
+            whole = not column.drop_nulls().str.contains(".", literal=True).any()
+            columns.append(column.cast(pl.Int64 if whole else pl.Float64))
+        else:
+            columns.append(column)
+    return pl.DataFrame(columns)
+
+
+def _check(dataset: RankingDataset, source: _Source) -> None:
+    """Raise for the first bad id, pair or score, with its place in the file it came from."""
+    if found := first_error(dataset):
+        problem, more = found
+        raise DataError(
+            problem.message + (f" (and {more:,} more rows)" if more else ""),
+            where=source.tables[problem.table].where(problem.row or 0, problem.field),
+        )
+    scale, scores = dataset.score_scale, dataset.judgments["score"]
+    outside = (scores < scale.minimum) | (scores > scale.maximum)
+    if outside.any():
+        row = int(outside.arg_max() or 0)
+        raise DataError(
+            f"{scores[row]} is outside the stated scale, {scale.minimum:g} to {scale.maximum:g}",
+            where=source.tables["judgments"].where(row, "score"),
+            remedy="Mend the score, or --score-min and --score-max.",
+        )
+
+
+def _check_images(dataset: RankingDataset, source: _Source, *, drop: bool) -> RankingDataset:
+    bad = [p for p in image_problems(dataset) if p.severity == "error"]
+    if bad and not drop:
+        more = f" (and {len(bad) - 1:,} more bad pictures)" if len(bad) > 1 else ""
+        raise ImageError(
+            bad[0].message + more,
+            where=source.tables[bad[0].table].where(bad[0].row or 0, bad[0].field),
+            remedy="Mend the pictures, or clear those fields with `--bad-images drop`.",
+        )
+    if bad:
+        dataset, dropped = fix(dataset, bad)
+        source.notes += dropped
+    return dataset
+
+
+def _quoted(columns: Sequence[str]) -> str:
+    return ", ".join(map(repr, columns))

@@ -1,0 +1,193 @@
+"""One table from a CSV, TSV, JSON Lines or Parquet file; each value as text, errors with a row."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, TextIO
+
+import polars as pl
+
+from rankfield.errors import DataError
+
+__all__ = ["SUFFIXES", "TextTable", "read_table"]
+
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+"""The file names that `read_table` knows, by their ends."""
+
+_CHUNK = 100_000
+_LINE = "\0line"
+_DELIMITERS = {".csv": ",", ".tsv": "\t"}
+_NAMES = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """A table and where its rows stand in its file.
+
+    frame: strings, null where the file has nothing; from Parquet the columns keep their types.
+    lines: for each row its line in the file, counted from 1 as an editor shows it (the header is
+        line 1; a value with line breaks counts where its row begins); None for Parquet.
+    """
+
+    path: Path
+    frame: pl.DataFrame
+    lines: pl.Series | None
+
+    def where(self, row: int, column: str = "") -> str:
+        """Return how to name a row, and a column of it, in a message."""
+        number = f"{row} (counted from 0)" if self.lines is None else str(self.lines[row])
+        return f"{self.path}, row {number}" + (f", column {column!r}" if column else "")
+
+
+def read_table(path: Path) -> TextTable:
+    """Read a table by the end of its name: .csv, .tsv, .jsonl, .ndjson or .parquet.
+
+    CSV and TSV are UTF-8 with or without a byte order mark, with a header, quoted with '"'.
+    JSON Lines holds one object a line; numbers keep their spelling, nested values become JSON text.
+
+    Raises:
+        DataError: no such file, no rows, or the file is broken; says at which row.
+    """
+    if not path.is_file():
+        raise DataError("there is no such file", where=str(path))
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise DataError(f"expected a file ending in {', '.join(SUFFIXES)}", where=str(path))
+    try:
+        if suffix == ".parquet":
+            table = TextTable(path, pl.read_parquet(path, glob=False), None)
+        else:
+            delimiter = _DELIMITERS.get(suffix)
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                chunks = _csv(path, file, delimiter) if delimiter else _json_lines(path, file)
+                frames = list(chunks)
+            frame = pl.concat(frames, how="diagonal") if frames else pl.DataFrame({_LINE: []})
+            table = TextTable(path, frame.drop(_LINE), frame[_LINE])
+    except UnicodeDecodeError:
+        raise _not_utf8(path) from None
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(f"cannot be read, it may be cut off ({error})", where=str(path)) from error
+    if table.frame.is_empty():
+        raise DataError("expected at least one row, found none", where=str(path))
+    return table
+
+
+def _csv(path: Path, file: TextIO, delimiter: str) -> Iterator[pl.DataFrame]:
+    """Yield the rows in chunks, with their line numbers in the column `_LINE`."""
+    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+    reader = csv.reader(file, delimiter=delimiter, strict=True)
+    rows = _csv_rows(path, reader)
+    header = _header(path, next(rows, (1, []))[1], delimiter)
+    checked = _of_width(path, rows, len(header))
+    while chunk := list(islice(checked, _CHUNK)):
+        columns = zip(*(row for _, row in chunk), strict=True)
+        named = {
+            name: pl.Series(name, values, dtype=pl.String).replace("", None)
+            for name, values in zip(header, columns, strict=True)
+        }
+        yield pl.DataFrame({_LINE: pl.Series([line for line, _ in chunk]), **named})
+
+
+def _csv_rows(path: Path, reader: Any) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line where it begins, values) of each row that is not blank."""
+    line = 1
+    try:
+        for row in reader:
+            if row:
+                yield line, row
+            line = reader.line_num + 1
+    except csv.Error as error:
+        unclosed = "unexpected end of data" in str(error)
+        raise DataError(
+            "a quote is opened and never closed" if unclosed else f"malformed ({error})",
+            where=f"{path}, row {line}",
+            remedy="Write a quote inside a quoted value twice.",
+        ) from None
+
+
+def _header(path: Path, row: list[str], delimiter: str) -> list[str]:
+    if not row:
+        raise DataError("the file is empty; expected a header row", where=str(path))
+    if len(row) == 1:
+        for other, divider in _NAMES.items():
+            if other != delimiter and other in row[0]:
+                raise DataError(
+                    f"expected columns divided by {_NAMES[delimiter]}, found one column named"
+                    f" {row[0]!r}: the file seems to be divided by {divider}",
+                    where=str(path),
+                    remedy="Save it with commas as .csv or with tabs as .tsv.",
+                )
+    names = [name.strip() or f"unnamed_{i}" for i, name in enumerate(row)]
+    for name in names:
+        if names.count(name) > 1:
+            raise DataError(f"the column {name!r} occurs more than once", where=f"{path}, row 1")
+    return names
+
+
+def _of_width(
+    path: Path, rows: Iterator[tuple[int, list[str]]], width: int
+) -> Iterator[tuple[int, list[str]]]:
+    for line, row in rows:
+        if len(row) != width:
+            raise DataError(
+                f"expected {width} values as in the header, found {len(row)}",
+                where=f"{path}, row {line}",
+                remedy="Quote values that hold the delimiter or line breaks.",
+            )
+        yield line, row
+
+
+def _json_lines(path: Path, file: TextIO) -> Iterator[pl.DataFrame]:
+    parsed = _json_objects(path, file)
+    while chunk := list(islice(parsed, _CHUNK)):
+        names = dict.fromkeys(name for _, record in chunk for name in record)
+        columns = {
+            name: pl.Series([_as_text(record.get(name)) for _, record in chunk], dtype=pl.String)
+            for name in names
+        }
+        yield pl.DataFrame({_LINE: pl.Series([line for line, _ in chunk]), **columns})
+
+
+def _json_objects(path: Path, file: TextIO) -> Iterator[tuple[int, dict[str, Any]]]:
+    # numbers stay as they are spelt, so that ids are kept to the letter
+    decoder = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
+    for line, text in enumerate(file, 1):
+        if not text.strip():
+            continue
+        try:
+            record = decoder.decode(text.strip())
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise DataError(f"not valid JSON ({error})", where=f"{path}, row {line}") from None
+        if not isinstance(record, dict):
+            raise DataError(
+                f"expected a JSON object, found {text.strip()[:40]!r}",
+                where=f"{path}, row {line}",
+                remedy="Write one object a line, {…}.",
+            )
+        yield line, record
+
+
+def _as_text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value or None
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _not_utf8(path: Path) -> DataError:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                return DataError(
+                    f"not UTF-8: byte {line[error.start]:#04x} at position {error.start + 1}",
+                    where=f"{path}, row {number}",
+                    remedy="Save the file as UTF-8.",
+                )
+    return DataError("not UTF-8", where=str(path), remedy="Save the file as UTF-8.")

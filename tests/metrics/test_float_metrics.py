@@ -1,0 +1,240 @@
+"""Float scores against the plain loops of `reference_metrics`, and what must always hold."""
+
+from __future__ import annotations
+
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import reference_metrics as reference
+from rankfield.errors import MetricError
+from rankfield.metrics import (
+    STANDARD_METRICS,
+    GainMap,
+    JudgedRankings,
+    Mean,
+    err,
+    mean_of_defined,
+    measure,
+    ndcg,
+    rbp,
+    standard_metrics,
+    summarise,
+)
+from rankfield.schema import ScoreScale
+from reference_metrics import judged_rankings
+
+DOCUMENTS = [f"d{number}" for number in range(12)]
+SCALES = [
+    ScoreScale(0, 1, 0.5),
+    ScoreScale(0, 3, 2),
+    ScoreScale(1, 100, 50),
+    ScoreScale(-1, 1, 0),
+    ScoreScale(-5, -1, -2),
+    ScoreScale(0, 7.5, 4),
+]
+
+Query = tuple[list[str], dict[str, float]]
+
+
+@st.composite
+def a_query(draw: st.DrawFn, scale: ScoreScale) -> Query:
+    ranked = draw(st.lists(st.sampled_from(DOCUMENTS), unique=True))
+    scores = st.floats(scale.minimum, scale.maximum, allow_subnormal=False)
+    return ranked, draw(st.dictionaries(st.sampled_from(DOCUMENTS), scores))
+
+
+queries_on_scales = st.sampled_from(SCALES).flatmap(
+    lambda scale: st.tuples(st.just(scale), st.lists(a_query(scale), min_size=1, max_size=4))
+)
+
+
+def of(queries: list[Query]) -> JudgedRankings:
+    return judged_rankings([ranked for ranked, _ in queries], [judged for _, judged in queries])
+
+
+def expected(name: str, query: Query, scale: ScoreScale) -> float:
+    ranked, judged = query
+    family, _, cutoff = name.partition("@")
+    k = int(cutoff)
+    floor = min(0.0, scale.minimum)
+    span = scale.maximum - floor
+    linear = {d: max(s - floor, 0.0) for d, s in judged.items()}
+    grades = {d: reference.grade(s, scale.minimum, scale.maximum) for d, s in judged.items()}
+    exponential = {d: 2**g - 1 for d, g in grades.items()}
+    fractions = {d: g / span for d, g in linear.items()}
+    relevant = sum(s >= scale.relevant for s in judged.values())
+    found = reference.hits(ranked, judged, k, scale.relevant)
+    return {
+        "ndcg": reference.ndcg(ranked, judged, k, linear),
+        "ndcg_exp": reference.ndcg(ranked, judged, k, exponential),
+        "err": reference.err(ranked, grades, k, min(span, 4.0)),
+        "rbp": reference.rbp(ranked, fractions, k, 0.9),
+        "mrr": reference.reciprocal_rank(ranked, judged, k, scale.relevant),
+        "map": reference.average_precision(ranked, judged, k, scale.relevant),
+        "recall": found / relevant if relevant else float("nan"),
+        "precision": found / k,
+        "judged": sum(d in judged for d in ranked[:k]) / max(min(len(ranked), k), 1),
+    }[family]
+
+
+@given(queries_on_scales, st.sampled_from([1, 2, 3, 10, 1000]))
+def test_equals_plain_loops(given_queries: tuple[ScoreScale, list[Query]], k: int) -> None:
+    scale, queries = given_queries
+    rankings = of(queries)
+    for family in {name.split("@")[0] for name in STANDARD_METRICS}:
+        name = f"{family}@{k}"
+        values = measure(name, rankings, scale)
+        wanted = [expected(name, query, scale) for query in queries]
+        np.testing.assert_allclose(values, wanted, rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+@given(queries_on_scales)
+def test_bounds(given_queries: tuple[ScoreScale, list[Query]]) -> None:
+    scale, queries = given_queries
+    for name, values in standard_metrics(of(queries), scale).items():
+        defined = values[~np.isnan(values)]
+        assert ((defined >= 0) & (defined <= 1 + 1e-12)).all(), name
+
+
+@given(queries_on_scales, st.randoms(use_true_random=False))
+def test_queries_do_not_touch_each_other(
+    given_queries: tuple[ScoreScale, list[Query]], random: Random
+) -> None:
+    scale, queries = given_queries
+    order = list(range(len(queries)))
+    random.shuffle(order)
+    straight = standard_metrics(of(queries), scale)
+    shuffled = standard_metrics(of([queries[i] for i in order]), scale)
+    for name, values in straight.items():
+        np.testing.assert_allclose(shuffled[name], values[order], rtol=1e-12, err_msg=name)
+
+
+@given(
+    st.sampled_from(SCALES).flatmap(lambda scale: st.tuples(st.just(scale), a_query(scale))),
+    st.data(),
+)
+def test_a_better_document_moved_up_never_lowers(
+    given_query: tuple[ScoreScale, Query], data: st.DataObject
+) -> None:
+    scale, (ranked, judged) = given_query
+    if len(ranked) < 2:
+        return
+    places = st.lists(st.integers(0, len(ranked) - 1), min_size=2, max_size=2, unique=True)
+    upper, lower = sorted(data.draw(places))
+    swapped = list(ranked)
+    swapped[upper], swapped[lower] = ranked[lower], ranked[upper]
+    floor = min(0.0, scale.minimum)
+    improves = judged.get(ranked[lower], floor) >= judged.get(ranked[upper], floor)
+    worse, better = (ranked, swapped) if improves else (swapped, ranked)
+    both = of([(worse, judged), (better, judged)])
+    for name in ("ndcg@10", "ndcg_exp@10", "err@10", "rbp@10", "ndcg@3", "err@3", "rbp@3"):
+        before, after = measure(name, both, scale)
+        assert np.isnan(before) or after >= before - 1e-12, name
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_ideal_order_has_ndcg_one(scale: ScoreScale) -> None:
+    rng = np.random.default_rng(0)
+    judged = dict(zip(DOCUMENTS, rng.uniform(scale.minimum, scale.maximum, 12), strict=True))
+    best = sorted(judged, key=lambda document: judged[document], reverse=True)
+    rankings = of([(best, judged), (best[::-1], judged)])
+    for name in ("ndcg@10", "ndcg_exp@10"):
+        values = measure(name, rankings, scale)
+        assert values[0] == 1.0
+        assert values[1] < 1.0
+
+
+def test_scores_that_differ_by_less_than_one_count() -> None:
+    judged = {"a": 0.9, "b": 0.4}
+    values = measure("ndcg@10", of([(["b", "a"], judged)]), ScoreScale(0, 1, 0.5))
+    assert values[0] == pytest.approx((0.4 + 0.9 / np.log2(3)) / (0.9 + 0.4 / np.log2(3)))
+
+
+def test_the_ideal_counts_documents_that_were_not_retrieved() -> None:
+    values = measure("ndcg@10", of([(["b"], {"a": 2.0, "b": 1.0})]), ScoreScale(0, 2, 1))
+    assert values[0] == pytest.approx(1 / (2 + 1 / np.log2(3)))
+
+
+def test_undefined_queries_are_left_out_and_counted() -> None:
+    queries: list[Query] = [
+        (["a"], {"a": 1.0}),
+        (["a"], {"a": 0.0}),
+        (["a"], {}),
+        ([], {"a": 1.0}),
+    ]
+    found = summarise(standard_metrics(of(queries), ScoreScale(0, 1, 0.5)))
+    assert found["ndcg@10"] == Mean(0.5, 2)
+    assert found["map@1000"] == Mean(0.5, 2)
+    assert found["recall@10"] == Mean(0.5, 2)
+    assert found["mrr@10"] == Mean(0.25, 4)
+    assert found["judged@10"] == Mean(0.5, 4)
+    assert mean_of_defined(np.array([np.nan])) == Mean(None, 0)
+
+
+def test_gain_map() -> None:
+    scores = np.array([-1.0, 0.0, 1.0, 4.0, 50.0, 100.0, 200.0])
+    web = GainMap(0, 4)
+    np.testing.assert_array_equal(web.grade(scores), [0, 0, 1, 4, 4, 4, 4])
+    np.testing.assert_array_equal(web.exponential(scores), [0, 0, 1, 15, 15, 15, 15])
+    hundred = GainMap(1, 100)
+    np.testing.assert_allclose(hundred.grade(scores), [0, 0, 0.04, 0.16, 2, 4, 4])
+    assert hundred.highest_grade == 4
+    np.testing.assert_array_equal(hundred.linear(scores), [0, 0, 1, 4, 50, 100, 200])
+    clicks = GainMap(0, 0.5)
+    assert clicks.highest_grade == 0.5
+    np.testing.assert_array_equal(clicks.grade(np.array([0.25, 0.5])), [0.25, 0.5])
+    below = GainMap(-2, 2)
+    np.testing.assert_array_equal(below.linear(np.array([-2.0, 0.0, 2.0])), [0, 2, 4])
+    np.testing.assert_array_equal(GainMap(0, 0).fraction(np.zeros(2)), [0, 0])
+
+
+def test_functions_take_their_gains() -> None:
+    rankings = of([(["a", "b"], {"a": 1.0, "b": 3.0})])
+    assert err(rankings, 10, lambda s: s, 4.0)[0] == pytest.approx(1 / 16 + 15 / 16 * 7 / 16 / 2)
+    assert rbp(rankings, 2, lambda s: s / 3, persistence=0.5)[0] == pytest.approx(1 / 6 + 1 / 4)
+    assert ndcg(rankings, 1, lambda s: s)[0] == pytest.approx(1 / 3)
+
+
+def test_no_queries() -> None:
+    for values in standard_metrics(of([]), ScoreScale(0, 1, 1)).values():
+        assert values.shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("ndgc@10", "Did you mean 'ndcg'"),
+        ("ndcg", "cutoff"),
+        ("ndcg@0", "at least 1"),
+        ("ndcg@-1", "at least 1"),
+        ("ndcg@ten", "at least 1"),
+        ("ndcg@²", "at least 1"),
+    ],
+)
+def test_refused_names(name: str, message: str) -> None:
+    with pytest.raises(MetricError, match=message):
+        measure(name, of([]), ScoreScale(0, 1, 1))
+
+
+def test_refused_cutoff() -> None:
+    with pytest.raises(MetricError, match="at least 1"):
+        ndcg(of([]), 0, lambda s: s)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "offsets", "ideal"),
+    [
+        ([1], [0, 1, 2], [2.0, 1.0]),
+        ([1, 3], [0, 1, 2], [2.0, 1.0]),
+        ([1, 1], [0, 1, 1], [2.0, 1.0]),
+        ([1, 1], [0, 2, 2], [1.0, 2.0]),
+        ([1, 1], [0, 2, 2], [1.0, float("nan")]),
+    ],
+)
+def test_refused_rankings(lengths: list[int], offsets: list[int], ideal: list[float]) -> None:
+    with pytest.raises(MetricError, match="judged rankings"):
+        JudgedRankings(np.ones((2, 2)), np.array(lengths), np.array(offsets), np.array(ideal))

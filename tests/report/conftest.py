@@ -110,9 +110,10 @@ def make_results(dataset: RankingDataset) -> MakeResults:
 def log(tmp_path: Path) -> Path:
     path = tmp_path / "log.jsonl"
     events = [
-        {"event": "start", "seed": 5},
         *({"event": "train", "step": s, "loss": 4 - s / 100, "seconds": s} for s in (20, 40, 60)),
         {"event": "dev", "step": 60, "ndcg@10": 0.625, "splits": {"in_domain": 0.625}},
     ]
     path.write_text("".join(json.dumps(event) + "\n" for event in events))
+    recipe = 'seed = 5\n[loss]\nweight = "inverse"\n[batch]\nsize = 64\n'
+    path.with_name("recipe.toml").write_text(recipe)
     return path

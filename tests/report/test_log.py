@@ -36,3 +36,14 @@ def test_what_is_not_a_log(tmp_path: Path) -> None:
         read_log(path)
     with pytest.raises(InputError, match="No such file"):
         read_log(tmp_path / "absent")
+
+
+def test_the_recipe_beside_the_log(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.touch()
+    assert read_log(log).recipe == {}
+    (tmp_path / "recipe.toml").write_text("seed = 3")
+    assert read_log(log).recipe == {"seed": 3}
+    (tmp_path / "recipe.toml").write_text("seed =")
+    with pytest.raises(InputError, match=r"recipe\.toml: not valid TOML"):
+        read_log(log)

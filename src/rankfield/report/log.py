@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,14 @@ class TrainingLog:
     """What a run's log says about its course.
 
     `loss` and `dev` map a step to the training loss and to the mean NDCG@10 on the dev queries.
-    `facts` holds the last plain value seen under each other key: seconds, seed, and so on.
+    `facts` holds the last plain value seen under each key, such as seconds. `recipe` is what the
+    run's recipe.toml says, which training writes beside the log; empty without one.
     """
 
     loss: dict[int, float] = field(default_factory=dict)
     dev: dict[int, float] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
+    recipe: dict[str, Any] = field(default_factory=dict)
 
 
 def read_log(path: str | Path) -> TrainingLog:
@@ -33,7 +36,8 @@ def read_log(path: str | Path) -> TrainingLog:
     short by a kill is left out.
 
     Raises:
-        InputError: there is no such file, or a line other than the last is not a JSON object.
+        InputError: there is no such file, a line other than the last is not JSON, or the recipe
+            is not TOML.
     """
     path = Path(path)
     try:
@@ -41,7 +45,7 @@ def read_log(path: str | Path) -> TrainingLog:
     except OSError as error:
         reason = error.strerror or "cannot be read"
         raise InputError(f"the training log cannot be read ({reason})", where=str(path)) from error
-    log = TrainingLog()
+    log = TrainingLog(recipe=_read_recipe(path.with_name("recipe.toml")))
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -58,6 +62,15 @@ def read_log(path: str | Path) -> TrainingLog:
         if isinstance(event, dict):
             _add(log, event)
     return log
+
+
+def _read_recipe(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise InputError(f"not valid TOML ({error})", where=str(path)) from error
 
 
 def _add(log: TrainingLog, event: dict[str, Any]) -> None:

@@ -88,6 +88,8 @@ def write_report(
         "version": __version__,
         "summary": summary(results),
         "labels": labels,
+        "models": [(model_name(result), result.model) for result in results],
+        "subset": results[0].subset,
         "colours": colours,
         "rows": [_row(results, split) for split in split_names(results)],
         "all_metrics": [_every_metric(results, split) for split in split_names(results)],
@@ -163,7 +165,7 @@ class _Cell:
 class _Row:
     title: str
     meaning: str
-    queries: int
+    searched: str
     cells: list[_Cell]
 
 
@@ -181,8 +183,10 @@ def _row(results: Sequence[Results], split: str) -> _Row:
                 None if own else paired_difference(first, result, split),
             )
         )
-    queries = max(query_count(result, split) for result in results)
-    return _Row(SPLIT_TITLES.get(split, split), SPLIT_MEANINGS.get(split, ""), queries, cells)
+    searched = f"{max(query_count(result, split) for result in results):,} queries"
+    if size := first.sizes.get(split):
+        searched += f" over {size.documents:,} documents"
+    return _Row(SPLIT_TITLES.get(split, split), SPLIT_MEANINGS.get(split, ""), searched, cells)
 
 
 def _every_metric(results: Sequence[Results], split: str) -> dict[str, Any]:
@@ -216,45 +220,35 @@ def _bars(results: Sequence[Results], colours: Mapping[str, str]) -> dict[str, M
     }
 
 
-def _curves(logs: Mapping[str, TrainingLog], colours: Mapping[str, str]) -> list[dict[str, Any]]:
+def _curves(logs: Mapping[str, TrainingLog], colours: Mapping[str, str]) -> dict[str, Any]:
     """Return the dev curves of all runs in one figure, then the loss of each in its own."""
-    spare = [name for name in series_names(8)[1:-1] if name not in colours.values()]
-    own = {
-        label: colours.get(label, (spare or ["slate"])[i % max(len(spare), 1)])
-        for i, label in enumerate(logs)
-    }
-    figures = []
+    spare = [name for name in series_names(8)[1:-1] if name not in colours.values()] or ["slate"]
+    own = {label: colours.get(label, spare[i % len(spare)]) for i, label in enumerate(logs)}
     dev = [(label, own[label], log.dev) for label, log in logs.items() if log.dev]
-    if dev:
-        said = ", ".join(f"{label} ends at {decimal(p[max(p)])}" for label, _, p in dev)
-        title = "NDCG@10 on the dev queries"
-        figures.append(_curve(title, dev, "NDCG@10", _WIDE, f"Dev NDCG@10 by step: {said}"))
-    losses = {label: log.loss for label, log in logs.items() if log.loss}
-    wide = {1: _WIDE, 2: _HALF}.get(len(losses), _THIRD)
-    for label, points in losses.items():
-        said = f"from {decimal(points[min(points)])} to {decimal(points[max(points)])}"
-        title = f"Loss of {label}"
-        figures.append(
-            _curve(title, [(label, own[label], points)], "loss", wide, f"{title}: {said}")
-        )
-    return figures
+    losses = [(label, own[label], log.loss) for label, log in logs.items() if log.loss]
+    columns = {1: 1, 2: 2, 4: 2}.get(len(losses), 3)
+    return {
+        "columns": columns,
+        "dev": _curve("NDCG@10 on the dev queries", dev, "NDCG@10", 1) if dev else None,
+        "losses": [_curve(f"Loss of {line[0]}", [line], "loss", columns) for line in losses],
+    }
 
 
 def _curve(
-    title: str,
-    lines: list[tuple[str, str, dict[int, float]]],
-    y_label: str,
-    wide: tuple[float, float],
-    description: str,
+    title: str, lines: Sequence[tuple[str, str, Mapping[int, float]]], y_label: str, columns: int
 ) -> dict[str, Any]:
-    sizes = {"wide": wide, "narrow": _NARROW}
+    said = "; ".join(
+        f"{label} goes from {decimal(points[min(points)])} to {decimal(points[max(points)])}"
+        for label, _, points in lines
+    )
+    description = f"{title}: {said}"
+    wide = {1: _WIDE, 2: _HALF, 3: _THIRD}[columns]
     return {
         "title": title,
         "legend": [(label, colour) for label, colour, _ in lines],
-        "full": wide == _WIDE,
         **{
             name: Markup(line_chart(lines, y_label=y_label, size=size, description=description))
-            for name, size in sizes.items()
+            for name, size in (("wide", wide), ("narrow", _NARROW))
         },
     }
 
@@ -288,16 +282,20 @@ def _facts(dataset: RankingDataset) -> list[tuple[str, str]]:
 
 
 def _run(label: str, log: TrainingLog) -> tuple[str, str]:
-    """Say in a line how a run was trained, as far as its log tells."""
-    parts = []
+    """Say in a line how a run was trained, as far as its log and recipe tell."""
+    recipe = log.recipe
+    told = (
+        ("weight function", recipe.get("loss", {}).get("weight")),
+        ("pairs with a score from", recipe.get("data", {}).get("minimum_score")),
+        ("batch", recipe.get("batch", {}).get("size")),
+        ("learning rate", recipe.get("optimizer", {}).get("learning_rate")),
+        ("seed", recipe.get("seed")),
+    )
+    parts = [f"{name} {value}" for name, value in told if value is not None]
     if steps := max([*log.loss, *log.dev], default=0):
         parts.append(f"{steps:,} steps")
     if isinstance(seconds := log.facts.get("seconds"), int | float):
         parts.append(f"{seconds:,.0f} s")
-    if isinstance(rate := log.facts.get("samples_per_second"), int | float):
-        parts.append(f"{rate:,.0f} samples/s")
-    if "seed" in log.facts:
-        parts.append(f"seed {log.facts['seed']}")
     if log.dev:
         best = max(log.dev, key=lambda step: log.dev[step])
         parts.append(f"best dev {PRIMARY} {decimal(log.dev[best])} at step {best:,}")

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from rankfield import __version__
+from rankfield.errors import InputError, OutputError
+from rankfield.evaluation import Results, evaluate
+from ranking_shop import FakeModel, ranking_shop
+
+
+def test_save_and_load(tmp_path: Path) -> None:
+    dataset = ranking_shop().save(tmp_path / "data")
+    results = evaluate(FakeModel(noise=1.0), dataset, label="a")
+    results.save(tmp_path / "deep" / "a.b.json")
+    loaded = Results.load(tmp_path / "deep" / "a.b.json")
+    assert loaded.queries.equals(results.queries)
+    assert loaded.rankings.equals(results.rankings)
+    assert loaded.to_json() == results.to_json()
+    assert loaded.splits == results.splits
+    assert sorted(path.name for path in (tmp_path / "deep").iterdir()) == [
+        "a.b.json",
+        "a.b.queries.parquet",
+        "a.b.rankings.parquet",
+    ]
+
+
+def test_the_form_of_results_json(tmp_path: Path) -> None:
+    dataset = ranking_shop().save(tmp_path / "data")
+    evaluate(FakeModel("mine"), dataset).save(tmp_path / "r.json")
+    stored = json.loads((tmp_path / "r.json").read_text())
+    assert set(stored["splits"]) == {"in_domain", "novel_query", "novel_document", "zero_shot"}
+    assert set(stored["splits"]["in_domain"]["ndcg@10"]) == {"value", "queries"}
+    assert stored["model"] == "mine"
+    assert stored["dataset"] == {
+        "name": "shop",
+        "fingerprint": dataset.fingerprint(),
+        "path": str(tmp_path / "data"),
+    }
+    assert stored["subset"] == "test"
+    assert stored["rankfield"] == __version__
+
+
+def test_the_fingerprint_is_the_same_on_disk(tmp_path: Path) -> None:
+    dataset = ranking_shop()
+    assert dataset.save(tmp_path / "data").fingerprint() == dataset.fingerprint()
+    other = dataset.with_tables(documents=dataset.documents.with_columns(title=pl.lit("x")))
+    assert other.fingerprint() != dataset.fingerprint()
+
+
+def test_refuses_to_overwrite(tmp_path: Path) -> None:
+    results = evaluate(FakeModel(), ranking_shop(), splits=["in_domain"])
+    results.save(tmp_path / "r.json")
+    with pytest.raises(OutputError, match="exists already"):
+        results.save(tmp_path / "r.json")
+    results.save(tmp_path / "r.json", overwrite=True)
+    (tmp_path / "s.queries.parquet").write_text("precious")
+    with pytest.raises(OutputError, match=r"s\.queries\.parquet"):
+        results.save(tmp_path / "s.json")
+
+
+def test_nothing_is_written_by_halves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = evaluate(FakeModel(), ranking_shop(), splits=["in_domain"])
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", full)
+    with pytest.raises(OutputError, match="disk is full"):
+        results.save(tmp_path / "r.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+def edited(value: Any, place: list[str], new: object) -> Any:
+    """Set `value` at `place`, or remove it when `new` is None."""
+    inner = value
+    for key in place[:-1]:
+        inner = inner[key]
+    if new is None:
+        del inner[place[-1]]
+    else:
+        inner[place[-1]] = new
+    return value
+
+
+@pytest.mark.parametrize(
+    ("place", "new", "where"),
+    [
+        (["splits"], None, "splits"),
+        (["splits"], {}, "splits"),
+        (["splits", "in_domain", "ndcg@10", "value"], "high", "splits.in_domain.ndcg@10.value"),
+        (["splits", "in_domain", "ndcg@10", "queries"], None, "splits.in_domain.ndcg@10.queries"),
+        (["dataset", "fingerprint"], None, "dataset.fingerprint"),
+        (["model"], 3, "model"),
+    ],
+)
+def test_malformed_results_say_where(
+    tmp_path: Path, place: list[str], new: object, where: str
+) -> None:
+    path = tmp_path / "r.json"
+    evaluate(FakeModel(), ranking_shop(), splits=["in_domain"]).save(path)
+    path.write_text(json.dumps(edited(json.loads(path.read_text()), place, new)))
+    with pytest.raises(InputError) as caught:
+        Results.load(path)
+    assert caught.value.where == f"{path}, {where}"
+
+
+def test_missing_or_damaged_files(tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    with pytest.raises(InputError, match="no such file"):
+        Results.load(path)
+    path.write_text("[1, 2]")
+    with pytest.raises(InputError, match="top level"):
+        Results.load(path)
+    path.write_text("{")
+    with pytest.raises(InputError, match="not valid JSON"):
+        Results.load(path)
+    evaluate(FakeModel(), ranking_shop(), splits=["in_domain"]).save(path, overwrite=True)
+    (tmp_path / "r.queries.parquet").write_bytes(b"PAR1")
+    with pytest.raises(InputError, match="not a readable Parquet file"):
+        Results.load(path)
+    (tmp_path / "r.queries.parquet").unlink()
+    with pytest.raises(InputError, match="copy all three files"):
+        Results.load(path)

@@ -19,6 +19,7 @@ from rankfield.schema import Field, RankingDataset
 
 __all__ = [
     "Problem",
+    "Severity",
     "Summary",
     "audit",
     "first_error",
@@ -40,7 +41,8 @@ class Problem:
 
     `row` is the index into the table, counted from 0, or None for the table as a whole. `kind`
     is a short fixed phrase ("duplicate id"), `message` says what was found. An "error" breaks
-    training or measurement; a "warning" is allowed but worth knowing.
+    training or measurement; a "warning" is allowed but worth knowing. `count` is above 1 only in
+    an entry without a row that stands for the rows not listed.
     """
 
     table: str
@@ -49,6 +51,7 @@ class Problem:
     kind: str
     message: str
     severity: Severity = "error"
+    count: int = 1
 
     def __str__(self) -> str:
         row = "" if self.row is None else f", row {self.row}"
@@ -321,7 +324,7 @@ def _listed(dataset: RankingDataset, finding: _Finding) -> list[Problem]:
     more = len(finding.rows) - len(rows)
     if more:
         text = f"{more:,} more rows"
-        problems.append(Problem(place[0], None, *place[1:], text, finding.severity))
+        problems.append(Problem(place[0], None, *place[1:], text, finding.severity, more))
     return problems
 
 

@@ -13,6 +13,8 @@ __all__ = ["app", "main"]
 
 VERBS: dict[str, str] = {
     "sample": "sample",
+    "check": "check",
+    "split": "split",
     "weights": "weights",
     "recipe": "recipe",
     "train": "train",
@@ -22,7 +24,7 @@ VERBS: dict[str, str] = {
 }
 """Verb → module under `rankfield.cli` that holds its function `command`, in the order of help."""
 
-IMPORTERS: dict[str, str] = {}
+IMPORTERS: dict[str, str] = {"tables": "import_tables"}
 """Layout → module, for `rankfield import LAYOUT`."""
 
 

@@ -62,15 +62,26 @@ def equal_weights(fields: Sequence[Field]) -> tuple[Field, ...]:
     return tuple(replace(f, weight=1 / len(counts) / counts[f.modality]) for f in fields)
 
 
-def guess_scale(scores: pl.Series) -> ScoreScale:
+def guess_scale(
+    scores: pl.Series,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    relevant: float | None = None,
+) -> ScoreScale:
     """Return the scale of finite scores: from 0, or lower if the data are, to their maximum.
 
-    The smallest score above 0 counts as relevant; the maximum if none is above 0.
+    The smallest score above 0 counts as relevant; the maximum if none is above 0. What is given
+    is not guessed.
     """
     low, high = float(scores.min()), float(scores.max())  # type: ignore[arg-type]
     above = scores.filter(scores > 0).min()
-    relevant = high if above is None else float(above)  # type: ignore[arg-type]
-    return ScoreScale(min(0.0, low), max(0.0, high), relevant)
+    least = high if above is None else float(above)  # type: ignore[arg-type]
+    return ScoreScale(
+        minimum=min(0.0, low) if minimum is None else minimum,
+        maximum=max(0.0, high) if maximum is None else maximum,
+        relevant=least if relevant is None else relevant,
+    )
 
 
 def _share(values: pl.Series, pattern: str) -> float:

@@ -36,6 +36,9 @@ class TableOptions(TypedDict, total=False):
     query_fields: Sequence[Field | str] | None
     document_fields: Sequence[Field | str] | None
     score_scale: ScoreScale | None
+    score_min: float | None
+    score_max: float | None
+    relevant: float | None
     licence: str
     queries_file: str | Path | None
     documents_file: str | Path | None
@@ -62,6 +65,9 @@ def read_tables(
     query_fields: Sequence[Field | str] | None = None,
     document_fields: Sequence[Field | str] | None = None,
     score_scale: ScoreScale | None = None,
+    score_min: float | None = None,
+    score_max: float | None = None,
+    relevant: float | None = None,
     licence: str = "",
     queries_file: str | Path | None = None,
     documents_file: str | Path | None = None,
@@ -81,7 +87,8 @@ def read_tables(
         score: the score column; without it relevance, grade, label and rating are tried.
         query_fields, document_fields: each a `Field` or text "NAME[:MODALITY[:WEIGHT]]"; guessed
             by `guesses.guess_fields` if None.
-        score_scale: guessed by `guesses.guess_scale` if None.
+        score_scale: guessed by `guesses.guess_scale` if None, except for the parts given as
+            score_min, score_max and relevant.
         licence: for the provenance.
         queries_file, documents_file, judgments_file: files of other names, from the working folder.
         bad_images: "ignore" opens no picture; "error" stops at those that are missing, unreadable
@@ -109,11 +116,13 @@ def read_tables(
             ("documents", "doc_id", document_fields),
         )
     }
-    scale = score_scale or guess_scale(judgments["score"])
+    scale = score_scale or guess_scale(
+        judgments["score"], minimum=score_min, maximum=score_max, relevant=relevant
+    )
     if score_scale is None:
         source.notes.append(
             f"score scale: {scale.minimum:g} to {scale.maximum:g}, relevant from"
-            f" {scale.relevant:g} (the smallest score above 0)"
+            f" {scale.relevant:g}; set it with --score-min, --score-max, --relevant"
         )
     dataset = RankingDataset(
         name=name or source.folder.resolve().name,
@@ -159,7 +168,8 @@ def import_tables(
         raise OutputError(
             "exists already", where=str(out), remedy="Name another output, or remove it first."
         )
-    dataset, notes = read_tables(src, **{"bad_images": "error", **options})
+    options.setdefault("bad_images", "error")
+    dataset, notes = read_tables(src, **options)
     return dataset.save(out), notes
 
 

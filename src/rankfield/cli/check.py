@@ -1,0 +1,134 @@
+"""`rankfield check`: the audit of a data set, and a cleaned copy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rankfield.errors import DataError, OutputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from rankfield.schema import RankingDataset
+    from rankfield.validate import Problem
+
+__all__ = ["command"]
+
+_SHOWN = 3
+_BAR = 40
+
+
+def command(
+    dataset: Annotated[Path, typer.Argument(help="Data set folder.", show_default=False)],
+    *,
+    fix: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT", help="Write a cleaned copy here and say what was dropped."),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
+    images: Annotated[bool, typer.Option(help="Read and decode every picture too.")] = True,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="CSV", help="Write the problems here: table, row, field, what."),
+    ] = None,
+) -> None:
+    """Look for everything that is wrong with a data set: ids, pairs, scores, fields, pictures.
+
+    Rows are counted from 0, as in the Parquet tables. Exits with 2 if there is an error (with
+    --strict, a warning too) and no cleaned copy was asked for.
+
+    Example: rankfield check shop --fix shop-clean
+    """
+    from rich.console import Console
+
+    from rankfield import validate
+    from rankfield.schema import RankingDataset
+
+    for target in (fix, out):
+        if target is not None and target.exists():
+            raise OutputError("exists already", where=str(target), remedy="Name another output.")
+    console = Console(highlight=False)
+    data = RankingDataset.load(dataset)
+    problems = validate.audit(data, images=images)
+    _print_summary(console, data)
+    _print_problems(console, problems)
+    if out is not None:
+        _write(out, problems)
+    errors = sum(p.count for p in problems if p.severity == "error")
+    warnings = sum(p.count for p in problems) - errors
+    if fix is not None:
+        cleaned, lines = validate.fix(data, problems)
+        cleaned.save(fix)
+        for line in lines or ["nothing had to be dropped"]:
+            console.print(f"- {line}", markup=False, soft_wrap=True)
+        console.print(f"wrote {fix}", markup=False, soft_wrap=True)
+    elif errors or (strict and warnings):
+        raise DataError(
+            f"{errors:,} error(s) and {warnings:,} warning(s)",
+            where=str(dataset),
+            remedy="Mend the data, or write a cleaned copy with --fix OUT." if errors else "",
+        )
+    else:
+        console.print(f"no errors, {warnings:,} warning(s)")
+
+
+def _print_summary(console: Console, data: RankingDataset) -> None:
+    from rankfield.validate import summarise
+
+    summary = summarise(data)
+    scale = data.score_scale
+    console.print(
+        f"{data.name}: {summary.queries:,} queries, {summary.documents:,} documents"
+        f" ({summary.never_judged:,} never judged), {summary.judgments:,} judgments"
+        f" ({summary.judgments_per_query:,.1f} per judged query)",
+        markup=False,
+        soft_wrap=True,
+    )
+    console.print(
+        f"scores, scale {scale.minimum:g} to {scale.maximum:g}, relevant from {scale.relevant:g}:"
+    )
+    most = max((count for *_, count in summary.scores), default=1)
+    for low, high, count in summary.scores:
+        label = f"{low:.4g}" if low == high else f"{low:.4g} – {high:.4g}"
+        console.print(f"  {label:>20} {'█' * round(_BAR * count / most):<{_BAR}} {count:,}")
+
+
+def _print_problems(console: Console, problems: list[Problem]) -> None:
+    """Print one row for each kind, errors first, with the first few places."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    if not problems:
+        return
+    groups: dict[tuple[str, str, str, str], list[Problem]] = {}
+    for problem in sorted(problems, key=lambda p: p.severity):
+        key = (problem.severity, problem.kind, problem.table, problem.field)
+        groups.setdefault(key, []).append(problem)
+    table = Table("", "what", "where", "count", "first rows", title="problems")
+    table.columns[3].justify = "right"
+    for (severity, kind, where, name), group in groups.items():
+        first = [p.message if p.row is None else f"{p.row}: {p.message}" for p in group[:_SHOWN]]
+        table.add_row(
+            f"[red]{severity}" if severity == "error" else f"[yellow]{severity}",
+            kind,
+            escape(f"{where}, {name}" if name else where),
+            f"{sum(p.count for p in group):,}",
+            escape("\n".join(first)),
+        )
+    console.print(table)
+
+
+def _write(out: Path, problems: list[Problem]) -> None:
+    from dataclasses import asdict
+
+    import polars as pl
+
+    from rankfield.files import new_file
+
+    columns = ("severity", "table", "row", "field", "kind", "message", "count")
+    rows = [asdict(problem) for problem in problems]
+    with new_file(out) as temporary:
+        pl.DataFrame({c: [row[c] for row in rows] for c in columns}).write_csv(temporary)

@@ -166,8 +166,9 @@ def _accents(rng: np.random.Generator, colour: NDArray[np.int64]) -> NDArray[np.
     preference[12] = 7
     table = np.where(distance > 38, preference, 0)
     cumulative = (table / table.sum(1, keepdims=True)).cumsum(1)
-    chosen = (rng.random(len(colour))[:, None] > cumulative[colour]).sum(1)
-    return np.minimum(chosen, len(COLOURS) - 1).astype(np.int64)
+    draws = rng.random((len(colour), 1))
+    chosen: NDArray[np.int64] = np.argmax(cumulative[colour] > draws * 0.999999, axis=1)
+    return chosen
 
 
 def _brands(
@@ -177,7 +178,7 @@ def _brands(
     group = np.array([groups.index(c.group) for c in CATEGORIES])[category]
     cumulative = shop.brand_shares.cumsum(1)
     draws = rng.random(len(category))
-    brand = np.empty(len(category), np.int64)
+    brand: NDArray[np.int64] = np.empty(len(category), np.int64)
     for g in range(len(groups)):
         rows = group == g
         brand[rows] = np.searchsorted(cumulative[g], draws[rows])
@@ -198,5 +199,6 @@ def _materials(rng: np.random.Generator, category: NDArray[np.int64]) -> NDArray
 def _shades(rng: np.random.Generator, colour: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Vary the named colours a little, in brightness more than in hue."""
     brightness = 1 + 0.1 * rng.standard_normal((len(colour), 1))
-    hue = 9 * rng.standard_normal((len(colour), 3))
-    return np.clip(_PALETTE[colour] * brightness + hue, 8, 250).astype(np.uint8)
+    hue = 1 + 0.06 * rng.standard_normal((len(colour), 3))
+    varied = _PALETTE[colour] * brightness * hue + 3 * rng.standard_normal((len(colour), 3))
+    return np.clip(varied, 8, 250).astype(np.uint8)

@@ -13,13 +13,16 @@ from rankfield.curation.shop.homeware import HOMEWARE
 from rankfield.curation.shop.outline import BODY, DARK, PALE, TRIM, Part
 from rankfield.curation.shop.scenery import scenery
 from rankfield.curation.shop.surface import Plane, gloss, grain, pattern
-from rankfield.curation.shop.vocabulary import CATEGORIES
+from rankfield.curation.shop.vocabulary import CATEGORIES, MATERIALS
 from rankfield.curation.shop.wear import WEAR
 
 __all__ = ["draw_photo"]
 
 _CANVAS = 192
 """Pixels drawn along each side, at least: small photos are drawn larger and scaled down."""
+
+_GLASS_COVERS = 0.68
+"""How much of what is behind it a glass product hides."""
 
 _TRIMS = {
     "kitchen": ((70, 70, 74), (205, 205, 208), (150, 104, 64)),
@@ -61,6 +64,8 @@ def draw_photo(catalogue: Catalogue, row: int, rng: np.random.Generator, size: i
 
     photo = scenery(solid, grit, pose.ground, rng)
     covered = (np.asarray(solid, np.float32) / 255)[..., None]
+    if MATERIALS[catalogue.material[row]].name == "glass":
+        covered = covered * np.where(body, np.float32(_GLASS_COVERS), 1)[..., None]
     photo += covered * (colour - photo)
     return _develop(photo, rng, size)
 
@@ -70,7 +75,7 @@ class _Pose:
 
     def __init__(self, rng: np.random.Generator, side: int, *, turns: bool) -> None:
         angle = np.radians(np.clip(rng.normal(0, 9 if turns else 3), -28, 28))
-        scale = side / 2 * rng.uniform(0.6, 0.86)
+        scale = side / 2 * rng.uniform(0.66, 0.94)
         flip = -1 if rng.random() < 0.5 else 1
         rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         shear = np.array([[1.0, rng.normal(0, 0.06)], [0.0, 1.0]])
@@ -118,10 +123,11 @@ def _light(
     side = solid.width
     soft = solid.filter(ImageFilter.BoxBlur(side / 14)).filter(ImageFilter.BoxBlur(side / 22))
     height = np.asarray(soft, np.float32) / 255 * shades
-    slope_y, slope_x = np.gradient(height * np.float32(side / 26))
+    slopes: list[Plane] = list(np.gradient(height * np.float32(side / 12)))
+    slope_y, slope_x = slopes
     angle = rng.uniform(-2.6, -0.55)
     toward = np.float32(np.cos(angle)) * slope_x + np.float32(np.sin(angle)) * slope_y
-    relief: Plane = np.clip(1 - np.float32(0.42) * toward, 0.55, 1.4)
+    relief: Plane = np.asarray(np.clip(1 - np.float32(0.4) * toward, 0.55, 1.4), np.float32)
     strength, sharpness = gloss(material)
     if not strength:
         return relief, np.zeros_like(relief)

@@ -178,6 +178,10 @@ def _chair(rng: _Stream) -> list[Part]:
     w, back, seat = rng.uniform(0.36, 0.48), rng.uniform(-0.92, -0.74), rng.uniform(0.08, 0.2)
     rest = rectangle(-w, back, w, seat - 0.22, rng.uniform(0.02, 0.3))
     slats = rng.random() < 0.4
+    behind, front = w * 0.9, w + 0.1
+    cushion = polygon(
+        (-behind, seat - 0.1), (behind, seat - 0.1), (front, seat + 0.08), (-front, seat + 0.08)
+    )
     parts = [
         Part(TRIM, stroke([(-w * 0.8, seat), (-w * 0.75, 0.72)], 0.07), 0.7),
         Part(TRIM, stroke([(w * 0.8, seat), (w * 0.75, 0.72)], 0.07), 0.7),
@@ -185,16 +189,7 @@ def _chair(rng: _Stream) -> list[Part]:
         Part(TRIM, stroke([(w * 0.8, back + 0.1), (w * 0.8, seat)], 0.08), 0.85),
         Part(TRIM, stroke([(-w, seat), (-w - 0.06, 0.94)], 0.085)),
         Part(TRIM, stroke([(w, seat), (w + 0.06, 0.94)], 0.085)),
-        Part(
-            BODY,
-            polygon(
-                (-w * 0.9, seat - 0.1),
-                (w * 0.9, seat - 0.1),
-                (w + 0.1, seat + 0.08),
-                (-w - 0.1, seat + 0.08),
-            ),
-            1.1,
-        ),
+        Part(BODY, cushion, 1.1),
         Part(BODY, rectangle(-w - 0.1, seat + 0.08, w + 0.1, seat + 0.19, 0.04), 0.78),
     ]
     if slats:

@@ -134,6 +134,8 @@ def _text(rng: np.random.Generator, wishes: dict[str, int], group: str) -> str:
     if rng.random() < 0.25:
         rng.shuffle(before)
     noun = _noun(rng, wishes, group)
+    if "category" not in wishes and not group:
+        return " ".join([noun, *before, *behind])
     if before and rng.random() < 0.12:
         return " ".join([noun, *before, *behind])
     return " ".join([*before, noun, *behind])
@@ -143,7 +145,7 @@ def _noun(rng: np.random.Generator, wishes: dict[str, int], group: str) -> str:
     if "category" in wishes:
         words = CATEGORIES[wishes["category"]].words
         return words[0] if rng.random() < 0.55 else words[int(rng.integers(len(words)))]
-    words = GROUPS[group] if group else ("something", "anything")
+    words = GROUPS[group] if group else ("something", "anything", "gift idea")
     return words[int(rng.integers(len(words)))]
 
 

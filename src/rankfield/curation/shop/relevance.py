@@ -98,7 +98,11 @@ class Relevance:
         def similarity(lab: NDArray[np.float32]) -> NDArray[np.float32]:
             difference = lab[rows] - _PALETTE_LAB[wish]
             squared = np.einsum("ij,ij->i", difference, difference)
-            return np.exp(squared * np.float32(-(_COLOUR_REACH**-2))).astype(np.float32)
+            near: NDArray[np.float32] = np.exp(squared * np.float32(-(_COLOUR_REACH**-2)))
+            return near
 
         second = np.where(self.catalogue.pattern[rows] > 0, np.float32(0.4), np.float32(0))
-        return np.maximum(similarity(self._lab), second * similarity(self._accent_lab))
+        best: NDArray[np.float32] = np.maximum(
+            similarity(self._lab), second * similarity(self._accent_lab)
+        )
+        return best

@@ -50,7 +50,7 @@ def _plane(value: Any) -> Plane:
 
 def _step(value: Plane) -> Plane:
     """Cut at zero, with an edge that is a little soft."""
-    return np.clip(value * np.float32(5) + np.float32(0.5), 0, 1)
+    return _plane(np.clip(value * np.float32(5) + np.float32(0.5), 0, 1))
 
 
 def _stripes(u: Plane, v: Plane, pitch: np.float32, rng: np.random.Generator) -> Plane:
@@ -77,7 +77,7 @@ def _zigzag(u: Plane, v: Plane, pitch: np.float32, _: np.random.Generator) -> Pl
 
 
 def _fade(u: Plane, v: Plane, pitch: np.float32, _: np.random.Generator) -> Plane:
-    return np.clip((v + np.float32(0.1) * u) * np.float32(0.62) * pitch + np.float32(0.5), 0, 1)
+    return _plane(np.clip((v + 0.1 * u) * np.float32(0.62) * pitch + 0.5, 0, 1))
 
 
 def _flowers(u: Plane, v: Plane, pitch: np.float32, _: np.random.Generator) -> Plane:
@@ -102,7 +102,7 @@ def _camouflage(u: Plane, v: Plane, pitch: np.float32, rng: np.random.Generator)
         place = u * np.float32(np.cos(angle)) + v * np.float32(np.sin(angle))
         total += np.sin(place * wave + np.float32(phase))
     light, dark = _step((total - np.float32(0.6)) * 1.2), _step((-total - np.float32(1.2)) * 1.2)
-    return np.maximum(light, dark * np.float32(0.45))
+    return _plane(np.maximum(light, dark * np.float32(0.45)))
 
 
 def _wood(u: Plane, v: Plane, noise: Plane, phase: np.float32) -> Plane:
@@ -111,7 +111,7 @@ def _wood(u: Plane, v: Plane, noise: Plane, phase: np.float32) -> Plane:
     return _plane(1 + 0.13 * rings + 0.05 * noise)
 
 
-def _metal(u: Plane, v: Plane, noise: Plane, phase: np.float32) -> Plane:
+def _metal(u: Plane, _v: Plane, noise: Plane, phase: np.float32) -> Plane:
     return _plane(1 + 0.24 * np.sin(u * np.float32(3.6) + 6 * phase) + 0.03 * noise)
 
 

@@ -25,9 +25,9 @@ from rankfield.curation.shop.vocabulary import (
 __all__ = ["make_titles"]
 
 _STATED = {
-    "colour": 0.35,
-    "pattern": 0.35,
-    "material": 0.55,
+    "colour": 0.3,
+    "pattern": 0.3,
+    "material": 0.45,
     "style": 0.8,
     "use": 0.75,
     "audience": 0.85,

@@ -118,25 +118,14 @@ def _dress(rng: _Stream) -> list[Part]:
 
 
 def _trousers(rng: _Stream) -> list[Part]:
-    w, leg, hem = rng.uniform(0.34, 0.42), rng.uniform(0.14, 0.28), rng.uniform(0.72, 0.92)
-    spread = rng.uniform(0.3, 0.42)
-    parts = [
-        Part(
-            BODY,
-            polygon(
-                (0, -0.8),
-                (s * w, -0.8),
-                (s * (w + 0.06), -0.4),
-                (s * (spread + leg / 2), hem),
-                (s * (spread - leg / 2), hem),
-                (0, -0.22),
-            ),
-            shade,
-        )
-        for s, shade in ((-1, 1.0), (1, 0.93))
-    ]
+    w, leg, hem = rng.uniform(0.34, 0.42), rng.uniform(0.14, 0.28) / 2, rng.uniform(0.72, 0.92)
+    at = rng.uniform(0.3, 0.42)
+    right = polygon(
+        (0, -0.8), (w, -0.8), (w + 0.06, -0.4), (at + leg, hem), (at - leg, hem), (0, -0.22)
+    )
     return [
-        *parts,
+        Part(BODY, right * (-1, 1)),
+        Part(BODY, right, 0.93),
         Part(BODY, rectangle(-w - 0.01, -0.9, w + 0.01, -0.76, 0.02), 0.75),
         Part(DARK, stroke([(0, -0.76), (0, -0.3)], 0.025), 1.5),
         Part(TRIM, ellipse(0, -0.83, 0.035, 0.035, n=10)),
@@ -255,29 +244,19 @@ def _scarf(rng: _Stream) -> list[Part]:
 def _watch(rng: _Stream) -> list[Part]:
     case, band = rng.uniform(0.4, 0.5), rng.uniform(0.2, 0.28)
     square = rng.random() < 0.3
-    hours, minutes = rng.uniform(0, 2 * np.pi, 2)
+    hours, minutes = (np.array([np.cos(a), np.sin(a)]) for a in rng.uniform(0, 2 * np.pi, 2))
     rim = rectangle(-case, -case, case, case, 0.14) if square else ellipse(0, 0, case, case)
     reach = case * 0.76
     face = rectangle(-reach, -reach, reach, reach, 0.1) if square else ellipse(0, 0, reach, reach)
+    strap = polygon((-band, 0.3), (-band * 0.8, 0.98), (band * 0.8, 0.98), (band, 0.3))
     return [
-        Part(
-            BODY,
-            polygon((-band, -0.3), (-band * 0.8, -0.98), (band * 0.8, -0.98), (band, -0.3)),
-            0.95,
-        ),
-        Part(
-            BODY, polygon((-band, 0.3), (-band * 0.8, 0.98), (band * 0.8, 0.98), (band, 0.3)), 0.95
-        ),
+        Part(BODY, strap * (1, -1), 0.95),
+        Part(BODY, strap, 0.95),
         Part(TRIM, rectangle(case - 0.02, -0.06, case + 0.09, 0.06, 0.02)),
         Part(TRIM, rim),
         Part(PALE, face, 0.97),
-        Part(
-            DARK, stroke([(0, 0), (0.5 * reach * np.cos(hours), 0.5 * reach * np.sin(hours))], 0.07)
-        ),
-        Part(
-            DARK,
-            stroke([(0, 0), (0.8 * reach * np.cos(minutes), 0.8 * reach * np.sin(minutes))], 0.045),
-        ),
+        Part(DARK, stroke(np.outer([0, 0.5 * reach], hours), 0.07)),
+        Part(DARK, stroke(np.outer([0, 0.8 * reach], minutes), 0.045)),
     ]
 
 

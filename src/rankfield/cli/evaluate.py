@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -61,13 +60,14 @@ def command(
     """
     from rankfield.evaluation import Results
     from rankfield.schema import RankingDataset
+    from rankfield.validate import require_valid
 
     if out is not None and not overwrite:
         Results.require_new(out)
     if subset not in ("dev", "test", "all"):
         raise InputError(f"expected dev, test or all, found {subset!r}", where="--subset")
     data = RankingDataset.load(dataset)
-    _require_valid(data)
+    require_valid(data)
     results = _evaluate(
         model,
         data,
@@ -81,11 +81,6 @@ def command(
     _show(results)
     if out is not None:
         typer.echo(f"All metrics, each query and its best documents: {out}")
-
-
-def _require_valid(data: RankingDataset) -> None:
-    if importlib.util.find_spec("rankfield.validate") is not None:
-        importlib.import_module("rankfield.validate").require_valid(data)
 
 
 def _evaluate(

@@ -17,22 +17,27 @@ from rankfield.errors import InputError, OutputError
 __all__ = ["link_or_copy", "new_file", "new_folder", "read_json", "storage_errors", "write_json"]
 
 
+_FULL = ("No space left on device", "Disk quota exceeded")
+
+
 @contextmanager
 def storage_errors(target: Path) -> Iterator[None]:
     """Turn a full disk or a refused write into an `OutputError` that names `target`."""
     try:
         yield
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error)
-        if full:
+    except Exception as error:
+        # polars and safetensors report a full disk as errors of their own kind, with this text
+        text = str(error)
+        number = error.errno if isinstance(error, OSError) else None
+        if number in (errno.ENOSPC, errno.EDQUOT) or any(sign in text for sign in _FULL):
             raise OutputError(
                 "the disk is full; nothing was written",
                 where=str(target),
                 remedy="Free some space or choose another place.",
             ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        if number in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise OutputError(
-                f"cannot be written ({error.strerror})",
+                f"cannot be written ({os.strerror(number)})",
                 where=str(target),
                 remedy="Choose a folder you may write to.",
             ) from error

@@ -97,28 +97,22 @@ def _print_summary(console: Console, data: RankingDataset) -> None:
 
 
 def _print_problems(console: Console, problems: list[Problem]) -> None:
-    """Print one row for each kind, errors first, with the first few places."""
-    from rich.markup import escape
-    from rich.table import Table
+    """Print each kind, errors first, with its count and first few places."""
+    from rich.text import Text
 
-    if not problems:
-        return
     groups: dict[tuple[str, str, str, str], list[Problem]] = {}
     for problem in sorted(problems, key=lambda p: p.severity):
         key = (problem.severity, problem.kind, problem.table, problem.field)
         groups.setdefault(key, []).append(problem)
-    table = Table("", "what", "where", "count", "first rows", title="problems")
-    table.columns[3].justify = "right"
-    for (severity, kind, where, name), group in groups.items():
-        first = [p.message if p.row is None else f"{p.row}: {p.message}" for p in group[:_SHOWN]]
-        table.add_row(
-            f"[red]{severity}" if severity == "error" else f"[yellow]{severity}",
-            kind,
-            escape(f"{where}, {name}" if name else where),
-            f"{sum(p.count for p in group):,}",
-            escape("\n".join(first)),
-        )
-    console.print(table)
+    for (severity, kind, table, name), group in groups.items():
+        colour = "bold red" if severity == "error" else "yellow"
+        place = f"{table}, {name}" if name else table
+        count = sum(p.count for p in group)
+        line = Text.assemble((severity, colour), f" {place}: {kind}, {count:,} ×")
+        console.print(line, soft_wrap=True)
+        for problem in group[:_SHOWN]:
+            row = "" if problem.row is None else f"row {problem.row}: "
+            console.print(f"    {row}{problem.message}", markup=False, soft_wrap=True)
 
 
 def _write(out: Path, problems: list[Problem]) -> None:

@@ -62,6 +62,7 @@ def _summarise(dataset: RankingDataset, out: Path) -> None:
         f"{out}: {dataset.documents.height:,} products, {dataset.queries.height:,} queries, "
         f"{dataset.judgments.height:,} judgments",
         highlight=False,
+        soft_wrap=True,
     )
     best = (
         dataset.judgments.filter(pl.col("position") <= _TITLES)

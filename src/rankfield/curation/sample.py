@@ -93,7 +93,7 @@ def sample_shop(
         documents: number of products, ≥ 1.
         queries: number of queries, ≥ 1.
         per_query: length of the ranked lists, ≥ 1; shorter if there are fewer products.
-        seed: everything follows from it, whatever the number of workers.
+        seed: ≥ 0; everything follows from it, whatever the number of workers.
         images: whether to draw photos.
         image_size: their width and height in pixels, 16 to 1024.
         workers: processes that draw; None for one on each core.
@@ -102,11 +102,11 @@ def sample_shop(
         InputError: a number out of range.
         OutputError: `out` exists already or cannot be written.
     """
-    _check(documents=documents, queries=queries, per_query=per_query)
+    _at_least(1, documents=documents, queries=queries, per_query=per_query)
+    _at_least(1, workers=1 if workers is None else workers)
+    _at_least(0, seed=seed)
     if not 16 <= image_size <= 1024:
         raise InputError(f"expected image_size from 16 to 1024 pixels, found {image_size}")
-    if workers is not None and workers < 1:
-        raise InputError(f"expected workers ≥ 1, found {workers}")
     with new_folder(out) as folder:
         _write_documents(folder, documents, seed, images)
         _write_queries(folder, make_catalogue(documents, seed), queries, per_query, seed)
@@ -116,10 +116,10 @@ def sample_shop(
     return RankingDataset.load(out)
 
 
-def _check(**counts: int) -> None:
-    for name, value in counts.items():
-        if value < 1:
-            raise InputError(f"expected {name} ≥ 1, found {value}")
+def _at_least(least: int, **numbers: int) -> None:
+    for name, value in numbers.items():
+        if value < least:
+            raise InputError(f"expected {name} ≥ {least}, found {value}")
 
 
 def _write_documents(folder: Path, documents: int, seed: int, images: bool) -> None:
@@ -219,9 +219,9 @@ def _header(
         query_fields=(Field("query", "text"),),
         document_fields=(*image, Field("title", "text", 0.5)),
         score_scale=ScoreScale(
-            minimum=1,
-            maximum=per_query,
-            relevant=1,
+            minimum=1.0,
+            maximum=float(per_query),
+            relevant=1.0,
             meaning=f"{per_query} + 1 − position in the query's ranked list",
         ),
         queries=pl.DataFrame(schema={"query_id": text, "query": text}),

@@ -81,6 +81,7 @@ def write_report(
     """
     labels = _labels(dataset, results)
     logs = {label: read_log(log) for label, log in training_logs.items()}
+    splits = split_names(results)
     colours = dict(zip(labels, series_names(len(labels)), strict=True))
     context = {
         "title": title,
@@ -91,18 +92,15 @@ def write_report(
         "models": [(model_name(result), result.model) for result in results],
         "subset": results[0].subset,
         "colours": colours,
-        "rows": [_row(results, split) for split in split_names(results)],
-        "all_metrics": [_every_metric(results, split) for split in split_names(results)],
+        "rows": [_row(results, split) for split in splits],
+        "all_metrics": [_every_metric(results, split) for split in splits],
         "bars": _bars(results, colours),
         "curves": _curves(logs, colours),
-        "queries_shown": queries_shown,
         "seed": seed,
-        "depth": _DEPTH,
         "examples": make_examples(
             dataset, results, list(colours.values()), count=queries_shown, depth=_DEPTH, seed=seed
         ),
         "has_pictures": any(f.modality == "image" for f in dataset.document_fields),
-        "dataset": dataset,
         "facts": _facts(dataset),
         "runs": [_run(label, log) for label, log in logs.items()],
         "next_steps": [step.split("`") for step in next_steps],

@@ -14,7 +14,15 @@ from typing import Any
 
 from rankfield.errors import InputError, OutputError
 
-__all__ = ["link_or_copy", "new_file", "new_folder", "read_json", "storage_errors", "write_json"]
+__all__ = [
+    "link_or_copy",
+    "new_file",
+    "new_folder",
+    "read_json",
+    "stays_inside",
+    "storage_errors",
+    "write_json",
+]
 
 
 _FULL = ("No space left on device", "Disk quota exceeded")
@@ -117,10 +125,18 @@ def _umask() -> int:
 def link_or_copy(source: Path, target: Path) -> None:
     """Make `target` the same file as `source`: a hard link if the file system can, else a copy."""
     target.parent.mkdir(parents=True, exist_ok=True)
+    # a hard link to a symbolic link would be a symbolic link that may lead nowhere from here
+    source = source.resolve() if source.is_symlink() else source
     try:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
+
+
+def stays_inside(path: str) -> bool:
+    """Return whether `path` is relative and does not climb out of the folder it starts from."""
+    parts = Path(os.path.normpath(path)).parts
+    return not Path(path).is_absolute() and parts[:1] != ("..",)
 
 
 def write_json(target: str | Path, value: Any) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import polars as pl
 
 from rankfield.errors import DataError, ImageError, InputError, SplitError
-from rankfield.files import link_or_copy, new_folder
+from rankfield.files import link_or_copy, new_folder, stays_inside
 
 __all__ = [
     "SPLITS",
@@ -290,16 +290,17 @@ class RankingDataset:
                 if f.modality != "image" or frame.schema[f.name] != pl.String:
                     continue
                 for path in frame[f.name].drop_nulls().unique(maintain_order=True):
-                    if path and not (target / path).exists():
+                    if path:
                         self._save_image(path, target)
 
     def _save_image(self, path: str, target: Path) -> None:
         source = (self.root or Path()) / path
-        inside = (target / path).resolve().is_relative_to(target.resolve())
-        if not inside or Path(path).is_absolute():
+        if not stays_inside(path):
             raise DataError(
                 f"the picture path {path!r} leads out of the data set's folder", where=self.name
             )
+        if (target / path).exists():
+            return
         if not source.is_file():
             raise ImageError(
                 "no such picture",

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 from typing import Literal
 
 import polars as pl
 
 from rankfield.errors import DataError, ImageError
+from rankfield.files import stays_inside
 from rankfield.images import MAX_PIXELS, image_notes
 from rankfield.progress import progress
 from rankfield.schema import Field, RankingDataset
@@ -363,9 +363,7 @@ def _look(
         return []
     name = "the picture" if isinstance(value, bytes) else value
     source = dataset.image_source(value)
-    if isinstance(value, str) and (
-        Path(value).is_absolute() or os.path.normpath(value)[:2] == ".."
-    ):
+    if isinstance(value, str) and not stays_inside(value):
         return [("bad image", f"{name}: the path leads out of the data set's folder", "error")]
     try:
         notes = image_notes(source, where=name, max_pixels=max_pixels)

@@ -1,0 +1,141 @@
+"""Writing whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from rankfield.errors import InputError, OutputError
+from rankfield.files import link_or_copy, new_file, new_folder, read_json, stays_inside, write_json
+
+
+def fail_in_folder(out: Path, error: BaseException, *, overwrite: bool = False) -> None:
+    with new_folder(out, overwrite=overwrite) as folder:
+        (folder / "a").write_text("1")
+        raise error
+
+
+def fail_in_file(out: Path, error: BaseException) -> None:
+    with new_file(out) as path:
+        path.write_text("1")
+        raise error
+
+
+def test_a_folder_appears_whole(tmp_path: Path) -> None:
+    with new_folder(tmp_path / "deep" / "out") as folder:
+        (folder / "a").write_text("1")
+        assert not (tmp_path / "deep" / "out").exists()
+    assert (tmp_path / "deep" / "out" / "a").read_text() == "1"
+    assert [p.name for p in (tmp_path / "deep").iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt()])
+def test_a_failure_leaves_nothing(tmp_path: Path, error: BaseException) -> None:
+    with pytest.raises(type(error)):
+        fail_in_folder(tmp_path / "out", error)
+    with pytest.raises(type(error)):
+        fail_in_file(tmp_path / "file", error)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_exists_is_refused_or_replaced_whole(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "old").write_text("old")
+    with pytest.raises(OutputError, match="out: exists already"), new_folder(out):
+        pass
+    with pytest.raises(ValueError, match="no"):
+        fail_in_folder(out, ValueError("no"), overwrite=True)
+    assert [p.name for p in out.iterdir()] == ["old"]
+    with new_folder(out, overwrite=True) as folder:
+        (folder / "new").write_text("new")
+    assert [p.name for p in out.iterdir()] == ["new"]
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_dangling_link_counts_as_there(tmp_path: Path) -> None:
+    (tmp_path / "out").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(OutputError, match="exists already"), new_folder(tmp_path / "out"):
+        pass
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EDQUOT, "Disk quota exceeded"),
+        RuntimeError("parquet: underlying IO error: No space left on device (os error 28)"),
+    ],
+)
+def test_a_full_disk(tmp_path: Path, error: Exception) -> None:
+    with pytest.raises(OutputError, match="out: the disk is full; nothing was written"):
+        fail_in_folder(tmp_path / "out", error)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_errors_pass(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="cannot be written"), new_file(tmp_path / "a"):
+        raise PermissionError(errno.EACCES, "Permission denied")
+    with pytest.raises(OSError, match="odd"), new_file(tmp_path / "a"):
+        raise OSError(errno.EIO, "odd")
+
+
+def test_modes_follow_the_umask(tmp_path: Path) -> None:
+    with new_folder(tmp_path / "out"):
+        pass
+    with new_file(tmp_path / "file"):
+        pass
+    mask = os.umask(0)
+    os.umask(mask)
+    assert (tmp_path / "out").stat().st_mode & 0o777 == 0o777 & ~mask
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+def test_json(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"é": [1.5, None]})
+    assert read_json(tmp_path / "a.json") == {"é": [1.5, None]}
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "a.json", float("nan"))
+    assert read_json(tmp_path / "a.json") == {"é": [1.5, None]}
+    (tmp_path / "bad.json").write_text("{")
+    with pytest.raises(InputError, match=r"bad\.json: not valid JSON"):
+        read_json(tmp_path / "bad.json")
+    with pytest.raises(InputError, match="no such file"):
+        read_json(tmp_path / "none.json")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_json(tmp_path)
+
+
+def test_link_or_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").write_text("1")
+    link_or_copy(tmp_path / "a", tmp_path / "x" / "b")
+    assert (tmp_path / "x" / "b").samefile(tmp_path / "a")
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", refuse)
+    link_or_copy(tmp_path / "a", tmp_path / "c")
+    assert (tmp_path / "c").read_text() == "1"
+    assert not (tmp_path / "c").samefile(tmp_path / "a")
+
+
+def test_a_symbolic_link_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("1")
+    (tmp_path / "b").symlink_to("a")
+    link_or_copy(tmp_path / "b", tmp_path / "x" / "c")
+    assert (tmp_path / "x" / "c").read_text() == "1"
+    assert not (tmp_path / "x" / "c").is_symlink()
+
+
+@pytest.mark.parametrize("path", ["a.png", "x/a.png", "x/../a.png", "./a", "..a/b", "...", ""])
+def test_paths_inside(path: str) -> None:
+    assert stays_inside(path)
+
+
+@pytest.mark.parametrize("path", ["/a", "..", "../a", "x/../../a", "./../a"])
+def test_paths_outside(path: str) -> None:
+    assert not stays_inside(path)

@@ -1,0 +1,174 @@
+"""The data set: what it accepts, its views, and the folder it writes and reads."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import polars as pl
+import pytest
+from PIL import Image
+
+from rankfield.curation.splits import split
+from rankfield.errors import DataError, ImageError, InputError, OutputError, SplitError
+from rankfield.schema import SPLITS, Field, Modality, Provenance, RankingDataset, ScoreScale
+
+
+def make(root: Path | None = None, image: str = "images/a.png") -> RankingDataset:
+    count = 20
+    if root is not None and not (root / "images").exists():
+        (root / "images").mkdir(parents=True)
+        Image.new("RGB", (4, 4), "red").save(root / "images" / "a.png")
+    return RankingDataset(
+        name="made",
+        query_fields=(Field("query", "text"),),
+        document_fields=(Field("title", "text", 0.1), Field("photo", "image", 0.9)),
+        score_scale=ScoreScale(0, 3, 2, "grades"),
+        queries=pl.DataFrame(
+            {
+                "query_id": [f"q{i}" for i in range(count)],
+                "query": [f"query {i}" for i in range(count)],
+            }
+        ),
+        documents=pl.DataFrame(
+            {
+                "doc_id": [f"d{i}" for i in range(count)],
+                "title": [f"title {i}" for i in range(count)],
+                "photo": [image, None, ""] + [image] * (count - 3),
+                "price": [float(i) for i in range(count)],
+            }
+        ),
+        judgments=pl.DataFrame(
+            {
+                "query_id": [f"q{q}" for q in range(count) for _ in range(count)],
+                "doc_id": [f"d{d}" for _ in range(count) for d in range(count)],
+                "score": [(q + d) % 4 * 1.0 for q in range(count) for d in range(count)],
+            }
+        ),
+        provenance=Provenance("here", "CC0-1.0", "a test", 3, ("one", "two")),
+        root=root,
+    )
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    data = make(tmp_path / "src")
+    saved = data.save(tmp_path / "out")
+    loaded = RankingDataset.load(tmp_path / "out")
+    for one in (saved, loaded):
+        assert one.fingerprint() == data.fingerprint()
+        assert one.query_fields == data.query_fields
+        assert one.document_fields == data.document_fields
+        assert one.score_scale == data.score_scale
+        assert one.provenance == data.provenance
+        for table in ("queries", "documents", "judgments"):
+            assert getattr(one, table).equals(getattr(data, table))
+    assert loaded.image_source("images/a.png") == tmp_path / "out" / "images" / "a.png"
+    assert (tmp_path / "out" / "images" / "a.png").is_file()
+    # any Parquet reader opens it, and a copy of a copy is the same
+    assert pl.read_parquet(tmp_path / "out" / "judgments.parquet").height == 400
+    assert loaded.save(tmp_path / "again").fingerprint() == data.fingerprint()
+
+
+def test_fingerprints_tell_contents_apart() -> None:
+    data = make()
+    other = data.with_tables(judgments=data.judgments.with_columns(score=pl.col("score") + 1))
+    assert data.fingerprint() == make().fingerprint()
+    assert data.fingerprint() != other.fingerprint()
+
+
+def test_saving_refuses_what_exists_and_what_is_missing(tmp_path: Path) -> None:
+    data = make(tmp_path / "src")
+    data.save(tmp_path / "out")
+    with pytest.raises(OutputError, match="exists already"):
+        data.save(tmp_path / "out")
+    data.save(tmp_path / "out", overwrite=True)
+    for image, error, message in (
+        ("images/none.png", ImageError, "no such picture"),
+        ("../src/images/a.png", DataError, "leads out"),
+        ("images/../../src/images/a.png", DataError, "leads out"),
+        (str(tmp_path / "src" / "images" / "a.png"), DataError, "leads out"),
+    ):
+        with pytest.raises(error, match=message):
+            make(tmp_path / "src", image).save(tmp_path / "bad")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "src"]
+
+
+def test_views() -> None:
+    data = make()
+    assert data.view("all").documents.height == 20
+    assert data.training_judgments().height == 400
+    with pytest.raises(SplitError, match="has no splits"):
+        data.view("zero_shot")
+    with pytest.raises(SplitError, match="unknown split 'zero-shot'"):
+        data.view("zero-shot")
+    with pytest.raises(SplitError, match="no dev and test"):
+        data.view("all", "dev")
+    done = split(data)
+    assert done.training_judgments()["split"].unique().to_list() == ["in_domain"]
+    for name in SPLITS:
+        for subset in ("dev", "test"):
+            view = done.view(name, subset)
+            assert set(view.judgments["split"]) == {name}
+            assert set(view.judgments["query_id"]) == set(view.queries["query_id"])
+            assert set(view.judgments["doc_id"]) <= set(view.documents["doc_id"])
+            assert view.documents.height == 10
+    with pytest.raises(SplitError, match="unknown subset 'train'"):
+        done.view("all", "train")
+    with pytest.raises(SplitError, match="no judged query"):
+        done.with_tables(judgments=done.judgments.clear()).view("zero_shot")
+
+
+def test_columns_and_types_are_checked() -> None:
+    data = make()
+    with pytest.raises(DataError, match=r"documents: column 'title' is missing; found doc_id"):
+        replace(data, documents=data.documents.drop("title"))
+    with pytest.raises(DataError, match=r"judgments, column 'score': expected a float"):
+        replace(data, judgments=data.judgments.with_columns(pl.col("score").cast(pl.String)))
+    with pytest.raises(DataError, match=r"queries, column 'query_id': expected text"):
+        replace(data, queries=data.queries.with_columns(query_id=pl.lit(1)))
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (
+            lambda: Field("a", cast(Modality, "sound")),
+            "expected the modality 'text' or 'image', found 'sound'",
+        ),
+        (lambda: Field("a", "text", 0), "weight above 0"),
+        (lambda: Field("a", "text", float("nan")), "weight above 0"),
+        (lambda: Field("a", "text", float("inf")), "weight above 0"),
+        (lambda: ScoreScale(3, 0, 1), "minimum ≤ maximum"),
+        (lambda: ScoreScale(float("nan"), 0, 1), "minimum ≤ maximum"),
+    ],
+)
+def test_fields_and_scales(build: object, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        build()  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("dataset.toml", b"not = = toml", "not valid TOML"),
+        ("dataset.toml", b"\xff", "not valid TOML"),
+        ("dataset.toml", b"format = 99", "expected format 1, found 99"),
+        ("dataset.toml", b"format = 1", "malformed header"),
+        ("dataset.toml", None, "not a ranking data set"),
+        ("judgments.parquet", None, "no such table"),
+        ("judgments.parquet", b"PAR1 cut off", "not a readable Parquet file"),
+    ],
+)
+def test_broken_folders(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
+    make(tmp_path / "src").save(tmp_path / "out")
+    (tmp_path / "out" / name).unlink()
+    if content is not None:
+        (tmp_path / "out" / name).write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        RankingDataset.load(tmp_path / "out")
+
+
+def test_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="there is no such folder"):
+        RankingDataset.load(tmp_path / "none")

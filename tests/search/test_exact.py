@@ -68,6 +68,16 @@ def test_equal_documents_come_in_the_order_of_rows() -> None:
     assert hits.ties == 1
 
 
+def test_the_order_of_ties_is_documented_and_repeats() -> None:
+    assert "equal score are ordered by row" in (exact_search.__doc__ or "")
+    rng = np.random.default_rng(3)
+    left = rng.integers(-1, 2, (50, 2)).astype(np.float32)
+    right = rng.integers(-1, 2, (900, 2)).astype(np.float32)
+    once, again = exact_search(left, right, 20), exact_search(left, right, 20, memory_mib=1)
+    np.testing.assert_array_equal(once.indices, again.indices)
+    assert once.ties == again.ties == 50
+
+
 def test_fewer_documents_than_k() -> None:
     hits = exact_search(np.ones((2, 2), np.float32), np.eye(2, dtype=np.float32), 10)
     assert hits.indices.shape == (2, 2)

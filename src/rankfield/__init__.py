@@ -1,6 +1,75 @@
-"""rankfield: train embedding models that rank."""
+"""rankfield: train embedding models that rank.
+
+The names below load what they need when they are first used; importing rankfield loads no torch.
+"""
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
-__all__ = ["__version__"]
+
+if TYPE_CHECKING:
+    from rankfield.curation import sample_shop, split
+    from rankfield.encoders import RankingModel
+    from rankfield.evaluation import Results, compare, evaluate, retrieve
+    from rankfield.formats import import_tables
+    from rankfield.report import write_report
+    from rankfield.schema import Field, RankingDataset, ScoreScale
+    from rankfield.training import Recipe, load_recipe, parse_recipe, train
+    from rankfield.validate import audit
+    from rankfield.weighting import score_weights
+
+_HOMES = {
+    "Field": "schema",
+    "RankingDataset": "schema",
+    "RankingModel": "encoders",
+    "Recipe": "training",
+    "Results": "evaluation",
+    "ScoreScale": "schema",
+    "audit": "validate",
+    "compare": "evaluation",
+    "evaluate": "evaluation",
+    "import_tables": "formats",
+    "load_recipe": "training",
+    "parse_recipe": "training",
+    "retrieve": "evaluation",
+    "sample_shop": "curation",
+    "score_weights": "weighting",
+    "split": "curation",
+    "train": "training",
+    "write_report": "report",
+}
+
+__all__ = [
+    "Field",
+    "RankingDataset",
+    "RankingModel",
+    "Recipe",
+    "Results",
+    "ScoreScale",
+    "__version__",
+    "audit",
+    "compare",
+    "evaluate",
+    "import_tables",
+    "load_recipe",
+    "parse_recipe",
+    "retrieve",
+    "sample_shop",
+    "score_weights",
+    "split",
+    "train",
+    "write_report",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"rankfield.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'rankfield' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

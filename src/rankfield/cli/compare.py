@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from rankfield.evaluation import Comparison
 
-__all__ = ["command"]
+__all__ = ["command", "show"]
 
 _METRICS = ("ndcg@10", "err@10", "mrr@10", "map@1000", "recall@100")
 
@@ -44,10 +44,10 @@ def command(
         [Results.load(path) for path in results], metrics=metric or _METRICS, force=force
     )
     for name in comparison.metrics:
-        _show(comparison, name)
+        show(comparison, name)
 
 
-def _show(comparison: Comparison, metric: str) -> None:
+def show(comparison: Comparison, metric: str) -> None:
     from rich.box import SIMPLE
     from rich.console import Console
     from rich.table import Table

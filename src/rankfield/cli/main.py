@@ -12,6 +12,7 @@ from rankfield.errors import RankfieldError
 __all__ = ["app", "main"]
 
 VERBS: dict[str, str] = {
+    "demo": "demo",
     "sample": "sample",
     "check": "check",
     "split": "split",

@@ -24,7 +24,7 @@ def command(
 
     Example: rankfield weights shop --out weights.svg
 
-    The share column says how much of the whole loss the pairs of that row carry.
+    Each cell holds the weight, and the share of the whole loss that the pairs of its row carry.
     """
     import numpy as np
     from rich.console import Console
@@ -41,11 +41,11 @@ def command(
     curves = {name: score_weights(scores, data.score_scale, name) for name in chosen}
 
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("score", "pairs", *(f"{name}  (share)" for name in chosen)):
+    for column in ("score", "pairs", *chosen):
         table.add_column(column, justify="right")
     shares = {name: w * counts / (w * counts).sum() for name, w in curves.items()}
     for i in _rows_to_show(len(scores)):
-        cells = [f"{curves[n][i]:.4f} ({shares[n][i]:6.2%})" for n in chosen]
+        cells = [f"{curves[n][i]:.3f} {shares[n][i]:4.0%}" for n in chosen]
         table.add_row(f"{scores[i]:g}", f"{counts[i]:,}", *cells)
     Console().print(table)
     if out is not None:

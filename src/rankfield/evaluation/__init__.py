@@ -7,6 +7,7 @@ from rankfield.evaluation.compare import Comparison, compare
 from rankfield.evaluation.evaluate import Embedder, dev_ndcg, evaluate, evaluate_rankings
 from rankfield.evaluation.judge import judge
 from rankfield.evaluation.results import DatasetIdentity, Results, SplitSize
+from rankfield.evaluation.retrieve import retrieve
 
 __all__ = [
     "BagOfWords",
@@ -20,4 +21,5 @@ __all__ = [
     "evaluate",
     "evaluate_rankings",
     "judge",
+    "retrieve",
 ]

@@ -46,8 +46,8 @@ def retrieve(
     )
     asking = RankingModel(model.encoder, fields, model.document_fields)
     hits = exact_search(asking.embed_queries(query), model.embed_documents(dataset), k)
-    rows = hits.indices[0]
-    found = dataset.documents[rows]
+    rows = hits.indices[0].tolist()
+    found: pl.DataFrame = dataset.documents[rows]
     return found.select(
         pl.Series("rank", range(1, len(rows) + 1)),
         pl.Series("similarity", hits.scores[0]),

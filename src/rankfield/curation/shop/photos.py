@@ -16,6 +16,7 @@ import numpy as np
 
 from rankfield.curation.shop.catalogue import BLOCK, catalogue_blocks
 from rankfield.curation.shop.drawing import draw_photo
+from rankfield.errors import OutputError
 from rankfield.progress import Advance, progress
 
 __all__ = ["draw_photos", "photo_path", "work"]
@@ -69,6 +70,7 @@ def _draw_rows(
 def _run_workers(tasks: list[dict[str, str | int]], advance: Advance) -> None:
     command = [sys.executable, "-c", "from rankfield.curation.shop.photos import work; work()"]
     with ExitStack() as stack:
+        pool = stack.enter_context(ThreadPoolExecutor(len(tasks)))
         running = []
         for task in tasks:
             worker = subprocess.Popen(
@@ -80,10 +82,13 @@ def _run_workers(tasks: list[dict[str, str | int]], advance: Advance) -> None:
             stack.enter_context(worker)  # closes its pipes and waits for it
             stack.callback(worker.kill)
             running.append(worker)
-        with ThreadPoolExecutor(len(running)) as pool:
-            for failure in pool.map(lambda worker: _follow(worker, advance), running):
-                if failure:
-                    raise OSError(failure)
+        for failure in pool.map(lambda worker: _follow(worker, advance), running):
+            if failure:
+                raise OutputError(
+                    f"a process that draws photos failed ({failure})",
+                    where=str(Path(str(tasks[0]["folder"])).parent),
+                    remedy="Is there enough room on the disk? One worker shows the whole error.",
+                )
 
 
 def _follow(worker: subprocess.Popen[str], advance: Advance) -> str:
@@ -92,8 +97,10 @@ def _follow(worker: subprocess.Popen[str], advance: Advance) -> str:
     assert worker.stderr is not None
     for line in worker.stdout:
         advance(int(line))
-    message = worker.stderr.read()
-    return message.strip() if worker.wait() else ""
+    message = worker.stderr.read().strip()
+    if worker.wait() == 0:
+        return ""
+    return message.splitlines()[-1] if message else f"exit status {worker.returncode}"
 
 
 def work() -> None:

@@ -55,7 +55,7 @@ def _step(value: Plane) -> Plane:
 
 def _stripes(u: Plane, v: Plane, pitch: np.float32, rng: np.random.Generator) -> Plane:
     along = u if rng.random() < 0.35 else v
-    return _step(np.sin(along * pitch * 14) - np.float32(rng.uniform(-0.2, 0.5)))
+    return _step(np.sin(along * pitch * 14) - np.float32(rng.uniform(0.0, 0.6)))
 
 
 def _dots(u: Plane, v: Plane, pitch: np.float32, _: np.random.Generator) -> Plane:
@@ -66,18 +66,22 @@ def _dots(u: Plane, v: Plane, pitch: np.float32, _: np.random.Generator) -> Plan
 
 
 def _checks(u: Plane, v: Plane, pitch: np.float32, _: np.random.Generator) -> Plane:
-    across, along = _step(np.sin(u * pitch * 9)), _step(np.sin(v * pitch * 9))
+    less = np.float32(0.3)
+    across = _step(np.sin(u * pitch * 9) - less)
+    along = _step(np.sin(v * pitch * 9) - less)
     return (across + along) * np.float32(0.5)
 
 
 def _zigzag(u: Plane, v: Plane, pitch: np.float32, _: np.random.Generator) -> Plane:
     p = u * pitch * np.float32(2.6)
     fold = np.abs(p - np.floor(p) - np.float32(0.5))
-    return _step(np.sin((v * pitch * np.float32(2.4) - fold) * np.float32(2 * np.pi)))
+    return _step(
+        np.sin((v * pitch * np.float32(2.4) - fold) * np.float32(2 * np.pi)) - np.float32(0.35)
+    )
 
 
 def _fade(u: Plane, v: Plane, pitch: np.float32, _: np.random.Generator) -> Plane:
-    return _plane(np.clip((v + 0.1 * u) * np.float32(0.62) * pitch + 0.5, 0, 1))
+    return _plane(np.clip((v + 0.1 * u) * np.float32(0.68) * pitch + 0.4, 0, 1))
 
 
 def _flowers(u: Plane, v: Plane, pitch: np.float32, _: np.random.Generator) -> Plane:

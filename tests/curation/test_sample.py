@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from rankfield.cli.main import app, main
 from rankfield.curation import sample_shop
 from rankfield.curation.shop.catalogue import catalogue_blocks, make_catalogue
+from rankfield.curation.shop.photos import draw_photos
 from rankfield.errors import InputError, OutputError
 from rankfield.schema import RankingDataset
 
@@ -147,6 +148,11 @@ def test_a_photo_that_cannot_be_written_leaves_nothing_behind(
     with pytest.raises(OutputError, match="disk is full"):
         sample_shop(tmp_path / "shop", documents=5, queries=1)
     assert not any(tmp_path.iterdir())
+
+
+def test_a_failing_worker_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"draws photos failed.*height and width must be > 0"):
+        draw_photos(tmp_path, 250, seed=0, size=0, workers=2)
 
 
 def test_command_line(tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def _take(keys: pl.Series, fraction: float, seed: int, kind: str, notes: list[st
     sizes = groups["rows"].to_numpy().astype(np.int64)
     if len(sizes) < 2:
         raise SplitError(
-            f"cannot divide {len(keys)} {kind} in {len(sizes)} group(s) into two sides",
+            f"cannot divide {len(keys)} {kind} ({len(sizes)} group) in two",
             remedy="Add more, or group by another column.",
         )
     target = min(max(round(fraction * len(keys)), 1), len(keys) - 1)
@@ -195,7 +195,7 @@ def _subsets(
 ) -> pl.Series:
     """Return for each query whether it is in dev, drawn on each side by itself."""
     in_dev = np.zeros(len(keys), dtype=bool)
-    for side, name in ((seen, "seen queries in dev"), (~seen, "unseen queries in dev")):
+    for side, name in ((seen, "seen queries"), (~seen, "unseen queries")):
         rows = side.to_numpy()
         in_dev[rows] = _take(keys.filter(side), dev, seed, name, notes).to_numpy()
     return pl.Series(in_dev)

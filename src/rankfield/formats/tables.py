@@ -214,9 +214,13 @@ def _name_columns(source: _Source, query_id: str, doc_id: str, score: str) -> No
             others = (*names, *plain) if given == standard or plain else ()
             _rename(source, table, standard, (given, *others))
         for column in _RESERVED[table]:
-            if column in source.tables[table].frame.columns:
-                _replace_frame(source, table, {column: f"source_{column}"})
-                source.notes.append(f"{table}: column {column!r} is kept as 'source_{column}'")
+            columns = source.tables[table].frame.columns
+            if column in columns:
+                free = f"source_{column}"
+                while free in columns:
+                    free = f"source_{free}"
+                _replace_frame(source, table, {column: free})
+                source.notes.append(f"{table}: column {column!r} is kept as {free!r}")
 
 
 def _rename(source: _Source, table: str, standard: str, candidates: Sequence[str]) -> None:
@@ -302,6 +306,11 @@ def _parse_fields(
                 f"there is no column {name!r}; found {_quoted(frame.columns)}",
                 where=str(path),
                 remedy=f"Did you mean {near[0]!r}?" if near else "",
+            )
+        if frame.schema[name].is_nested():
+            raise DataError(
+                f"expected text or the bytes of pictures, found {frame.schema[name]}",
+                where=f"{path}, column {name!r}",
             )
         guessed = modality or guess_modality(frame, name) or "text"
         fields.append(Field(name, cast(Modality, guessed), 1.0 if weight is None else weight))

@@ -14,6 +14,7 @@ from typing import Any, TextIO
 import polars as pl
 
 from rankfield.errors import DataError
+from rankfield.progress import progress
 
 __all__ = ["SUFFIXES", "TextTable", "read_table"]
 
@@ -66,7 +67,7 @@ def read_table(path: Path) -> TextTable:
             delimiter = _DELIMITERS.get(suffix)
             with path.open(encoding="utf-8-sig", newline="") as file:
                 chunks = _csv(path, file, delimiter) if delimiter else _json_lines(path, file)
-                frames = list(chunks)
+                frames = list(_shown(path, file, chunks))
             frame = pl.concat(frames, how="diagonal") if frames else pl.DataFrame({_LINE: []})
             table = TextTable(path, frame.drop(_LINE), frame[_LINE])
     except UnicodeDecodeError:
@@ -76,6 +77,17 @@ def read_table(path: Path) -> TextTable:
     if table.frame.is_empty():
         raise DataError("expected at least one row, found none", where=str(path))
     return table
+
+
+def _shown(path: Path, file: TextIO, chunks: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """Pass the chunks on, and show how much of the file is read."""
+    with progress(f"reading {path.name}", path.stat().st_size >> 20, unit="MB") as advance:
+        read = 0
+        for chunk in chunks:
+            now = file.buffer.tell() >> 20
+            advance(now - read)
+            read = now
+            yield chunk
 
 
 def _csv(path: Path, file: TextIO, delimiter: str) -> Iterator[pl.DataFrame]:
@@ -162,7 +174,10 @@ def _json_objects(path: Path, file: TextIO) -> Iterator[tuple[int, dict[str, Any
             continue
         try:
             record = decoder.decode(text.strip())
-        except (json.JSONDecodeError, RecursionError) as error:
+            if "\\u" in text:
+                # half of a surrogate pair is valid JSON, but no text that can be stored
+                json.dumps(record, ensure_ascii=False).encode()
+        except (json.JSONDecodeError, UnicodeEncodeError, RecursionError) as error:
             raise DataError(f"not valid JSON ({error})", where=f"{path}, row {line}") from None
         if not isinstance(record, dict):
             raise DataError(

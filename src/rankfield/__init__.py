@@ -13,7 +13,10 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from rankfield.curation import sample_shop, split
     from rankfield.encoders import RankingModel
-    from rankfield.evaluation import Results, compare, evaluate, retrieve
+    from rankfield.evaluation.compare import compare
+    from rankfield.evaluation.evaluate import evaluate
+    from rankfield.evaluation.results import Results
+    from rankfield.evaluation.retrieve import retrieve
     from rankfield.formats import import_tables
     from rankfield.report import write_report
     from rankfield.schema import Field, RankingDataset, ScoreScale

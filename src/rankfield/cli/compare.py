@@ -48,6 +48,7 @@ def command(
 
 
 def show(comparison: Comparison, metric: str) -> None:
+    """Print one metric's table: a row for each split, a column for each run or label."""
     from rich.box import SIMPLE
     from rich.console import Console
     from rich.table import Table

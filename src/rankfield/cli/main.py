@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from typing import Annotated
 
 import typer
 
@@ -48,16 +49,26 @@ def _build() -> typer.Typer:
     return app
 
 
-def _version(
-    version: bool = typer.Option(
-        False, "--version", help="Print the version and stop.", is_eager=True
-    ),
-) -> None:
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         from rankfield import __version__
 
         typer.echo(__version__)
         raise typer.Exit
+
+
+def _version(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the version and stop.",
+            is_eager=True,
+            callback=_print_version,
+        ),
+    ] = False,
+) -> None:
+    """Train embedding models that rank."""
 
 
 app = _build()

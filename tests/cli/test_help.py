@@ -1,0 +1,33 @@
+"""Every verb explains itself, and the reference in docs/ names it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from rankfield.cli.main import IMPORTERS, VERBS, app
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = [[verb] for verb in VERBS] + [["import", layout] for layout in IMPORTERS]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_help(command: list[str]) -> None:
+    result = CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
+    assert result.exit_code == 0
+    assert "Usage" in result.output
+    assert "Example: rankfield" in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_documented(command: list[str]) -> None:
+    reference = (ROOT / "docs" / "commands.md").read_text("utf-8")
+    assert f"## `rankfield {' '.join(command)}" in reference
+
+
+def test_version() -> None:
+    result = CliRunner().invoke(app, ["--version"])
+    assert result.exit_code == 0
+    assert result.output.strip() == "0.1.0"

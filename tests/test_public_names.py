@@ -1,0 +1,58 @@
+"""Public names come through `__all__`, exist, are documented; importing stays light."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import subprocess
+import sys
+
+import pytest
+
+import rankfield
+
+MODULES = sorted(module.name for module in pkgutil.walk_packages(rankfield.__path__, "rankfield."))
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_all_names_exist_and_are_documented(name: str) -> None:
+    module = importlib.import_module(name)
+    assert module.__doc__, name
+    for public in module.__all__:
+        thing = getattr(module, public)
+        if inspect.isclass(thing) or inspect.isfunction(thing):
+            assert inspect.getdoc(thing), f"{name}.{public}"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_nothing_public_is_left_out_of_all(name: str) -> None:
+    module = importlib.import_module(name)
+    own = {
+        public
+        for public, thing in vars(module).items()
+        if not public.startswith("_")
+        and (inspect.isclass(thing) or inspect.isfunction(thing))
+        and thing.__module__ == name
+    }
+    assert own <= set(module.__all__)
+
+
+def test_top_level_names_load() -> None:
+    for public in rankfield.__all__:
+        assert getattr(rankfield, public) is not None
+    assert set(rankfield._HOMES) | {"__version__"} == set(rankfield.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = rankfield.nonsense
+
+
+def test_importing_rankfield_loads_no_heavy_library() -> None:
+    program = (
+        "import sys, rankfield, rankfield.cli.main\n"
+        "heavy = {'torch', 'transformers', 'polars', 'matplotlib', 'numpy'} & set(sys.modules)\n"
+        "print(sorted(heavy))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"

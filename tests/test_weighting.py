@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rankfield.errors import RecipeError
+from rankfield.schema import ScoreScale
+from rankfield.weighting import WEIGHT_FUNCTIONS, score_weights
+
+LIST = ScoreScale(1, 100, 1)
+GRADES = ScoreScale(0, 3, 1)
+
+
+def one(name: str, score: float, scale: ScoreScale = LIST, **parameters: object) -> float:
+    return float(score_weights([score], scale, name, **parameters)[0])
+
+
+def test_values_by_hand() -> None:
+    assert one("constant", 1) == 1
+    assert one("linear", 25) == pytest.approx(0.25)
+    assert score_weights([-1, 1, 3], ScoreScale(-1, 3, 0), "linear").tolist() == [0, 0.5, 1]
+    assert one("inverse", 100) == 1
+    assert one("inverse", 91) == pytest.approx(1 / 10)
+    assert one("inverse", 1, GRADES) == pytest.approx(1 / 3)
+    assert one("inverse", 0.5, ScoreScale(0, 1, 0.1), step=0.25) == pytest.approx(1 / 3)
+    assert one("inverse_sqrt", 97) == pytest.approx(0.5)
+    assert one("log", 98) == pytest.approx(1 / 2)
+    assert one("log", 99) == pytest.approx(1 / math.log2(3))
+    assert one("exponential", 1) == pytest.approx(math.exp(-1 / 0.2))
+    assert one("exponential", 50.5, temperature=0.5) == pytest.approx(math.exp(-1))
+    points = [[1, 0.0], [2, 0.5], [3, 1.0]]
+    assert one("piecewise", 2.5, GRADES, points=points) == pytest.approx(0.75)
+    assert score_weights([0, 3], GRADES, "piecewise", points=points).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("name", [n for n in WEIGHT_FUNCTIONS if n != "piecewise"])
+@given(
+    scores=st.lists(st.floats(-5, 20), min_size=2, max_size=30),
+)
+def test_larger_scores_never_weigh_less(name: str, scores: list[float]) -> None:
+    ordered = np.sort(np.array(scores))
+    scale = ScoreScale(-5, 20, 0)
+    weights = score_weights(np.append(ordered, 20.0), scale, name)
+    assert (np.diff(weights) >= -1e-12).all()
+    assert (weights >= 0).all()
+    assert weights[-1] == pytest.approx(1.0)
+
+
+def test_an_importable_function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "def square(scores, scale, *, power=2):\n    return (scores / scale.maximum) ** power\n"
+    (tmp_path / "my_weights.py").write_text(code, "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert one("my_weights:square", 50) == pytest.approx(0.25)
+    assert one("my_weights:square", 50, power=1) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "scores", "parameters", "message"),
+    [
+        ("invers", [1], {}, "Did you mean 'inverse'"),
+        ("no_such_module:f", [1], {}, "cannot be imported"),
+        ("math:no_such", [1], {}, "cannot be imported"),
+        ("math:pi", [1], {}, "is not a function"),
+        ("inverse", [101], {}, "outside the stated scale"),
+        ("inverse", [math.nan], {}, "outside the stated scale"),
+        ("inverse", [1], {"stepp": 2}, "cannot be called"),
+        ("inverse", [1], {"step": 0}, "above 0"),
+        ("exponential", [1], {"temperature": -1}, "above 0"),
+        ("piecewise", [1], {}, "expected points"),
+        ("piecewise", [1], {"points": [[2, 1], [1, 0]]}, "rising"),
+        ("piecewise", [1], {"points": [[1, -1], [2, 0]]}, "finite weights"),
+        ("piecewise", [1], {"points": [[1, 0], [2, 1]]}, "only zeros"),
+    ],
+)
+def test_what_cannot_be_used_is_refused(
+    name: str, scores: list[float], parameters: dict[str, object], message: str
+) -> None:
+    with pytest.raises(RecipeError, match=message):
+        score_weights(scores, LIST, name, **parameters)

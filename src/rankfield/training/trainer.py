@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 import time
 from collections.abc import Iterator
@@ -60,6 +61,7 @@ def train(
 class _Trainer:
     def __init__(self, recipe: Recipe, dataset: RankingDataset, out: Path, resume: bool) -> None:
         from accelerate import Accelerator, DistributedDataParallelKwargs
+        from accelerate.state import AcceleratorState
 
         if out.exists() and not resume:
             raise OutputError(
@@ -68,6 +70,8 @@ class _Trainer:
                 remedy="Name another folder, or add --resume to go on with that run.",
             )
         self.recipe, self.dataset, self.out, self.resume = recipe, dataset, out, resume
+        # Accelerate keeps the precision of a process's first run for all later ones.
+        AcceleratorState._reset_state()
         self.accelerator = Accelerator(
             mixed_precision=_PRECISION[recipe.precision],
             log_with=list(recipe.trackers) or None,
@@ -139,11 +143,11 @@ class _Trainer:
                 due = recipe.checkpoint_every and (step + 1) % recipe.checkpoint_every == 0
                 if (due or self.stopping) and not last:
                     self._checkpoint()
-                advance(1, f"loss {float(values['loss']):.3f}{self._best_text()}")
+                advance(1, f"loss {values['loss']:.3f}{self._best_text()}")
                 if self.stopping and not last:
                     raise KeyboardInterrupt
 
-    def _step(self, step: int, raw: RawBatch) -> dict[str, Any]:
+    def _step(self, step: int, raw: RawBatch) -> dict[str, float]:
         # Dropout and augmentation depend on the seed and the step alone: nothing to save.
         torch.manual_seed((self.recipe.seed << 32) + step * 1024 + self.accelerator.process_index)
         device = self.accelerator.device
@@ -154,9 +158,10 @@ class _Trainer:
             group["lr"] = group["peak"] * share
         left, right, scale = self.wrapped(queries, documents)
         loss = self.loss(left, right, raw.weights.to(device), scale)
-        if not torch.isfinite(loss):
+        value = loss.item()
+        if not math.isfinite(value):
             raise RecipeError(
-                f"the loss is {float(loss)} at step {step}",
+                f"the loss is {value} at step {step}",
                 where="recipe, optimizer.learning_rate",
                 remedy="Lower it, warm up longer, or train in fp32.",
             )
@@ -169,7 +174,7 @@ class _Trainer:
         with torch.no_grad():
             limit = torch.tensor(self.recipe.loss.max_logit_scale).log().to(device)
             self.model.log_logit_scale.clamp_(max=limit)
-        return {"loss": loss.detach(), "gradient_norm": norm, "logit_scale": scale.detach()}
+        return {"loss": value, "gradient_norm": norm.item(), "logit_scale": scale.item()}
 
     def _fields(self, raw: RawBatch, side: Side) -> FieldBatch:
         rows = raw.query_rows if side == "query" else raw.document_rows
@@ -180,11 +185,11 @@ class _Trainer:
 
         return self.model.prepare(self.batches.columns[side], rows, side, pixels)
 
-    def _log_step(self, values: dict[str, Any], first: int, started: float) -> None:
+    def _log_step(self, values: dict[str, float], first: int, started: float) -> None:
         step = self.progress.step
         seconds = time.monotonic() - started
         line = {
-            **{key: float(value) for key, value in values.items()},
+            **values,
             "learning_rate": self.recipe.optimizer.learning_rate
             * schedule(step - 1, self.recipe.optimizer),
             "seconds": round(self.progress.seconds, 3),

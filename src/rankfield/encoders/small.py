@@ -22,18 +22,21 @@ _SPECIAL = {
 
 
 def train_tokenizer(texts: Iterable[str], *, vocabulary: int = 4000) -> Any:
-    """Return a lower-casing WordPiece tokenizer (a `PreTrainedTokenizerFast`) of these texts.
+    """Return a lower-casing byte-pair tokenizer (a `PreTrainedTokenizerFast`) of these texts.
 
-    The same set of texts gives the same tokenizer, whatever their order.
+    The same set of texts gives the same tokenizer, whatever their order. (With `tokenizers` 0.23
+    a trained WordPiece, or a BPE with marks for the ends of words, changes from call to call.)
     """
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=vocabulary, special_tokens=list(_SPECIAL.values()), show_progress=False
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=list(_SPECIAL.values()),
+        show_progress=False,
     )
     tokenizer.train_from_iterator(sorted(set(texts)), trainer)
     tokenizer.post_processor = processors.TemplateProcessing(

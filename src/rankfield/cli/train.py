@@ -25,7 +25,7 @@ def command(
 
     Example: rankfield train gcl.toml --out runs/gcl --set optimizer.steps=2000
 
-    Ctrl-C writes a checkpoint; the same command with --resume goes on from there.
+    Ctrl-C writes a checkpoint; with --resume and the run's own recipe.toml it goes on from there.
     """
     from rankfield.errors import RecipeError
     from rankfield.schema import RankingDataset
@@ -44,7 +44,8 @@ def command(
     try:
         model = train(wanted, dataset, out, resume=resume)
     except KeyboardInterrupt:
-        typer.echo(f"stopped; go on with: rankfield train {recipe} --out {out} --resume", err=True)
+        own = out / "recipe.toml"  # with the values that --set gave
+        typer.echo(f"stopped; go on with: rankfield train {own} --out {out} --resume", err=True)
         raise
     best = model.made["dev_ndcg@10"]
     at = f"step {model.made['step']}" + (f", dev NDCG@10 {best:.4f}" if best is not None else "")

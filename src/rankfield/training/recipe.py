@@ -144,7 +144,8 @@ class Recipe(_Section):
 def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     """Read a TOML recipe and apply `section.key=value` overrides.
 
-    A relative `data.dataset` is taken from the recipe's folder.
+    A relative `data.dataset` is taken from the recipe's folder, an overriding one from the working
+    folder; the result holds it whole, so that the run's own recipe.toml can be read from anywhere.
 
     Raises:
         RecipeError: no such file, not TOML, an unknown key, a value out of range.
@@ -161,8 +162,10 @@ def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     for override in overrides:
         _override(values, override)
     recipe = parse_recipe(values, where=str(file))
-    if recipe.data.dataset and not any(o.startswith("data.dataset=") for o in overrides):
-        folder = str((file.parent / recipe.data.dataset).resolve())
+    if recipe.data.dataset:
+        overridden = any(o.startswith("data.dataset=") for o in overrides)
+        start = Path() if overridden else file.parent
+        folder = str((start / recipe.data.dataset).resolve())
         recipe = recipe.model_copy(
             update={"data": recipe.data.model_copy(update={"dataset": folder})}
         )

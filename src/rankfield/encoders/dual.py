@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from rankfield.encoders.base import Encoder, Side
 from rankfield.encoders.image_transform import ImageTransform
+from rankfield.encoders.pretrained import load_model, load_tokenizer
 from rankfield.errors import ModelError
 
 __all__ = ["DualEncoder"]
 
-_CONFIG, _TRANSFORM = "dual.json", "transform.json"
+_CONFIG = "dual.json"
 
 
 class DualEncoder(Encoder):
@@ -77,7 +78,7 @@ class DualEncoder(Encoder):
         """Write the model, its tokenizer and the image transform."""
         self.model.save_pretrained(folder, safe_serialization=True)
         self.tokenizer.save_pretrained(folder)
-        (folder / _TRANSFORM).write_text(json.dumps(self.transform.to_dict()), "utf-8")
+        self.transform.save(folder)
         config = {
             "query_prefix": self.prefixes["query"],
             "document_prefix": self.prefixes["document"],
@@ -99,25 +100,24 @@ class DualEncoder(Encoder):
         Raises:
             ModelError: it cannot be loaded, or is not a dual encoder.
         """
-        from transformers import AutoModel, AutoTokenizer
-
         where = f"model {source}"
-        try:
-            model = AutoModel.from_pretrained(source, use_safetensors=True)
-            tokenizer = AutoTokenizer.from_pretrained(source)
-        except (OSError, ValueError) as error:
-            raise ModelError(f"cannot be loaded ({error})", where=where) from error
+        model = load_model(source, where)
         if not (hasattr(model, "get_text_features") and hasattr(model, "get_image_features")):
             raise ModelError(
                 f"is a {type(model).__name__}, not a text-and-image dual encoder",
                 where=where,
                 remedy="Use kind = 'composed' or 'sentence-transformers'.",
             )
-        saved = Path(source) / _TRANSFORM
-        transform = (
-            ImageTransform.from_dict(json.loads(saved.read_text("utf-8")))
-            if saved.is_file()
-            else ImageTransform.from_pretrained(source)
+        if model.config.model_type == "siglip2":
+            raise ModelError(
+                "takes pictures of any shape as patches, which is not supported",
+                where=where,
+                remedy="Use one of the SigLIP 2 models with a fixed resolution.",
+            )
+        return cls(
+            model,
+            load_tokenizer(source, where),
+            ImageTransform.from_pretrained(source),
+            query_prefix=query_prefix,
+            document_prefix=document_prefix,
         )
-        prefixes = {"query_prefix": query_prefix, "document_prefix": document_prefix}
-        return cls(model, tokenizer, transform, **prefixes)

@@ -13,16 +13,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from rankfield.encoders.pretrained import loading
 from rankfield.errors import ModelError
 
 __all__ = ["ImageTransform"]
 
-_RESAMPLE = {
-    "bicubic": Image.Resampling.BICUBIC,
-    "bilinear": Image.Resampling.BILINEAR,
-    "lanczos": Image.Resampling.LANCZOS,
-}
-_RESAMPLE_CODES = {1: "lanczos", 2: "bilinear", 3: "bicubic"}
+_FILE = "transform.json"
+_PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
+_MOST_PIXELS = 16_000_000
 
 
 @dataclass(frozen=True)
@@ -43,16 +41,25 @@ class ImageTransform:
 
     def to_array(self, image: Image.Image) -> NDArray[np.uint8]:
         """Return the resized and cropped RGB picture, uint8 height × width × 3."""
-        method = _RESAMPLE[self.resample]
+        method = Image.Resampling[self.resample.upper()]
         if self.fit == "stretch":
             return np.asarray(image.resize((self.width, self.height), method))
         short = self.resize or min(self.height, self.width)
         w, h = image.size
         # Truncated like transformers' get_resize_output_image_size, so that pixels agree.
         new = (short, int(short * h / w)) if w <= h else (int(short * w / h), short)
-        resized = image.resize((max(new[0], 1), max(new[1], 1)), method)
-        left, top = (resized.width - self.width) // 2, (resized.height - self.height) // 2
-        return np.asarray(resized.crop((left, top, left + self.width, top + self.height)))
+        new = (max(new[0], 1), max(new[1], 1))
+        left, top = (new[0] - self.width) // 2, (new[1] - self.height) // 2
+        if new[0] * new[1] > _MOST_PIXELS:
+            # A very long picture would grow huge only to be cut: scale its centre alone.
+            x, y = max(left, 0), max(top, 0)
+            area = (min(self.width, new[0]), min(self.height, new[1]))
+            box = (x * w / new[0], y * h / new[1])
+            end = ((x + area[0]) * w / new[0], (y + area[1]) * h / new[1])
+            image, left, top = image.resize(area, method, box=(*box, *end)), left - x, top - y
+        else:
+            image = image.resize(new, method)
+        return np.asarray(image.crop((left, top, left + self.width, top + self.height)))
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """Return float32 N × 3 × H × W, (x / 255 − mean) / std, from uint8 N × H × W × 3."""
@@ -60,53 +67,73 @@ class ImageTransform:
         std = torch.tensor(self.std, device=pixels.device) * 255.0
         return ((pixels.float() - mean) / std).permute(0, 3, 1, 2)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the values to save."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> ImageTransform:
-        """Return the transform that `to_dict` described."""
-        lists = {k: tuple(v) for k, v in values.items() if isinstance(v, list)}
-        return cls(**{**values, **lists})
+    def save(self, folder: Path) -> None:
+        """Write `transform.json` into an existing folder."""
+        (folder / _FILE).write_text(json.dumps(asdict(self)), "utf-8")
 
     @classmethod
     def from_processor_config(cls, config: dict[str, Any], *, where: str) -> ImageTransform:
-        """Read a `preprocessor_config.json` of the CLIP or SigLIP family.
+        """Read an image processor's configuration: of CLIP, SigLIP, ViT, DINO, ConvNeXt, ResNet.
 
         Raises:
-            ModelError: a size that is neither shortest edge nor height and width.
+            ModelError: a configuration that gives no fixed picture size, or is malformed.
         """
-        size, crop = config.get("size", {}), config.get("crop_size")
+        try:
+            return cls._from_processor_config(config)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ModelError(
+                f"expected an image processor with a fixed picture size ({error!r})", where=where
+            ) from error
+
+    @classmethod
+    def _from_processor_config(cls, config: dict[str, Any]) -> ImageTransform:
+        normalises = config.get("do_normalize", True)
+        mean = config.get("image_mean", [0.5] * 3) if normalises else [0.0] * 3
+        std = config.get("image_std", [0.5] * 3) if normalises else [1.0] * 3
+        if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
+            raise ValueError(f"image_mean {mean}, image_std {std}")
+        common: dict[str, Any] = {
+            "resample": Image.Resampling(config.get("resample", 3)).name.lower(),
+            "mean": tuple(map(float, mean)),
+            "std": tuple(map(float, std)),
+        }
+        size = config["size"]
         if isinstance(size, int):
-            size = {"shortest_edge": size}
+            # Old configurations: one number, the shorter edge where a crop follows.
+            crops = config.get("do_center_crop", False)
+            size = {"shortest_edge": size} if crops else {"height": size, "width": size}
+        if "shortest_edge" not in size:
+            return cls(int(size["height"]), int(size["width"]), "stretch", 0, **common)
+        short = int(size["shortest_edge"])
+        if "crop_pct" in config:
+            # ConvNeXt and ResNet: small pictures are cut out of larger ones, large ones stretched.
+            if short >= 384:
+                return cls(short, short, "stretch", 0, **common)
+            return cls(short, short, "crop", int(short / config["crop_pct"]), **common)
+        crop = config.get("crop_size") or short
         if isinstance(crop, int):
             crop = {"height": crop, "width": crop}
-        common: dict[str, Any] = {
-            "resample": _RESAMPLE_CODES.get(config.get("resample", 3), "bicubic"),
-            "mean": tuple(config.get("image_mean", (0.5, 0.5, 0.5))),
-            "std": tuple(config.get("image_std", (0.5, 0.5, 0.5))),
-        }
-        if "shortest_edge" in size:
-            short = int(size["shortest_edge"])
-            crop = crop or {"height": short, "width": short}
-            return cls(int(crop["height"]), int(crop["width"]), "crop", short, **common)
-        if "height" in size:
-            return cls(int(size["height"]), int(size["width"]), "stretch", 0, **common)
-        raise ModelError(f"expected an image size, found {size!r}", where=where)
+        return cls(int(crop["height"]), int(crop["width"]), "crop", short, **common)
 
     @classmethod
     def from_pretrained(cls, source: str | Path) -> ImageTransform:
-        """Read the image processor's settings of a hub id or a folder.
+        """Read what `save` wrote, or the image processor's settings of a hub id or a folder.
 
         Raises:
             ModelError: there are none, or they cannot be understood.
         """
         from transformers.utils import cached_file
 
-        where = f"vision model {source}"
-        try:
-            path = cached_file(str(source), "preprocessor_config.json")
-        except OSError as error:
-            raise ModelError(f"has no preprocessor_config.json ({error})", where=where) from error
-        return cls.from_processor_config(json.loads(Path(path).read_text("utf-8")), where=where)
+        where = f"image processor of {source}"
+        with loading(where):
+            saved = Path(source) / _FILE
+            if saved.is_file():
+                values = json.loads(saved.read_text("utf-8"))
+                return cls(**values | {k: tuple(values[k]) for k in ("mean", "std")})
+            for name in _PROCESSOR_FILES:
+                path = cached_file(str(source), name, _raise_exceptions_for_missing_entries=False)
+                if path is not None:
+                    config = json.loads(Path(path).read_text("utf-8"))
+                    config = config.get("image_processor", config)
+                    return cls.from_processor_config(config, where=where)
+        raise ModelError(f"there is none of {', '.join(_PROCESSOR_FILES)}", where=where)

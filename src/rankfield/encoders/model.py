@@ -20,6 +20,7 @@ from rankfield.encoders.columns import FieldColumn, field_columns
 from rankfield.encoders.composed import ComposedEncoder
 from rankfield.encoders.dual import DualEncoder
 from rankfield.encoders.fusion import FieldBatch, FieldInputs, fuse
+from rankfield.encoders.pretrained import loading
 from rankfield.encoders.quiet import quiet_transformers
 from rankfield.errors import DataError, ModelError
 from rankfield.files import new_folder, write_json
@@ -284,12 +285,15 @@ class RankingModel(nn.Module):
             raise ModelError(
                 problem, where=str(root), remedy="Give the folder `model` of a training run."
             )
-        try:
+        with loading(str(root)), quiet_transformers():
             header = json.loads(path.read_text("utf-8"))
             if header["format"] != _FORMAT:
-                raise ModelError(f"expected format {_FORMAT}, found {header['format']}")
-            with quiet_transformers():
-                encoder = _ENCODERS[header["encoder"]].load(root)
+                raise ModelError(
+                    f"expected format {_FORMAT}, found {header['format']!r}",
+                    where=str(path),
+                    remedy="Use the rankfield version that wrote it.",
+                )
+            encoder = _ENCODERS[header["encoder"]].load(root)
             model = cls(
                 encoder,
                 [Field(**f) for f in header["query_fields"]],
@@ -297,8 +301,6 @@ class RankingModel(nn.Module):
                 name=header["name"],
                 made=header["made"],
             )
-        except (KeyError, TypeError, ValueError, OSError) as error:
-            raise ModelError(f"cannot be read ({error})", where=str(path)) from error
-        with torch.no_grad():
-            model.log_logit_scale.fill_(header["log_logit_scale"])
+            with torch.no_grad():
+                model.log_logit_scale.fill_(header["log_logit_scale"])
         return model.eval()

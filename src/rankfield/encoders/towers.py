@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from rankfield.encoders.image_transform import ImageTransform
+from rankfield.encoders.pretrained import load_model, load_tokenizer, loading
 from rankfield.errors import MissingExtraError, ModelError
 
 __all__ = ["SentenceTransformersTower", "TextTower", "TransformersTextTower", "VisionTower"]
@@ -128,18 +129,17 @@ class TransformersTextTower(TextTower):
         Raises:
             ModelError: it cannot be loaded.
         """
-        from transformers import AutoModel, AutoTokenizer
-
+        where = f"text model {source}"
         saved = Path(source) / "tower.json"
         if saved.is_file():
             settings = json.loads(saved.read_text("utf-8"))
             max_tokens = max_tokens or settings["max_tokens"]
             pooling = settings["pooling"]
-        try:
-            model = AutoModel.from_pretrained(source, use_safetensors=True)
-            tokenizer = AutoTokenizer.from_pretrained(source)
-        except (OSError, ValueError) as error:
-            raise ModelError(f"cannot be loaded ({error})", where=f"text model {source}") from error
+        # A text tower is saved without the pooler that it does not use.
+        model = load_model(source, where, unused="pooler.")
+        if model.main_input_name != "input_ids" or not hasattr(model.config, "hidden_size"):
+            raise ModelError(f"is a {type(model).__name__}, not a text model", where=where)
+        tokenizer = load_tokenizer(source, where)
         return cls(model, tokenizer, max_tokens=max_tokens or 77, pooling=pooling)
 
 
@@ -184,10 +184,9 @@ class SentenceTransformersTower(TextTower):
                 "sentence-transformers is not installed",
                 remedy="pip install 'rankfield[sentence-transformers]'",
             ) from error
-        try:
-            model = SentenceTransformer(str(source), device="cpu")
-        except (OSError, ValueError) as error:
-            raise ModelError(f"cannot be loaded ({error})", where=f"text model {source}") from error
+        settings = {"use_safetensors": True, "dtype": torch.float32}
+        with loading(f"text model {source}"):
+            model = SentenceTransformer(str(source), device="cpu", model_kwargs=settings)
         if max_tokens:
             model.max_seq_length = max_tokens
         return cls(model)
@@ -225,7 +224,7 @@ class VisionTower(nn.Module):
     def save(self, folder: Path) -> None:
         """Write the model and the image transform."""
         self.model.save_pretrained(folder, safe_serialization=True)
-        (folder / "transform.json").write_text(json.dumps(self.transform.to_dict()), "utf-8")
+        self.transform.save(folder)
 
     @classmethod
     def load(cls, source: str | Path) -> VisionTower:
@@ -234,15 +233,10 @@ class VisionTower(nn.Module):
         Raises:
             ModelError: it cannot be loaded.
         """
-        from transformers import AutoModel
-
-        try:
-            model = AutoModel.from_pretrained(source, use_safetensors=True)
-        except (OSError, ValueError) as error:
-            raise ModelError(
-                f"cannot be loaded ({error})", where=f"vision model {source}"
-            ) from error
-        saved = Path(source) / "transform.json"
-        if saved.is_file():
-            return cls(model, ImageTransform.from_dict(json.loads(saved.read_text("utf-8"))))
+        where = f"vision model {source}"
+        loaded = load_model(source, where)
+        # Of a dual encoder, such as CLIP, the vision half.
+        model = getattr(loaded, "vision_model", loaded)
+        if model.main_input_name != "pixel_values":
+            raise ModelError(f"is a {type(model).__name__}, not a vision model", where=where)
         return cls(model, ImageTransform.from_pretrained(source))

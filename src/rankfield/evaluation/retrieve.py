@@ -44,7 +44,7 @@ def retrieve(
             schema={"query_id": pl.String, "doc_id": pl.String, "score": pl.Float64}
         ),
     )
-    asking = RankingModel(model.encoder, fields, model.document_fields)
+    asking = RankingModel(model.encoder, fields, model.document_fields).to(model.device)
     hits = exact_search(asking.embed_queries(query), model.embed_documents(dataset), k)
     rows = hits.indices[0].tolist()
     found: pl.DataFrame = dataset.documents[rows]

@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 from rankfield.encoders import RankingModel
 from rankfield.encoders.base import Side
 from rankfield.encoders.columns import FieldColumn, field_columns
-from rankfield.errors import RecipeError
+from rankfield.errors import DataError, RecipeError
 from rankfield.progress import progress
 from rankfield.schema import RankingDataset
 from rankfield.training.recipe import Recipe
@@ -40,7 +40,8 @@ class TrainingPairs:
         """Return the in-domain pairs at or above the recipe's minimum score.
 
         Raises:
-            RecipeError: no pair is left, or the weight function does not fit the scores.
+            RecipeError: too few pairs, or the weight function does not fit the scores.
+            DataError: a pair of an unknown or a repeated id.
         """
         judgments = dataset.training_judgments()
         if recipe.data.minimum_score is not None:
@@ -65,15 +66,25 @@ class TrainingPairs:
 
 
 def _rows(ids: pl.Series, table: pl.Series) -> NDArray[np.int64]:
-    """Return the row of each id in a table's id column."""
+    """Return the row of each id in a table's id column, which must hold it once."""
     positions = pl.DataFrame({"id": table, "row": np.arange(len(table))})
     found = pl.DataFrame({"id": ids}).join(positions, on="id", how="left", maintain_order="left")
+    if len(found) != len(ids) or found["row"].has_nulls():
+        raise DataError(
+            f"judgments name ids that column {table.name!r} lacks or has twice",
+            where="judgments",
+            remedy="See `rankfield check`; `--fix` writes a cleaned copy.",
+        )
     return found["row"].to_numpy()
 
 
 @dataclass(frozen=True)
 class RawBatch:
-    """One process's share of a step; `pixels` maps (side, field) to (codes, pictures)."""
+    """One process's share of a step.
+
+    `pixels` maps (side, image field) to the share's distinct pictures, uint8 U × H × W × 3, in the
+    order of their codes.
+    """
 
     query_rows: NDArray[np.int64]
     document_rows: NDArray[np.int64]

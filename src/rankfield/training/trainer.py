@@ -112,9 +112,10 @@ class _Trainer:
         try:
             with self._stop_at_interrupt():
                 self._loop()
+            # Only then is the model written; ending the training ends the process group too.
+            self.accelerator.wait_for_everyone()
         finally:
             self.accelerator.end_training()
-        self.accelerator.wait_for_everyone()
         return RankingModel.load(self.out / "model")
 
     def _loop(self) -> None:

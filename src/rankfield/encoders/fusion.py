@@ -52,7 +52,7 @@ def fuse(
 
     ω are the fields' weights, renormalised over the fields that a record has; the outer
     normalisation makes that scale drop out, so plain weighted sums suffice. A record without any
-    field gets a zero row.
+    field gets a zero row. Half precision is fused in float32.
 
     Args:
         size: number of records N.
@@ -65,7 +65,8 @@ def fuse(
         if field.name not in vectors:
             continue
         raw, rows, index = vectors[field.name]
-        unit = F.normalize(raw.float(), dim=-1)[index]
+        exact = raw.to(torch.promote_types(raw.dtype, torch.float32))
+        unit = F.normalize(exact, dim=-1)[index]
         if total is None:
             total = unit.new_zeros(size, unit.shape[1])
         total = total.index_add(0, rows, field.weight * unit)

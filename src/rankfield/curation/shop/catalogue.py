@@ -153,7 +153,7 @@ def _block(rng: np.random.Generator, shop: _Shop) -> Catalogue:
         rgb=_shades(rng, colour),
         accent_rgb=_shades(rng, accent),
         appeal=appeal.astype(np.float32),
-        popularity=(appeal + 0.75 * rng.standard_normal(BLOCK)).astype(np.float32),
+        popularity=(appeal + 0.5 * rng.standard_normal(BLOCK)).astype(np.float32),
     )
 
 

@@ -22,8 +22,8 @@ WEIGHTS = {
     "size": 0.8,
     "brand": 1.6,
     "price": 0.9,
-    "popularity": 0.26,
-    "noise": 0.28,
+    "popularity": 0.9,
+    "noise": 0.5,
 }
 """What an attribute's full match adds; one standard deviation of popularity and of noise."""
 

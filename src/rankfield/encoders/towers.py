@@ -132,9 +132,10 @@ class TransformersTextTower(TextTower):
         where = f"text model {source}"
         saved = Path(source) / "tower.json"
         if saved.is_file():
-            settings = json.loads(saved.read_text("utf-8"))
-            max_tokens = max_tokens or settings["max_tokens"]
-            pooling = settings["pooling"]
+            with loading(where):
+                settings = json.loads(saved.read_text("utf-8"))
+                max_tokens = max_tokens or settings["max_tokens"]
+                pooling = settings["pooling"]
         # A text tower is saved without the pooler that it does not use.
         model = load_model(source, where, unused="pooler.")
         if model.main_input_name != "input_ids" or not hasattr(model.config, "hidden_size"):

@@ -18,8 +18,10 @@ from pydantic import BaseModel
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from rankfield import errors
 from rankfield.cli.main import app, main
 from rankfield.curation import sample_shop
+from rankfield.schema import Field, Provenance, ScoreScale
 from rankfield.training import Recipe, parse_recipe
 
 ROOT = Path(__file__).parents[2]
@@ -176,8 +178,37 @@ def test_recipes_parse(page: Path) -> None:
     for block in blocks(page):
         if block.language == "toml":
             values = tomllib.loads(block.text)
-            if "format" not in values:  # that is the header of a data set
+            if "format" in values:  # the header of a data set
+                assert [Field(**f) for f in values["query_fields"] + values["document_fields"]]
+                assert ScoreScale(**values["score"])
+                assert Provenance(**values["provenance"])
+            else:
                 parse_recipe(values, where=name(page))
+
+
+def test_every_option_is_documented() -> None:
+    page = (ROOT / "docs" / "commands.md").read_text("utf-8")
+    for verb, command in _verbs(get_command(app)):
+        section = page.split(f"## `rankfield {verb}")[1].split("\n## ")[0]
+        for parameter in command.params:  # type: ignore[attr-defined]
+            for option in [*parameter.opts, *parameter.secondary_opts]:
+                if option.startswith("-") and option not in ("--help", "-h"):
+                    assert re.search(rf"`{option}[ `]", section), f"{verb}: {option}"
+
+
+def _verbs(group: object) -> Iterator[tuple[str, object]]:
+    assert isinstance(group, TyperGroup)
+    for verb, command in group.commands.items():
+        if isinstance(command, TyperGroup):
+            yield from ((f"{verb} {below}", leaf) for below, leaf in _verbs(command))
+        else:
+            yield verb, command
+
+
+def test_every_error_is_documented() -> None:
+    page = (ROOT / "docs" / "errors.md").read_text("utf-8")
+    for public in errors.__all__:
+        assert f" {public} " in page or f"\n{public}\n" in page, public
 
 
 def test_every_key_of_a_recipe_is_documented() -> None:

@@ -22,6 +22,7 @@ def command(
     Example: rankfield search runs/gcl/model shop "red striped mug"
     """
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from rankfield.encoders import RankingModel
@@ -35,8 +36,9 @@ def command(
     for name in ("rank", "score"):
         table.add_column(name, justify="right")
     for name in ("doc_id", *texts):
-        table.add_column(name)
+        table.add_column(escape(name))
+    # Titles may hold brackets, which rich would take for markup.
     for row in found.iter_rows(named=True):
         cells = [str(row["rank"]), f"{row['similarity']:.4f}", row["doc_id"]]
-        table.add_row(*cells, *(row[name] or "" for name in texts))
+        table.add_row(*map(escape, cells), *(escape(row[name] or "") for name in texts))
     Console().print(table)

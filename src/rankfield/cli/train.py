@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -45,7 +46,9 @@ def command(
         model = train(wanted, dataset, out, resume=resume)
     except KeyboardInterrupt:
         own = out / "recipe.toml"  # with the values that --set gave
-        typer.echo(f"stopped; go on with: rankfield train {own} --out {out} --resume", err=True)
+        if (out / "checkpoint").is_dir():
+            again = shlex.join(["rankfield", "train", str(own), "--out", str(out), "--resume"])
+            typer.echo(f"stopped; go on with: {again}", err=True)
         raise
     best = model.made["dev_ndcg@10"]
     at = f"step {model.made['step']}" + (f", dev NDCG@10 {best:.4f}" if best is not None else "")

@@ -101,19 +101,18 @@ def _encoder(
         for tower in section.freeze:
             getattr(encoder.model, f"{tower}_model").requires_grad_(False)
         return encoder
-    text: TextTower | None
+    text: TextTower | None = None
     vision: VisionTower | None = None
     if section.kind == "sentence-transformers":
         text = SentenceTransformersTower.load(_named(section, "model"))
         encoder = ComposedEncoder(text, None, dimension=None, **prefixes)
     else:
         modalities = {field.modality for field in (*query_fields, *document_fields)}
-        text = _text_tower(section, dataset, query_fields, document_fields)
+        if "text" in modalities:
+            text = _text_tower(section, dataset, query_fields, document_fields)
         if "image" in modalities:
             vision = _vision_tower(section)
-        encoder = ComposedEncoder(
-            text if "text" in modalities else None, vision, dimension=section.dimension, **prefixes
-        )
+        encoder = ComposedEncoder(text, vision, dimension=section.dimension, **prefixes)
     _freeze(section, text, vision)
     return encoder
 

@@ -27,7 +27,7 @@ __all__ = [
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class DataSection(_Section):
@@ -121,7 +121,9 @@ class DevSection(_Section):
     """Measuring on the way; the model with the best mean NDCG@10 is kept."""
 
     every: int = Field(200, ge=0, description="steps between measurements; 0: only at the end")
-    splits: list[SplitName] = Field(list(SPLITS), description="dev queries of these splits")
+    splits: list[SplitName] = Field(
+        list(SPLITS), min_length=1, description="dev queries of these splits"
+    )
 
 
 class Recipe(_Section):
@@ -146,6 +148,7 @@ def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
 
     A relative `data.dataset` is taken from the recipe's folder, an overriding one from the working
     folder; the result holds it whole, so that the run's own recipe.toml can be read from anywhere.
+    The value of an override is TOML, or else a string: `name=clip`, `dev.splits=["zero_shot"]`.
 
     Raises:
         RecipeError: no such file, not TOML, an unknown key, a value out of range.
@@ -159,17 +162,17 @@ def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise RecipeError(f"not a valid TOML recipe ({error})", where=str(file)) from error
+    _resolve_dataset(values, file.parent)
     for override in overrides:
         _override(values, override)
-    recipe = parse_recipe(values, where=str(file))
-    if recipe.data.dataset:
-        overridden = any(o.startswith("data.dataset=") for o in overrides)
-        start = Path() if overridden else file.parent
-        folder = str((start / recipe.data.dataset).resolve())
-        recipe = recipe.model_copy(
-            update={"data": recipe.data.model_copy(update={"dataset": folder})}
-        )
-    return recipe
+    _resolve_dataset(values, Path())
+    return parse_recipe(values, where=str(file))
+
+
+def _resolve_dataset(values: dict[str, Any], folder: Path) -> None:
+    data = values.get("data")
+    if isinstance(data, dict) and isinstance(data.get("dataset"), str) and data["dataset"]:
+        data["dataset"] = str((folder / data["dataset"]).resolve())
 
 
 def parse_recipe(values: dict[str, Any], *, where: str = "recipe") -> Recipe:
@@ -189,15 +192,29 @@ def _override(values: dict[str, Any], override: str) -> None:
     if not equals or not key.strip():
         raise RecipeError(f"expected section.key=value, found {override!r}", where="--set")
     try:
+        *sections, last = _key_parts(key)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{key!r} is not a TOML key ({error})", where="--set") from None
+    try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text
-    *sections, last = key.strip().split(".")
     for section in sections:
         values = values.setdefault(section, {})
         if not isinstance(values, dict):
             raise RecipeError(f"{section!r} is a value, not a section", where=f"--set {override}")
     values[last] = value
+
+
+def _key_parts(key: str) -> list[str]:
+    """Split a TOML key at its dots, those in quotes left alone."""
+    table: Any = tomllib.loads(f"{key} = 0")
+    parts = []
+    while isinstance(table, dict):
+        (part,) = table
+        parts.append(part)
+        table = table[part]
+    return parts
 
 
 def _explain(error: ValidationError, where: str) -> RecipeError:

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from rankfield.errors import InputError
 from rankfield.schema import Field, RankingDataset
 from rankfield.training.recipe import Recipe, parse_recipe
+from rankfield.weighting import score_weights
 
 __all__ = ["recipe_text"]
 
@@ -17,15 +18,17 @@ __all__ = ["recipe_text"]
 def recipe_text(dataset: RankingDataset, *, weight: str = "inverse") -> str:
     """Return a complete TOML recipe for `dataset`: every key with its value and what it means.
 
-    Data without pictures gets a text encoder, and the batch never exceeds a quarter of the pairs
-    to train on.
+    The batch never exceeds a quarter of the pairs to train on.
 
     Raises:
         InputError: the data set has no folder to name.
+        RecipeError: a weight function that does not exist or does not fit the scores.
     """
     if dataset.root is None:
         raise InputError("the data set has no folder; save it first", where=dataset.name)
-    pairs = len(dataset.training_judgments())
+    scores = dataset.training_judgments()["score"]
+    score_weights(scores.to_numpy(), dataset.score_scale, weight)
+    pairs = len(scores)
     recipe = parse_recipe(
         {
             "name": "clip" if weight == "constant" else "gcl",
@@ -40,10 +43,10 @@ def recipe_text(dataset: RankingDataset, *, weight: str = "inverse") -> str:
     )
     scale = dataset.score_scale
     lines = [
-        f"# Recipe for {dataset.name}: {len(dataset.queries):,} queries, "
+        f"# Recipe for {_one_line(dataset.name)}: {len(dataset.queries):,} queries, "
         f"{len(dataset.documents):,} documents, {pairs:,} judged pairs to train on.",
         f"# Scores {scale.minimum:g} to {scale.maximum:g}"
-        + (f": {scale.meaning}." if scale.meaning else "."),
+        + (f": {_one_line(scale.meaning)}." if scale.meaning else "."),
         "",
     ]
     sections = []
@@ -54,6 +57,11 @@ def recipe_text(dataset: RankingDataset, *, weight: str = "inverse") -> str:
         else:
             lines.append(_line(name, value, info.description))
     return "\n".join(lines) + "\n\n" + "\n\n".join(sections) + "\n"
+
+
+def _one_line(text: str) -> str:
+    """Make a text fit for a comment, which ends with its line and holds no control characters."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def _weights(fields: tuple[Field, ...]) -> dict[str, float]:

@@ -326,7 +326,7 @@ class RankingDataset:
                     "there is no such table", where=str(path), remedy="Import the data set again."
                 )
             try:
-                tables[table] = pl.read_parquet(path)
+                tables[table] = pl.read_parquet(path, glob=False)
             except (pl.exceptions.PolarsError, OSError) as error:
                 raise DataError(
                     f"not a readable Parquet file ({error})", where=str(path)

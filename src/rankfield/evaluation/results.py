@@ -160,7 +160,7 @@ def _read_table(path: Path, columns: tuple[str, ...]) -> pl.DataFrame:
             remedy="It belongs beside the results; copy all three files together.",
         )
     try:
-        frame = pl.read_parquet(path)
+        frame = pl.read_parquet(path, glob=False)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise InputError(f"not a readable Parquet file ({error})", where=str(path)) from error
     for column in columns:

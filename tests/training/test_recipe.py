@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rankfield.errors import InputError, RecipeError
+from rankfield.schema import Field, RankingDataset, ScoreScale
+from rankfield.training import Recipe, load_recipe, parse_recipe
+from rankfield.training.template import recipe_text
+from training_data import tiny_shop
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    path = tmp_path / "my.toml"
+    path.write_text('name = "mine"\n[optimizer]\nsteps = 7\n[data]\ndataset = "shop"\n')
+    return path
+
+
+@pytest.mark.parametrize(
+    ("values", "place", "remedy"),
+    [
+        ({"sed": 1}, "recipe, sed", "Did you mean 'seed'?"),
+        ({"optimiser": {}}, "recipe, optimiser", "Did you mean 'optimizer'?"),
+        (
+            {"optimizer": {"learning_rat": 1.0}},
+            "recipe, optimizer.learning_rat",
+            "Did you mean 'learning_rate'?",
+        ),
+        ({"data": {"min_score": 1.0}}, "recipe, data.min_score", "Did you mean 'minimum_score'?"),
+        ({"encoder": {"text_modle": "x"}}, "encoder.text_modle", "Did you mean 'text_model'?"),
+        ({"loss": {"wieght": "log"}}, "recipe, loss.wieght", "Did you mean 'weight'?"),
+        ({"batch": {"bananas": 1}}, "recipe, batch.bananas", "Known keys: size."),
+        ({"dev": {"evry": 1}}, "recipe, dev.evry", "Did you mean 'every'?"),
+    ],
+)
+def test_a_misspelt_key_suggests_the_right_one(
+    values: dict[str, Any], place: str, remedy: str
+) -> None:
+    with pytest.raises(RecipeError, match="unknown key") as caught:
+        parse_recipe(values)
+    assert place in caught.value.where
+    assert caught.value.remedy == remedy
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"optimizer": {"steps": 0}}, "optimizer.steps: input should be greater than or equal to"),
+        ({"optimizer": {"learning_rate": 0.0}}, "greater than 0, found 0.0"),
+        ({"optimizer": {"learning_rate": float("nan")}}, "finite number, found nan"),
+        ({"optimizer": {"learning_rate": float("inf")}}, "finite number, found inf"),
+        ({"optimizer": {"warmup": 1.5}}, "less than or equal to 1, found 1.5"),
+        ({"optimizer": {"beta2": 1.0}}, "less than 1"),
+        ({"optimizer": {"steps": 1.5}}, "valid integer, found 1.5"),
+        ({"optimizer": {"steps": "100"}}, "valid integer, found '100'"),
+        ({"optimizer": {"steps": True}}, "valid integer, found True"),
+        ({"optimizer": 3}, "recipe, optimizer: input should be a valid dictionary"),
+        ({"seed": -1}, "recipe, seed"),
+        ({"seed": None}, "recipe, seed"),
+        ({"name": 3}, "valid string, found 3"),
+        ({"precision": "fp8"}, "'fp32', 'bf16' or 'fp16', found 'fp8'"),
+        ({"batch": {"size": 1}}, "recipe, batch.size"),
+        ({"data": {"augment": "yes"}}, "valid boolean, found 'yes'"),
+        ({"data": {"query_weights": {"query": "big"}}}, "data.query_weights.query: input should"),
+        ({"data": {"workers": -1}}, "data.workers"),
+        ({"encoder": {"text_width": 33}}, "multiple of 32"),
+        ({"encoder": {"freeze": ["txt"]}}, "encoder.freeze.0: input should be 'text' or 'vision'"),
+        ({"encoder": {"freeze": "text"}}, "valid list, found 'text'"),
+        ({"dev": {"splits": []}}, "dev.splits: list should have at least 1 item"),
+        ({"dev": {"splits": ["train"]}}, "dev.splits.0"),
+        ({"seed": -1, "name": 3}, r"\(1 more\)"),
+    ],
+)
+def test_values_out_of_range_and_of_the_wrong_type(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        parse_recipe(values)
+
+
+def test_whole_numbers_serve_as_floats() -> None:
+    assert parse_recipe({"optimizer": {"learning_rate": 1}}).optimizer.learning_rate == 1.0
+
+
+def test_a_recipe_survives_json() -> None:
+    recipe = parse_recipe({"seed": 3, "data": {"query_weights": {"query": 0.3}}})
+    assert parse_recipe(json.loads(json.dumps(recipe.model_dump(mode="json")))) == recipe
+    assert parse_recipe({}) == Recipe()
+
+
+@pytest.mark.parametrize(
+    ("override", "section", "key", "expected"),
+    [
+        ("optimizer.steps=12", "optimizer", "steps", 12),
+        ("optimizer.learning_rate=3e-4", "optimizer", "learning_rate", 3e-4),
+        ("optimizer.learning_rate = 1", "optimizer", "learning_rate", 1.0),
+        ("loss.weight=log", "loss", "weight", "log"),
+        ('loss.weight="log"', "loss", "weight", "log"),
+        ("loss.weight=my.module:function", "loss", "weight", "my.module:function"),
+        ("encoder.query_prefix=query: ", "encoder", "query_prefix", "query: "),
+        ("encoder.model=a=b", "encoder", "model", "a=b"),
+        ("encoder.model=", "encoder", "model", ""),
+        ("data.augment=true", "data", "augment", True),
+        ('dev.splits=["zero_shot"]', "dev", "splits", ["zero_shot"]),
+        ("encoder.freeze=['text', 'vision']", "encoder", "freeze", ["text", "vision"]),
+        ("data.query_weights.query=0.5", "data", "query_weights", {"query": 0.5}),
+        ('data.query_weights."a b.c"=0.5', "data", "query_weights", {"a b.c": 0.5}),
+        ("data.query_weights={a = 1, b = 2.5}", "data", "query_weights", {"a": 1, "b": 2.5}),
+        (
+            "loss.weight_parameters.points=[[0, 1]]",
+            "loss",
+            "weight_parameters",
+            {"points": [[0, 1]]},
+        ),
+    ],
+)
+def test_overrides(written: Path, override: str, section: str, key: str, expected: object) -> None:
+    recipe = load_recipe(written, [override])
+    assert getattr(getattr(recipe, section), key) == expected
+    assert recipe.name == "mine"
+    assert recipe.optimizer.steps == (12 if "steps" in override else 7)
+
+
+def test_overrides_apply_in_order_and_may_be_any_iterable(written: Path) -> None:
+    overrides: Iterable[str] = iter(["seed=1", "name=x", "seed=2"])
+    assert load_recipe(written, overrides).seed == 2
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("steps", r"expected section\.key=value, found 'steps'"),
+        ("=3", "expected section.key=value"),
+        ("a..b=3", "is not a TOML key"),
+        ("a b=3", "is not a TOML key"),
+        ("optimizer.stps=3", r"Did you mean 'steps'\?"),
+        ("optimizer.steps=many", "valid integer, found 'many'"),
+        ("name.first=3", "'name' is a value, not a section"),
+        ("optimizer=3", "valid dictionary"),
+    ],
+)
+def test_broken_overrides(written: Path, override: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(written, [override])
+
+
+def test_where_the_data_set_lies(
+    written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert load_recipe(written).data.dataset == str(tmp_path / "shop")
+    for override in ("data.dataset=other", "data.dataset = 'other'", "data={dataset='other'}"):
+        found = load_recipe(written, iter([override])).data.dataset
+        assert found == str(elsewhere / "other"), override
+    assert load_recipe(written, ["data.dataset="]).data.dataset == ""
+    written.write_text('[data]\ndataset = "/whole/path"\n')
+    assert load_recipe(written).data.dataset == "/whole/path"
+    written.write_text("data = 3")
+    with pytest.raises(RecipeError, match="valid dictionary"):
+        load_recipe(written)
+
+
+def test_files_that_are_no_recipes(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"none\.toml: there is no such file.*rankfield recipe"):
+        load_recipe(tmp_path / "none.toml")
+    with pytest.raises(RecipeError, match="not a valid TOML recipe"):
+        load_recipe(tmp_path)
+    broken = tmp_path / "broken.toml"
+    for content in (b"seed = ", b"\xff\xfe", b"seed = 1\nseed = 2"):
+        broken.write_bytes(content)
+        with pytest.raises(RecipeError, match=r"broken\.toml: not a valid TOML recipe"):
+            load_recipe(broken)
+
+
+# ---- the printed recipe ------------------------------------------------------------------------
+
+
+def renamed(data: RankingDataset, folder: Path, name: str, field: str) -> RankingDataset:
+    """The same data under another name and with another name of its title."""
+    title = next(f for f in data.document_fields if f.name == "title")
+    others = [f for f in data.document_fields if f is not title]
+    return RankingDataset(
+        name=name,
+        query_fields=data.query_fields,
+        document_fields=(*others, Field(field, "text", 0.25)),
+        score_scale=ScoreScale(0, 3.5, 2, meaning="how\nwell\tit fits # 'really'"),
+        queries=data.queries,
+        documents=data.documents.rename({"title": field}),
+        judgments=data.judgments,
+    ).save(folder)
+
+
+@pytest.mark.parametrize("photos", [True, False])
+@pytest.mark.parametrize(
+    "field", ["title", "product name", 'a "quoted" one', "dotted.name", "größe", "x = 1 # no"]
+)
+@pytest.mark.parametrize("folder", ["plain", "with 'quotes\" and spaces # [x]"])
+def test_the_printed_recipe_parses_back(
+    tmp_path: Path, photos: bool, field: str, folder: str
+) -> None:
+    source = tiny_shop(tmp_path / "source", photos=photos, copies=2)
+    data = renamed(source, tmp_path / folder, "my\nshop \x07 # 1", field)
+    path = tmp_path / "printed.toml"
+    path.write_text(recipe_text(data), "utf-8")
+    recipe = load_recipe(path)
+    assert recipe.data.dataset == str(tmp_path / folder)
+    assert recipe.data.query_weights == {"query": 1.0}
+    expected = ({"image": 0.5} if photos else {}) | {field: 0.25}
+    assert recipe.data.document_weights == expected
+    defaults = Recipe().model_dump(exclude={"data", "batch"})
+    assert recipe.model_dump(exclude={"data", "batch"}) == defaults
+    assert 2 <= recipe.batch.size <= len(data.training_judgments()) / 4
+
+
+def test_every_key_is_printed_and_explained(tmp_path: Path) -> None:
+    data = tiny_shop(tmp_path / "shop", copies=2)
+    text = recipe_text(data, weight="constant")
+    # The two keys without a value stand there as comments.
+    for key in ("minimum_score", "text_learning_rate"):
+        assert f"# {key} =" in text
+        text = text.replace(f"# {key} =", f"{key} = 1.0")
+    values = tomllib.loads(text)
+    assert (values["name"], values["loss"]["weight"]) == ("clip", "constant")
+    for name, info in Recipe.model_fields.items():
+        section: Any = info.annotation
+        keys = getattr(section, "model_fields", None)
+        assert name in values
+        assert keys is None or set(values[name]) == set(keys)
+
+
+def test_recipes_that_cannot_be_printed(tmp_path: Path) -> None:
+    data = tiny_shop(tmp_path / "shop", copies=2)
+    with pytest.raises(RecipeError, match=r"Did you mean 'inverse'\?"):
+        recipe_text(data, weight="invers")
+    data.root = None
+    with pytest.raises(InputError, match="has no folder"):
+        recipe_text(data)

@@ -22,8 +22,8 @@ def command(
     Example: rankfield search runs/gcl/model shop "red striped mug"
     """
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     from rankfield.encoders import RankingModel
     from rankfield.evaluation.retrieve import retrieve
@@ -36,9 +36,9 @@ def command(
     for name in ("rank", "score"):
         table.add_column(name, justify="right")
     for name in ("doc_id", *texts):
-        table.add_column(escape(name))
-    # Titles may hold brackets, which rich would take for markup.
+        table.add_column(Text(name))
+    # As Text, since rich would take brackets and colons in titles for markup.
     for row in found.iter_rows(named=True):
         cells = [str(row["rank"]), f"{row['similarity']:.4f}", row["doc_id"]]
-        table.add_row(*map(escape, cells), *(escape(row[name] or "") for name in texts))
+        table.add_row(*(Text(cell) for cell in [*cells, *(row[name] or "" for name in texts)]))
     Console().print(table)

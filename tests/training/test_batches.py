@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from rankfield.encoders import ComposedEncoder, TransformersTextTower
+from rankfield.errors import DataError, RecipeError
+from rankfield.schema import RankingDataset
+from rankfield.training import Recipe, build_model, parse_recipe
+from rankfield.training.batches import PairBatches, RawBatch, TrainingPairs
+from rankfield.weighting import score_weights
+from training_data import tiny_shop
+
+SIZE = 20
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> RankingDataset:
+    return tiny_shop(tmp_path_factory.mktemp("data") / "tiny")
+
+
+def recipe(**data: Any) -> Recipe:
+    seed = data.pop("seed", 0)
+    encoder = {"text_width": 32, "text_layers": 1, "image_size": 24, "image_width": 32}
+    return parse_recipe({"seed": seed, "data": data, "encoder": encoder, "batch": {"size": SIZE}})
+
+
+def batches(shop: RankingDataset, wanted: Recipe, **share: int) -> PairBatches:
+    return PairBatches(wanted, shop, build_model(wanted, shop), **share)
+
+
+def pairs_of(batch: RawBatch) -> list[tuple[int, int, float]]:
+    rows = zip(batch.query_rows, batch.document_rows, batch.weights.tolist(), strict=True)
+    return [(int(q), int(d), w) for q, d, w in rows]
+
+
+def test_each_epoch_takes_every_pair_at_most_once(shop: RankingDataset) -> None:
+    made = batches(shop, recipe())
+    total = len(shop.training_judgments())
+    steps = total // SIZE
+    assert steps >= 3
+    assert total % SIZE, "some pairs must be left over for this test to mean anything"
+    epochs = []
+    for epoch in range(3):
+        taken = np.concatenate([made.indices(epoch * steps + step) for step in range(steps)])
+        assert len(taken) == steps * SIZE
+        assert len(np.unique(taken)) == len(taken)
+        assert taken.min() >= 0
+        assert taken.max() < total
+        epochs.append(taken)
+    assert not np.array_equal(epochs[0], epochs[1])
+    left_out = [set(range(total)) - set(taken.tolist()) for taken in epochs]
+    assert left_out[0] != left_out[1]
+
+
+def test_a_batch_is_a_function_of_seed_and_step(shop: RankingDataset) -> None:
+    one, same, other = (batches(shop, recipe(seed=seed)) for seed in (5, 5, 6))
+    steps = [0, 40, 3, 40, 1, 0]
+    for step in steps:
+        assert pairs_of(one[step]) == pairs_of(same[step])
+        assert pairs_of(one[step]) == pairs_of(batches(shop, recipe(seed=5))[step])
+    assert pairs_of(one[0]) != pairs_of(other[0])
+    assert pairs_of(one[0]) != pairs_of(one[1])
+
+
+@pytest.mark.parametrize("processes", [2, 4, 5])
+def test_the_shares_of_processes_make_up_the_global_batch(
+    shop: RankingDataset, processes: int
+) -> None:
+    whole = batches(shop, recipe())
+    shares = [batches(shop, recipe(), rank=rank, processes=processes) for rank in range(processes)]
+    for step in (0, 7):
+        parts = [pairs_of(share[step]) for share in shares]
+        assert {len(part) for part in parts} == {SIZE // processes}
+        union = [pair for part in parts for pair in part]
+        assert len(set(union)) == SIZE
+        assert sorted(union) == sorted(pairs_of(whole[step]))
+
+
+def test_pairs_carry_the_weights_of_their_scores(shop: RankingDataset) -> None:
+    made = batches(shop, recipe())
+    ids = {(row["query_id"], row["doc_id"]): row["score"] for row in judged(shop)}
+    for query, document, weight in pairs_of(made[2]):
+        score = ids[shop.queries["query_id"][query], shop.documents["doc_id"][document]]
+        expected = score_weights(np.array([score]), shop.score_scale, "inverse")
+        assert weight == pytest.approx(expected[0])
+
+
+def judged(shop: RankingDataset) -> list[dict[str, Any]]:
+    return shop.training_judgments().to_dicts()
+
+
+def test_only_training_pairs_and_only_above_the_minimum_score(shop: RankingDataset) -> None:
+    assert shop.training_judgments()["score"].min() == 2.0
+    pairs = TrainingPairs.of(recipe(minimum_score=2.5), shop)
+    expected = shop.judgments.filter(pl.col("split") == "in_domain", pl.col("score") >= 2.5)
+    found = {
+        (shop.queries["query_id"][int(q)], shop.documents["doc_id"][int(d)])
+        for q, d in zip(pairs.query_rows, pairs.document_rows, strict=True)
+    }
+    assert found == set(expected.select("query_id", "doc_id").iter_rows())
+    assert len(pairs.weights) == len(expected)
+    with pytest.raises(RecipeError, match="a batch takes 20 pairs; 0 can be trained on"):
+        TrainingPairs.of(recipe(minimum_score=9.0), shop)
+
+
+def test_photos_are_the_same_with_and_without_a_cache(shop: RankingDataset) -> None:
+    kept, read = batches(shop, recipe()), batches(shop, recipe(image_cache_mib=0))
+    assert kept._cache
+    assert not read._cache
+    transform = kept.model.encoder.image_transform
+    assert transform is not None
+    for step in (0, 3):
+        one, other = kept[step], read[step]
+        assert list(one.pixels) == [("document", "image")]
+        pixels = one.pixels["document", "image"]
+        assert pixels.dtype == torch.uint8
+        assert torch.equal(pixels, other.pixels["document", "image"])
+        present = [
+            value
+            for row in np.unique(one.document_rows)
+            if (value := shop.documents["image"][int(row)])
+        ]
+        assert len(pixels) == len(set(present))
+        column = next(c for c in kept.columns["document"] if c.field.name == "image")
+        codes = np.unique(column.codes[one.document_rows])
+        for picture, code in zip(pixels, codes[codes >= 0], strict=True):
+            expected = kept.model.load_pixels(shop, [column.values[code]])[0]
+            assert torch.equal(picture, expected)
+
+
+@pytest.mark.parametrize("cache", [0, 64])
+def test_workers_read_the_same_batches(shop: RankingDataset, cache: int) -> None:
+    made = batches(shop, recipe(image_cache_mib=cache))
+    loader = DataLoader(made, batch_size=None, sampler=range(2, 8), num_workers=2)
+    for step, batch in enumerate(loader, 2):
+        assert pairs_of(batch) == pairs_of(made[step])
+        for key, pixels in batch.pixels.items():
+            assert torch.equal(pixels, made[step].pixels[key])
+
+
+def test_texts_are_those_that_training_meets(shop: RankingDataset) -> None:
+    made = batches(shop, recipe())
+    training = shop.training_judgments()
+    queries = shop.queries.join(training, on="query_id", how="semi")["query"]
+    titles = shop.documents.join(training, on="doc_id", how="semi")["title"].drop_nulls()
+    assert sorted(made.texts("query")) == sorted(set(queries))
+    assert sorted(made.texts("document")) == sorted(set(titles))
+    assert len(made.texts("document")) < shop.documents["title"].n_unique() - 1
+
+
+def test_data_that_does_not_hold_together(shop: RankingDataset) -> None:
+    with pytest.raises(DataError, match="column 'doc_id' lacks or has twice"):
+        TrainingPairs.of(recipe(), shop.with_tables(documents=shop.documents.head(3)))
+    twice = pl.concat([shop.queries, shop.queries.head(1)])
+    with pytest.raises(DataError, match="column 'query_id' lacks or has twice"):
+        TrainingPairs.of(recipe(), shop.with_tables(queries=twice))
+    bare = shop.with_tables(queries=shop.queries.with_columns(query=pl.lit("")))
+    model = build_model(recipe(), shop)
+    with pytest.raises(RecipeError, match="no query to train on has any of the fields query"):
+        PairBatches(recipe(), bare, model)
+
+
+def test_towers_are_built_for_the_fields_that_are_there(shop: RankingDataset) -> None:
+    text = build_model(recipe(document_weights={"title": 1.0}), shop)
+    assert text.encoder.modalities == {"text"}
+    wanted = parse_recipe({"encoder": {"kind": "composed", "freeze": ["vision"], "image_size": 16}})
+    both = build_model(wanted, shop)
+    assert both.encoder.modalities == {"text", "image"}
+    vision = [p for name, p in both.named_parameters() if "vision." in name]
+    assert vision
+    assert not any(p.requires_grad for p in vision)
+    states = [build_model(recipe(seed=seed), shop).state_dict() for seed in (1, 1, 2)]
+    assert all(torch.equal(v, states[1][k]) for k, v in states[0].items())
+    assert any(not torch.equal(v, states[2][k]) for k, v in states[0].items())
+
+
+def test_the_tokenizer_knows_no_held_out_text(shop: RankingDataset, tmp_path: Path) -> None:
+    training = shop.training_judgments()
+    held_out = shop.queries.join(training, on="query_id", how="anti")["query_id"]
+    assert len(held_out)
+    changed = shop.queries.with_columns(
+        query=pl.when(pl.col("query_id").is_in(held_out.implode()))
+        .then(pl.lit("zebra"))
+        .otherwise("query")
+    )
+    vocabularies = []
+    for data in (shop, shop.with_tables(queries=changed)):
+        encoder = build_model(recipe(), data).encoder
+        assert isinstance(encoder, ComposedEncoder)
+        assert isinstance(encoder.text, TransformersTextTower)
+        vocabularies.append(encoder.text.tokenizer.get_vocab())
+    assert vocabularies[0] == vocabularies[1]

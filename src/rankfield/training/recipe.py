@@ -67,7 +67,9 @@ class EncoderSection(_Section):
     vision_model: str = Field("", description="of kind composed; empty: a small one from scratch")
     dimension: int = Field(128, ge=2, description="of the common space (small, composed)")
     text_width: int = Field(128, ge=32, multiple_of=32, description="of a small text tower")
-    text_layers: int = Field(2, ge=1, description="of a small text tower")
+    text_layers: int = Field(
+        0, ge=0, description="attention layers of a small text tower; 0: a bag of word pieces"
+    )
     image_size: int = Field(64, ge=16, description="pixels a side, of a small vision tower")
     image_width: int = Field(256, ge=32, description="channels at the end of a small vision tower")
     max_tokens: int = Field(32, ge=4, description="longer texts are cut")

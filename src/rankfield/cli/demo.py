@@ -21,7 +21,7 @@ LABELS = {"constant": "CLIP", "inverse": "GCL"}
 
 def command(
     out: Annotated[Path, typer.Argument(help="New folder for the data, both models, the page.")],
-    documents: Annotated[int, typer.Option(min=200, help="Products in the sample shop.")] = 5000,
+    documents: Annotated[int, typer.Option(min=200, help="Products in the sample shop.")] = 3000,
     queries: Annotated[int, typer.Option(min=50, help="Queries of the sample shop.")] = 1000,
     steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps of each model.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the shop, the split and the training.")] = 0,

@@ -11,7 +11,7 @@ demo: $(STAMP)
 	$(BIN)/rankfield demo $(OUT)
 
 test: check
-	$(BIN)/pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
 
 check: $(STAMP)
 	$(BIN)/ruff check .

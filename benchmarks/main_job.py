@@ -63,7 +63,7 @@ JOBS = {
         ),
     ),
     "luma": Job(
-        prepare=("import", "tables", "{data}/luma", "{raw}"),
+        prepare=("import", "tables", "{data}/luma", "{raw}", "--relevant", "3"),
         split=("--group-documents-by", "style_id"),
         learning_rates=(1e-3, 3e-3),
         thresholds=(2, 3),
@@ -71,7 +71,7 @@ JOBS = {
         zero_shot={"title": 0.5, "details": 0.5},
     ),
     "grocery": Job(
-        prepare=("import", "tables", "{data}/grocery", "{raw}"),
+        prepare=("import", "tables", "{data}/grocery", "{raw}", "--relevant", "3"),
         split=(),
         learning_rates=(1e-3, 3e-3),
         thresholds=(2, 3),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ __all__ = ["Progress", "load_checkpoint", "save_checkpoint"]
 class Progress:
     """How far a run has come.
 
-    `recipe` and `fingerprint` tell whether a checkpoint belongs to the run that loads it.
+    `recipe` and `fingerprint` tell whether a checkpoint belongs to the run that loads it;
+    `loss_scaler` is the state of fp16's loss scaling, empty in other precisions.
     """
 
     recipe: dict[str, Any]
@@ -31,6 +32,7 @@ class Progress:
     seconds: float = 0.0
     best: float | None = None
     best_step: int = 0
+    loss_scaler: dict[str, Any] = field(default_factory=dict)
 
 
 def save_checkpoint(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -70,9 +71,19 @@ class _Trainer:
                 remedy="Name another folder, or add --resume to go on with that run.",
             )
         self.recipe, self.dataset, self.out, self.resume = recipe, dataset, out, resume
+        if recipe.precision == "fp16" and not torch.cuda.is_available():
+            raise RecipeError(
+                "fp16 needs a GPU, and there is none",
+                where="recipe, precision",
+                remedy="Use bf16 or fp32.",
+            )
         # Accelerate keeps the precision of a process's first run for all later ones.
         AcceleratorState._reset_state()
+        # Launched as several processes without a GPU, accelerate must be told to use the CPU: it
+        # would otherwise take each process for the only one.
+        several = int(os.environ.get("WORLD_SIZE", "1")) > 1
         self.accelerator = Accelerator(
+            cpu=several and not torch.cuda.is_available(),
             mixed_precision=_PRECISION[recipe.precision],
             log_with=list(recipe.trackers) or None,
             project_dir=str(out),
@@ -104,6 +115,8 @@ class _Trainer:
             checkpoint = self.out / "checkpoint"
             self.progress = load_checkpoint(checkpoint, self.model, optimizer, self.progress)
             self._cut_log()
+            if self.accelerator.scaler is not None:
+                self.accelerator.scaler.load_state_dict(self.progress.loss_scaler)
         elif self.accelerator.is_main_process:
             self.out.mkdir(parents=True, exist_ok=True)
             self._write_recipe()
@@ -256,6 +269,8 @@ class _Trainer:
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
             optimizer = getattr(self.optimizer, "optimizer", self.optimizer)
+            if self.accelerator.scaler is not None:
+                self.progress.loss_scaler = self.accelerator.scaler.state_dict()
             save_checkpoint(self.out / "checkpoint", self.model, optimizer, self.progress)
 
     @contextmanager

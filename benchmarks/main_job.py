@@ -85,7 +85,7 @@ JOBS = {
             *("--document-field", "title", "--relevant", "1"),
         ),
         split=(),
-        learning_rates=(2e-5, 6e-5),
+        learning_rates=(4e-5,),
         thresholds=(2, 3),
         weights=(graded(0.05, 0.3, 1), graded(0.2, 0.5, 1)),
         zero_shot={"title": 1.0},
@@ -129,7 +129,7 @@ class Runner:
             rankfield("split", str(raw), str(self.dataset), *self.job.split)
 
     def train(self, settings: dict[str, Any], seed: int) -> Path:
-        """Train and evaluate on dev and test unless it was done; return the run's folder."""
+        """Train, keep the best on dev and evaluate it on test; return the run's folder."""
         settings = {**settings, "seed": seed, "trackers": [], "checkpoint_every": 0}
         if self.steps is not None:
             settings["optimizer.steps"] = self.steps
@@ -141,13 +141,12 @@ class Runner:
             recipe = ROOT / "recipes" / f"{self.name}.toml"
             given = f"--set=data.dataset={json.dumps(str(self.dataset))}"
             rankfield("train", str(recipe), "--out", str(folder), given, *overrides)
-            for subset in ("dev", "test"):
-                self.evaluate(str(folder / "model"), folder / f"{subset}.json", subset)
+            self.evaluate(str(folder / "model"), folder / "test.json")
         return folder
 
-    def evaluate(self, model: str, out: Path, subset: str) -> None:
-        """Write one model's results."""
-        where = ("--subset", subset, "--out", str(out), "--overwrite")
+    def evaluate(self, model: str, out: Path) -> None:
+        """Write one model's results on the test queries."""
+        where = ("--subset", "test", "--out", str(out), "--overwrite")
         rankfield("evaluate", model, str(self.dataset), *where)
 
     def parallel(self, tasks: list[tuple[dict[str, Any], int]]) -> list[Path]:
@@ -168,7 +167,7 @@ class Runner:
         """Evaluate what needs no training: words in common, and the untrained text model."""
         found = {"Bag of words (BM25)": self.out / "bag-of-words.json"}
         if not found["Bag of words (BM25)"].exists():
-            self.evaluate("bag-of-words", found["Bag of words (BM25)"], "test")
+            self.evaluate("bag-of-words", found["Bag of words (BM25)"])
         if self.job.zero_shot:
             path = self.out / "zero-shot.json"
             if not path.exists():
@@ -227,7 +226,8 @@ def _values(path: Path, metric: str) -> list[float]:
 
 
 def _mean_dev(folder: Path) -> float:
-    return float(np.mean(_values(folder / "dev.json", "ndcg@10")))
+    header = json.loads((folder / "model" / "rankfield.json").read_text("utf-8"))
+    return float(header["made"]["dev_ndcg@10"])
 
 
 def summarise(name: str, arms: list[Arm], runner: Runner) -> dict[str, Any]:

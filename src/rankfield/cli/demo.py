@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,8 +17,11 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-LABELS = {"constant": "CLIP", "inverse": "GCL"}
-"""Weight function → what it is called on the page."""
+RUNS: dict[str, tuple[str, ...]] = {
+    "CLIP": ("loss.weight=constant", "loss.weight_parameters={}"),
+    "GCL": (),
+}
+"""What the two models are called → what they change in demo.toml."""
 
 
 def command(
@@ -30,39 +35,26 @@ def command(
 
     Example: rankfield demo demo-out
 
-    Takes some minutes on two cores and needs no network.
+    Takes some minutes on two cores and needs no network. Interrupted, the same command goes on
+    where it stopped.
     """
-    from rich.console import Console
-
-    from rankfield.curation import leak_report, sample_shop, split
-    from rankfield.errors import OutputError
     from rankfield.report import write_report
 
-    if out.exists():
-        raise OutputError("exists already", where=str(out), remedy="Name another folder.")
-    started = time.monotonic()
-
-    def say(text: str) -> None:
-        typer.echo(f"[{time.monotonic() - started:4.0f} s] {text}")
-
-    say(f"Sample shop: {documents:,} products with photos, {queries:,} queries")
-    shop = sample_shop(out / "shop", documents=documents, queries=queries, seed=seed)
-    say("Splits: seen and unseen queries × seen and unseen documents")
-    data = split(shop, seed=seed).save(out / "data")
-    Console().print(leak_report(data))
-
+    _begin(out, {"documents": documents, "queries": queries, "steps": steps, "seed": seed})
+    say = _clock()
+    say(f"Sample shop: {documents:,} products with photos, {queries:,} queries; four splits")
+    data = _shop(out, documents, queries, seed)
     results = []
-    for weight, label in LABELS.items():
-        recipe = _recipe(label, weight, steps, seed)
-        say(f"Train {label}: weight {weight}, {recipe.optimizer.steps} steps")
+    for label in RUNS:
+        recipe = _recipe(label, steps, seed)
+        say(f"Train {label}: weight {recipe.loss.weight}, {recipe.optimizer.steps} steps")
         results.append(_train_and_evaluate(recipe, data, out / label.lower(), label))
-    logs = {label: out / label.lower() / "log.jsonl" for label in LABELS.values()}
     page = out / "report.html"
     write_report(
         page,
         dataset=data,
         results=results,
-        training_logs=logs,
+        training_logs={label: out / label.lower() / "log.jsonl" for label in RUNS},
         title="GCL against CLIP on the sample shop",
         next_steps=_next_steps(out),
         seed=seed,
@@ -74,21 +66,66 @@ def command(
         typer.echo(f"  · {line}")
 
 
-def _recipe(label: str, weight: str, steps: int | None, seed: int) -> Recipe:
+def _begin(out: Path, settings: dict[str, int | None]) -> None:
+    """Mark the folder as this demo's, or refuse one that is not."""
+    from rankfield.errors import OutputError
+    from rankfield.files import read_json, write_json
+
+    marker = out / "demo.json"
+    if out.exists() and not (marker.is_file() and read_json(marker) == settings):
+        raise OutputError(
+            "exists already and is not an unfinished demo of these sizes",
+            where=str(out),
+            remedy="Name another folder, or remove it first.",
+        )
+    write_json(marker, settings)
+
+
+def _clock() -> Callable[[str], None]:
+    started = time.monotonic()
+
+    def say(text: str) -> None:
+        typer.echo(f"[{time.monotonic() - started:4.0f} s] {text}")
+
+    return say
+
+
+def _shop(out: Path, documents: int, queries: int, seed: int) -> RankingDataset:
+    from rich.console import Console
+
+    from rankfield.curation import leak_report, sample_shop, split
+    from rankfield.schema import RankingDataset
+
+    if (out / "data").exists():
+        return RankingDataset.load(out / "data")
+    if not (out / "shop").exists():
+        sample_shop(out / "shop", documents=documents, queries=queries, seed=seed)
+    data = split(RankingDataset.load(out / "shop"), seed=seed).save(out / "data")
+    Console().print(leak_report(data))
+    return data
+
+
+def _recipe(label: str, steps: int | None, seed: int) -> Recipe:
     from rankfield.training import load_recipe
 
-    overrides = [f"loss.weight={weight}", f"name={label}", f"seed={seed}"]
+    overrides = [f"name={label}", f"seed={seed}", *RUNS[label]]
     if steps is not None:
         overrides.append(f"optimizer.steps={steps}")
     return load_recipe(Path(__file__).with_name("demo.toml"), overrides)
 
 
 def _train_and_evaluate(recipe: Recipe, data: RankingDataset, folder: Path, label: str) -> Results:
-    from rankfield.evaluation import evaluate
+    from rankfield.evaluation import Results, evaluate
     from rankfield.training import train
 
-    results = evaluate(train(recipe, data, folder), data, label=label)
-    results.save(folder / "results.json")
+    done = folder / "results.json"
+    if done.exists():
+        return Results.load(done)
+    resume = (folder / "checkpoint").exists()
+    if not resume:  # what an interrupt before the first checkpoint left
+        shutil.rmtree(folder, ignore_errors=True)
+    results = evaluate(train(recipe, data, folder, resume=resume), data, label=label)
+    results.save(done)
     return results
 
 

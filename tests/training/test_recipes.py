@@ -1,0 +1,38 @@
+"""Every recipe in recipes/ is valid, and its real data, where present, fits it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rankfield.curation import split
+from rankfield.errors import RecipeError
+from rankfield.formats import read_tables
+from rankfield.training import build_model, load_recipe
+from rankfield.training.batches import TrainingPairs
+
+ROOT = Path(__file__).parents[2]
+RECIPES = sorted((ROOT / "recipes").glob("*.toml"))
+DATA = ROOT / ".." / "shared" / "data"
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_it_is_valid(path: Path) -> None:
+    assert load_recipe(path).optimizer.steps > 0
+    with pytest.raises(RecipeError, match="unknown key"):
+        load_recipe(path, ["optimizer.stepps=1"])
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", ["luma", "grocery", "icecat"])
+def test_it_fits_its_data(name: str) -> None:
+    if not (DATA / name).is_dir():
+        pytest.skip("the real data sets are not here")
+    dataset, _ = read_tables(DATA / name, bad_images="ignore")
+    recipe = load_recipe(ROOT / "recipes" / f"{name}.toml")
+    data = split(dataset)
+    model = build_model(recipe, data)
+    pairs = TrainingPairs.of(recipe, data)
+    assert len(pairs.weights) >= recipe.batch.size
+    assert {f.name for f in model.document_fields} == set(recipe.data.document_weights)

@@ -44,12 +44,6 @@ class Job:
     notes: str = ""
 
 
-def graded(*weights: float) -> dict[str, Any]:
-    """Piecewise weights of the grades 0, 1, 2, 3."""
-    points = [[grade, weight] for grade, weight in enumerate((0, *weights))]
-    return {"loss.weight": "piecewise", "loss.weight_parameters": {"points": points}}
-
-
 def exponential(temperature: float) -> dict[str, Any]:
     """Exponential weights over a share `temperature` of the scale."""
     return {
@@ -76,7 +70,7 @@ JOBS = {
         split=("--group-documents-by", "style_id"),
         learning_rates=(1e-3, 3e-3),
         thresholds=(2, 3),
-        weights=(graded(0.01, 0.1, 1), graded(0.1, 0.3, 1)),
+        weights=(exponential(0.2), exponential(0.1)),
         zero_shot={"title": 0.5, "details": 0.5},
     ),
     "grocery": Job(
@@ -84,7 +78,7 @@ JOBS = {
         split=(),
         learning_rates=(1e-3, 3e-3),
         thresholds=(2, 3),
-        weights=(graded(0.01, 0.1, 1), graded(0.1, 0.3, 1)),
+        weights=(exponential(0.2), exponential(0.1)),
         zero_shot={"title": 1.0},
         notes="The zero-shot model reads the title (the coarse class), the trained ones the photo.",
     ),
@@ -96,7 +90,7 @@ JOBS = {
         split=(),
         learning_rates=(4e-5,),
         thresholds=(2, 3),
-        weights=(graded(0.05, 0.3, 1), graded(0.2, 0.5, 1)),
+        weights=(exponential(0.2), exponential(0.1)),
         zero_shot={"title": 1.0},
     ),
 }

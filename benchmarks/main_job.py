@@ -57,13 +57,9 @@ JOBS = {
     "shop": Job(
         prepare=("sample", "{raw}", "--documents", "3000", "--queries", "1000"),
         split=(),
-        learning_rates=(5e-4, 1e-3, 3e-3),
-        thresholds=(51, 76, 91),
-        weights=(
-            {"loss.weight": "inverse", "loss.weight_parameters": {}},
-            exponential(0.2),
-            exponential(0.1),
-        ),
+        learning_rates=(5e-4, 1e-3),
+        thresholds=(51, 76),
+        weights=(exponential(0.2), exponential(0.1)),
     ),
     "luma": Job(
         prepare=("import", "tables", "{data}/luma", "{raw}", "--relevant", "3"),

@@ -13,8 +13,8 @@ __all__ = ["WEIGHTS", "Relevance"]
 
 WEIGHTS = {
     "category": 4.0,
-    "colour": 2.6,
-    "pattern": 2.3,
+    "colour": 2.9,
+    "pattern": 2.6,
     "material": 1.5,
     "style": 1.1,
     "use": 1.1,
@@ -22,8 +22,8 @@ WEIGHTS = {
     "size": 0.8,
     "brand": 1.6,
     "price": 0.9,
-    "popularity": 0.9,
-    "noise": 0.5,
+    "popularity": 1.1,
+    "noise": 0.45,
 }
 """What an attribute's full match adds; one standard deviation of popularity and of noise."""
 

@@ -88,7 +88,7 @@ def test_pairs_carry_the_weights_of_their_scores(shop: RankingDataset) -> None:
     ids = {(row["query_id"], row["doc_id"]): row["score"] for row in judged(shop)}
     for query, document, weight in pairs_of(made[2]):
         score = ids[shop.queries["query_id"][query], shop.documents["doc_id"][document]]
-        expected = score_weights(np.array([score]), shop.score_scale, "inverse")
+        expected = score_weights(np.array([score]), shop.score_scale, "exponential")
         assert weight == pytest.approx(expected[0])
 
 

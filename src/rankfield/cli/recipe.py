@@ -14,7 +14,7 @@ def command(
     dataset: Annotated[Path, typer.Argument(help="The data set to train on.")],
     loss_weight: Annotated[
         str, typer.Option("--weight", help="Score → weight; constant is the CLIP way.")
-    ] = "inverse",
+    ] = "exponential",
 ) -> None:
     """Print a commented recipe for a data set.
 

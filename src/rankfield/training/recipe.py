@@ -83,7 +83,7 @@ class LossSection(_Section):
 
     name: Literal["gcl"] = Field("gcl", description="weighted symmetric cross-entropy")
     weight: str = Field(
-        "inverse",
+        "exponential",
         description="score → weight: constant (CLIP), linear, inverse, inverse_sqrt, log, "
         "exponential, piecewise, or module:function",
     )

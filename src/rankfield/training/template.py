@@ -15,7 +15,7 @@ from rankfield.weighting import score_weights
 __all__ = ["recipe_text"]
 
 
-def recipe_text(dataset: RankingDataset, *, weight: str = "inverse") -> str:
+def recipe_text(dataset: RankingDataset, *, weight: str = "exponential") -> str:
     """Return a complete TOML recipe for `dataset`: every key with its value and what it means.
 
     The batch never exceeds a quarter of the pairs to train on.

@@ -51,6 +51,13 @@ def section(results: dict[str, Any]) -> str:
     for metric in ("err@10", "rbp@10", "mrr@10"):
         lines += ["", f"<details><summary>{metric}</summary>", "", *table(results, metric)]
         lines += ["", "</details>"]
+    whole = results["untrained_whole_corpus"]
+    if whole:
+        figure = f"NDCG@10 {whole['value']:.3f} ({whole['queries']} queries)"
+        lines += [
+            "",
+            f"all-MiniLM-L6-v2 untrained, over the whole corpus without splits: {figure}.",
+        ]
     lines += ["", "Chosen on dev:", ""]
     for name, row in rows.items():
         if "settings" in row:

@@ -139,3 +139,14 @@ def test_paths_inside(path: str) -> None:
 @pytest.mark.parametrize("path", ["/a", "..", "../a", "x/../../a", "./../a"])
 def test_paths_outside(path: str) -> None:
     assert not stays_inside(path)
+
+
+def test_places_that_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    for place in (tmp_path / "file" / "out", tmp_path / "file" / "in" / "out"):
+        for write in (new_file, new_folder):
+            with pytest.raises(OutputError, match=r"out: cannot be written \(Not a directory\)"):
+                write(place).__enter__()
+    with pytest.raises(OutputError, match="cannot be written"):
+        new_folder(tmp_path / ("n" * 300)).__enter__()
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

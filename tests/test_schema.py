@@ -141,6 +141,8 @@ def test_columns_and_types_are_checked() -> None:
         (lambda: Field("a", "text", float("inf")), "weight above 0"),
         (lambda: ScoreScale(3, 0, 1), "minimum ≤ maximum"),
         (lambda: ScoreScale(float("nan"), 0, 1), "minimum ≤ maximum"),
+        (lambda: ScoreScale(0, 1, float("nan")), "finite numbers"),
+        (lambda: ScoreScale(0, float("inf"), 1), "finite numbers"),
     ],
 )
 def test_fields_and_scales(build: object, message: str) -> None:
@@ -172,3 +174,18 @@ def test_broken_folders(tmp_path: Path, name: str, content: bytes | None, messag
 def test_no_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is no such folder"):
         RankingDataset.load(tmp_path / "none")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="expected a folder, found a file"):
+        RankingDataset.load(tmp_path / "file")
+
+
+def test_a_header_with_a_wrong_field_is_named(tmp_path: Path) -> None:
+    make(tmp_path / "src").save(tmp_path / "out")
+    header = tmp_path / "out" / "dataset.toml"
+    text = header.read_text("utf-8")
+    header.write_text(text.replace('"text"', '"sound"'), "utf-8")
+    with pytest.raises(DataError, match=r"dataset.toml, field 'query': expected the modality"):
+        RankingDataset.load(tmp_path / "out")
+    header.write_text(text.replace("name = ", "title = ", 1), "utf-8")
+    with pytest.raises(DataError, match=r"dataset.toml: malformed header \('name' is missing"):
+        RankingDataset.load(tmp_path / "out")

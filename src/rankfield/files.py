@@ -26,6 +26,11 @@ __all__ = [
 
 
 _FULL = ("No space left on device", "Disk quota exceeded")
+_REFUSED = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS),
+    # a file stands where a folder is needed, or the name itself cannot be
+    *(errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP),
+)
 
 
 @contextmanager
@@ -43,9 +48,11 @@ def storage_errors(target: Path) -> Iterator[None]:
                 where=str(target),
                 remedy="Free some space or choose another place.",
             ) from error
-        if number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        if number in _REFUSED:
+            # mkdir says "exists" of a file where the parent folder should be
+            reason = os.strerror(errno.ENOTDIR if number == errno.EEXIST else number)
             raise OutputError(
-                f"cannot be written ({os.strerror(number)})",
+                f"cannot be written ({reason})",
                 where=str(target),
                 remedy="Choose a folder you may write to.",
             ) from error
@@ -62,11 +69,11 @@ def new_folder(target: str | Path, *, overwrite: bool = False) -> Iterator[Path]
         OutputError: `target` exists and `overwrite` is false, or it cannot be written.
     """
     path = Path(target)
-    if (path.exists() or path.is_symlink()) and not overwrite:
-        raise OutputError(
-            "exists already", where=str(path), remedy="Name another output, or remove it first."
-        )
     with storage_errors(path):
+        if (path.exists() or path.is_symlink()) and not overwrite:
+            raise OutputError(
+                "exists already", where=str(path), remedy="Name another output, or remove it first."
+            )
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
         try:

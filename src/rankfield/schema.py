@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -78,6 +79,9 @@ class ScoreScale:
                 f"expected minimum ≤ maximum, found {self.minimum} and {self.maximum}",
                 where="score scale",
             )
+        numbers = (self.minimum, self.maximum, self.relevant)
+        if not all(math.isfinite(number) for number in numbers):
+            raise InputError(f"expected finite numbers, found {numbers}", where="score scale")
 
 
 @dataclass(frozen=True)
@@ -343,9 +347,16 @@ class RankingDataset:
                 root=root,
                 **tables,
             )
-        except (KeyError, TypeError) as error:
+        except DataError:
+            raise
+        except InputError as error:  # of a field or the score scale
             raise DataError(
-                f"malformed header ({error})", where=str(root / "dataset.toml")
+                error.problem, where=f"{root / 'dataset.toml'}, {error.where}"
+            ) from error
+        except (KeyError, TypeError, ValueError) as error:
+            problem = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+            raise DataError(
+                f"malformed header ({problem})", where=str(root / "dataset.toml")
             ) from error
 
 
@@ -367,10 +378,9 @@ def _content(column: pl.Series) -> Iterator[bytes]:
 def _read_header(root: Path) -> dict[str, Any]:
     path = root / "dataset.toml"
     if not path.is_file():
+        found = "expected a folder, found a file" if root.exists() else "there is no such folder"
         raise DataError(
-            "not a ranking data set: it has no dataset.toml"
-            if root.is_dir()
-            else "there is no such folder",
+            "not a ranking data set: it has no dataset.toml" if root.is_dir() else found,
             where=str(root),
             remedy="Make one with `rankfield import` or `rankfield sample`.",
         )

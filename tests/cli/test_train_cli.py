@@ -231,13 +231,25 @@ def test_titles_with_brackets_are_shown_as_they_are(
     assert shown.count(title) == 2
 
 
+def test_what_the_system_refuses_is_a_message(
+    rankfield: Command, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", "secret")
+
+    monkeypatch.setattr(RankingDataset, "load", refuse)
+    assert rankfield.refused("search", folder / "model", folder / "shop", "red") == (
+        "error: secret: Permission denied\n"
+    )
+
+
 def test_searches_that_are_refused(rankfield: Command, folder: Path, tmp_path: Path) -> None:
     model, data = folder / "model", folder / "shop"
     assert "give a query text, a picture, or both" in rankfield.refused("search", model, data)
     assert "not a rankfield model" in rankfield.refused("search", tmp_path, data, "red")
     assert "there is no such folder" in rankfield.refused("search", model, tmp_path / "no", "red")
     missing = rankfield.refused("search", model, data, "--image", tmp_path / "no.png")
-    assert "no.png: no such picture" in missing
+    assert "no.png: no such picture. Give another picture." in missing
     (tmp_path / "text.png").write_text("text")
     wrong = rankfield.refused("search", model, data, "--image", tmp_path / "text.png")
     assert "not a picture" in wrong

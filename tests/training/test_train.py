@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 import torch
 
 from rankfield.encoders import RankingModel
-from rankfield.errors import ModelError, OutputError, RecipeError
+from rankfield.errors import MissingExtraError, ModelError, OutputError, RecipeError
 from rankfield.evaluation import dev_ndcg, evaluate
 from rankfield.schema import RankingDataset
 from rankfield.training import Recipe, build_model, parse_recipe, train
@@ -138,6 +140,8 @@ def test_a_run_killed_between_checkpoints_goes_on_from_the_last_one(
     with pytest.raises(RuntimeError, match="power"):
         train(wanted, shop, tmp_path / "cut")
     monkeypatch.undo()
+    with (tmp_path / "cut" / "log.jsonl").open("a") as log:
+        log.write('{"event": "train", "st')
     train(wanted, shop, tmp_path / "cut", resume=True)
     assert_same_weights(tmp_path / "whole", tmp_path / "cut")
     assert log_of(tmp_path / "whole") == log_of(tmp_path / "cut")
@@ -146,7 +150,7 @@ def test_a_run_killed_between_checkpoints_goes_on_from_the_last_one(
 def test_checkpoints_of_something_else_are_refused(shop: RankingDataset, tmp_path: Path) -> None:
     out = tmp_path / "run"
     train(recipe(checkpoint_every=4), shop, out)
-    with pytest.raises(ModelError, match="another recipe: 'loss'"):
+    with pytest.raises(ModelError, match=r"another recipe: 'loss\.weight' was .*now 'constant'"):
         train(recipe(loss__weight="constant"), shop, out, resume=True)
     judgments = shop.judgments.head(len(shop.judgments) - 1)
     with pytest.raises(ModelError, match="other data"):
@@ -155,10 +159,32 @@ def test_checkpoints_of_something_else_are_refused(shop: RankingDataset, tmp_pat
         train(recipe(), shop, out)
     with pytest.raises(ModelError, match="no checkpoint"):
         train(recipe(), shop, tmp_path / "new", resume=True)
-    weights = out / "checkpoint" / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:1000])
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("progress.json", b"{"),
+        ("progress.json", b"[]"),
+        ("progress.json", b'{"recipe": {}, "fingerprint": "x", "step": "one"}'),
+        ("model.safetensors", b"\x00" * 100),
+        ("optimizer.safetensors", None),
+        ("optimizer.safetensors", "model.safetensors"),
+    ],
+)
+def test_damaged_checkpoints_are_refused(
+    shop: RankingDataset, tmp_path: Path, name: str, content: bytes | str | None
+) -> None:
+    wanted = recipe(checkpoint_every=1, optimizer__steps=2, dev__every=0)
+    train(wanted, shop, tmp_path / "run")
+    checkpoint = tmp_path / "run" / "checkpoint"
+    if isinstance(content, str):
+        content = (checkpoint / content).read_bytes()
+    (checkpoint / name).unlink()
+    if content is not None:
+        (checkpoint / name).write_bytes(content)
     with pytest.raises(ModelError, match="damaged"):
-        train(recipe(), shop, out, resume=True)
+        train(wanted, shop, tmp_path / "run", resume=True)
 
 
 def test_recipes_that_do_not_fit_the_data(shop: RankingDataset, tmp_path: Path) -> None:
@@ -182,6 +208,31 @@ def test_a_loss_that_explodes_is_said(shop: RankingDataset, tmp_path: Path) -> N
     wanted = recipe(optimizer__learning_rate=1e18, optimizer__warmup=0.0)
     with pytest.raises(RecipeError, match="the loss is nan at step"):
         train(wanted, shop, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_full_disk_leaves_nothing_or_a_checkpoint(
+    shop: RankingDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Any, *_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(trainer_module._Trainer, "_log_step", full)
+    with pytest.raises(OutputError, match="the disk is full"):
+        train(recipe(log_every=2), shop, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    with pytest.raises(OutputError, match="the disk is full"):
+        train(recipe(log_every=2, checkpoint_every=1), shop, tmp_path / "run")
+    assert (tmp_path / "run" / "checkpoint" / "progress.json").is_file()
+
+
+def test_a_tracker_that_is_not_installed(
+    shop: RankingDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match="pip install wandb"):
+        train(recipe(trackers=["wandb"]), shop, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_norms_biases_and_the_logit_scale_do_not_decay(shop: RankingDataset) -> None:

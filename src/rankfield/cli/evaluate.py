@@ -109,7 +109,7 @@ def _known_device(name: str) -> str:
     import torch
 
     try:
-        torch.zeros(1, device=name)
+        torch.ones(1, device=name).item()
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"no such device {name!r} ({reason})", where="--device") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import threading
 from typing import Annotated
 
 import typer
@@ -74,13 +75,28 @@ def _version(
 app = _build()
 
 
+def _leave_to_main_thread(failure: threading.ExceptHookArgs) -> None:
+    """Say nothing of a full disk in TensorBoard's writer: its next call raises the same error."""
+    if not isinstance(failure.exc_value, OSError):
+        threading.__excepthook__(failure)
+
+
 def main() -> None:
-    """Run the command line: exit 0 when done, 2 on bad input, 130 when interrupted."""
+    """Run the command line: exit 0 when done, 2 on bad input, 130 when interrupted.
+
+    The system's refusals that no module named (a folder that may not be entered, a file that
+    vanished) are messages too.
+    """
+    threading.excepthook = _leave_to_main_thread
     try:
         app()
     except RankfieldError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename is not None else ""
+        typer.echo(f"error: {where}{error.strerror or error}", err=True)
+        sys.exit(2)
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)
         sys.exit(130)

@@ -281,7 +281,7 @@ class RankingModel(nn.Module):
         root = Path(folder)
         path = root / "rankfield.json"
         if not path.is_file():
-            problem = "not a rankfield model" if root.is_dir() else "there is no such folder"
+            problem = "not a rankfield model" if root.exists() else "there is no such folder"
             raise ModelError(
                 problem, where=str(root), remedy="Give the folder `model` of a training run."
             )

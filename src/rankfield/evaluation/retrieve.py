@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from rankfield.encoders import RankingModel
-from rankfield.errors import InputError
+from rankfield.errors import ImageError, InputError
 from rankfield.schema import Field, RankingDataset
 from rankfield.search import exact_search
 
@@ -45,7 +45,13 @@ def retrieve(
         ),
     )
     asking = RankingModel(model.encoder, fields, model.document_fields).to(model.device)
-    hits = exact_search(asking.embed_queries(query), model.embed_documents(dataset), k)
+    try:
+        asked = asking.embed_queries(query)
+    except ImageError as error:  # its remedies are for a data set's pictures
+        raise ImageError(
+            error.problem, where=error.where, remedy="Give another picture."
+        ) from error
+    hits = exact_search(asked, model.embed_documents(dataset), k)
     rows = hits.indices[0].tolist()
     found: pl.DataFrame = dataset.documents[rows]
     return found.select(

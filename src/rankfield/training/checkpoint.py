@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, load_model, save_file, save_model
 from torch import Tensor, nn
@@ -73,26 +73,34 @@ def load_checkpoint(
             remedy="Start the run without --resume.",
         )
     try:
-        found = Progress(**json.loads(path.read_text("utf-8")))
-    except (TypeError, ValueError) as error:
-        raise ModelError(f"damaged checkpoint ({error})", where=str(path)) from error
+        found = TypeAdapter(Progress).validate_json(path.read_bytes(), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "top level"
+        raise ModelError(
+            f"damaged checkpoint ({first['msg']})", where=f"{path}, {place}"
+        ) from error
     _check_same_run(found, expected, folder)
     try:
         load_model(model, str(folder / "model.safetensors"))
-        tensors = load_file(folder / "optimizer.safetensors")
-    except (RuntimeError, SafetensorError, OSError) as error:
+        _load_optimizer(optimizer, load_file(folder / "optimizer.safetensors"))
+    except (RuntimeError, ValueError, SafetensorError, OSError) as error:
+        reason = str(error).splitlines()[0]
         raise ModelError(
-            f"the checkpoint is of another model or damaged ({error})",
+            f"the checkpoint is of another model or damaged ({reason})",
             where=str(folder),
             remedy="Start a new run in another folder.",
         ) from error
+    return found
+
+
+def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         index, name = key.split(".", 1)
         state.setdefault(int(index), {})[name] = tensor
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
-    return found
 
 
 def _check_same_run(found: Progress, expected: Progress, folder: Path) -> None:
@@ -102,11 +110,23 @@ def _check_same_run(found: Progress, expected: Progress, folder: Path) -> None:
             f"now {expected.fingerprint})",
             where=str(folder),
         )
-    for key, value in expected.recipe.items():
-        if found.recipe.get(key) != value:
+    before = _flat(found.recipe)
+    for key, value in _flat(expected.recipe).items():
+        if before.get(key) != value:
             raise ModelError(
-                f"the checkpoint is of another recipe: {key!r} was {found.recipe.get(key)!r}, "
+                f"the checkpoint is of another recipe: {key!r} was {before.get(key)!r}, "
                 f"now {value!r}",
                 where=str(folder),
                 remedy="Resume with the run's own recipe.toml, or start a new run.",
             )
+
+
+def _flat(recipe: dict[str, Any]) -> dict[str, Any]:
+    """Return section.key → value."""
+    flat: dict[str, Any] = {}
+    for name, value in recipe.items():
+        if isinstance(value, dict):
+            flat |= {f"{name}.{key}": inner for key, inner in value.items()}
+        else:
+            flat[name] = value
+    return flat

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -21,9 +23,9 @@ from rankfield.encoders import RankingModel
 from rankfield.encoders.base import Side
 from rankfield.encoders.columns import FieldColumn
 from rankfield.encoders.fusion import FieldBatch
-from rankfield.errors import OutputError, RecipeError
+from rankfield.errors import MissingExtraError, OutputError, RecipeError
 from rankfield.evaluation import dev_ndcg
-from rankfield.files import new_file
+from rankfield.files import new_file, storage_errors
 from rankfield.losses import ContrastiveLoss
 from rankfield.progress import progress
 from rankfield.schema import RankingDataset
@@ -48,15 +50,18 @@ def train(
     The folder `out` gets `model/` (the best), `recipe.toml`, `log.jsonl`, TensorBoard files and,
     while it runs, `checkpoint/`. A data set that was never split has no dev queries: then the last
     model is kept. A resumed run ends with the same weights as one never stopped, to the bit on a
-    CPU with the same number of threads.
+    CPU with the same number of threads. A run that ends early with neither a model nor a
+    checkpoint leaves no folder behind.
 
     Raises:
         RecipeError: the recipe does not fit the data, or the loss stops being finite.
+        MissingExtraError: a tracker that is not installed.
         OutputError: `out` exists and `resume` is false, or it cannot be written.
         ModelError: nothing to resume from, or a checkpoint of another run.
         KeyboardInterrupt: after writing a checkpoint.
     """
-    return _Trainer(recipe, dataset, Path(out), resume).run()
+    with storage_errors(Path(out)):
+        return _Trainer(recipe, dataset, Path(out), resume).run()
 
 
 class _Trainer:
@@ -77,6 +82,13 @@ class _Trainer:
                 where="recipe, precision",
                 remedy="Use bf16 or fp32.",
             )
+        for tracker in recipe.trackers:
+            if importlib.util.find_spec(tracker) is None:  # accelerate would go on without it
+                raise MissingExtraError(
+                    f"{tracker} is not installed",
+                    where="recipe, trackers",
+                    remedy=f"pip install {tracker}, or leave it out.",
+                )
         # Accelerate keeps the precision of a process's first run for all later ones.
         AcceleratorState._reset_state()
         # Launched as several processes without a GPU, accelerate must be told to use the CPU: it
@@ -117,18 +129,19 @@ class _Trainer:
             self._cut_log()
             if self.accelerator.scaler is not None:
                 self.accelerator.scaler.load_state_dict(self.progress.loss_scaler)
-        elif self.accelerator.is_main_process:
-            self.out.mkdir(parents=True, exist_ok=True)
-            self._write_recipe()
-        self.wrapped, self.optimizer = self.accelerator.prepare(self.model, optimizer)
-        self.accelerator.init_trackers("tensorboard")
-        try:
-            with self._stop_at_interrupt():
-                self._loop()
-            # Only then is the model written; ending the training ends the process group too.
-            self.accelerator.wait_for_everyone()
-        finally:
-            self.accelerator.end_training()
+        with self._nothing_half_written():
+            if self.accelerator.is_main_process and not self.resume:
+                self.out.mkdir(parents=True, exist_ok=True)
+                self._write_recipe()
+            self.wrapped, self.optimizer = self.accelerator.prepare(self.model, optimizer)
+            self.accelerator.init_trackers("tensorboard")
+            try:
+                with self._stop_at_interrupt():
+                    self._loop()
+                # Only then is the model written; ending the training ends the process group too.
+                self.accelerator.wait_for_everyone()
+            finally:
+                self.accelerator.end_training()
         return RankingModel.load(self.out / "model")
 
     def _loop(self) -> None:
@@ -255,8 +268,14 @@ class _Trainer:
         path = self.out / "log.jsonl"
         if not path.is_file() or not self.accelerator.is_main_process:
             return
-        lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-        kept = [json.dumps(line) for line in lines if line["step"] <= self.progress.step]
+        kept = []
+        for line in path.read_text("utf-8", errors="replace").splitlines():
+            try:
+                step = json.loads(line)["step"]
+            except (ValueError, TypeError, KeyError):
+                break  # a crash or a full disk cut the line short
+            if step <= self.progress.step:
+                kept.append(line)
         with new_file(path) as temporary:
             temporary.write_text("".join(f"{line}\n" for line in kept), "utf-8")
 
@@ -272,6 +291,17 @@ class _Trainer:
             if self.accelerator.scaler is not None:
                 self.progress.loss_scaler = self.accelerator.scaler.state_dict()
             save_checkpoint(self.out / "checkpoint", self.model, optimizer, self.progress)
+
+    @contextmanager
+    def _nothing_half_written(self) -> Iterator[None]:
+        """Remove a new run's folder on a failure that leaves nothing in it to use or resume."""
+        try:
+            yield
+        except BaseException:
+            kept = any((self.out / name).exists() for name in ("model", "checkpoint"))
+            if self.accelerator.is_main_process and not self.resume and not kept:
+                shutil.rmtree(self.out, ignore_errors=True)
+            raise
 
     @contextmanager
     def _stop_at_interrupt(self) -> Iterator[None]:

@@ -27,14 +27,14 @@ def progress(what: str, total: int, *, done: int = 0, unit: str = "") -> Iterato
     `done` items count as finished before (a resumed run); the rate leaves them out.
     """
     if sys.stderr.isatty():
-        with _bar(what, total, done, unit) as advance:
+        with _bar(what, total, done) as advance:
             yield advance
     else:
         yield _Lines(what, total, done, unit)
 
 
 @contextmanager
-def _bar(what: str, total: int, done: int, unit: str) -> Iterator[Advance]:
+def _bar(what: str, total: int, done: int) -> Iterator[Advance]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -43,13 +43,15 @@ def _bar(what: str, total: int, done: int, unit: str) -> Iterator[Advance]:
         TextColumn,
         TimeRemainingColumn,
     )
+    from rich.table import Column
 
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
+        # On a narrow terminal the bar gives way, not the figures.
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
         TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
+        TimeRemainingColumn(table_column=Column(no_wrap=True)),
         TextColumn("[dim]{task.fields[remark]}"),
     )
     started = time.monotonic()
@@ -61,7 +63,7 @@ def _bar(what: str, total: int, done: int, unit: str) -> Iterator[Advance]:
             nonlocal count_done
             count_done += count
             rate = count_done / max(time.monotonic() - started, 1e-9)
-            bar.update(task, advance=count, rate=f"{rate:,.1f} {unit}/s")
+            bar.update(task, advance=count, rate=f"{rate:,.1f}/s")
             if remark:
                 bar.update(task, remark=remark)
 

@@ -258,7 +258,7 @@ def test_searches_that_are_refused(rankfield: Command, folder: Path, tmp_path: P
 # ---- weights -----------------------------------------------------------------------------------
 
 
-def test_weights_table(rankfield: Command, folder: Path) -> None:
+def test_weights_table(rankfield: Command, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     status, shown, _ = rankfield("weights", folder / "shop", "--weight", "constant")
     assert status == 0
     lines = [line.split() for line in shown.splitlines() if line.strip()]
@@ -270,9 +270,12 @@ def test_weights_table(rankfield: Command, folder: Path) -> None:
         assert int(pairs.replace(",", "")) == counts[float(score)]
         assert float(weight) == 1.0
         assert int(share.rstrip("%")) == round(100 * counts[float(score)] / len(scores))
+    monkeypatch.setenv("COLUMNS", "80")
     shown = rankfield("weights", folder / "shop")[1]
-    for name in ("linear", "inverse", "inverse_sqrt", "log", "exponential"):
+    for name in ("linear", "inverse", "_sqrt", "log", "exponential"):
         assert name in shown.split()
+    assert "…" not in shown
+    assert len(shown.splitlines()) == len(counts) + 2
 
 
 def test_weights_plot(rankfield: Command, folder: Path, tmp_path: Path) -> None:

@@ -40,12 +40,12 @@ def command(
     chosen = names or [name for name in WEIGHT_FUNCTIONS if name != "piecewise"]
     curves = {name: score_weights(scores, data.score_scale, name) for name in chosen}
 
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("score", "pairs", *chosen):
-        table.add_column(column, justify="right")
+    table = Table(box=None, header_style="bold", pad_edge=False, collapse_padding=True)
+    for column in ("score", "pairs", *chosen):  # all of them fit into 80 columns
+        table.add_column(column.replace("_", "\n_"), justify="right", no_wrap=True)
     shares = {name: w * counts / (w * counts).sum() for name, w in curves.items()}
     for i in _rows_to_show(len(scores)):
-        cells = [f"{curves[n][i]:.3f} {shares[n][i]:4.0%}" for n in chosen]
+        cells = [f"{curves[n][i]:.3f} {shares[n][i]:3.0%}" for n in chosen]
         table.add_row(f"{scores[i]:g}", f"{counts[i]:,}", *cells)
     Console().print(table)
     if out is not None:

@@ -64,11 +64,41 @@ def train(
         return _Trainer(recipe, dataset, Path(out), resume).run()
 
 
+def _make_accelerator(recipe: Recipe, out: Path) -> Any:
+    """Return the accelerator of a run, or refuse what this machine cannot do."""
+    from accelerate import Accelerator, DistributedDataParallelKwargs
+    from accelerate.state import AcceleratorState
+
+    if recipe.precision == "fp16" and not torch.cuda.is_available():
+        raise RecipeError(
+            "fp16 needs a GPU, and there is none",
+            where="recipe, precision",
+            remedy="Use bf16 or fp32.",
+        )
+    for tracker in recipe.trackers:
+        if importlib.util.find_spec(tracker) is None:  # accelerate would go on without it
+            raise MissingExtraError(
+                f"{tracker} is not installed",
+                where="recipe, trackers",
+                remedy=f"pip install {tracker}, or leave it out.",
+            )
+    # Accelerate keeps the precision of a process's first run for all later ones.
+    AcceleratorState._reset_state()
+    # Launched as several processes without a GPU, accelerate must be told to use the CPU: it
+    # would otherwise take each process for the only one.
+    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    return Accelerator(
+        cpu=several and not torch.cuda.is_available(),
+        mixed_precision=_PRECISION[recipe.precision],
+        log_with=list(recipe.trackers) or None,
+        project_dir=str(out),
+        # A batch may lack a field, and then its tower has no gradient.
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+    )
+
+
 class _Trainer:
     def __init__(self, recipe: Recipe, dataset: RankingDataset, out: Path, resume: bool) -> None:
-        from accelerate import Accelerator, DistributedDataParallelKwargs
-        from accelerate.state import AcceleratorState
-
         if out.exists() and not resume:
             raise OutputError(
                 "exists already",
@@ -76,32 +106,7 @@ class _Trainer:
                 remedy="Name another folder, or add --resume to go on with that run.",
             )
         self.recipe, self.dataset, self.out, self.resume = recipe, dataset, out, resume
-        if recipe.precision == "fp16" and not torch.cuda.is_available():
-            raise RecipeError(
-                "fp16 needs a GPU, and there is none",
-                where="recipe, precision",
-                remedy="Use bf16 or fp32.",
-            )
-        for tracker in recipe.trackers:
-            if importlib.util.find_spec(tracker) is None:  # accelerate would go on without it
-                raise MissingExtraError(
-                    f"{tracker} is not installed",
-                    where="recipe, trackers",
-                    remedy=f"pip install {tracker}, or leave it out.",
-                )
-        # Accelerate keeps the precision of a process's first run for all later ones.
-        AcceleratorState._reset_state()
-        # Launched as several processes without a GPU, accelerate must be told to use the CPU: it
-        # would otherwise take each process for the only one.
-        several = int(os.environ.get("WORLD_SIZE", "1")) > 1
-        self.accelerator = Accelerator(
-            cpu=several and not torch.cuda.is_available(),
-            mixed_precision=_PRECISION[recipe.precision],
-            log_with=list(recipe.trackers) or None,
-            project_dir=str(out),
-            # A batch may lack a field, and then its tower has no gradient.
-            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
-        )
+        self.accelerator = _make_accelerator(recipe, out)
         processes = self.accelerator.num_processes
         if recipe.batch.size % processes:
             raise RecipeError(

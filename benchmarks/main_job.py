@@ -279,8 +279,9 @@ def summarise(name: str, arms: list[Arm], runner: Runner) -> dict[str, Any]:
         row: dict[str, Any] = {"settings": arm.chosen}
         for metric in REPORTED:
             values = np.array([_values(path, metric) for path in paths])
-            deviation = values.std(0, ddof=1).tolist()
-            row[metric] = {"mean": values.mean(0).tolist(), "standard_deviation": deviation}
+            row[metric] = {"mean": values.mean(0).tolist()}
+            if len(seeds) > 1:
+                row[metric]["standard_deviation"] = values.std(0, ddof=1).tolist()
         rows[arm.name] = row
     first = json.loads(paths[0].read_text("utf-8"))
     return {

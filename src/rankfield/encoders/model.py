@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -97,20 +97,21 @@ class RankingModel(nn.Module):
         for field in self.fields(side):
             if field.name in batch.inputs:
                 inputs = batch.inputs[field.name]
-                raw = (
-                    self.encoder.encode_text(dict(inputs.items))
-                    if field.modality == "text"
-                    else self.encoder.encode_image(inputs.items["pixels"])
-                )
+                raw = self._vectors(field, inputs.items)
                 vectors[field.name] = (raw, inputs.rows, inputs.index)
         return fuse(batch.size, self.fields(side), vectors)
+
+    def _vectors(self, field: Field, items: Mapping[str, Tensor]) -> Tensor:
+        if field.modality == "text":
+            return self.encoder.encode_text(dict(items))
+        return self.encoder.encode_image(items["pixels"])
 
     def prepare(
         self,
         columns: Sequence[FieldColumn],
         rows: NDArray[np.int64],
         side: Side,
-        pixels: Any,
+        pixels: Callable[[FieldColumn, NDArray[np.int64]], Tensor],
     ) -> FieldBatch:
         """Return the batch of these rows of a table.
 
@@ -222,11 +223,11 @@ class RankingModel(nn.Module):
         out: Tensor | None = None
         for part in np.split(order, range(self.batch_size, len(order), self.batch_size)):
             if text:
-                tokens = self.encoder.tokenize([str(column.values[i]) for i in part], side)
-                raw = self.encoder.encode_text({k: v.to(self.device) for k, v in tokens.items()})
+                items = self.encoder.tokenize([str(column.values[i]) for i in part], side)
             else:
-                pixels = self.load_pixels(dataset, [column.values[i] for i in part])
-                raw = self.encoder.encode_image(pixels.to(self.device))
+                items = {"pixels": self.load_pixels(dataset, [column.values[i] for i in part])}
+            on_device = {name: item.to(self.device) for name, item in items.items()}
+            raw = self._vectors(column.field, on_device)
             if out is None:
                 out = raw.new_empty(len(order), raw.shape[1])
             out[torch.from_numpy(part).to(raw.device)] = raw

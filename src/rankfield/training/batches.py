@@ -116,7 +116,7 @@ class PairBatches(Dataset[RawBatch]):
             "document": field_columns(dataset.documents, model.fields("document")),
         }
         self._order: tuple[int, NDArray[np.int64]] | None = None
-        self._cache: dict[tuple[Side, str], Tensor] = {}
+        self._cache: dict[tuple[Side, str], tuple[NDArray[np.int64], Tensor]] = {}
         self._require_fields()
         self._fill_cache()
 
@@ -152,23 +152,22 @@ class PairBatches(Dataset[RawBatch]):
 
     def texts(self, side: Side) -> list[str]:
         """Return the distinct texts of this side that training can meet."""
-        rows = self.pairs.query_rows if side == "query" else self.pairs.document_rows
-        used = np.unique(rows)
         return [
             str(column.values[code])
             for column in self.columns[side]
             if column.field.modality == "text"
-            for code in np.unique(column.codes[used])
-            if code >= 0
+            for code in self._used(side, column)
         ]
 
+    def _used(self, side: Side, column: FieldColumn) -> NDArray[np.int64]:
+        """Return the codes of the values that training can meet, rising."""
+        rows = self.pairs.query_rows if side == "query" else self.pairs.document_rows
+        codes = np.unique(column.codes[np.unique(rows)])
+        return codes[codes >= 0]
+
     def _require_fields(self) -> None:
-        for side, rows in (
-            ("query", self.pairs.query_rows),
-            ("document", self.pairs.document_rows),
-        ):
-            columns = self.columns[side]  # type: ignore[index]
-            if not any((column.codes[rows] >= 0).any() for column in columns):
+        for side, columns in self.columns.items():
+            if not any(len(self._used(side, column)) for column in columns):
                 names = ", ".join(column.field.name for column in columns)
                 raise RecipeError(
                     f"no {side} to train on has any of the fields {names}", where=self.dataset.name
@@ -177,7 +176,7 @@ class PairBatches(Dataset[RawBatch]):
     def _fill_cache(self) -> None:
         transform = self.model.encoder.image_transform
         images = [
-            (side, column)
+            (side, column, self._used(side, column))
             for side, columns in self.columns.items()
             for column in columns
             if column.field.modality == "image"
@@ -185,12 +184,13 @@ class PairBatches(Dataset[RawBatch]):
         if transform is None or not images:
             return
         one = transform.height * transform.width * 3
-        needed = sum(len(column.values) for _, column in images) * one
+        needed = sum(len(used) for _, _, used in images) * one
         if needed > self.recipe.data.image_cache_mib * 2**20:
             return
-        for side, column in images:
-            with progress("read photos", len(column.values), unit="photos") as advance:
-                self._cache[side, column.field.name] = self._read(column.values, advance)
+        for side, column, used in images:
+            with progress("read photos", len(used), unit="photos") as advance:
+                pictures = self._read([column.values[code] for code in used], advance)
+            self._cache[side, column.field.name] = (used, pictures)
 
     def _read(self, values: Sequence[str | bytes], advance: Any = None) -> Tensor:
         parts = []
@@ -207,5 +207,6 @@ class PairBatches(Dataset[RawBatch]):
     def _pixels(self, side: Side, column: FieldColumn, codes: NDArray[np.int64]) -> Tensor:
         cached = self._cache.get((side, column.field.name))
         if cached is not None:
-            return cached[torch.from_numpy(codes)]
+            known, pictures = cached
+            return pictures[torch.from_numpy(np.searchsorted(known, codes))]
         return self._read([column.values[code] for code in codes])

@@ -31,7 +31,6 @@ class Progress:
     step: int = 0
     seconds: float = 0.0
     best: float | None = None
-    best_step: int = 0
     loss_scaler: dict[str, Any] = field(default_factory=dict)
 
 

@@ -204,8 +204,7 @@ class _Trainer:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         with torch.no_grad():
-            limit = torch.tensor(self.recipe.loss.max_logit_scale).log().to(device)
-            self.model.log_logit_scale.clamp_(max=limit)
+            self.model.log_logit_scale.clamp_(max=math.log(self.recipe.loss.max_logit_scale))
         return {"loss": value, "gradient_norm": norm.item(), "logit_scale": scale.item()}
 
     def _fields(self, raw: RawBatch, side: Side) -> FieldBatch:
@@ -233,7 +232,6 @@ class _Trainer:
         """Measure dev NDCG@10 and keep the model if it is the best so far."""
         if not self.accelerator.is_main_process:
             return
-        step = self.progress.step
         value = None
         if self.has_dev:
             splits = dev_ndcg(self.model, self.dataset, self.recipe.dev.splits)
@@ -241,7 +239,7 @@ class _Trainer:
             self._log("dev", {"ndcg@10": value, "splits": splits})
         best = self.progress.best
         if value is None or best is None or value > best:
-            self.progress.best, self.progress.best_step = value, step
+            self.progress.best = value
             self.model.made = self._made()
             self.model.save(self.out / "model", overwrite=True)
 

@@ -1,6 +1,19 @@
-"""Losses on embeddings: a pure function first, the thin module second."""
+"""Losses on embeddings, each a pure function."""
 
-from rankfield.losses.contrastive import ContrastiveLoss, contrastive_loss
-from rankfield.losses.gather import gather_with_gradient
+from rankfield.losses.contrastive import contrastive_loss
+from rankfield.losses.gather import gather_shares, gather_with_gradient
+from rankfield.losses.judged import JudgedPairs
+from rankfield.losses.listwise import lambda_loss, listnet_loss
+from rankfield.losses.sigmoid import sigmoid_loss
+from rankfield.losses.targets import judged_contrastive_loss
 
-__all__ = ["ContrastiveLoss", "contrastive_loss", "gather_with_gradient"]
+__all__ = [
+    "JudgedPairs",
+    "contrastive_loss",
+    "gather_shares",
+    "gather_with_gradient",
+    "judged_contrastive_loss",
+    "lambda_loss",
+    "listnet_loss",
+    "sigmoid_loss",
+]

@@ -6,16 +6,12 @@ arXiv 2404.08535. With equal weights it is the loss of CLIP (Radford et al., arX
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from rankfield.losses.gather import gather_with_gradient
+from rankfield.losses.judged import Direction, Normaliser, total_weight
 
-__all__ = ["ContrastiveLoss", "Normaliser", "contrastive_loss"]
-
-Normaliser = Literal["weights", "count"]
+__all__ = ["contrastive_loss"]
 
 
 def contrastive_loss(
@@ -24,6 +20,7 @@ def contrastive_loss(
     weights: Tensor,
     logit_scale: Tensor | float,
     *,
+    direction: Direction = "both",
     normaliser: Normaliser = "weights",
 ) -> Tensor:
     """Return the weighted symmetric cross-entropy of N pairs, a scalar in float32 or wider.
@@ -35,17 +32,20 @@ def contrastive_loss(
     n = Σᵢ wᵢ for "weights" (the default: the loss then does not depend on the weights' unit) or
     n = N for "count" (a batch of light pairs then takes smaller steps). The paper's public text
     does not say which it uses. For w = 1 both equal
-    ½ (cross_entropy(Z, arange(N)) + cross_entropy(Zᵀ, arange(N))).
+    ½ (cross_entropy(Z, arange(N)) + cross_entropy(Zᵀ, arange(N))). This is the target "pair": every
+    other document of the batch is a negative, judged or not.
 
     Args:
         left: N × D unit embeddings of queries; half precision is computed in float32.
         right: N × D unit embeddings of documents, row i paired with row i of `left`.
         weights: N weights ≥ 0, in the order of the pairs.
         logit_scale: s > 0, the inverse temperature.
+        direction: "rows" has logsumexpⱼ Zᵢⱼ − Zᵢᵢ alone (documents compete), "columns"
+            logsumexpⱼ Zⱼᵢ − Zᵢᵢ (queries compete), "both" is half of each.
         normaliser: "weights" or "count".
 
     Raises:
-        ValueError: shapes that do not fit, or an unknown normaliser.
+        ValueError: shapes that do not fit, an unknown direction or normaliser.
     """
     if left.ndim != 2 or left.shape != right.shape or weights.shape != left.shape[:1]:
         raise ValueError(
@@ -54,29 +54,15 @@ def contrastive_loss(
         )
     if normaliser not in ("weights", "count"):
         raise ValueError(f"expected the normaliser 'weights' or 'count', found {normaliser!r}")
+    if direction not in ("rows", "columns", "both"):
+        raise ValueError(f"expected the direction rows, columns or both, found {direction!r}")
     # bf16 logits at scale 100 are 0.5 apart: products and sums stay in float32.
     dtype = torch.promote_types(left.dtype, torch.float32)
     with torch.autocast(left.device.type, enabled=False):
         logits = logit_scale * (left.to(dtype) @ right.to(dtype).T)
         weights = weights.to(dtype)
-        both = logits.logsumexp(1) + logits.logsumexp(0) - 2.0 * logits.diagonal()
-        total = weights.sum() if normaliser == "weights" else float(len(weights))
-        return 0.5 * (weights @ both) / total
-
-
-class ContrastiveLoss(nn.Module):
-    """`contrastive_loss` over the pairs of all processes.
-
-    Every process computes the loss of the global batch; the gradient that reaches its embeddings
-    is that of the global loss times the number of processes, which data-parallel averaging of
-    parameter gradients takes back.
-    """
-
-    def __init__(self, normaliser: Normaliser = "weights") -> None:
-        super().__init__()
-        self.normaliser: Normaliser = normaliser
-
-    def forward(self, left: Tensor, right: Tensor, weights: Tensor, logit_scale: Tensor) -> Tensor:
-        """Return the loss of the global batch; arguments as `contrastive_loss`, local rows."""
-        left, right, weights = (gather_with_gradient(x) for x in (left, right, weights))
-        return contrastive_loss(left, right, weights, logit_scale, normaliser=self.normaliser)
+        positive = logits.diagonal()
+        rows = logits.logsumexp(1) - positive if direction != "columns" else 0.0
+        columns = logits.logsumexp(0) - positive if direction != "rows" else 0.0
+        halves = 2.0 if direction == "both" else 1.0
+        return weights @ (rows + columns) / (halves * total_weight(weights, normaliser))

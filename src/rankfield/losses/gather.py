@@ -6,7 +6,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-__all__ = ["gather_with_gradient"]
+__all__ = ["gather_shares", "gather_with_gradient"]
 
 
 class _Gather(torch.autograd.Function):
@@ -35,3 +35,17 @@ def gather_with_gradient(local: Tensor) -> Tensor:
     if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
         return local
     return _Gather.apply(local)  # type: ignore[no-untyped-call, no-any-return]
+
+
+def gather_shares(local: Tensor, total: int) -> Tensor:
+    """Return `total` rows in their order from interleaved shares: process r holds r, r + P, ….
+
+    Shares are padded to ⌈total / P⌉ rows, whatever the padding holds; its gradient is 0. Without
+    an initialised process group the first `total` rows come back.
+    """
+    gathered = gather_with_gradient(local)
+    processes = len(gathered) // len(local)
+    if processes == 1:
+        return local[:total]
+    row = torch.arange(total, device=local.device)
+    return gathered[(row % processes) * len(local) + row // processes]

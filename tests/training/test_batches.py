@@ -13,7 +13,8 @@ from rankfield.encoders import ComposedEncoder, TransformersTextTower
 from rankfield.errors import DataError, RecipeError
 from rankfield.schema import RankingDataset
 from rankfield.training import Recipe, build_model, parse_recipe
-from rankfield.training.batches import PairBatches, RawBatch, TrainingPairs
+from rankfield.training.batches import PairBatches, RawBatch
+from rankfield.training.pairs import TrainingPairs
 from rankfield.weighting import score_weights
 from training_data import tiny_shop
 
@@ -36,7 +37,11 @@ def batches(shop: RankingDataset, wanted: Recipe, **share: int) -> PairBatches:
 
 
 def pairs_of(batch: RawBatch) -> list[tuple[int, int, float]]:
-    rows = zip(batch.query_rows, batch.document_rows, batch.weights.tolist(), strict=True)
+    """The sampled pairs of a batch of one process, as rows of the tables."""
+    sampled = batch.pairs.sampled
+    queries = batch.query_rows[sampled.queries.numpy()]
+    documents = batch.document_rows[sampled.documents.numpy()]
+    rows = zip(queries, documents, sampled.weights.tolist(), strict=True)
     return [(int(q), int(d), w) for q, d, w in rows]
 
 
@@ -69,18 +74,57 @@ def test_a_batch_is_a_function_of_seed_and_step(shop: RankingDataset) -> None:
     assert pairs_of(one[0]) != pairs_of(one[1])
 
 
-@pytest.mark.parametrize("processes", [2, 4, 5])
+@pytest.mark.parametrize("processes", [2, 3, 5, 40])
 def test_the_shares_of_processes_make_up_the_global_batch(
     shop: RankingDataset, processes: int
 ) -> None:
     whole = batches(shop, recipe())
     shares = [batches(shop, recipe(), rank=rank, processes=processes) for rank in range(processes)]
     for step in (0, 7):
-        parts = [pairs_of(share[step]) for share in shares]
-        assert {len(part) for part in parts} == {SIZE // processes}
-        union = [pair for part in parts for pair in part]
-        assert len(set(union)) == SIZE
-        assert sorted(union) == sorted(pairs_of(whole[step]))
+        batch, parts = whole[step], [share[step] for share in shares]
+        for name in ("query_rows", "document_rows"):
+            rows = [getattr(part, name) for part in parts]
+            total = getattr(batch, name)
+            assert {len(row) for row in rows} == {-(-len(total) // processes)}
+            interleaved = np.stack(rows, axis=1).reshape(-1)
+            assert np.array_equal(interleaved[: len(total)], total)
+        for part in parts:
+            assert (part.queries, part.documents) == (batch.queries, batch.documents)
+            for kind in ("sampled", "judged"):
+                one, other = getattr(part.pairs, kind), getattr(batch.pairs, kind)
+                assert all(
+                    torch.equal(a, b)
+                    for a, b in zip(vars(one).values(), vars(other).values(), strict=True)
+                )
+
+
+def test_a_batch_knows_every_judgment_between_its_records(shop: RankingDataset) -> None:
+    made = batches(shop, recipe())
+    known = {
+        (shop.queries["query_id"].index_of(row["query_id"]), row["doc_id"]): row["score"]
+        for row in judged(shop)
+    }
+    for step in range(5):
+        batch = made[step]
+        found = batch.pairs.judged
+        listed = {
+            (int(batch.query_rows[q]), shop.documents["doc_id"][int(batch.document_rows[d])]): s
+            for q, d, s in zip(
+                found.queries.tolist(),
+                found.documents.tolist(),
+                found.scores.tolist(),
+                strict=True,
+            )
+        }
+        ids = shop.documents["doc_id"].gather(batch.document_rows).to_list()
+        expected = {
+            (int(q), d): known[int(q), d]
+            for q in batch.query_rows
+            for d in ids
+            if (int(q), d) in known
+        }
+        assert listed == expected
+        assert len(found) == len(listed) >= SIZE
 
 
 def test_pairs_carry_the_weights_of_their_scores(shop: RankingDataset) -> None:
@@ -105,7 +149,7 @@ def test_only_training_pairs_and_only_above_the_minimum_score(shop: RankingDatas
         for q, d in zip(pairs.query_rows, pairs.document_rows, strict=True)
     }
     assert found == set(expected.select("query_id", "doc_id").iter_rows())
-    assert len(pairs.weights) == len(expected)
+    assert len(pairs) == len(expected)
     with pytest.raises(RecipeError, match="a batch takes 20 pairs; 0 can be trained on"):
         TrainingPairs.of(recipe(minimum_score=9.0), shop)
 

@@ -10,7 +10,7 @@ from rankfield.curation import split
 from rankfield.errors import RecipeError
 from rankfield.formats import read_tables
 from rankfield.training import build_model, load_recipe
-from rankfield.training.batches import TrainingPairs
+from rankfield.training.pairs import TrainingPairs
 
 ROOT = Path(__file__).parents[2]
 RECIPES = sorted((ROOT / "recipes").glob("*.toml"))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rankfield.schema import Field
 
-__all__ = ["FieldColumn", "field_columns"]
+__all__ = ["FieldColumn", "content_ids", "field_columns"]
 
 
 @dataclass(frozen=True)
@@ -40,3 +40,9 @@ def _column(series: pl.Series, field: Field) -> FieldColumn:
     codes = np.full(len(series), -1, dtype=np.int64)
     codes[present] = joined["code"].to_numpy()
     return FieldColumn(field, codes, distinct.to_list())
+
+
+def content_ids(columns: Sequence[FieldColumn]) -> NDArray[np.int64]:
+    """Return a number for each record, the same for records whose fields are all equal."""
+    codes = np.stack([column.codes for column in columns], axis=1)
+    return np.unique(codes, axis=0, return_inverse=True)[1].reshape(-1)

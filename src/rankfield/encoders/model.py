@@ -45,6 +45,7 @@ class RankingModel(nn.Module):
         encoder: text, image, or both.
         query_fields, document_fields: what a query and a document consist of.
         logit_scale: initial inverse temperature of the loss, a learnt weight.
+        logit_bias: initial bias of the loss's sigmoid form, a learnt weight; None for none.
         name: for tables and reports.
         made: how it was made: recipe, data fingerprint, seed, metrics.
 
@@ -59,6 +60,7 @@ class RankingModel(nn.Module):
         document_fields: Sequence[Field],
         *,
         logit_scale: float = 1 / 0.07,
+        logit_bias: float | None = None,
         name: str = "model",
         made: dict[str, Any] | None = None,
     ) -> None:
@@ -73,6 +75,7 @@ class RankingModel(nn.Module):
         self.encoder = encoder
         self.query_fields, self.document_fields = tuple(query_fields), tuple(document_fields)
         self.log_logit_scale = nn.Parameter(torch.tensor(math.log(logit_scale)))
+        self.logit_bias = None if logit_bias is None else nn.Parameter(torch.tensor(logit_bias))
         self.name = name
         self.made = made or {}
         self.batch_size = 256
@@ -86,10 +89,14 @@ class RankingModel(nn.Module):
         """Return the fields of a side."""
         return self.query_fields if side == "query" else self.document_fields
 
-    def forward(self, queries: FieldBatch, documents: FieldBatch) -> tuple[Tensor, Tensor, Tensor]:
-        """Return unit embeddings of queries and documents and the logit scale s = exp(t)."""
+    def forward(
+        self, queries: FieldBatch, documents: FieldBatch
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return unit embeddings of queries and documents, the logit scale exp(t) and the bias."""
         left = self.encode(queries, "query")
-        return left, self.encode(documents, "document"), self.log_logit_scale.exp()
+        scale = self.log_logit_scale.exp()
+        bias = scale.new_zeros(()) if self.logit_bias is None else self.logit_bias
+        return left, self.encode(documents, "document"), scale, bias
 
     def encode(self, batch: FieldBatch, side: Side) -> Tensor:
         """Return N × D unit embeddings, float32."""

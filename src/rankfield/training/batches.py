@@ -7,96 +7,56 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import polars as pl
 import torch
+import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from rankfield.encoders import RankingModel
 from rankfield.encoders.base import Side
-from rankfield.encoders.columns import FieldColumn, field_columns
-from rankfield.errors import DataError, RecipeError
+from rankfield.encoders.columns import FieldColumn, content_ids, field_columns
+from rankfield.errors import RecipeError
 from rankfield.progress import progress
 from rankfield.schema import RankingDataset
+from rankfield.training.objective import BatchPairs
+from rankfield.training.order import epoch_order, similar_groups
+from rankfield.training.pairs import TrainingPairs
 from rankfield.training.recipe import Recipe
-from rankfield.weighting import score_weights
 
-__all__ = ["PairBatches", "RawBatch", "TrainingPairs"]
+__all__ = ["PairBatches", "RawBatch"]
+
+Ints = NDArray[np.int64]
 
 _READ_AT_ONCE = 256
-
-
-@dataclass(frozen=True)
-class TrainingPairs:
-    """The judged pairs trained on, as row numbers into the tables, with their weights."""
-
-    query_rows: NDArray[np.int64]
-    document_rows: NDArray[np.int64]
-    weights: NDArray[np.float32]
-
-    @classmethod
-    def of(cls, recipe: Recipe, dataset: RankingDataset) -> TrainingPairs:
-        """Return the in-domain pairs at or above the recipe's minimum score.
-
-        Raises:
-            RecipeError: too few pairs, or the weight function does not fit the scores.
-            DataError: a pair of an unknown or a repeated id.
-        """
-        judgments = dataset.training_judgments()
-        if recipe.data.minimum_score is not None:
-            judgments = judgments.filter(pl.col("score") >= recipe.data.minimum_score)
-        if len(judgments) < recipe.batch.size:
-            raise RecipeError(
-                f"a batch takes {recipe.batch.size} pairs; {len(judgments)} can be trained on",
-                where="recipe, batch.size",
-                remedy="Make the batch smaller or lower data.minimum_score.",
-            )
-        loss = recipe.loss
-        return cls(
-            _rows(judgments["query_id"], dataset.queries["query_id"]),
-            _rows(judgments["doc_id"], dataset.documents["doc_id"]),
-            score_weights(
-                judgments["score"].to_numpy(),
-                dataset.score_scale,
-                loss.weight,
-                **loss.weight_parameters,
-            ).astype(np.float32),
-        )
-
-
-def _rows(ids: pl.Series, table: pl.Series) -> NDArray[np.int64]:
-    """Return the row of each id in a table's id column, which must hold it once."""
-    positions = pl.DataFrame({"id": table, "row": np.arange(len(table))})
-    found = pl.DataFrame({"id": ids}).join(positions, on="id", how="left", maintain_order="left")
-    if len(found) != len(ids) or found["row"].has_nulls():
-        raise DataError(
-            f"judgments name ids that column {table.name!r} lacks or has twice",
-            where="judgments",
-            remedy="See `rankfield check`; `--fix` writes a cleaned copy.",
-        )
-    return found["row"].to_numpy()
 
 
 @dataclass(frozen=True)
 class RawBatch:
     """One process's share of a step.
 
-    `pixels` maps (side, image field) to the share's distinct pictures, uint8 U × H × W × 3, in the
-    order of their codes.
+    query_rows, document_rows: the distinct rows that this process encodes: every P-th of the global
+        batch's, filled up with the first one so that all processes have as many.
+    queries, documents: how many distinct ones the global batch has.
+    pairs: indices into those.
+    pixels: (side, image field) → the share's distinct pictures, uint8 U × H × W × 3, in the order
+        of their codes.
     """
 
     query_rows: NDArray[np.int64]
     document_rows: NDArray[np.int64]
-    weights: Tensor
+    queries: int
+    documents: int
+    pairs: BatchPairs
     pixels: dict[tuple[Side, str], Tensor]
 
 
 class PairBatches(Dataset[RawBatch]):
     """Step → batch, a function of the seed and the step alone, so that a run can go on anywhere.
 
-    Each epoch takes the pairs in a new random order without repetition; the pairs left over at its
-    end are dropped. The P processes take interleaved shares of the same global batch.
+    Each epoch takes the pairs in a new order (`order.epoch_order`); the pairs left over at its end
+    are dropped. Every distinct query and document of the global batch is encoded once, by one of
+    the P processes. Records of equal content count as one.
     """
 
     def __init__(
@@ -108,14 +68,20 @@ class PairBatches(Dataset[RawBatch]):
         rank: int = 0,
         processes: int = 1,
     ) -> None:
-        self.pairs = TrainingPairs.of(recipe, dataset)
         self.dataset, self.model, self.recipe = dataset, model, recipe
         self.rank, self.processes = rank, processes
         self.columns: dict[Side, list[FieldColumn]] = {
             "query": field_columns(dataset.queries, model.fields("query")),
             "document": field_columns(dataset.documents, model.fields("document")),
         }
-        self._order: tuple[int, NDArray[np.int64]] | None = None
+        self.pairs = TrainingPairs.of(
+            recipe,
+            dataset,
+            query_contents=content_ids(self.columns["query"]),
+            document_contents=content_ids(self.columns["document"]),
+        )
+        self._vectors = self._query_vectors() if recipe.batch.similar_queries else None
+        self._orders: dict[int, Ints] = {}
         self._cache: dict[tuple[Side, str], tuple[NDArray[np.int64], Tensor]] = {}
         self._require_fields()
         self._fill_cache()
@@ -125,30 +91,54 @@ class PairBatches(Dataset[RawBatch]):
 
     def __getitem__(self, step: int) -> RawBatch:
         """Return this process's share of a step."""
-        chosen = self.indices(step)[self.rank :: self.processes]
-        rows = {
-            "query": self.pairs.query_rows[chosen],
-            "document": self.pairs.document_rows[chosen],
-        }
+        chosen = self.indices(step)
+        queries = np.unique(self.pairs.query_rows[chosen])
+        documents = np.unique(self.pairs.document_rows[chosen])
+        pairs = BatchPairs(
+            self.pairs.sampled(chosen, queries, documents), self.pairs.among(queries, documents)
+        )
+        rows: dict[Side, Ints] = {"query": self._share(queries), "document": self._share(documents)}
         pixels = {}
         for side, columns in self.columns.items():
             for column in columns:
                 if column.field.modality == "image":
                     codes = np.unique(column.codes[rows[side]])
                     pixels[side, column.field.name] = self._pixels(side, column, codes[codes >= 0])
-        weights = torch.from_numpy(self.pairs.weights[chosen])
-        return RawBatch(rows["query"], rows["document"], weights, pixels)
+        sizes = len(queries), len(documents)
+        return RawBatch(rows["query"], rows["document"], *sizes, pairs, pixels)
 
-    def indices(self, step: int) -> NDArray[np.int64]:
+    def _share(self, rows: Ints) -> Ints:
+        """Return this process's part of distinct rows, as long as every other process's."""
+        mine = rows[self.rank :: self.processes]
+        missing = -(-len(rows) // self.processes) - len(mine)
+        return np.concatenate([mine, rows[:missing]])
+
+    def indices(self, step: int) -> Ints:
         """Return the pairs of the global batch of a step."""
         size = self.recipe.batch.size
-        epoch, place = divmod(step, len(self.pairs.weights) // size)
-        if self._order is None or self._order[0] != epoch:
-            order = np.random.default_rng([self.recipe.seed, epoch]).permutation(
-                len(self.pairs.weights)
+        epoch, place = divmod(step, len(self.pairs) // size)
+        return self._epoch(epoch)[place * size : (place + 1) * size]
+
+    def _epoch(self, epoch: int) -> Ints:
+        """Return an epoch's pairs in their order."""
+        if epoch not in self._orders:
+            rng = np.random.default_rng([self.recipe.seed, epoch])
+            batch = self.recipe.batch
+            groups = None
+            if self._vectors is not None:
+                inverse = np.unique(self.pairs.query_rows, return_inverse=True)[1]
+                groups = similar_groups(self._vectors, batch.similar_queries, rng)[inverse]
+            order = epoch_order(
+                self.pairs.query_rows,
+                self.pairs.scores,
+                self.pairs.weights,
+                documents_per_query=batch.documents_per_query,
+                choice=batch.choice,
+                groups=groups,
+                rng=rng,
             )
-            self._order = (epoch, order)
-        return self._order[1][place * size : (place + 1) * size]
+            self._orders = {epoch: order}
+        return self._orders[epoch]
 
     def texts(self, side: Side) -> list[str]:
         """Return the distinct texts of this side that training can meet."""
@@ -164,6 +154,16 @@ class PairBatches(Dataset[RawBatch]):
         rows = self.pairs.query_rows if side == "query" else self.pairs.document_rows
         codes = np.unique(column.codes[np.unique(rows)])
         return codes[codes >= 0]
+
+    def _query_vectors(self) -> NDArray[np.float32]:
+        """Embed the training queries with the untrained model: which are near each other."""
+        rows = np.unique(self.pairs.query_rows)
+        vectors = torch.from_numpy(
+            self.model.embed_queries(self.dataset, self.dataset.queries[rows])
+        )
+        if dist.is_available() and dist.is_initialized():  # no two devices round alike
+            dist.broadcast(vectors, 0)
+        return vectors.numpy()
 
     def _require_fields(self) -> None:
         for side, columns in self.columns.items():

@@ -44,6 +44,7 @@ def build_model(recipe: Recipe, dataset: RankingDataset) -> RankingModel:
         query_fields,
         document_fields,
         logit_scale=recipe.loss.logit_scale,
+        logit_bias=recipe.loss.logit_bias if recipe.loss.form == "sigmoid" else None,
         name=recipe.name,
     )
 

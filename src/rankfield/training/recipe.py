@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rankfield.errors import RecipeError
 from rankfield.schema import SPLITS, SplitName
@@ -81,7 +81,15 @@ class EncoderSection(_Section):
 class LossSection(_Section):
     """What is minimised."""
 
-    name: Literal["gcl"] = Field("gcl", description="weighted symmetric cross-entropy")
+    target: Literal["pair", "mask", "soft", "ranked"] = Field(
+        "ranked",
+        description="what a judged document competes with · pair: all others (the paper) · "
+        "mask: the unjudged · ranked: the unjudged and the lower-scored · soft: as a distribution",
+    )
+    direction: Literal["rows", "columns", "both"] = Field(
+        "both", description="rows: documents compete for a query · columns: queries for a document"
+    )
+    form: Literal["softmax", "sigmoid"] = Field("softmax", description="sigmoid: as in SigLIP")
     weight: str = Field(
         "exponential",
         description="score → weight: constant (CLIP), linear, inverse, inverse_sqrt, log, "
@@ -93,14 +101,38 @@ class LossSection(_Section):
     normaliser: Literal["weights", "count"] = Field(
         "weights", description="divide by the sum of weights or the number of pairs"
     )
+    margin: float = Field(
+        0.0, ge=0, lt=1, description="cosine by which a judged document must lead (mask, ranked)"
+    )
+    listwise: Literal["none", "listnet", "lambda"] = Field(
+        "none", description="a term over each query's judged documents, added to the loss"
+    )
+    listwise_weight: float = Field(1.0, gt=0, description="of that term")
+    listwise_temperature: float = Field(1.0, gt=0, description="its logits are divided by this")
     logit_scale: float = Field(1 / 0.07, gt=0, le=1000, description="initial inverse temperature")
     max_logit_scale: float = Field(100.0, gt=0, le=1000, description="its upper limit")
+    logit_bias: float = Field(-10.0, description="initial bias of the sigmoid form")
+
+    @model_validator(mode="after")
+    def _fits(self) -> LossSection:
+        if self.margin and (self.target in ("pair", "soft") or self.form == "sigmoid"):
+            raise ValueError("a margin needs the target mask or ranked in the softmax form")
+        return self
 
 
 class BatchSection(_Section):
     """How pairs are put together."""
 
     size: int = Field(128, ge=2, description="judged pairs a step, over all processes")
+    documents_per_query: int = Field(
+        8, ge=1, description="judged documents of a query that go together"
+    )
+    choice: Literal["uniform", "score", "stratified"] = Field(
+        "stratified", description="which: at random · by weight · from all over the list"
+    )
+    similar_queries: int = Field(
+        0, ge=0, description="queries near each other that go together; 0: at random"
+    )
 
 
 class OptimizerSection(_Section):

@@ -26,13 +26,14 @@ from rankfield.encoders.fusion import FieldBatch
 from rankfield.errors import MissingExtraError, OutputError, RecipeError
 from rankfield.evaluation import dev_ndcg
 from rankfield.files import new_file, storage_errors
-from rankfield.losses import ContrastiveLoss
+from rankfield.losses import gather_shares
 from rankfield.progress import progress
 from rankfield.schema import RankingDataset
 from rankfield.training.augment import flip_and_shift
 from rankfield.training.batches import PairBatches, RawBatch
 from rankfield.training.build import build_model
 from rankfield.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from rankfield.training.objective import Objective
 from rankfield.training.optimizer import make_optimizer, schedule
 from rankfield.training.recipe import Recipe
 
@@ -116,7 +117,7 @@ class _Trainer:
         self.model = build_model(recipe, dataset)
         rank = self.accelerator.process_index
         self.batches = PairBatches(recipe, dataset, self.model, rank=rank, processes=processes)
-        self.loss = ContrastiveLoss(recipe.loss.normaliser)
+        self.objective = Objective(recipe.loss, dataset.score_scale)
         settings = recipe.model_dump(mode="json", exclude=set(_FREE_ON_RESUME))
         settings["data"] = {k: v for k, v in settings["data"].items() if k != "dataset"}
         self.progress = Progress(settings, dataset.fingerprint())
@@ -188,8 +189,16 @@ class _Trainer:
         share = schedule(step, self.recipe.optimizer)
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * share
-        left, right, scale = self.wrapped(queries, documents)
-        loss = self.loss(left, right, raw.weights.to(device), scale)
+        left, right, scale, bias = self.wrapped(queries, documents)
+        # Every process computes the loss of the global batch. Its gradient for its own rows, summed
+        # over the processes, is P times the global one, which averaging over them takes back.
+        loss = self.objective(
+            gather_shares(left, raw.queries),
+            gather_shares(right, raw.documents),
+            raw.pairs.to(device),
+            scale,
+            bias,
+        )
         value = loss.item()
         if not math.isfinite(value):
             raise RecipeError(
@@ -205,7 +214,13 @@ class _Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         with torch.no_grad():
             self.model.log_logit_scale.clamp_(max=math.log(self.recipe.loss.max_logit_scale))
-        return {"loss": value, "gradient_norm": norm.item(), "logit_scale": scale.item()}
+        return {
+            "loss": value,
+            "gradient_norm": norm.item(),
+            "logit_scale": scale.item(),
+            "queries": raw.queries,
+            "documents": raw.documents,
+        }
 
     def _fields(self, raw: RawBatch, side: Side) -> FieldBatch:
         rows = raw.query_rows if side == "query" else raw.document_rows

@@ -1,0 +1,134 @@
+"""The order in which an epoch takes the judged pairs: which documents of a query go together."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Choice", "epoch_order", "similar_groups"]
+
+Choice = Literal["uniform", "score", "stratified"]
+Ints = NDArray[np.int64]
+
+
+def epoch_order(
+    queries: Ints,
+    scores: NDArray[np.floating],
+    weights: NDArray[np.floating],
+    *,
+    documents_per_query: int,
+    choice: Choice,
+    groups: Ints | None,
+    rng: np.random.Generator,
+) -> Ints:
+    """Return the pairs of an epoch, int64 indices, to be cut into batches.
+
+    The pairs of a query are dealt into ⌈pairs / `documents_per_query`⌉ *visits*, which follow each
+    other in random order; a visit's pairs stand together, so that a batch holds several documents
+    of each of its queries.
+
+    uniform     each pair once; a visit is a random part of the query's list
+    stratified  each pair once; the list is cut by score into `documents_per_query` strata, and a
+                visit gets one pair of each: good and bad together, every time
+    score       as many pairs, drawn in proportion to their weights: a pair of large weight comes in
+                several visits (at most once in each), one of small weight in few epochs
+
+    Args:
+        queries: P query numbers, in any order.
+        scores: P scores, which order the strata.
+        weights: P weights ≥ 0, for "score".
+        documents_per_query: how many pairs of a query go together; 1 is a plain random order.
+        choice: see above.
+        groups: P group numbers, the same for all pairs of a query: visits of one group (the first
+            of each query, the second of each …) stand together. None for no groups.
+        rng: the randomness of the epoch.
+    """
+    pairs = _drawn(queries, weights, documents_per_query, rng) if choice == "score" else None
+    taken = np.arange(len(queries)) if pairs is None else pairs
+    owner = queries[taken]
+    if documents_per_query == 1 and groups is None:
+        return taken[rng.permutation(len(taken))]
+    visits = -(-np.bincount(owner) // documents_per_query)
+    if choice == "stratified":
+        place = _places(owner, (rng.random(len(taken)), -scores[taken]))
+        stratum = place // visits[owner]
+        visit = _places(owner * (int(stratum.max()) + 1) + stratum, (rng.random(len(taken)),))
+    else:
+        # Copies of a pair stand next to each other in `taken`, and so go to different visits.
+        keys = (rng.random(len(taken)),) if pairs is None else (np.arange(len(taken)),)
+        visit = _places(owner, keys) % visits[owner]
+    block = owner if groups is None else groups[taken]
+    order = taken[_shuffled_blocks(block, visit, owner, rng)]
+    return np.resize(order, len(queries))  # drawn pairs may be some more or fewer
+
+
+def _places(owner: Ints, keys: tuple[NDArray[np.floating] | Ints, ...]) -> Ints:
+    """Return each entry's place among those of its owner, by the last key first."""
+    order = np.lexsort((*keys, owner))
+    counts = np.bincount(owner)
+    starts = np.cumsum(counts) - counts
+    place = np.empty(len(owner), dtype=np.int64)
+    place[order] = np.arange(len(owner)) - starts[owner[order]]
+    return place
+
+
+def _drawn(
+    queries: Ints, weights: NDArray[np.floating], documents_per_query: int, rng: np.random.Generator
+) -> Ints:
+    """Return as many pairs of each query as it has, each in proportion to its weight.
+
+    Systematic sampling: a pair of expected count c comes ⌊c⌋ or ⌈c⌉ times, at most once a visit.
+    """
+    order = np.lexsort((rng.random(len(queries)), queries))
+    owner = queries[order]
+    counts = np.bincount(owner)
+    totals = np.bincount(owner, weights[order])
+    visits = -(-counts // documents_per_query)
+    share = np.where(totals[owner] > 0, weights[order] / np.maximum(totals[owner], 1e-300), 0.0)
+    expected = np.minimum(share * counts[owner], visits[owner])
+    upper = np.cumsum(expected)
+    starts = np.concatenate([[0.0], upper])[np.cumsum(counts) - counts]
+    offset = rng.random(len(counts))
+    upper = upper - starts[owner] + offset[owner]
+    copies = np.floor(upper) - np.floor(upper - expected)
+    return np.repeat(order, np.maximum(copies, 0).astype(np.int64))
+
+
+def _shuffled_blocks(block: Ints, visit: Ints, owner: Ints, rng: np.random.Generator) -> Ints:
+    """Order entries by random blocks (block, visit), within them by owner in random order."""
+    width = int(visit.max()) + 1
+    codes, inverse = np.unique(block * width + visit, return_inverse=True)
+    turn = rng.permutation(len(codes))[inverse]
+    within = rng.permutation(int(owner.max()) + 1)[owner]
+    return np.lexsort((within, turn))
+
+
+def similar_groups(vectors: NDArray[np.float32], size: int, rng: np.random.Generator) -> Ints:
+    """Return a group number for each vector; groups hold about `size` vectors near each other.
+
+    A random projection tree (Dasgupta & Freund, STOC 2008): the set is cut at the median of its
+    projection on the line through two random members, until a part holds at most `size` vectors.
+    Other random numbers give other groups, so that no two epochs meet the same neighbours.
+
+    Args:
+        vectors: N × D.
+        size: the most vectors of a group, ≥ 1.
+        rng: the randomness of the tree.
+    """
+    groups = np.zeros(len(vectors), dtype=np.int64)
+    parts, number = [np.arange(len(vectors))], 0
+    while parts:
+        members = parts.pop()
+        if len(members) <= size:
+            groups[members] = number
+            number += 1
+            continue
+        one, other = rng.choice(members, 2, replace=False)
+        height = vectors[members] @ (vectors[one] - vectors[other])
+        order = members[np.lexsort((rng.random(len(members)), height))]
+        # A multiple of `size` on one side keeps the groups full.
+        half = max(size, len(order) // 2 // size * size)
+        parts += [order[:half], order[half:]]
+    return groups

@@ -1,0 +1,142 @@
+"""The judged pairs that are trained on, and which of them a batch happens to hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+
+from rankfield.errors import DataError, RecipeError
+from rankfield.losses import JudgedPairs
+from rankfield.schema import RankingDataset
+from rankfield.training.recipe import Recipe
+from rankfield.weighting import score_weights
+
+__all__ = ["TrainingPairs"]
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TrainingPairs:
+    """The judged pairs trained on, each once, by query and then document.
+
+    query_rows, document_rows: int64 P, row numbers into the tables. Records of equal content share
+        the first one's row, and judgments that thereby fall together have their mean score.
+    scores: float64 P.
+    weights: float32 P.
+    """
+
+    query_rows: Ints
+    document_rows: Ints
+    scores: NDArray[np.float64]
+    weights: NDArray[np.float32]
+
+    @classmethod
+    def of(
+        cls,
+        recipe: Recipe,
+        dataset: RankingDataset,
+        *,
+        query_contents: Ints | None = None,
+        document_contents: Ints | None = None,
+    ) -> TrainingPairs:
+        """Return the in-domain pairs at or above the recipe's minimum score.
+
+        Args:
+            recipe: says the minimum score, the weights and the batch that they must fill.
+            dataset: split or not.
+            query_contents, document_contents: a number for each record of the table, the same for
+                records of equal content; by default every record is its own.
+
+        Raises:
+            RecipeError: too few pairs, or the weight function does not fit the scores.
+            DataError: a pair of an unknown or a repeated id.
+        """
+        judgments = dataset.training_judgments()
+        if recipe.data.minimum_score is not None:
+            judgments = judgments.filter(pl.col("score") >= recipe.data.minimum_score)
+        queries = _rows(judgments["query_id"], dataset.queries["query_id"])
+        documents = _rows(judgments["doc_id"], dataset.documents["doc_id"])
+        merged = (
+            pl.DataFrame(
+                {
+                    "query": _first_of_content(queries, query_contents),
+                    "document": _first_of_content(documents, document_contents),
+                    "score": judgments["score"].cast(pl.Float64),
+                }
+            )
+            .group_by("query", "document")
+            .agg(pl.col("score").mean())
+            .sort("query", "document")
+        )
+        if len(merged) < recipe.batch.size:
+            raise RecipeError(
+                f"a batch takes {recipe.batch.size} pairs; {len(merged)} can be trained on",
+                where="recipe, batch.size",
+                remedy="Make the batch smaller or lower data.minimum_score.",
+            )
+        scores = merged["score"].to_numpy()
+        loss = recipe.loss
+        weights = score_weights(scores, dataset.score_scale, loss.weight, **loss.weight_parameters)
+        return cls(
+            merged["query"].to_numpy(),
+            merged["document"].to_numpy(),
+            scores,
+            weights.astype(np.float32),
+        )
+
+    def __len__(self) -> int:
+        return len(self.query_rows)
+
+    def sampled(self, chosen: Ints, queries: Ints, documents: Ints) -> JudgedPairs:
+        """Return the chosen pairs as indices into the batch's query and document rows, rising."""
+        return self._as_judged(
+            chosen,
+            np.searchsorted(queries, self.query_rows[chosen]),
+            np.searchsorted(documents, self.document_rows[chosen]),
+        )
+
+    def among(self, queries: Ints, documents: Ints) -> JudgedPairs:
+        """Return every pair of these query and document rows, both rising without repetition."""
+        starts = np.searchsorted(self.query_rows, queries)
+        counts = np.searchsorted(self.query_rows, queries, side="right") - starts
+        query = np.repeat(np.arange(len(queries)), counts)
+        pair = np.arange(counts.sum()) + np.repeat(starts - (np.cumsum(counts) - counts), counts)
+        rows = self.document_rows[pair]
+        document = np.minimum(np.searchsorted(documents, rows), len(documents) - 1)
+        present = documents[document] == rows
+        return self._as_judged(pair[present], query[present], document[present])
+
+    def _as_judged(self, pair: Ints, query: Ints, document: Ints) -> JudgedPairs:
+        return JudgedPairs(
+            torch.from_numpy(query.astype(np.int64)),
+            torch.from_numpy(document.astype(np.int64)),
+            torch.from_numpy(self.scores[pair]),
+            torch.from_numpy(self.weights[pair]),
+        )
+
+
+def _first_of_content(rows: Ints, contents: Ints | None) -> Ints:
+    """Replace each row by the first row of the table with the same content."""
+    if contents is None:
+        return rows
+    _, first, inverse = np.unique(contents, return_index=True, return_inverse=True)
+    found: Ints = first[inverse][rows]
+    return found
+
+
+def _rows(ids: pl.Series, table: pl.Series) -> Ints:
+    """Return the row of each id in a table's id column, which must hold it once."""
+    positions = pl.DataFrame({"id": table, "row": np.arange(len(table))})
+    found = pl.DataFrame({"id": ids}).join(positions, on="id", how="left", maintain_order="left")
+    if len(found) != len(ids) or found["row"].has_nulls():
+        raise DataError(
+            f"judgments name ids that column {table.name!r} lacks or has twice",
+            where="judgments",
+            remedy="See `rankfield check`; `--fix` writes a cleaned copy.",
+        )
+    return found["row"].to_numpy()

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from rankfield.training.order import Choice, epoch_order, similar_groups
+
+Ints = NDArray[np.int64]
+
+
+def lists(seed: int, queries: int, longest: int) -> tuple[Ints, NDArray[np.float64]]:
+    rng = np.random.default_rng(seed)
+    owner = np.repeat(np.arange(queries), rng.integers(1, longest + 1, queries))
+    return owner, rng.integers(0, 6, len(owner)).astype(float)
+
+
+def order_of(
+    owner: Ints,
+    scores: NDArray[np.float64],
+    k: int,
+    choice: Choice,
+    seed: int,
+    groups: Ints | None = None,
+) -> Ints:
+    return epoch_order(
+        owner,
+        scores,
+        np.exp(scores),
+        documents_per_query=k,
+        choice=choice,
+        groups=groups,
+        rng=np.random.default_rng(seed),
+    )
+
+
+def visits(owner: Ints, order: Ints) -> list[Ints]:
+    """Cut an order where the query changes."""
+    return np.split(order, np.flatnonzero(np.diff(owner[order])) + 1)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    queries=st.integers(1, 12),
+    longest=st.integers(1, 30),
+    k=st.integers(1, 9),
+    choice=st.sampled_from(["uniform", "stratified"]),
+    grouped=st.booleans(),
+)
+def test_every_pair_once_and_few_of_a_query_together(
+    seed: int, queries: int, longest: int, k: int, choice: Choice, grouped: bool
+) -> None:
+    owner, scores = lists(seed, queries, longest)
+    groups = owner // 3 if grouped else None
+    order = order_of(owner, scores, k, choice, seed, groups)
+    assert np.array_equal(np.sort(order), np.arange(len(owner)))
+    assert np.array_equal(order, order_of(owner, scores, k, choice, seed, groups))
+    if queries > 1:
+        # Two visits of a query may follow each other: then they look like one.
+        counts = np.bincount(owner)
+        assert max(len(visit) for visit in visits(owner, order)) <= counts.max()
+
+
+def test_a_visit_holds_one_document_of_each_stratum() -> None:
+    owner = np.repeat(np.arange(50), 24)
+    scores = np.tile(np.arange(24.0), 50)
+    order = order_of(owner, scores, 4, "stratified", 1)
+    groups = [np.sort(scores[visit]) for visit in visits(owner, order) if len(visit) == 4]
+    assert len(groups) > 250
+    for group in groups:
+        assert np.array_equal(group // 6, [0, 1, 2, 3])
+    uniform = order_of(owner, scores, 4, "uniform", 1)
+    mixed = [np.sort(scores[visit]) // 6 for visit in visits(owner, uniform)]
+    assert any(not np.array_equal(group, [0, 1, 2, 3]) for group in mixed)
+
+
+def test_by_score_draws_in_proportion_to_the_weights() -> None:
+    owner = np.repeat(np.arange(40), 20)
+    scores = np.tile(np.arange(20.0) / 4, 40)
+    counts = np.zeros(len(owner))
+    epochs = 60
+    for seed in range(epochs):
+        order = order_of(owner, scores, 5, "score", seed)
+        assert len(order) == len(owner)
+        counts += np.bincount(order, minlength=len(owner))
+    weights = np.exp(scores)
+    expected = np.minimum(20 * weights / weights[:20].sum(), 4)  # four visits, at most once in each
+    found = counts.reshape(40, 20).mean(0) / epochs
+    np.testing.assert_allclose(found * expected[:20].sum() / found.sum(), expected[:20], atol=0.1)
+
+
+def test_no_document_twice_in_a_visit_drawn_by_score() -> None:
+    # Three visits of a query hold 4 documents each, or 3 or 5 where the draw is uneven: what is
+    # shorter than 6 is one visit.
+    owner = np.repeat(np.arange(300), 12)
+    scores = np.tile(np.arange(12.0) / 12, 300)
+    order = order_of(owner, scores, 4, "score", 0)
+    pieces = [visit for visit in visits(owner, order) if len(visit) < 6]
+    assert len(pieces) > 500
+    assert all(len(np.unique(visit)) == len(visit) for visit in pieces)
+
+
+def test_groups_stand_together() -> None:
+    owner = np.repeat(np.arange(40), 8)
+    groups = owner // 5
+    order = order_of(owner, np.zeros(len(owner)), 4, "uniform", 0, groups)
+    blocks = groups[order].reshape(-1, 20)
+    assert (blocks == blocks[:, :1]).all()
+    assert len(np.unique(owner[order[:20]])) == 5
+
+
+@pytest.mark.parametrize(("number", "size"), [(1, 1), (7, 3), (64, 16), (65, 16), (200, 7)])
+def test_similar_groups_are_small_and_hold_neighbours(number: int, size: int) -> None:
+    rng = np.random.default_rng(0)
+    vectors = rng.standard_normal((number, 6)).astype(np.float32)
+    groups = similar_groups(vectors, size, np.random.default_rng(1))
+    assert np.bincount(groups).max() <= size
+    assert len(np.unique(groups)) <= 2 * -(-number // size)
+    assert np.array_equal(groups, similar_groups(vectors, size, np.random.default_rng(1)))
+    if number > 4 * size:
+        same = groups[:, None] == groups[None, :]
+        distance = np.linalg.norm(vectors[:, None] - vectors[None, :], axis=-1)
+        assert distance[same & ~np.eye(number, dtype=bool)].mean() < 0.9 * distance[~same].mean()
+        assert not np.array_equal(groups, similar_groups(vectors, size, np.random.default_rng(2)))

@@ -1,0 +1,44 @@
+"""Trains some steps and prints milliseconds per step; a process of its own for quality.py.
+
+python benchmarks/quality_time.py SET FOLDER < settings.json
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def main() -> None:
+    """Train on one thread and time the stretches between the lines of the log."""
+    import torch
+
+    from rankfield.schema import RankingDataset
+    from rankfield.training import load_recipe, train
+
+    torch.set_num_threads(1)
+    name, folder = sys.argv[1], Path(sys.argv[2])
+    values = json.load(sys.stdin)
+    recipe = load_recipe(
+        ROOT / "recipes" / f"{name}.toml", [f"{k}={_toml(v)}" for k, v in values.items()]
+    )
+    data = RankingDataset.load(recipe.data.dataset)
+    train(recipe, data.with_tables(queries=data.queries.drop("subset")), folder)
+    log = [json.loads(line) for line in (folder / "log.jsonl").read_text("utf-8").splitlines()]
+    lines = [line for line in log if line["event"] == "train"]
+    least = min((b["seconds"] - a["seconds"]) / (b["step"] - a["step"]) for a, b in pairwise(lines))
+    print(1000 * least)
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k} = {_toml(v)}" for k, v in value.items()) + "}"
+    return json.dumps(value)
+
+
+if __name__ == "__main__":
+    main()

@@ -134,8 +134,8 @@ class PairBatches(Dataset[RawBatch]):
         for side, columns in self.columns.items():
             for column in columns:
                 if column.field.modality == "image":
-                    codes = np.unique(column.codes[rows[side]])
-                    pixels[side, column.field.name] = self._pixels(side, column, codes[codes >= 0])
+                    codes = column.codes_of(rows[side])
+                    pixels[side, column.field.name] = self._pixels(side, column, codes)
         weights = torch.from_numpy(self.pairs.weights[chosen])
         return RawBatch(rows["query"], rows["document"], weights, pixels)
 
@@ -162,8 +162,7 @@ class PairBatches(Dataset[RawBatch]):
     def _used(self, side: Side, column: FieldColumn) -> NDArray[np.int64]:
         """Return the codes of the values that training can meet, rising."""
         rows = self.pairs.query_rows if side == "query" else self.pairs.document_rows
-        codes = np.unique(column.codes[np.unique(rows)])
-        return codes[codes >= 0]
+        return column.codes_of(np.unique(rows))
 
     def _require_fields(self) -> None:
         for side, columns in self.columns.items():

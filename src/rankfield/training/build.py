@@ -45,6 +45,7 @@ def build_model(recipe: Recipe, dataset: RankingDataset) -> RankingModel:
         document_fields,
         logit_scale=recipe.loss.logit_scale,
         name=recipe.name,
+        learn_field_weights=recipe.encoder.learn_field_weights,
     )
 
 

@@ -33,6 +33,7 @@ from rankfield.training.augment import flip_and_shift
 from rankfield.training.batches import PairBatches, RawBatch
 from rankfield.training.build import build_model
 from rankfield.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from rankfield.training.field_dropout import drop_fields
 from rankfield.training.optimizer import make_optimizer, schedule
 from rankfield.training.recipe import Recipe
 
@@ -214,7 +215,8 @@ class _Trainer:
             pictures = raw.pixels[side, column.field.name]
             return flip_and_shift(pictures) if self.recipe.data.augment else pictures
 
-        return self.model.prepare(self.batches.columns[side], rows, side, pixels)
+        batch = self.model.prepare(self.batches.columns[side], rows, side, pixels)
+        return drop_fields(batch, self.recipe.data.field_dropout)
 
     def _log_step(self, values: dict[str, float], first: int, started: float) -> None:
         step = self.progress.step

@@ -50,7 +50,7 @@ def fuse_loops(
 
 
 def mean_loops(items: Sequence[Sequence[float]]) -> list[float]:
-    """v = normalise(mean over x of normalise(x)): one field's vector of a record's list of items."""
+    """v = normalise(mean over x of normalise(x)), of the items of one field of one record."""
     total = [0.0] * len(items[0])
     for item in items:
         norm = math.sqrt(sum(x * x for x in item))

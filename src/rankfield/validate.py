@@ -153,8 +153,8 @@ def first_error(dataset: RankingDataset) -> tuple[Problem, int] | None:
 def fix(dataset: RankingDataset, problems: list[Problem]) -> tuple[RankingDataset, list[str]]:
     """Return a copy without the errors, and what was dropped, a line each.
 
-    Of duplicates the first stays. Pictures that `problems` (from `audit`) calls bad are cleared
-    or taken out of their list; a record with no field left is dropped, and judgments of what is not there.
+    Of duplicates the first stays. Pictures that `problems` (from `audit`) calls bad are cleared,
+    in a list left out; records with no field left are dropped, and judgments of unknown records.
 
     Raises:
         DataError: nothing would be left of a table.

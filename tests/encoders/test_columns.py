@@ -15,7 +15,7 @@ TEXTS = st.none() | st.sampled_from(["", " ", "a", "b", "ä", "\x00", "a\n"])
 def held(column: FieldColumn) -> list[list[str] | list[bytes]]:
     """Return what each record holds."""
     ends = zip(column.starts[:-1], column.starts[1:], strict=True)
-    return [[column.values[c] for c in column.entries[a:b]] for a, b in ends]  # type: ignore[misc]
+    return [[column.values[c] for c in column.entries[a:b]] for a, b in ends]
 
 
 @given(st.lists(TEXTS))

@@ -26,8 +26,9 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+
 from paired import paired_difference
-from quality_arms import DEFAULT, SETS, Arm, BenchmarkSet, arms_of, choices_of
+from quality_arms import SETS, Arm, BenchmarkSet, arms_of, choices_of
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -176,9 +177,7 @@ class Benchmark:
             chosen[arm.name] = max(scored, key=lambda pair: pair[0])[1]
         return chosen
 
-    def _row(
-        self, name: str, runs: dict[str, list[Path]], chosen: dict[str, Settings]
-    ) -> Settings:
+    def _row(self, name: str, runs: dict[str, list[Path]], chosen: dict[str, Settings]) -> Settings:
         row: Settings = {"settings": chosen[name]}
         for metric in METRICS:
             values = np.array([_mean(path, "test")[metric] for path in runs[name]])

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-__all__ = ["contrastive_loss_loops", "fuse_loops"]
+__all__ = ["contrastive_loss_loops", "fuse_loops", "mean_loops"]
 
 
 def contrastive_loss_loops(
@@ -47,3 +47,14 @@ def fuse_loops(
         norm = math.sqrt(sum(x * x for x in total))
         fused.append([x / norm for x in total])
     return fused
+
+
+def mean_loops(items: Sequence[Sequence[float]]) -> list[float]:
+    """v = normalise(mean over x of normalise(x)), of the items of one field of one record."""
+    total = [0.0] * len(items[0])
+    for item in items:
+        norm = math.sqrt(sum(x * x for x in item))
+        for d, x in enumerate(item):
+            total[d] += x / norm / len(items)
+    norm = math.sqrt(sum(x * x for x in total))
+    return [x / norm for x in total]

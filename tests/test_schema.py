@@ -189,3 +189,36 @@ def test_a_header_with_a_wrong_field_is_named(tmp_path: Path) -> None:
     header.write_text(text.replace("name = ", "title = ", 1), "utf-8")
     with pytest.raises(DataError, match=r"dataset.toml: malformed header \('name' is missing"):
         RankingDataset.load(tmp_path / "out")
+
+
+def with_lists(root: Path, photos: list[list[str | None] | None]) -> RankingDataset:
+    data = make(root)
+    rest = [["images/a.png"]] * (data.documents.height - len(photos))
+    column = pl.Series("photo", [*photos, *rest], dtype=pl.List(pl.String))
+    return data.with_tables(documents=data.documents.with_columns(column))
+
+
+def test_lists_of_pictures(tmp_path: Path) -> None:
+    (tmp_path / "src" / "images").mkdir(parents=True)
+    for name in ("a", "b", "c"):
+        Image.new("RGB", (4, 4), "red").save(tmp_path / "src" / "images" / f"{name}.png")
+    photos: list[list[str | None] | None] = [["images/b.png", None, "images/a.png", ""], [], None]
+    data = with_lists(tmp_path / "src", photos)
+    saved = data.save(tmp_path / "out")
+    assert saved.documents.equals(data.documents)
+    assert saved.documents["photo"].dtype == pl.List(pl.String)
+    assert saved.fingerprint() == data.fingerprint()
+    found = sorted(p.name for p in (tmp_path / "out" / "images").iterdir())
+    assert found == ["a.png", "b.png"]
+    for other in ([["images/a.png", None, "images/b.png", ""], [], None], [photos[0], None, []]):
+        assert with_lists(tmp_path / "src", other).fingerprint() != data.fingerprint()
+    with pytest.raises(ImageError, match="no such picture"):
+        with_lists(tmp_path / "src", [["images/a.png", "images/no.png"]]).save(tmp_path / "bad")
+    encoded = pl.col("photo").cast(pl.List(pl.Binary))
+    by_bytes = data.with_tables(documents=data.documents.with_columns(encoded))
+    assert by_bytes.save(tmp_path / "bytes").fingerprint() == by_bytes.fingerprint()
+    assert not (tmp_path / "bytes" / "images").exists()
+    with pytest.raises(DataError, match=r"'photo': expected a path, bytes, or a list of them"):
+        data.with_tables(documents=data.documents.with_columns(photo=pl.lit([1])))
+    with pytest.raises(DataError, match=r"column 'title': expected text, found List"):
+        data.with_tables(documents=data.documents.with_columns(title=pl.col("photo")))

@@ -187,6 +187,38 @@ def test_pictures_as_bytes(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("by_path", [True, False])
+def test_lists_of_pictures(tmp_path: Path, by_path: bool) -> None:
+    data = make(tmp_path)
+    (tmp_path / "junk.png").write_text("not a picture")
+    photos: list[list[str | None]] = [["a.png", "junk.png", "b.png"], ["a.png"], ["junk.png"], []]
+    column = pl.Series("image", photos, dtype=pl.List(pl.String))
+    expected: list[list[str | bytes] | None] = [["a.png", "b.png"], ["a.png"], None]
+    if not by_path:
+        content = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+        column = pl.Series("image", [[content[str(p)] for p in row] for row in photos])
+        expected = [None if row is None else [content[str(p)] for p in row] for row in expected]
+    data = data.with_tables(documents=data.documents.with_columns(column))
+    data = edit(data, "documents", 3, "title", "")
+    problems = audit(data)
+    assert kinds(problems) == {
+        ("documents", 0, "image", "bad image", "error"),
+        ("documents", 2, "image", "bad image", "error"),
+        ("documents", 3, "title, image", "no field", "error"),
+    }
+    bad = [p for p in problems if p.kind == "bad image"]
+    assert [(p.row, p.item) for p in bad] == [(0, 1), (2, 0)]
+    name = "junk.png" if by_path else "the picture"
+    assert str(bad[0]) == (
+        f"documents, row 0, field 'image', item 1: {name}: not a picture in a known format"
+    )
+    fixed, lines = fix(data, problems)
+    assert "documents, image: cleared 2 bad picture(s)" in lines
+    assert fixed.documents["image"].to_list() == expected
+    assert fixed.documents["doc_id"].to_list() == ["d0", "d1", "d2"]
+    assert not [p for p in audit(fixed) if p.severity == "error"]
+
+
 def test_long_lists_are_cut_and_counted() -> None:
     data = make()
     many = pl.DataFrame(

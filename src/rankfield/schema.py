@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +13,7 @@ from typing import Any, Literal
 import polars as pl
 
 from rankfield.errors import DataError, ImageError, InputError, SplitError
+from rankfield.field_values import content_bytes, flat_values
 from rankfield.files import link_or_copy, new_folder, stays_inside
 
 __all__ = [
@@ -34,6 +35,7 @@ SPLITS: tuple[SplitName, ...] = ("in_domain", "novel_query", "novel_document", "
 SUBSETS = ("dev", "test")
 
 _FORMAT = 1
+_IMAGE_TYPES = (pl.String, pl.Binary, pl.List(pl.String), pl.List(pl.Binary))
 _TABLES = {"queries": ("query_id",), "documents": ("doc_id",), "judgments": ("query_id", "doc_id")}
 
 
@@ -117,7 +119,9 @@ class RankingDataset:
         also ``split`` (one of `SPLITS`).
 
     A text field is a string column. An image field is a string column of paths relative to
-    `root`, or a binary column of encoded images. Null or "" means that the field is absent.
+    `root`, a binary column of encoded images, or a list column of either: then a record's field
+    vector is v_f = normalise(mean of normalise(enc_f(x)) over its images x). Null or "" means that
+    the field is absent, a list with nothing else likewise.
     """
 
     name: str
@@ -155,7 +159,9 @@ class RankingDataset:
         for f in self.fields(table):
             image = f.modality == "image"
             expected[f.name] = (
-                ("a path or bytes", (pl.String, pl.Binary)) if image else ("text", (pl.String,))
+                ("a path, bytes, or a list of them", _IMAGE_TYPES)
+                if image
+                else ("text", (pl.String,))
             )
         for column, (name, types) in expected.items():
             if frame.schema[column] not in types:
@@ -250,7 +256,7 @@ class RankingDataset:
         for table in _TABLES:
             frame: pl.DataFrame = getattr(self, table)
             for column in sorted(frame.columns):
-                for part in _content(frame[column]):
+                for part in content_bytes(frame[column]):
                     digest.update(part)
         return digest.hexdigest()[:16]
 
@@ -291,10 +297,11 @@ class RankingDataset:
         for table in ("queries", "documents"):
             frame: pl.DataFrame = getattr(self, table)
             for f in self.fields(table):
-                if f.modality != "image" or frame.schema[f.name] != pl.String:
+                if f.modality != "image":
                     continue
-                for path in frame[f.name].drop_nulls().unique(maintain_order=True):
-                    if path:
+                _, values = flat_values(frame[f.name])
+                if values.dtype == pl.String:
+                    for path in values.unique(maintain_order=True):
                         self._save_image(path, target)
 
     def _save_image(self, path: str, target: Path) -> None:
@@ -358,21 +365,6 @@ class RankingDataset:
             raise DataError(
                 f"malformed header ({problem})", where=str(root / "dataset.toml")
             ) from error
-
-
-def _content(column: pl.Series) -> Iterator[bytes]:
-    """Yield what a column says, whatever its layout in memory: the same after save and load."""
-    yield f"{column.name} {column.dtype} {len(column)};".encode()
-    yield column.is_null().to_numpy().tobytes()
-    known = column.drop_nulls()
-    if column.dtype == pl.String:
-        yield known.str.len_bytes().to_numpy().tobytes()
-        yield known.str.join("").item().encode()
-    elif column.dtype.is_numeric() or column.dtype == pl.Boolean:
-        yield known.to_numpy().tobytes()
-    else:
-        for value in known:
-            yield repr(value).encode()
 
 
 def _read_header(root: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Literal
 import polars as pl
 
 from rankfield.errors import DataError, ImageError
+from rankfield.field_values import is_absent, places, without_items
 from rankfield.files import stays_inside
 from rankfield.images import MAX_PIXELS, image_notes
 from rankfield.progress import progress
@@ -39,8 +40,9 @@ _IDS = {"queries": "query_id", "documents": "doc_id"}
 class Problem:
     """One thing wrong with a data set.
 
-    `row` is the index into the table, counted from 0, or None for the table as a whole. `kind`
-    is a short fixed phrase ("duplicate id"), `message` says what was found. An "error" breaks
+    `row` is the index into the table, counted from 0, or None for the table as a whole; `item` the
+    place in a list of pictures, from 0, or None where there is no list. `kind` is a short fixed
+    phrase ("duplicate id"), `message` says what was found. An "error" breaks
     training or measurement; a "warning" is allowed but worth knowing. `count` is above 1 only in
     an entry without a row that stands for the rows not listed.
     """
@@ -52,11 +54,13 @@ class Problem:
     message: str
     severity: Severity = "error"
     count: int = 1
+    item: int | None = None
 
     def __str__(self) -> str:
         row = "" if self.row is None else f", row {self.row}"
         column = f", field {self.field!r}" if self.field else ""
-        return f"{self.table}{row}{column}: {self.message}"
+        item = "" if self.item is None else f", item {self.item}"
+        return f"{self.table}{row}{column}{item}: {self.message}"
 
 
 @dataclass(frozen=True)
@@ -149,8 +153,8 @@ def first_error(dataset: RankingDataset) -> tuple[Problem, int] | None:
 def fix(dataset: RankingDataset, problems: list[Problem]) -> tuple[RankingDataset, list[str]]:
     """Return a copy without the errors, and what was dropped, a line each.
 
-    Of duplicates the first stays. Pictures that `problems` (from `audit`) calls bad are cleared;
-    a record with no field left is dropped, and so are judgments of what is no longer there.
+    Of duplicates the first stays. Pictures that `problems` (from `audit`) calls bad are cleared,
+    in a list left out; records with no field left are dropped, and judgments of unknown records.
 
     Raises:
         DataError: nothing would be left of a table.
@@ -213,7 +217,7 @@ def _rows(frame: pl.DataFrame, bad: pl.Expr) -> pl.Series:
 
 
 def _empty(column: str) -> pl.Expr:
-    return pl.col(column).is_null() | (pl.col(column).cast(pl.Binary).bin.size() == 0)
+    return is_absent(column, pl.String())
 
 
 def _findings(dataset: RankingDataset) -> list[_Finding]:
@@ -297,14 +301,15 @@ def _field_findings(
     if not fields:
         return
     frame: pl.DataFrame = getattr(dataset, table)
-    nothing = pl.all_horizontal([_empty(f.name) for f in fields])
+    empty = {f.name: is_absent(f.name, frame.schema[f.name]) for f in fields}
+    nothing = pl.all_horizontal(empty.values())
     names = ", ".join(f.name for f in fields)
     yield _Finding(
         table, names, "no field", _rows(frame, nothing), f"all fields are empty: {names}"
     )
     if len(fields) > 1:
         for f in fields:
-            rows = _rows(frame, _empty(f.name) & ~nothing)
+            rows = _rows(frame, empty[f.name] & ~nothing)
             yield _Finding(table, f.name, "empty field", rows, "the field is empty", "warning")
 
 
@@ -347,10 +352,15 @@ def image_problems(dataset: RankingDataset, max_pixels: int = MAX_PIXELS) -> lis
     ):
         for table, name, values in columns:
             for start in range(0, len(values), 1024):
-                part = values.slice(start, 1024).to_list()
-                found = pool.map(lambda value: _look(dataset, value, max_pixels), part)
-                for row, hits in enumerate(found, start):
-                    problems += [Problem(table, row, name, *hit) for hit in hits]
+                part = values.slice(start, 1024)
+                rows, items, pictures = places(part)
+                found = pool.map(lambda value: _look(dataset, value, max_pixels), pictures)
+                several = isinstance(part.dtype, pl.List)
+                for row, item, hits in zip(rows.tolist(), items.tolist(), found, strict=True):
+                    place = item if several else None
+                    problems += [
+                        Problem(table, start + row, name, *hit, item=place) for hit in hits
+                    ]
                 advance(len(part))
     return problems
 
@@ -375,14 +385,15 @@ def _look(
 def _clear_images(
     dataset: RankingDataset, problems: list[Problem], lines: list[str]
 ) -> RankingDataset:
-    bad: dict[tuple[str, str], list[int]] = {}
+    bad: dict[tuple[str, str], dict[int, set[int]]] = {}
     for problem in problems:
         if problem.kind == "bad image" and problem.row is not None:
-            bad.setdefault((problem.table, problem.field), []).append(problem.row)
-    for (table, name), rows in bad.items():
+            column = bad.setdefault((problem.table, problem.field), {})
+            column.setdefault(problem.row, set()).add(problem.item or 0)
+    for (table, name), items in bad.items():
         frame: pl.DataFrame = getattr(dataset, table)
-        hit = pl.int_range(pl.len()).is_in(pl.Series(rows).implode())
-        cleared = frame.with_columns(pl.when(hit).then(None).otherwise(pl.col(name)).alias(name))
+        cleared = frame.with_columns(without_items(frame[name], items))
         dataset = dataset.with_tables(**{table: cleared})  # type: ignore[arg-type]
-        lines.append(f"{table}, {name}: cleared {len(rows):,} bad picture(s)")
+        count = sum(map(len, items.values()))
+        lines.append(f"{table}, {name}: cleared {count:,} bad picture(s)")
     return dataset

@@ -102,6 +102,21 @@ def test_pictures_as_bytes(tmp_path: Path) -> None:
     assert counts(leak_report(data))["documents", "identical photo"] == 1
 
 
+def test_lists_of_pictures(tmp_path: Path) -> None:
+    """d2 shares both pictures with d0, d3 one with d1; d4 has none that is known."""
+    photos = [["a.png", "b.png"], ["c2.png"], ["", "b.png", "a2.png"], ["c2.png", None], []]
+    data = make(tmp_path)
+    (tmp_path / "a2.png").write_bytes((tmp_path / "a.png").read_bytes())
+    Image.new("RGB", (8, 8), "green").save(tmp_path / "c2.png")
+    column = pl.Series("photo", photos, dtype=pl.List(pl.String))
+    data = data.with_tables(documents=data.documents.with_columns(column))
+    report = leak_report(data)
+    (found,) = (leak for leak in report.leaks if leak.kind == "identical photo")
+    assert found.count == 2
+    assert found.examples == (("d0: b.png", "d2: b.png"), ("d1: c2.png", "d3: c2.png"))
+    assert report.notes == ()
+
+
 def test_what_cannot_be_reported(tmp_path: Path) -> None:
     data = make(tmp_path)
     with pytest.raises(SplitError, match="no column 'stile'"):

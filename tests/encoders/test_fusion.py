@@ -6,12 +6,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from rankfield.encoders import fuse
+from rankfield.encoders import field_embeddings
+from rankfield.encoders import fuse as fuse_parts
 from rankfield.schema import Field
-from reference import fuse_loops
+from reference import fuse_loops, mean_loops
 
 NAMES = ("image", "title", "details")
 Vectors = dict[str, tuple[Tensor, Tensor, Tensor]]
+
+
+def fuse(size: int, fields: list[Field], vectors: Vectors) -> Tensor:
+    """Each field's embeddings, fused with the fields' weights, as the model does it."""
+    parts = {f.name: field_embeddings(size, *vectors[f.name]) for f in fields if f.name in vectors}
+    return fuse_parts(parts, {f.name: f.weight for f in fields})
 
 
 def random_case(
@@ -108,3 +115,68 @@ def test_half_precision_is_fused_in_single() -> None:
     assert found.dtype == torch.float32
     torch.testing.assert_close(found.norm(dim=1), torch.ones(8))
     torch.testing.assert_close(found, fuse(8, fields, vectors), rtol=0, atol=0.02)
+
+
+def random_lists(seed: int, size: int) -> tuple[Tensor, Tensor, Tensor, list[list[list[float]]]]:
+    """Vectors, the entries of records with none to four of them, and the same record by record."""
+    generator = torch.Generator().manual_seed(seed)
+    counts = torch.randint(0, 5, (size,), generator=generator)
+    rows = torch.repeat_interleave(torch.arange(size), counts)
+    raw = torch.randn(6, 5, generator=generator, dtype=torch.float64) * 3
+    index = torch.randint(6, (len(rows),), generator=generator)
+    records: list[list[list[float]]] = [[] for _ in range(size)]
+    for row, item in zip(rows.tolist(), index.tolist(), strict=True):
+        records[row].append(raw[item].tolist())
+    return raw, rows, index, records
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 12))
+def test_a_list_is_the_mean_of_its_items_record_by_record(seed: int, size: int) -> None:
+    raw, rows, index, records = random_lists(seed, size)
+    found = field_embeddings(size, raw, rows, index, several=True)
+    for row, items in enumerate(records):
+        expected = mean_loops(items) if items else [0.0] * 5
+        torch.testing.assert_close(found[row].tolist(), expected, rtol=1e-9, atol=1e-9)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10_000))
+def test_lists_of_one_are_single_values(seed: int) -> None:
+    fields, vectors, _ = random_case(seed, 6, 2)
+    for name, triple in vectors.items():
+        one = field_embeddings(6, *triple)
+        torch.testing.assert_close(field_embeddings(6, *triple, several=True), one)
+        raw, rows, index = triple
+        # to the bit: single values are only normalised and put at their rows
+        unit = torch.nn.functional.normalize(raw, dim=-1)
+        assert torch.equal(one[rows], unit[index])
+        assert one.count_nonzero(dim=1).eq(0).sum() == 6 - len(rows), name
+    assert len(fields) == 2
+
+
+def test_the_gradient_through_lists_is_right() -> None:
+    raw, rows, index, _ = random_lists(2, 5)
+    present = torch.bincount(rows, minlength=5) > 0
+
+    def embed(vectors: Tensor) -> Tensor:
+        return field_embeddings(5, vectors, rows, index, several=True)[present]
+
+    assert torch.autograd.gradcheck(embed, (raw.requires_grad_(),), eps=1e-6, atol=1e-6)
+    (gradient,) = torch.autograd.grad(
+        field_embeddings(5, raw, rows, index, several=True).sum(), raw
+    )
+    assert gradient.isfinite().all()
+
+
+def test_weights_may_be_learnt() -> None:
+    fields, vectors, _ = random_case(3, 5, 3, torch.float64)
+    parts = {name: field_embeddings(5, *triple) for name, triple in vectors.items()}
+    learnt = [torch.tensor(f.weight, dtype=torch.float64, requires_grad=True) for f in fields]
+    names = [f.name for f in fields]
+
+    def fused(*weights: Tensor) -> Tensor:
+        return fuse_parts(parts, dict(zip(names, weights, strict=True)))
+
+    assert torch.autograd.gradcheck(fused, tuple(learnt), eps=1e-6, atol=1e-6)
+    assert torch.equal(fused(*learnt), fuse(5, fields, vectors))

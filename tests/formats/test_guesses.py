@@ -34,6 +34,22 @@ def test_modalities(name: str, values: list[str | None], modality: str | None) -
     assert guess_modality(frame, name) == modality
 
 
+@pytest.mark.parametrize(
+    ("name", "values", "modality"),
+    [
+        ("gallery", [["x/1.JPG", None], [], None], "image"),
+        ("photos", [["a", "b"], ["c"]], "image"),
+        ("main_image", [[b"x"], []], "image"),
+        ("images", [["http://x/1.png"], ["http://x/2.png"]], None),
+        ("tags", [["red", "mug"], ["tan"]], None),
+        ("images", [[1], [2]], None),
+        ("images", [[], None], None),
+    ],
+)
+def test_lists(name: str, values: list[list[str | None] | None], modality: str | None) -> None:
+    assert guess_modality(pl.DataFrame({name: values}), name) == modality
+
+
 def test_bytes_are_pictures_and_numbers_are_nothing() -> None:
     frame = pl.DataFrame({"a": [b"x"], "b": [1.0]})
     assert guess_modality(frame, "a") == "image"

@@ -6,7 +6,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rankfield.evaluation import Results
-from rankfield.report.examples import choose_queries
+from rankfield.report.examples import _picture, choose_queries
+from rankfield.report.thumbnails import Thumbnails
+from rankfield.schema import Field
 
 MakeResults = Callable[..., Results]
 
@@ -44,3 +46,25 @@ def test_only_queries_with_rankings_of_both(make_results: MakeResults) -> None:
     kept = last.rankings["query_id"] != "q0"
     object.__setattr__(last, "rankings", last.rankings.filter(kept))
     assert "q0" not in set(choose_queries([first, last], 100)["query_id"])
+
+
+def test_of_several_pictures_the_first_that_is_there_is_shown() -> None:
+    fields = (Field("title", "text"), Field("photos", "image"), Field("drawing", "image"))
+    shown: list[str | bytes] = []
+
+    class Recorder(Thumbnails):
+        def __init__(self) -> None:
+            """Needs no data set: only what is asked for counts."""
+
+        def address(self, value: str | bytes) -> str:
+            shown.append(value)
+            return "address"
+
+    for record in (
+        {"photos": [None, "", "b.png", "c.png"], "drawing": "d.png"},
+        {"photos": [], "drawing": "d.png"},
+        {"photos": None, "drawing": [b"e"]},
+    ):
+        assert _picture(record, fields, Recorder()) == "address"
+    assert shown == ["b.png", "d.png", b"e"]
+    assert _picture({"photos": [None]}, fields, Recorder()) == ""

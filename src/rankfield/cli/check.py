@@ -111,7 +111,8 @@ def _print_problems(console: Console, problems: list[Problem]) -> None:
         line = Text.assemble((severity, colour), f" {place}: {kind}, {count:,} ×")
         console.print(line, soft_wrap=True)
         for problem in group[:_SHOWN]:
-            row = "" if problem.row is None else f"row {problem.row}: "
+            item = "" if problem.item is None else f", item {problem.item}"
+            row = "" if problem.row is None else f"row {problem.row}{item}: "
             console.print(f"    {row}{problem.message}", markup=False, soft_wrap=True)
 
 
@@ -122,7 +123,7 @@ def _write(out: Path, problems: list[Problem]) -> None:
 
     from rankfield.files import new_file
 
-    columns = ("severity", "table", "row", "field", "kind", "message", "count")
+    columns = ("severity", "table", "row", "field", "item", "kind", "message", "count")
     rows = [asdict(problem) for problem in problems]
     with new_file(out) as temporary:
         pl.DataFrame({c: [row[c] for row in rows] for c in columns}).write_csv(temporary)

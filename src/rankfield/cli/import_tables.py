@@ -40,7 +40,8 @@ def command(
         list[str] | None,
         typer.Option(
             metavar=_FIELD,
-            help="A field of the documents, as photo:image:0.9; repeat. Guessed if left out.",
+            help="A field of the documents, as photo:image:0.9, or photos:images for paths with"
+            ' "|" between them; repeat. Guessed if left out.',
         ),
     ] = None,
     score_min: Annotated[

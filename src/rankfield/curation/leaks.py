@@ -13,6 +13,7 @@ import polars as pl
 
 from rankfield.curation.texts import joined_text, near_key, normalised
 from rankfield.errors import SplitError
+from rankfield.field_values import flat_values
 from rankfield.progress import progress
 from rankfield.schema import RankingDataset
 
@@ -116,11 +117,12 @@ def leak_report(
 def _crossing(
     frame: pl.DataFrame, table: str, kind: str, keys: pl.Series, shown: pl.Series | None = None
 ) -> Leak:
-    """Count the unseen rows whose key, not null and not "", occurs in a seen row."""
+    """Count the unseen records with a row whose key, not null and not "", is that of a seen one."""
     identity = _IDS[table]
     rows = pl.DataFrame(
         {
             "key": keys,
+            "record": frame[identity],
             "seen": frame["seen"],
             "shown": frame[identity] + ": " + (keys if shown is None else shown).fill_null(""),
         }
@@ -129,6 +131,8 @@ def _crossing(
     pairs = rows.filter(~pl.col("seen")).join(
         seen, on="key", how="inner", suffix="_seen", maintain_order="left"
     )
+    # of several pictures of a record, the first that crosses stands for it
+    pairs = pairs.unique("record", keep="first", maintain_order=True)
     examples = pairs.select("shown_seen", "shown").head(_EXAMPLES).rows()
     return Leak(table, kind, pairs.height, tuple(examples))
 
@@ -158,22 +162,20 @@ def _image_leaks(
     for f in dataset.fields(table):
         if f.modality != "image":
             continue
-        values = frame[f.name]
-        count = values.drop_nulls().len()
+        rows, values = flat_values(frame[f.name])
+        count = len(values)
         if limit is not None and count > limit:
             notes.append(f"{count:,} pictures in {table}, {f.name} were not compared")
             continue
         hashes = _hashes(dataset, values, notes)
         shown = values if values.dtype == pl.String else hashes.str.slice(0, 8)
-        yield _crossing(frame, table, f"identical {f.name}", hashes, shown)
+        yield _crossing(frame[rows], table, f"identical {f.name}", hashes, shown)
 
 
 def _hashes(dataset: RankingDataset, values: pl.Series, notes: list[str]) -> pl.Series:
     """Return the sha256 of each picture's bytes; null where there is none to read."""
 
-    def sha256(value: str | bytes | None) -> str | None:
-        if not value:
-            return None
+    def sha256(value: str | bytes) -> str | None:
         source = dataset.image_source(value)
         try:
             data = source if isinstance(source, bytes) else source.read_bytes()
@@ -191,7 +193,7 @@ def _hashes(dataset: RankingDataset, values: pl.Series, notes: list[str]) -> pl.
             part = values.slice(start, 1024).to_list()
             hashes += pool.map(sha256, part)
             advance(len(part))
-    unread = sum(bool(v) and h is None for v, h in zip(values.to_list(), hashes, strict=True))
+    unread = sum(h is None for h in hashes)
     if unread:
         notes.append(f"{unread:,} pictures could not be read")
     return pl.Series(hashes, dtype=pl.String)

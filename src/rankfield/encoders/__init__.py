@@ -3,7 +3,7 @@
 from rankfield.encoders.base import Encoder
 from rankfield.encoders.composed import ComposedEncoder
 from rankfield.encoders.dual import DualEncoder
-from rankfield.encoders.fusion import fuse
+from rankfield.encoders.fusion import field_embeddings, fuse
 from rankfield.encoders.image_transform import ImageTransform
 from rankfield.encoders.model import RankingModel
 from rankfield.encoders.small import small_encoder
@@ -18,6 +18,7 @@ __all__ = [
     "SentenceTransformersTower",
     "TransformersTextTower",
     "VisionTower",
+    "field_embeddings",
     "fuse",
     "small_encoder",
 ]

@@ -4,45 +4,69 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from rankfield.field_values import flat_values
 from rankfield.schema import Field
 
-__all__ = ["FieldColumn", "content_ids", "field_columns"]
+__all__ = ["FieldColumn", "field_columns"]
 
 
 @dataclass(frozen=True)
 class FieldColumn:
-    """One field over N records: `codes` (int64 N) index `values`; −1 where the field is absent."""
+    """One field over N records, each of its U distinct values once.
+
+    The entries of record r are `entries[starts[r]:starts[r + 1]]`, codes that index `values`: none
+    where the field is absent, one for a text or a picture, as many as there are in a list of
+    pictures, in its order. `starts` is int64 N + 1, `entries` int64.
+    """
 
     field: Field
-    codes: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    entries: NDArray[np.int64]
     values: list[str] | list[bytes]
+
+    @cached_property
+    def several(self) -> bool:
+        """Whether any record has more than one entry."""
+        return bool((np.diff(self.starts) > 1).any())
+
+    def entries_of(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the entries of these records: (positions in `rows`, codes), positions rising.
+
+        A record without the field has none; `rows` may repeat.
+        """
+        first = self.starts[rows]
+        counts = self.starts[rows + 1] - first
+        if not self.several:
+            positions = np.flatnonzero(counts)
+            return positions, self.entries[first[positions]]
+        positions = np.repeat(np.arange(len(rows)), counts)
+        place = np.arange(len(positions)) - np.repeat(np.cumsum(counts) - counts, counts)
+        return positions, self.entries[first[positions] + place]
+
+    def codes_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the distinct codes of these records, rising."""
+        return np.unique(self.entries_of(rows)[1])
 
 
 def field_columns(frame: pl.DataFrame, fields: Sequence[Field]) -> list[FieldColumn]:
-    """Return each field's column of `frame`; null and "" count as absent."""
+    """Return each field's column of `frame`; null and "" count as absent, in a list too."""
     return [_column(frame[field.name], field) for field in fields]
 
 
 def _column(series: pl.Series, field: Field) -> FieldColumn:
-    lengths = series.str.len_bytes() if series.dtype == pl.String else series.bin.size()
-    present = (lengths.fill_null(0) > 0).to_numpy()
-    kept = series.filter(pl.Series(present))
+    rows, kept = flat_values(series)
     distinct = kept.unique(maintain_order=True)
     positions = pl.DataFrame({"value": distinct, "code": np.arange(len(distinct))})
     joined = pl.DataFrame({"value": kept}).join(
         positions, on="value", how="left", maintain_order="left"
     )
-    codes = np.full(len(series), -1, dtype=np.int64)
-    codes[present] = joined["code"].to_numpy()
-    return FieldColumn(field, codes, distinct.to_list())
-
-
-def content_ids(columns: Sequence[FieldColumn]) -> NDArray[np.int64]:
-    """Return a number for each record, the same for records whose fields are all equal."""
-    codes = np.stack([column.codes for column in columns], axis=1)
-    return np.unique(codes, axis=0, return_inverse=True)[1].reshape(-1)
+    starts = np.zeros(len(series) + 1, dtype=np.int64)
+    np.cumsum(np.bincount(rows, minlength=len(series)), out=starts[1:])
+    codes = joined["code"].to_numpy().astype(np.int64, copy=False)
+    return FieldColumn(field, starts, codes, distinct.to_list())

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rankfield.schema import Field
-
-__all__ = ["FieldBatch", "FieldInputs", "fuse"]
+__all__ = ["FieldBatch", "FieldInputs", "field_embeddings", "fuse"]
 
 
 @dataclass(frozen=True)
@@ -19,18 +17,20 @@ class FieldInputs:
     """What one field of a batch of records holds, each distinct text or picture once.
 
     `items` is what the encoder takes for U distinct texts (token tensors) or pictures (uint8
-    U × H × W × 3). Record `rows[i]` holds item `index[i]`; a record whose field is absent does not
-    occur in `rows`.
+    U × H × W × 3); every tensor has U rows. Record `rows[i]` holds item `index[i]`; a record whose
+    field is absent does not occur in `rows`. Only where `several` is true may a record occur more
+    than once: it holds a list of pictures.
     """
 
     items: Mapping[str, Tensor]
     rows: Tensor
     index: Tensor
+    several: bool = False
 
     def to(self, device: torch.device) -> FieldInputs:
         """Return the same on another device."""
         items = {k: v.to(device) for k, v in self.items.items()}
-        return FieldInputs(items, self.rows.to(device), self.index.to(device))
+        return FieldInputs(items, self.rows.to(device), self.index.to(device), self.several)
 
 
 @dataclass(frozen=True)
@@ -45,31 +45,45 @@ class FieldBatch:
         return FieldBatch(self.size, {k: v.to(device) for k, v in self.inputs.items()})
 
 
-def fuse(
-    size: int, fields: Sequence[Field], vectors: Mapping[str, tuple[Tensor, Tensor, Tensor]]
+def field_embeddings(
+    size: int, vectors: Tensor, rows: Tensor, index: Tensor, *, several: bool = False
 ) -> Tensor:
-    """Return N × D unit embeddings e = normalise(Σ_f ω_f · normalise(v_f)).
+    """Return one field's N × D unit embeddings v = normalise(mean over its items of normalise(x)).
 
-    ω are the fields' weights, renormalised over the fields that a record has; the outer
-    normalisation makes that scale drop out, so plain weighted sums suffice. A record without any
-    field gets a zero row. Half precision is fused in float32.
+    A record with one item gets normalise(x), one without the field a zero row. Half precision is
+    raised to float32.
 
     Args:
         size: number of records N.
-        fields: the fields and their weights.
-        vectors: field name → (U × D vectors, rows, index): record `rows[i]` holds vector
-            `index[i]`.
+        vectors: U × D, one for each distinct item.
+        rows, index: record `rows[i]` holds item `index[i]`.
+        several: whether a record may occur in `rows` more than once.
+    """
+    exact = vectors.to(torch.promote_types(vectors.dtype, torch.float32))
+    unit = F.normalize(exact, dim=-1)[index]
+    total = unit.new_zeros(size, unit.shape[1]).index_add(0, rows, unit)
+    # the length of a mean drops out, so the sum will do
+    return F.normalize(total, dim=-1) if several else total
+
+
+def fuse(parts: Mapping[str, Tensor], weights: Mapping[str, float | Tensor]) -> Tensor:
+    """Return N × D unit embeddings e = normalise(Σ_f ω_f · v_f).
+
+    ω are renormalised over the fields that a record has; the outer normalisation makes that scale
+    drop out, so plain weighted sums suffice. A record without any field gets a zero row.
+
+    Args:
+        parts: field name → N × D unit embeddings v_f, zero where a record lacks the field, from
+            `field_embeddings`; they are added up in this order.
+        weights: field name → ω_f > 0, a number or a tensor of shape () that may need a gradient.
+
+    Raises:
+        ValueError: there are no parts.
     """
     total: Tensor | None = None
-    for field in fields:
-        if field.name not in vectors:
-            continue
-        raw, rows, index = vectors[field.name]
-        exact = raw.to(torch.promote_types(raw.dtype, torch.float32))
-        unit = F.normalize(exact, dim=-1)[index]
-        if total is None:
-            total = unit.new_zeros(size, unit.shape[1])
-        total = total.index_add(0, rows, field.weight * unit)
+    for name, part in parts.items():
+        weighted = weights[name] * part
+        total = weighted if total is None else total + weighted
     if total is None:
         raise ValueError("no field of these records is present")
     return F.normalize(total, dim=-1)

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -19,7 +19,8 @@ from rankfield.encoders.base import Encoder, Side
 from rankfield.encoders.columns import FieldColumn, field_columns
 from rankfield.encoders.composed import ComposedEncoder
 from rankfield.encoders.dual import DualEncoder
-from rankfield.encoders.fusion import FieldBatch, FieldInputs, fuse
+from rankfield.encoders.field_weights import FieldWeights
+from rankfield.encoders.fusion import FieldBatch, FieldInputs, field_embeddings, fuse
 from rankfield.encoders.pretrained import loading
 from rankfield.encoders.quiet import quiet_transformers
 from rankfield.errors import DataError, ModelError
@@ -28,24 +29,44 @@ from rankfield.images import open_image
 from rankfield.progress import progress
 from rankfield.schema import Field, RankingDataset
 
-__all__ = ["RankingModel"]
+__all__ = ["Encoded", "RankingModel"]
 
 _ENCODERS: dict[str, type[Encoder]] = {"composed": ComposedEncoder, "transformers": DualEncoder}
 _FORMAT = 1
 _CHUNK = 2048
 
 
+class Encoded(NamedTuple):
+    """A batch's embeddings and the loss's learnt numbers.
+
+    queries: m × D unit embeddings.
+    documents: n × D unit embeddings.
+    logit_scale: s = exp(t), a scalar.
+    bias: of the sigmoid form, a scalar; 0 where there is none.
+    parts: document field → n × D unit embeddings of that field alone, zero rows where absent.
+    """
+
+    queries: Tensor
+    documents: Tensor
+    logit_scale: Tensor
+    bias: Tensor
+    parts: dict[str, Tensor]
+
+
 class RankingModel(nn.Module):
     """Queries and documents as unit vectors whose inner product ranks.
 
-    e = normalise(Σ_f ω_f · normalise(enc_f(x_f))) for both sides; the fields and ω are saved with
-    the model, so that training, evaluation, indexing and search agree.
+    e = normalise(Σ_f ω_f · v_f) for both sides, with v_f = normalise(mean over the items x of
+    field f of normalise(enc_f(x))); the fields and ω are saved with the model, so that training,
+    evaluation, indexing and search agree.
 
     Args:
         encoder: text, image, or both.
         query_fields, document_fields: what a query and a document consist of.
         logit_scale: initial inverse temperature of the loss, a learnt weight.
         logit_bias: initial bias of the loss's sigmoid form, a learnt weight; None for none.
+        learn_field_weights: make ω weights to learn, as `FieldWeights`, on a side with more than
+            one field; what was learnt is saved as the fields' weights.
         name: for tables and reports.
         made: how it was made: recipe, data fingerprint, seed, metrics.
 
@@ -63,6 +84,7 @@ class RankingModel(nn.Module):
         logit_bias: float | None = None,
         name: str = "model",
         made: dict[str, Any] | None = None,
+        learn_field_weights: bool = False,
     ) -> None:
         super().__init__()
         for field in (*query_fields, *document_fields):
@@ -76,6 +98,11 @@ class RankingModel(nn.Module):
         self.query_fields, self.document_fields = tuple(query_fields), tuple(document_fields)
         self.log_logit_scale = nn.Parameter(torch.tensor(math.log(logit_scale)))
         self.logit_bias = None if logit_bias is None else nn.Parameter(torch.tensor(logit_bias))
+        sides = {"query": self.query_fields, "document": self.document_fields}
+        several = {side: fields for side, fields in sides.items() if len(fields) > 1}
+        self.field_weights = nn.ModuleDict(
+            {s: FieldWeights(f) for s, f in several.items()} if learn_field_weights else {}
+        )
         self.name = name
         self.made = made or {}
         self.batch_size = 256
@@ -86,27 +113,54 @@ class RankingModel(nn.Module):
         return self.log_logit_scale.device
 
     def fields(self, side: Side) -> tuple[Field, ...]:
-        """Return the fields of a side."""
+        """Return the fields of a side, with the weights that the model was made with."""
         return self.query_fields if side == "query" else self.document_fields
 
-    def forward(
-        self, queries: FieldBatch, documents: FieldBatch
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return unit embeddings of queries and documents, the logit scale exp(t) and the bias."""
+    def current_fields(self, side: Side) -> tuple[Field, ...]:
+        """Return the fields of a side with the weights learnt so far, of the same total."""
+        learnt = self._learnt(side)
+        return self.fields(side) if learnt is None else learnt.fields()
+
+    def _weights(self, side: Side) -> Mapping[str, float | Tensor]:
+        learnt = self._learnt(side)
+        weights: Mapping[str, float | Tensor]
+        weights = {f.name: f.weight for f in self.fields(side)} if learnt is None else learnt()
+        return weights
+
+    def _learnt(self, side: Side) -> FieldWeights | None:
+        if side not in self.field_weights:
+            return None
+        learnt = self.field_weights[side]
+        assert isinstance(learnt, FieldWeights)
+        return learnt
+
+    def forward(self, queries: FieldBatch, documents: FieldBatch) -> Encoded:
+        """Return unit embeddings of queries and documents, and what the loss takes beside them."""
         left = self.encode(queries, "query")
+        right, parts = self.encode_parts(documents, "document")
         scale = self.log_logit_scale.exp()
         bias = scale.new_zeros(()) if self.logit_bias is None else self.logit_bias
-        return left, self.encode(documents, "document"), scale, bias
+        return Encoded(left, right, scale, bias, parts)
 
     def encode(self, batch: FieldBatch, side: Side) -> Tensor:
         """Return N × D unit embeddings, float32."""
-        vectors = {}
+        return self.encode_parts(batch, side)[0]
+
+    def encode_parts(self, batch: FieldBatch, side: Side) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return N × D unit embeddings, and the same of each field alone, float32.
+
+        The parts are by field name, in the model's order; a record without the field has a zero
+        row, and a field that no record has is left out.
+        """
+        parts = {}
         for field in self.fields(side):
             if field.name in batch.inputs:
                 inputs = batch.inputs[field.name]
                 raw = self._vectors(field, inputs.items)
-                vectors[field.name] = (raw, inputs.rows, inputs.index)
-        return fuse(batch.size, self.fields(side), vectors)
+                parts[field.name] = field_embeddings(
+                    batch.size, raw, inputs.rows, inputs.index, several=inputs.several
+                )
+        return fuse(parts, self._weights(side)), parts
 
     def _vectors(self, field: Field, items: Mapping[str, Tensor]) -> Tensor:
         if field.modality == "text":
@@ -130,17 +184,16 @@ class RankingModel(nn.Module):
         """
         inputs = {}
         for column in columns:
-            codes = column.codes[rows]
-            present = np.flatnonzero(codes >= 0)
-            if not len(present):
+            positions, codes = column.entries_of(rows)
+            if not len(positions):
                 continue
-            distinct, index = np.unique(codes[present], return_inverse=True)
+            distinct, index = np.unique(codes, return_inverse=True)
             if column.field.modality == "text":
                 items = self.encoder.tokenize([str(column.values[c]) for c in distinct], side)
             else:
                 items = {"pixels": pixels(column, distinct)}
             inputs[column.field.name] = FieldInputs(
-                items, torch.from_numpy(present), torch.from_numpy(index)
+                items, torch.from_numpy(positions), torch.from_numpy(index), column.several
             )
         return FieldBatch(len(rows), inputs)
 
@@ -201,16 +254,19 @@ class RankingModel(nn.Module):
     def _embed_chunk(
         self, dataset: RankingDataset, frame: pl.DataFrame, side: Side, start: int
     ) -> NDArray[np.float32]:
-        vectors = {}
+        parts = {}
         found = np.zeros(len(frame), dtype=bool)
         for column in field_columns(frame, self.fields(side)):
-            rows = np.flatnonzero(column.codes >= 0)
+            rows, codes = column.entries_of(np.arange(len(frame)))
             if not len(rows):
                 continue
             found[rows] = True
             raw = self._encode_values(dataset, column, side)
-            index = torch.from_numpy(column.codes[rows]).to(raw.device)
-            vectors[column.field.name] = (raw, torch.from_numpy(rows).to(raw.device), index)
+            index = torch.from_numpy(codes).to(raw.device)
+            places = torch.from_numpy(rows).to(raw.device)
+            parts[column.field.name] = field_embeddings(
+                len(frame), raw, places, index, several=column.several
+            )
         if not found.all():
             row = start + int(np.flatnonzero(~found)[0])
             names = ", ".join(f.name for f in self.fields(side))
@@ -219,7 +275,7 @@ class RankingModel(nn.Module):
                 where=f"{dataset.name}, {side} row {row}",
                 remedy="Run `rankfield check --fix`.",
             )
-        return fuse(len(frame), self.fields(side), vectors).cpu().numpy()
+        return fuse(parts, self._weights(side)).cpu().numpy()
 
     def _encode_values(self, dataset: RankingDataset, column: FieldColumn, side: Side) -> Tensor:
         """Encode a column's distinct values; texts of like length share a batch."""
@@ -272,8 +328,8 @@ class RankingModel(nn.Module):
                 "rankfield": __version__,
                 "name": self.name,
                 "encoder": self.encoder.kind,
-                "query_fields": [vars(f) for f in self.query_fields],
-                "document_fields": [vars(f) for f in self.document_fields],
+                "query_fields": [vars(f) for f in self.current_fields("query")],
+                "document_fields": [vars(f) for f in self.current_fields("document")],
                 "log_logit_scale": float(self.log_logit_scale.detach()),
                 "made": self.made,
             }

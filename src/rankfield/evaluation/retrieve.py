@@ -67,7 +67,7 @@ def _query(
     """Return the query's fields and their values."""
     fields: list[Field] = []
     values: dict[str, str | bytes] = {}
-    own = {field.modality: field for field in reversed(model.query_fields)}
+    own = {field.modality: field for field in reversed(model.current_fields("query"))}
     if text.strip():
         if "text" not in own:
             raise InputError("the model takes no query text", where=model.name)

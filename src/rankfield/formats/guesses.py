@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import polars as pl
 
+from rankfield.field_values import flat_values
 from rankfield.schema import Field, Modality, ScoreScale
 
 __all__ = ["equal_weights", "guess_fields", "guess_modality", "guess_scale"]
@@ -27,7 +28,8 @@ _SAMPLE = 10_000
 def guess_fields(frame: pl.DataFrame, table: str, identity: str) -> tuple[Field, ...]:
     """Return the columns that look like fields, each modality with the same total weight.
 
-    A picture: bytes, or a column named image, photo, picture, … or whose values end like pictures.
+    A picture: bytes, or a column named image, photo, picture, … or whose values end like pictures;
+    a list of such values likewise, also if named images, photos, pictures, ….
     A text: strings most of which hold a word; not a number, a code of one word with digits, an
     address, a constant, nor named as an id, key, price, date, split …. Of the queries' texts only
     those named query, text, … count if there are any: other columns may give the answer away.
@@ -42,6 +44,8 @@ def guess_fields(frame: pl.DataFrame, table: str, identity: str) -> tuple[Field,
 def guess_modality(frame: pl.DataFrame, name: str) -> Modality | None:
     """Return "image", "text", or None for a column that looks like neither (first 10,000 rows)."""
     values = frame[name].drop_nulls().head(_SAMPLE)
+    if isinstance(values.dtype, pl.List):
+        return _guess_list(values, name)
     if values.dtype == pl.Binary:
         return "image"
     if values.dtype != pl.String or values.is_empty() or _share(values, _URL) > 0.5:
@@ -54,6 +58,19 @@ def guess_modality(frame: pl.DataFrame, name: str) -> Modality | None:
     if words & _NOT_TEXT or constant or code or _share(values, r"\p{L}{2}") < 0.5:
         return None
     return "text"
+
+
+def _guess_list(lists: pl.Series, name: str) -> Modality | None:
+    """Return "image" for lists of what looks like pictures; lists are nothing else."""
+    if lists.dtype == pl.List(pl.Binary):
+        return "image"
+    if lists.dtype != pl.List(pl.String):
+        return None
+    values = flat_values(lists)[1]
+    if values.is_empty() or _share(values, _URL) > 0.5:
+        return None
+    named = {word.removesuffix("s") for word in re.split(r"[\W_]+", name.lower())} & _IMAGE_NAMES
+    return "image" if named or _share(values, _IMAGE_END) > 0.8 else None
 
 
 def equal_weights(fields: Sequence[Field]) -> tuple[Field, ...]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, TypedDict, Unpack, cast
+from typing import Literal, TypedDict, Unpack
 
 import polars as pl
 
 from rankfield.errors import DataError, ImageError, OutputError
-from rankfield.formats.guesses import equal_weights, guess_fields, guess_modality, guess_scale
+from rankfield.formats.field_options import parse_fields
+from rankfield.formats.guesses import guess_fields, guess_scale
+from rankfield.formats.picture_lists import picture_column, with_lists
 from rankfield.formats.text_tables import SUFFIXES, TextTable, read_table
-from rankfield.schema import Field, Modality, Provenance, RankingDataset, ScoreScale
+from rankfield.schema import Field, Provenance, RankingDataset, ScoreScale
 from rankfield.validate import first_error, fix, image_problems
 
 __all__ = ["TableOptions", "import_tables", "read_tables"]
@@ -48,11 +50,15 @@ class TableOptions(TypedDict, total=False):
 
 @dataclass
 class _Source:
-    """The three tables as read, the folder that picture paths start from, and what was guessed."""
+    """The three tables as read, the folder that picture paths start from, and what was guessed.
+
+    `divided` names the (table, column) of several paths in a text, with "|" between them.
+    """
 
     folder: Path
     tables: dict[str, TextTable] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    divided: set[tuple[str, str]] = field(default_factory=set)
 
 
 def read_tables(
@@ -86,7 +92,8 @@ def read_tables(
             documents' own tables id and _id, are tried.
         score: the score column; without it relevance, grade, label and rating are tried.
         query_fields, document_fields: each a `Field` or text "NAME[:MODALITY[:WEIGHT]]"; guessed
-            by `guesses.guess_fields` if None.
+            by `guesses.guess_fields` if None. The modality "images" is an image field whose texts
+            hold several paths with "|" between them; lists need no such word.
         score_scale: guessed by `guesses.guess_scale` if None, except for the parts given as
             score_min, score_max and relevant.
         licence: for the provenance.
@@ -129,8 +136,10 @@ def read_tables(
         query_fields=fields["queries"],
         document_fields=fields["documents"],
         score_scale=scale,
-        queries=_typed(source.tables["queries"].frame, "query_id", fields["queries"]),
-        documents=_typed(source.tables["documents"].frame, "doc_id", fields["documents"]),
+        queries=_typed(_with_pictures(source, "queries", fields), "query_id", fields["queries"]),
+        documents=_typed(
+            _with_pictures(source, "documents", fields), "doc_id", fields["documents"]
+        ),
         judgments=_typed(judgments, "query_id", (Field("doc_id", "text"),)),
         provenance=Provenance(
             source=", ".join(t.path.name for t in source.tables.values()),
@@ -273,9 +282,12 @@ def _with_scores(source: _Source) -> pl.DataFrame:
 def _choose_fields(
     source: _Source, table: str, identity: str, chosen: Sequence[Field | str] | None
 ) -> tuple[Field, ...]:
-    frame, path = source.tables[table].frame, source.tables[table].path
+    read, path = source.tables[table], source.tables[table].path
     if chosen:
-        return _parse_fields(frame, path, chosen)
+        parsed, divided = parse_fields(read, chosen)
+        source.divided |= {(table, name) for name in divided}
+        return parsed
+    frame = with_lists(read)
     fields = guess_fields(frame, table, identity)
     option = "--document-field" if table == "documents" else "--query-field"
     if not fields:
@@ -292,43 +304,17 @@ def _choose_fields(
     return fields
 
 
-def _parse_fields(
-    frame: pl.DataFrame, path: Path, chosen: Sequence[Field | str]
-) -> tuple[Field, ...]:
-    fields, weighted = [], []
-    for item in chosen:
-        name, modality, weight = (
-            _parse_field(item) if isinstance(item, str) else (item.name, item.modality, item.weight)
-        )
-        if name not in frame.columns:
-            near = difflib.get_close_matches(name, frame.columns, n=1)
-            raise DataError(
-                f"there is no column {name!r}; found {_quoted(frame.columns)}",
-                where=str(path),
-                remedy=f"Did you mean {near[0]!r}?" if near else "",
-            )
-        if frame.schema[name].is_nested():
-            raise DataError(
-                f"expected text or the bytes of pictures, found {frame.schema[name]}",
-                where=f"{path}, column {name!r}",
-            )
-        guessed = modality or guess_modality(frame, name) or "text"
-        fields.append(Field(name, cast(Modality, guessed), 1.0 if weight is None else weight))
-        weighted.append(weight is not None)
-    if any(weighted) and not all(weighted):
-        raise DataError("expected a weight for every field or for none", where=str(path))
-    return tuple(fields) if any(weighted) else equal_weights(fields)
-
-
-def _parse_field(text: str) -> tuple[str, str | None, float | None]:
-    name, _, rest = text.partition(":")
-    modality, _, weight = rest.partition(":")
-    try:
-        return name, modality or None, float(weight) if weight else None
-    except ValueError:
-        raise DataError(
-            f"expected NAME:MODALITY:WEIGHT with a number as weight, found {text!r}"
-        ) from None
+def _with_pictures(
+    source: _Source, table: str, fields: Mapping[str, Sequence[Field]]
+) -> pl.DataFrame:
+    """Return a table with its image fields as paths, bytes, or lists of them."""
+    read = source.tables[table]
+    columns = [
+        picture_column(read, f.name, divided=(table, f.name) in source.divided)
+        for f in fields[table]
+        if f.modality == "image"
+    ]
+    return read.frame.with_columns(columns)
 
 
 def _typed(frame: pl.DataFrame, identity: str, fields: Sequence[Field]) -> pl.DataFrame:
@@ -337,7 +323,8 @@ def _typed(frame: pl.DataFrame, identity: str, fields: Sequence[Field]) -> pl.Da
     columns = []
     for column in frame:
         if column.name in texts:
-            columns.append(column if column.dtype == pl.Binary else column.cast(pl.String))
+            pictures = column.dtype == pl.Binary or column.dtype.is_nested()
+            columns.append(column if pictures else column.cast(pl.String))
         elif column.dtype == pl.String and column.drop_nulls().str.contains(_NUMBER).all():
             whole = not column.drop_nulls().str.contains(".", literal=True).any()
             columns.append(column.cast(pl.Int64 if whole else pl.Float64))
@@ -369,8 +356,9 @@ def _check_images(dataset: RankingDataset, source: _Source, *, drop: bool) -> Ra
     bad = [p for p in image_problems(dataset) if p.severity == "error"]
     if bad and not drop:
         more = f" (and {len(bad) - 1:,} more bad pictures)" if len(bad) > 1 else ""
+        item = "" if bad[0].item is None else f"item {bad[0].item} (counted from 0), "
         raise ImageError(
-            bad[0].message + more,
+            item + bad[0].message + more,
             where=source.tables[bad[0].table].where(bad[0].row or 0, bad[0].field),
             remedy="Mend the pictures, or clear those fields with `--bad-images drop`.",
         )

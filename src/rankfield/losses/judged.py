@@ -41,6 +41,17 @@ class JudgedPairs:
         """Return the same pairs with the documents as rows."""
         return JudgedPairs(self.documents, self.queries, self.scores, self.weights)
 
+    def among_documents(self, kept: Tensor) -> JudgedPairs:
+        """Return the pairs of the documents where bool n `kept` holds, renumbered without gaps."""
+        place = kept.cumsum(0) - 1
+        pair = kept[self.documents]
+        return JudgedPairs(
+            self.queries[pair],
+            place[self.documents[pair]],
+            self.scores[pair],
+            self.weights[pair],
+        )
+
     def check(self, rows: int, columns: int) -> None:
         """Raise a ValueError unless the pairs fit a batch of m = `rows` and n = `columns`."""
         shapes = {tuple(x.shape) for x in vars(self).values()}

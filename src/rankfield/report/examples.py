@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from rankfield.evaluation import Results
+from rankfield.field_values import first_value
 from rankfield.report.numbers import model_name, paired_queries, split_names
 from rankfield.report.thumbnails import Thumbnails
 from rankfield.schema import Field, RankingDataset
@@ -223,6 +224,7 @@ def _texts(record: Mapping[str, Any], fields: Sequence[Field]) -> list[str]:
 
 def _picture(record: Mapping[str, Any], fields: Sequence[Field], thumbnails: Thumbnails) -> str:
     for f in fields:
-        if f.modality == "image" and record.get(f.name):
-            return thumbnails.address(record[f.name])
+        picture = first_value(record.get(f.name)) if f.modality == "image" else None
+        if picture is not None:
+            return thumbnails.address(picture)
     return ""

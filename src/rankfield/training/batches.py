@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 
 from rankfield.encoders import RankingModel
 from rankfield.encoders.base import Side
-from rankfield.encoders.columns import FieldColumn, content_ids, field_columns
+from rankfield.encoders.columns import FieldColumn, field_columns
 from rankfield.errors import RecipeError
 from rankfield.progress import progress
 from rankfield.schema import RankingDataset
@@ -74,12 +74,7 @@ class PairBatches(Dataset[RawBatch]):
             "query": field_columns(dataset.queries, model.fields("query")),
             "document": field_columns(dataset.documents, model.fields("document")),
         }
-        self.pairs = TrainingPairs.of(
-            recipe,
-            dataset,
-            query_contents=content_ids(self.columns["query"]),
-            document_contents=content_ids(self.columns["document"]),
-        )
+        self.pairs = TrainingPairs.of(recipe, dataset, self.columns)
         self._vectors = self._query_vectors() if recipe.batch.similar_queries else None
         self._orders: dict[int, Ints] = {}
         self._cache: dict[tuple[Side, str], tuple[NDArray[np.int64], Tensor]] = {}
@@ -102,8 +97,8 @@ class PairBatches(Dataset[RawBatch]):
         for side, columns in self.columns.items():
             for column in columns:
                 if column.field.modality == "image":
-                    codes = np.unique(column.codes[rows[side]])
-                    pixels[side, column.field.name] = self._pixels(side, column, codes[codes >= 0])
+                    codes = column.codes_of(rows[side])
+                    pixels[side, column.field.name] = self._pixels(side, column, codes)
         sizes = len(queries), len(documents)
         return RawBatch(rows["query"], rows["document"], *sizes, pairs, pixels)
 
@@ -152,8 +147,7 @@ class PairBatches(Dataset[RawBatch]):
     def _used(self, side: Side, column: FieldColumn) -> NDArray[np.int64]:
         """Return the codes of the values that training can meet, rising."""
         rows = self.pairs.query_rows if side == "query" else self.pairs.document_rows
-        codes = np.unique(column.codes[np.unique(rows)])
-        return codes[codes >= 0]
+        return column.codes_of(np.unique(rows))
 
     def _query_vectors(self) -> NDArray[np.float32]:
         """Embed the training queries with the untrained model: which are near each other."""

@@ -46,6 +46,7 @@ def build_model(recipe: Recipe, dataset: RankingDataset) -> RankingModel:
         logit_scale=recipe.loss.logit_scale,
         logit_bias=recipe.loss.logit_bias if recipe.loss.form == "sigmoid" else None,
         name=recipe.name,
+        learn_field_weights=recipe.encoder.learn_field_weights,
     )
 
 

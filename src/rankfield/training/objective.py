@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from rankfield.encoders.model import Encoded
 from rankfield.losses import (
     JudgedPairs,
     contrastive_loss,
@@ -35,43 +37,51 @@ class BatchPairs:
 
 @dataclass(frozen=True)
 class Objective:
-    """contrastive term + `listwise_weight` · listwise term, as the section `[loss]` says.
+    """contrastive + `listwise_weight` · listwise + `per_field` · mean over the fields' terms.
 
     The target "pair" takes the sampled pairs as rows and columns, repeated records included, as the
     paper does; every other target takes the distinct queries and documents and all their judgments.
+    A field's term is the contrastive one with the documents' embeddings of that field alone.
     """
 
     section: LossSection
     scale: ScoreScale
 
-    def __call__(
-        self, left: Tensor, right: Tensor, pairs: BatchPairs, logit_scale: Tensor, bias: Tensor
-    ) -> Tensor:
-        """Return the loss, a scalar in float32 or wider.
+    def __call__(self, encoded: Encoded, pairs: BatchPairs) -> Tensor:
+        """Return the loss of the batch's embeddings, a scalar in float32 or wider.
 
         Args:
-            left: m × D unit embeddings of the batch's distinct queries, of all processes.
-            right: n × D unit embeddings of its distinct documents.
+            encoded: of the global batch's distinct queries and documents.
             pairs: indices into both.
-            logit_scale: s > 0.
-            bias: b of the sigmoid form.
         """
         section = self.section
-        loss = self._contrastive(left, right, pairs, logit_scale, bias)
-        if section.listwise == "none":
-            return loss
-        sharpness = logit_scale / section.listwise_temperature
-        if section.listwise == "listnet":
-            term = listnet_loss(left, right, pairs.judged, sharpness)
-        else:
-            gains = self._gains(pairs.judged.scores)
-            term = lambda_loss(left, right, pairs.judged, gains, sharpness)
-        return loss + section.listwise_weight * term
+        loss = self._contrastive(encoded, pairs)
+        if section.listwise != "none":
+            loss = loss + section.listwise_weight * self._listwise(encoded, pairs.judged)
+        if section.per_field:
+            terms = list(self._fields(encoded, pairs))
+            loss = loss + section.per_field * torch.stack(terms).mean()
+        return loss
 
-    def _contrastive(
-        self, left: Tensor, right: Tensor, pairs: BatchPairs, logit_scale: Tensor, bias: Tensor
-    ) -> Tensor:
+    def _fields(self, encoded: Encoded, pairs: BatchPairs) -> Iterator[Tensor]:
+        for part in encoded.parts.values():
+            present = part.detach().abs().sum(1) > 0
+            known = BatchPairs(
+                pairs.sampled.among_documents(present), pairs.judged.among_documents(present)
+            )
+            if len(known.sampled):
+                yield self._contrastive(encoded._replace(documents=part[present]), known)
+
+    def _listwise(self, encoded: Encoded, judged: JudgedPairs) -> Tensor:
+        sharpness = encoded.logit_scale / self.section.listwise_temperature
+        left, right = encoded.queries, encoded.documents
+        if self.section.listwise == "listnet":
+            return listnet_loss(left, right, judged, sharpness)
+        return lambda_loss(left, right, judged, self._gains(judged.scores), sharpness)
+
+    def _contrastive(self, encoded: Encoded, pairs: BatchPairs) -> Tensor:
         section = self.section
+        left, right, logit_scale, bias = encoded[:4]
         direction, normaliser = section.direction, section.normaliser
         known = pairs.judged
         target = section.target

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,9 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
+from rankfield.encoders.base import Side
+from rankfield.encoders.columns import FieldColumn
+from rankfield.encoders.contents import content_ids
 from rankfield.errors import DataError, RecipeError
 from rankfield.losses import JudgedPairs
 from rankfield.schema import RankingDataset
@@ -40,17 +44,15 @@ class TrainingPairs:
         cls,
         recipe: Recipe,
         dataset: RankingDataset,
-        *,
-        query_contents: Ints | None = None,
-        document_contents: Ints | None = None,
+        columns: Mapping[Side, Sequence[FieldColumn]] | None = None,
     ) -> TrainingPairs:
         """Return the in-domain pairs at or above the recipe's minimum score.
 
         Args:
             recipe: says the minimum score, the weights and the batch that they must fill.
             dataset: split or not.
-            query_contents, document_contents: a number for each record of the table, the same for
-                records of equal content; by default every record is its own.
+            columns: the fields of both tables, to tell which records have equal content; without
+                them every record is its own.
 
         Raises:
             RecipeError: too few pairs, or the weight function does not fit the scores.
@@ -61,11 +63,14 @@ class TrainingPairs:
             judgments = judgments.filter(pl.col("score") >= recipe.data.minimum_score)
         queries = _rows(judgments["query_id"], dataset.queries["query_id"])
         documents = _rows(judgments["doc_id"], dataset.documents["doc_id"])
+        if columns is not None:
+            queries = _first_of_content(queries, columns["query"], dataset)
+            documents = _first_of_content(documents, columns["document"], dataset)
         merged = (
             pl.DataFrame(
                 {
-                    "query": _first_of_content(queries, query_contents),
-                    "document": _first_of_content(documents, document_contents),
+                    "query": queries,
+                    "document": documents,
                     "score": judgments["score"].cast(pl.Float64),
                 }
             )
@@ -120,12 +125,12 @@ class TrainingPairs:
         )
 
 
-def _first_of_content(rows: Ints, contents: Ints | None) -> Ints:
-    """Replace each row by the first row of the table with the same content."""
-    if contents is None:
-        return rows
-    _, first, inverse = np.unique(contents, return_index=True, return_inverse=True)
-    found: Ints = first[inverse][rows]
+def _first_of_content(rows: Ints, columns: Sequence[FieldColumn], dataset: RankingDataset) -> Ints:
+    """Replace each row by the first of these rows with the same content."""
+    distinct, inverse = np.unique(rows, return_inverse=True)
+    contents = content_ids(columns, dataset, distinct)
+    first = np.unique(contents, return_index=True)[1]
+    found: Ints = distinct[first[contents]][inverse]
     return found
 
 

@@ -44,6 +44,9 @@ class DataSection(_Section):
         {}, description="document fields to use and their weights; empty: those of the data set"
     )
     augment: bool = Field(False, description="flip and shift photos at random while training")
+    field_dropout: float = Field(
+        0.0, ge=0, lt=1, description="share of fields left out at random, never all of a record's"
+    )
     workers: int = Field(0, ge=0, description="processes that read photos ahead")
     image_cache_mib: int = Field(
         2048, ge=0, description="keep the resized photos in memory if they fit into this"
@@ -76,6 +79,9 @@ class EncoderSection(_Section):
     freeze: list[Literal["text", "vision"]] = Field([], description="towers that are not trained")
     query_prefix: str = Field("", description='put before query texts, such as "query: "')
     document_prefix: str = Field("", description='put before document texts, such as "passage: "')
+    learn_field_weights: bool = Field(
+        False, description="learn the weights of the fields too, from the given ones on"
+    )
 
 
 class LossSection(_Section):
@@ -109,6 +115,9 @@ class LossSection(_Section):
     )
     listwise_weight: float = Field(1.0, gt=0, description="of that term")
     listwise_temperature: float = Field(1.0, gt=0, description="its logits are divided by this")
+    per_field: float = Field(
+        0.0, ge=0, description="weight of a term for each document field alone, beside the fused"
+    )
     logit_scale: float = Field(1 / 0.07, gt=0, le=1000, description="initial inverse temperature")
     max_logit_scale: float = Field(100.0, gt=0, le=1000, description="its upper limit")
     logit_bias: float = Field(-10.0, description="initial bias of the sigmoid form")

@@ -23,6 +23,7 @@ from rankfield.encoders import RankingModel
 from rankfield.encoders.base import Side
 from rankfield.encoders.columns import FieldColumn
 from rankfield.encoders.fusion import FieldBatch
+from rankfield.encoders.model import Encoded
 from rankfield.errors import MissingExtraError, OutputError, RecipeError
 from rankfield.evaluation import dev_ndcg
 from rankfield.files import new_file, storage_errors
@@ -33,6 +34,7 @@ from rankfield.training.augment import flip_and_shift
 from rankfield.training.batches import PairBatches, RawBatch
 from rankfield.training.build import build_model
 from rankfield.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from rankfield.training.field_dropout import drop_fields
 from rankfield.training.objective import Objective
 from rankfield.training.optimizer import make_optimizer, schedule
 from rankfield.training.recipe import Recipe
@@ -189,16 +191,8 @@ class _Trainer:
         share = schedule(step, self.recipe.optimizer)
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * share
-        left, right, scale, bias = self.wrapped(queries, documents)
-        # Every process computes the loss of the global batch. Its gradient for its own rows, summed
-        # over the processes, is P times the global one, which averaging over them takes back.
-        loss = self.objective(
-            gather_shares(left, raw.queries),
-            gather_shares(right, raw.documents),
-            raw.pairs.to(device),
-            scale,
-            bias,
-        )
+        encoded = self.wrapped(queries, documents)
+        loss = self.objective(self._gathered(encoded, raw), raw.pairs.to(device))
         value = loss.item()
         if not math.isfinite(value):
             raise RecipeError(
@@ -217,10 +211,29 @@ class _Trainer:
         return {
             "loss": value,
             "gradient_norm": norm.item(),
-            "logit_scale": scale.item(),
+            "logit_scale": encoded.logit_scale.item(),
             "queries": raw.queries,
             "documents": raw.documents,
         }
+
+    def _gathered(self, encoded: Encoded, raw: RawBatch) -> Encoded:
+        """Return the embeddings of all processes, which each compute the global batch's loss.
+
+        Its gradient for a process's own rows, summed over the processes, is P times the global
+        one, which averaging over them takes back.
+        """
+        right = encoded.documents
+        parts = {}
+        if self.recipe.loss.per_field:
+            for field in self.model.document_fields:
+                # Gathering is a meeting of all processes, backwards too: none may stay away.
+                part = encoded.parts.get(field.name, 0.0 * right)
+                parts[field.name] = gather_shares(part, raw.documents)
+        return encoded._replace(
+            queries=gather_shares(encoded.queries, raw.queries),
+            documents=gather_shares(right, raw.documents),
+            parts=parts,
+        )
 
     def _fields(self, raw: RawBatch, side: Side) -> FieldBatch:
         rows = raw.query_rows if side == "query" else raw.document_rows
@@ -229,7 +242,8 @@ class _Trainer:
             pictures = raw.pixels[side, column.field.name]
             return flip_and_shift(pictures) if self.recipe.data.augment else pictures
 
-        return self.model.prepare(self.batches.columns[side], rows, side, pixels)
+        batch = self.model.prepare(self.batches.columns[side], rows, side, pixels)
+        return drop_fields(batch, self.recipe.data.field_dropout)
 
     def _log_step(self, values: dict[str, float], first: int, started: float) -> None:
         step = self.progress.step

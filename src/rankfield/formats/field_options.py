@@ -1,0 +1,69 @@
+"""Fields as a user names them: NAME[:MODALITY[:WEIGHT]]."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import cast
+
+from rankfield.errors import DataError
+from rankfield.formats.guesses import equal_weights, guess_modality
+from rankfield.formats.picture_lists import with_lists
+from rankfield.formats.text_tables import TextTable
+from rankfield.schema import Field, Modality
+
+__all__ = ["parse_fields"]
+
+_DIVIDED = "images"
+
+
+def parse_fields(
+    table: TextTable, chosen: Sequence[Field | str]
+) -> tuple[tuple[Field, ...], frozenset[str]]:
+    """Return the chosen fields, and the names of those declared as "images".
+
+    "images" is an image field whose texts hold several paths each. A modality left out is guessed;
+    weights left out are those of `equal_weights`.
+
+    Raises:
+        DataError: no such column, a column of another type, a malformed text, weights for some.
+    """
+    frame = with_lists(table)
+    fields, weighted, divided = [], [], set()
+    for item in chosen:
+        name, modality, weight = (
+            _parse_field(item) if isinstance(item, str) else (item.name, item.modality, item.weight)
+        )
+        if name not in frame.columns:
+            near = difflib.get_close_matches(name, frame.columns, n=1)
+            raise DataError(
+                f"there is no column {name!r}; found {', '.join(map(repr, frame.columns))}",
+                where=str(table.path),
+                remedy=f"Did you mean {near[0]!r}?" if near else "",
+            )
+        if modality == _DIVIDED:
+            modality = "image"
+            divided.add(name)
+        guessed = modality or guess_modality(frame, name) or "text"
+        if guessed != "image" and table.frame.schema[name].is_nested():
+            raise DataError(
+                f"expected text or the bytes of pictures, found {table.frame.schema[name]}",
+                where=f"{table.path}, column {name!r}",
+            )
+        fields.append(Field(name, cast(Modality, guessed), 1.0 if weight is None else weight))
+        weighted.append(weight is not None)
+    if any(weighted) and not all(weighted):
+        raise DataError("expected a weight for every field or for none", where=str(table.path))
+    whole = tuple(fields) if any(weighted) else equal_weights(fields)
+    return whole, frozenset(divided)
+
+
+def _parse_field(text: str) -> tuple[str, str | None, float | None]:
+    name, _, rest = text.partition(":")
+    modality, _, weight = rest.partition(":")
+    try:
+        return name, modality or None, float(weight) if weight else None
+    except ValueError:
+        raise DataError(
+            f"expected NAME:MODALITY:WEIGHT with a number as weight, found {text!r}"
+        ) from None

@@ -33,7 +33,7 @@ from rankfield.training.augment import flip_and_shift
 from rankfield.training.batches import PairBatches, RawBatch
 from rankfield.training.build import build_model
 from rankfield.training.checkpoint import Progress, load_checkpoint, save_checkpoint
-from rankfield.training.optimizer import make_optimizer, schedule
+from rankfield.training.optimizer import make_optimizer, schedule, set_learning_rates
 from rankfield.training.recipe import Recipe
 
 __all__ = ["train"]
@@ -185,9 +185,7 @@ class _Trainer:
         device = self.accelerator.device
         queries = self._fields(raw, "query").to(device)
         documents = self._fields(raw, "document").to(device)
-        share = schedule(step, self.recipe.optimizer)
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["peak"] * share
+        set_learning_rates(self.optimizer, step, self.recipe.optimizer)
         left, right, scale = self.wrapped(queries, documents)
         loss = self.loss(left, right, raw.weights.to(device), scale)
         value = loss.item()

@@ -25,6 +25,7 @@ from rankfield.encoders.quiet import quiet_transformers
 from rankfield.errors import DataError, ModelError
 from rankfield.files import new_folder, write_json
 from rankfield.images import open_image
+from rankfield.losses.matryoshka import truncated
 from rankfield.progress import progress
 from rankfield.schema import Field, RankingDataset
 
@@ -76,6 +77,7 @@ class RankingModel(nn.Module):
         self.name = name
         self.made = made or {}
         self.batch_size = 256
+        self.dimension = encoder.dimension
 
     @property
     def device(self) -> torch.device:
@@ -86,20 +88,36 @@ class RankingModel(nn.Module):
         """Return the fields of a side."""
         return self.query_fields if side == "query" else self.document_fields
 
+    def truncate_to(self, dimension: int) -> RankingModel:
+        """Make all embeddings normalise(e[:d]), saved models' too, and return the model.
+
+        For a model trained with `loss.matryoshka`; any other loses much of its ranking.
+
+        Raises:
+            ModelError: d is not from 1 to the encoder's dimension D.
+        """
+        if not 1 <= dimension <= self.encoder.dimension:
+            raise ModelError(
+                f"expected a dimension from 1 to {self.encoder.dimension}, found {dimension}",
+                where=self.name,
+            )
+        self.dimension = dimension
+        return self
+
     def forward(self, queries: FieldBatch, documents: FieldBatch) -> tuple[Tensor, Tensor, Tensor]:
         """Return unit embeddings of queries and documents and the logit scale s = exp(t)."""
         left = self.encode(queries, "query")
         return left, self.encode(documents, "document"), self.log_logit_scale.exp()
 
     def encode(self, batch: FieldBatch, side: Side) -> Tensor:
-        """Return N × D unit embeddings, float32."""
+        """Return N × D unit embeddings, float32; N × d after `truncate_to`."""
         vectors = {}
         for field in self.fields(side):
             if field.name in batch.inputs:
                 inputs = batch.inputs[field.name]
                 raw = self._vectors(field, inputs.items)
                 vectors[field.name] = (raw, inputs.rows, inputs.index)
-        return fuse(batch.size, self.fields(side), vectors)
+        return truncated(fuse(batch.size, self.fields(side), vectors), self.dimension)
 
     def _vectors(self, field: Field, items: Mapping[str, Tensor]) -> Tensor:
         if field.modality == "text":
@@ -165,7 +183,7 @@ class RankingModel(nn.Module):
         self, dataset: RankingDataset, frame: pl.DataFrame, side: Side
     ) -> NDArray[np.float32]:
         self.check_fields(frame, side, dataset.name)
-        out = np.empty((len(frame), self.encoder.dimension), dtype=np.float32)
+        out = np.empty((len(frame), self.dimension), dtype=np.float32)
         training = self.training
         self.eval()
         try:
@@ -212,7 +230,8 @@ class RankingModel(nn.Module):
                 where=f"{dataset.name}, {side} row {row}",
                 remedy="Run `rankfield check --fix`.",
             )
-        return fuse(len(frame), self.fields(side), vectors).cpu().numpy()
+        fused = fuse(len(frame), self.fields(side), vectors)
+        return truncated(fused, self.dimension).cpu().numpy()
 
     def _encode_values(self, dataset: RankingDataset, column: FieldColumn, side: Side) -> Tensor:
         """Encode a column's distinct values; texts of like length share a batch."""
@@ -265,6 +284,7 @@ class RankingModel(nn.Module):
                 "rankfield": __version__,
                 "name": self.name,
                 "encoder": self.encoder.kind,
+                "dimension": self.dimension,
                 "query_fields": [vars(f) for f in self.query_fields],
                 "document_fields": [vars(f) for f in self.document_fields],
                 "log_logit_scale": float(self.log_logit_scale.detach()),
@@ -302,6 +322,8 @@ class RankingModel(nn.Module):
                 name=header["name"],
                 made=header["made"],
             )
+            # Folders of earlier versions do not say it.
+            model.truncate_to(header.get("dimension", encoder.dimension))
             with torch.no_grad():
                 model.log_logit_scale.fill_(header["log_logit_scale"])
         return model.eval()

@@ -112,9 +112,7 @@ def test_weights_from_scratch_and_frozen_ones_have_no_layers(
         recipe = parse_recipe({"encoder": small, "optimizer": {key: value}})
         with pytest.raises(RecipeError, match=rf"optimizer\.{key}: there is no pretrained tower"):
             make_optimizer(build_model(recipe, shop), recipe.optimizer)
-    frozen = recipe_of(
-        clip, optimizer={"layer_decay": 0.5}, encoder={"freeze": ["text", "vision"]}
-    )
+    frozen = recipe_of(clip, optimizer={"layer_decay": 0.5}, encoder={"freeze": ["text", "vision"]})
     with pytest.raises(RecipeError, match="no pretrained tower that trains"):
         make_optimizer(build_model(frozen, shop), frozen.optimizer)
     one = recipe_of(clip, optimizer={"layer_decay": 0.5}, encoder={"freeze": ["text"]})

@@ -23,7 +23,7 @@ def train_a_step(model: nn.Module, step: int) -> None:
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.grad is not None:
-                parameter -= 0.05 * parameter.grad
+                parameter.sub_(0.05 * parameter.grad)
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.3, 0.999])
@@ -54,8 +54,9 @@ def test_the_model_gets_its_own_tensors_back() -> None:
     average.update(0)
     before = copy.deepcopy(model.state_dict())
     places = [t.data_ptr() for t in model.state_dict().values()]
-    with pytest.raises(RuntimeError, match="stop"), average.applied():
+    with average.applied():
         assert not torch.equal(model.state_dict()["0.weight"], before["0.weight"])
+    with pytest.raises(RuntimeError, match="stop"), average.applied():
         raise RuntimeError("stop")
     assert [t.data_ptr() for t in model.state_dict().values()] == places
     for name, value in model.state_dict().items():

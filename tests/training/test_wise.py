@@ -26,7 +26,7 @@ def pair(clip: Path) -> tuple[Encoder, Encoder]:
     base, tuned = (DualEncoder.from_pretrained(clip) for _ in range(2))
     with torch.no_grad():
         for parameter in tuned.parameters():
-            parameter += 1.0
+            parameter.add_(1.0)
     return base, tuned
 
 

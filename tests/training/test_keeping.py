@@ -123,6 +123,22 @@ def test_the_average_is_saved_and_training_goes_on_without_it(
     assert not torch.equal(one[DEEP], other[DEEP])
 
 
+def test_statistics_of_batch_norm_are_resumed_in_the_average(
+    shop: RankingDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = {"kind": "small", "model": "", "image_size": 24, "image_width": 32, "text_width": 32}
+    recipe = recipe_of(tmp_path, encoder=small, average={"ema": 0.9})
+    train(recipe, shop, tmp_path / "whole")
+    stop_at(8, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, shop, tmp_path / "cut")
+    monkeypatch.undo()
+    train(recipe, shop, tmp_path / "cut", resume=True)
+    whole, cut = (weights_of(tmp_path / name / "model") for name in ("whole", "cut"))
+    assert any("running_var" in name for name in whole)
+    assert_same(whole, cut)
+
+
 def test_a_checkpoint_without_its_average_is_refused(
     shop: RankingDataset, clip: Path, tmp_path: Path
 ) -> None:

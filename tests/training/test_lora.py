@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from rankfield.encoders import RankingModel
+from rankfield.encoders.small import small_vision_tower
 from rankfield.errors import MissingExtraError, RecipeError
 from rankfield.schema import RankingDataset
 from rankfield.training import build_model
@@ -130,6 +131,32 @@ def test_a_sentence_transformer_is_adapted(shop: RankingDataset, tmp_path: Path)
         wanted = model.embed_queries(shop)
         model.save(tmp_path / "model")
     assert (RankingModel.load(tmp_path / "model").embed_queries(shop) == wanted).all()
+
+
+def test_a_convolutional_tower_is_adapted_by_name(shop: RankingDataset, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    (tmp_path / "vision").mkdir()
+    small_vision_tower(image_size=24, width=32).save(tmp_path / "vision")
+    encoder = {
+        "kind": "composed",
+        "vision_model": str(tmp_path / "vision"),
+        "model": "",
+        "dimension": 8,
+        "text_width": 32,
+    }
+    with pytest.raises(RecipeError, match="no linear module"):
+        build_model(recipe_of(Path(), encoder=encoder, lora={"rank": 2}), shop)
+    lora = {"rank": 2, "targets": ["convolution"]}
+    model = build_model(recipe_of(Path(), encoder=encoder, lora=lora), shop)
+    draw(model)
+    working = embeddings(model, shop)
+    with merged(model):
+        wanted = embeddings(model, shop)
+        model.save(tmp_path / "model")
+    torch.testing.assert_close(wanted, working, rtol=1e-3, atol=1e-4)
+    assert torch.equal(embeddings(RankingModel.load(tmp_path / "model"), shop), wanted)
+    text = [p for n, p in model.named_parameters() if n.startswith("encoder.text.")]
+    assert all(p.requires_grad for p in text), "a tower from scratch trains as before"
 
 
 def test_recipes_that_cannot_be_adapted(shop: RankingDataset, clip: Path) -> None:

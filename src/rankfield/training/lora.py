@@ -154,7 +154,7 @@ def _no_target(target: str, modules: Mapping[Any, Mapping[str, nn.Module]]) -> R
     )
     near = difflib.get_close_matches(target, known.split(", "), 1)
     remedy = f"Did you mean {near[0]!r}?" if near else f"They have {known}."
-    problem = f"the towers have no {target} module"
+    problem = f"the towers have no {'linear' if target == _ALL_LINEAR else target} module"
     return RecipeError(problem, where="recipe, lora.targets", remedy=remedy)
 
 

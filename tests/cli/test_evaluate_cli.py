@@ -52,6 +52,13 @@ def test_a_model(
     assert run(monkeypatch, *arguments, "--split", "zero_shot", "--overwrite") == 0
     assert list(Results.load(out).splits) == ["zero_shot"]
 
+    assert run(monkeypatch, *arguments, "--dimension", "4", "--overwrite") == 0
+    cut = Results.load(out).splits
+    assert cut == evaluate(model.truncate_to(4), data).splits
+    assert cut != stored.splits
+    assert run(monkeypatch, *arguments, "--dimension", "17", "--overwrite") == 2
+    assert "a dimension from 1 to 16, found 17" in capsys.readouterr().err
+
 
 def test_the_baseline_and_subsets(
     tmp_path: Path, data: RankingDataset, monkeypatch: pytest.MonkeyPatch
@@ -87,6 +94,7 @@ def test_queries_without_anything_relevant_are_told(
         (["evaluate", "bag-of-words", "nowhere"], "there is no such folder"),
         (["evaluate", "bag-of-words", "DATA", "--split", "train"], "unknown split 'train'"),
         (["evaluate", "bag-of-words", "DATA", "--subset", "train"], "expected dev, test or all"),
+        (["evaluate", "bag-of-words", "DATA", "--dimension", "8"], "no embeddings to cut"),
     ],
 )
 def test_bad_input_exits_with_two(

@@ -48,6 +48,10 @@ def command(
         str | None,
         typer.Option(help="Where to compute, as torch names it; default: a GPU if there is one."),
     ] = None,
+    dimension: Annotated[
+        int | None,
+        typer.Option(min=1, help="Cut the embeddings to this many dimensions; default: all."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,
 ) -> None:
     """Measure how well a model ranks, by exact search over the whole corpus of each split.
@@ -75,6 +79,7 @@ def command(
         subset=None if subset == "all" else subset,
         label=label,
         device=device,
+        dimension=dimension,
     )
     if out is not None:
         results.save(out, overwrite=overwrite)
@@ -91,10 +96,13 @@ def _evaluate(
     subset: str | None,
     label: str | None,
     device: str | None,
+    dimension: int | None,
 ) -> Results:
     from rankfield.evaluation import BagOfWords, evaluate
 
     if model == BAG_OF_WORDS:
+        if dimension is not None:
+            raise InputError("bag-of-words has no embeddings to cut", where="--dimension")
         return BagOfWords().evaluate(data, splits=splits, subset=subset, label=label)
     import torch
 
@@ -102,6 +110,8 @@ def _evaluate(
 
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     loaded = RankingModel.load(Path(model)).to(_known_device(device))
+    if dimension is not None:
+        loaded.truncate_to(dimension)
     return evaluate(loaded, data, splits=splits, subset=subset, label=label, device=device)
 
 

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from rankfield.encoders.image_transform import ImageTransform
 from rankfield.schema import Modality
 
-__all__ = ["Encoder", "Side"]
+__all__ = ["Encoder", "Side", "Tower"]
 
 Side = Literal["query", "document"]
+Tower = Literal["text", "vision"]
 
 
 class Encoder(nn.Module, ABC):
@@ -55,3 +56,13 @@ class Encoder(nn.Module, ABC):
     def text_parameters(self) -> list[nn.Parameter]:
         """Return the parameters of the pretrained text tower, for a learning rate of its own."""
         return []
+
+    def pretrained_towers(self) -> dict[Tower, nn.Module]:
+        """Return the towers whose weights were loaded, not drawn at random; heads left out."""
+        return {}
+
+    def pretrained_weights(self) -> dict[str, Tensor]:
+        """Return what was loaded, heads included: weights and statistics by their names here."""
+        towers = {id(tower) for tower in self.pretrained_towers().values()}
+        prefixes = tuple(f"{name}." for name, m in self.named_modules() if id(m) in towers)
+        return {k: v for k, v in self.state_dict().items() if k.startswith(prefixes)}

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from rankfield.encoders.base import Encoder, Side
+from rankfield.encoders.base import Encoder, Side, Tower
 from rankfield.encoders.towers import (
     SentenceTransformersTower,
     TextTower,
@@ -98,6 +98,15 @@ class ComposedEncoder(Encoder):
     def text_parameters(self) -> list[nn.Parameter]:
         """Return the text tower's parameters, its projection left out."""
         return list(self.text.parameters()) if self.text is not None else []
+
+    def pretrained_towers(self) -> dict[Tower, nn.Module]:
+        """Return the towers that were loaded."""
+        towers: dict[Tower, nn.Module] = {}
+        if self.text is not None and self.text.pretrained:
+            towers["text"] = self.text
+        if self.vision is not None and self.vision.pretrained:
+            towers["vision"] = self.vision
+        return towers
 
     def _text_tower(self) -> TextTower:
         if self.text is None:

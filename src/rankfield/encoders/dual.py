@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from rankfield.encoders.base import Encoder, Side
+from rankfield.encoders.base import Encoder, Side, Tower
 from rankfield.encoders.image_transform import ImageTransform
 from rankfield.encoders.pretrained import load_model, load_tokenizer
 from rankfield.errors import ModelError
@@ -73,6 +73,14 @@ class DualEncoder(Encoder):
     def text_parameters(self) -> list[nn.Parameter]:
         """Return the text model's parameters."""
         return list(self.model.text_model.parameters())
+
+    def pretrained_towers(self) -> dict[Tower, nn.Module]:
+        """Return both towers."""
+        return {"text": self.model.text_model, "vision": self.model.vision_model}
+
+    def pretrained_weights(self) -> dict[str, Tensor]:
+        """Return everything: the projections were loaded too."""
+        return dict(self.state_dict())
 
     def save(self, folder: Path) -> None:
         """Write the model, its tokenizer and the image transform."""

@@ -26,6 +26,7 @@ from rankfield.encoders.quiet import quiet_transformers
 from rankfield.errors import DataError, ModelError
 from rankfield.files import new_folder, write_json
 from rankfield.images import open_image
+from rankfield.losses.matryoshka import truncated
 from rankfield.progress import progress
 from rankfield.schema import Field, RankingDataset
 
@@ -106,6 +107,7 @@ class RankingModel(nn.Module):
         self.name = name
         self.made = made or {}
         self.batch_size = 256
+        self.dimension = encoder.dimension
 
     @property
     def device(self) -> torch.device:
@@ -115,6 +117,22 @@ class RankingModel(nn.Module):
     def fields(self, side: Side) -> tuple[Field, ...]:
         """Return the fields of a side, with the weights that the model was made with."""
         return self.query_fields if side == "query" else self.document_fields
+
+    def truncate_to(self, dimension: int) -> RankingModel:
+        """Make all embeddings normalise(e[:d]), saved models' too, and return the model.
+
+        For a model trained with `loss.matryoshka`; any other loses much of its ranking.
+
+        Raises:
+            ModelError: d is not from 1 to the encoder's dimension D.
+        """
+        if not 1 <= dimension <= self.encoder.dimension:
+            raise ModelError(
+                f"expected a dimension from 1 to {self.encoder.dimension}, found {dimension}",
+                where=self.name,
+            )
+        self.dimension = dimension
+        return self
 
     def current_fields(self, side: Side) -> tuple[Field, ...]:
         """Return the fields of a side with the weights learnt so far, of the same total."""
@@ -143,14 +161,14 @@ class RankingModel(nn.Module):
         return Encoded(left, right, scale, bias, parts)
 
     def encode(self, batch: FieldBatch, side: Side) -> Tensor:
-        """Return N × D unit embeddings, float32."""
+        """Return N × D unit embeddings, float32; N × d after `truncate_to`."""
         return self.encode_parts(batch, side)[0]
 
     def encode_parts(self, batch: FieldBatch, side: Side) -> tuple[Tensor, dict[str, Tensor]]:
         """Return N × D unit embeddings, and the same of each field alone, float32.
 
         The parts are by field name, in the model's order; a record without the field has a zero
-        row, and a field that no record has is left out.
+        row, and a field that no record has is left out. After `truncate_to` all are N × d.
         """
         parts = {}
         for field in self.fields(side):
@@ -160,7 +178,8 @@ class RankingModel(nn.Module):
                 parts[field.name] = field_embeddings(
                     batch.size, raw, inputs.rows, inputs.index, several=inputs.several
                 )
-        return fuse(parts, self._weights(side)), parts
+        fused = truncated(fuse(parts, self._weights(side)), self.dimension)
+        return fused, {name: truncated(part, self.dimension) for name, part in parts.items()}
 
     def _vectors(self, field: Field, items: Mapping[str, Tensor]) -> Tensor:
         if field.modality == "text":
@@ -225,7 +244,7 @@ class RankingModel(nn.Module):
         self, dataset: RankingDataset, frame: pl.DataFrame, side: Side
     ) -> NDArray[np.float32]:
         self.check_fields(frame, side, dataset.name)
-        out = np.empty((len(frame), self.encoder.dimension), dtype=np.float32)
+        out = np.empty((len(frame), self.dimension), dtype=np.float32)
         training = self.training
         self.eval()
         try:
@@ -275,7 +294,8 @@ class RankingModel(nn.Module):
                 where=f"{dataset.name}, {side} row {row}",
                 remedy="Run `rankfield check --fix`.",
             )
-        return fuse(parts, self._weights(side)).cpu().numpy()
+        fused = fuse(parts, self._weights(side))
+        return truncated(fused, self.dimension).cpu().numpy()
 
     def _encode_values(self, dataset: RankingDataset, column: FieldColumn, side: Side) -> Tensor:
         """Encode a column's distinct values; texts of like length share a batch."""
@@ -328,6 +348,7 @@ class RankingModel(nn.Module):
                 "rankfield": __version__,
                 "name": self.name,
                 "encoder": self.encoder.kind,
+                "dimension": self.dimension,
                 "query_fields": [vars(f) for f in self.current_fields("query")],
                 "document_fields": [vars(f) for f in self.current_fields("document")],
                 "log_logit_scale": float(self.log_logit_scale.detach()),
@@ -365,6 +386,8 @@ class RankingModel(nn.Module):
                 name=header["name"],
                 made=header["made"],
             )
+            # Folders of earlier versions do not say it.
+            model.truncate_to(header.get("dimension", encoder.dimension))
             with torch.no_grad():
                 model.log_logit_scale.fill_(header["log_logit_scale"])
         return model.eval()

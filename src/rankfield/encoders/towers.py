@@ -23,11 +23,15 @@ _PRECOMPUTE_BATCH = 256
 
 
 class TextTower(nn.Module, ABC):
-    """Texts to pooled vectors of `width`; a frozen one can remember its output for each text."""
+    """Texts to pooled vectors of `width`; a frozen one can remember its output for each text.
+
+    `pretrained` tells a loaded tower from one of random weights.
+    """
 
     kind: str
     width: int
     frozen: bool = False
+    pretrained: bool = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -141,7 +145,9 @@ class TransformersTextTower(TextTower):
         if model.main_input_name != "input_ids" or not hasattr(model.config, "hidden_size"):
             raise ModelError(f"is a {type(model).__name__}, not a text model", where=where)
         tokenizer = load_tokenizer(source, where)
-        return cls(model, tokenizer, max_tokens=max_tokens or 77, pooling=pooling)
+        tower = cls(model, tokenizer, max_tokens=max_tokens or 77, pooling=pooling)
+        tower.pretrained = True
+        return tower
 
 
 class SentenceTransformersTower(TextTower):
@@ -190,11 +196,18 @@ class SentenceTransformersTower(TextTower):
             model = SentenceTransformer(str(source), device="cpu", model_kwargs=settings)
         if max_tokens:
             model.max_seq_length = max_tokens
-        return cls(model)
+        tower = cls(model)
+        tower.pretrained = True
+        return tower
 
 
 class VisionTower(nn.Module):
-    """Any vision model of `transformers` with a pooled output."""
+    """Any vision model of `transformers` with a pooled output.
+
+    `pretrained` tells a loaded tower from one of random weights.
+    """
+
+    pretrained: bool = False
 
     def __init__(self, model: Any, transform: ImageTransform) -> None:
         super().__init__()
@@ -240,4 +253,6 @@ class VisionTower(nn.Module):
         model = getattr(loaded, "vision_model", loaded)
         if model.main_input_name != "pixel_values":
             raise ModelError(f"is a {type(model).__name__}, not a vision model", where=where)
-        return cls(model, ImageTransform.from_pretrained(source))
+        tower = cls(model, ImageTransform.from_pretrained(source))
+        tower.pretrained = True
+        return tower

@@ -4,6 +4,7 @@ from rankfield.losses.contrastive import contrastive_loss
 from rankfield.losses.gather import gather_shares, gather_with_gradient
 from rankfield.losses.judged import JudgedPairs
 from rankfield.losses.listwise import lambda_loss, listnet_loss
+from rankfield.losses.matryoshka import matryoshka, truncated
 from rankfield.losses.sigmoid import sigmoid_loss
 from rankfield.losses.targets import judged_contrastive_loss
 
@@ -15,5 +16,7 @@ __all__ = [
     "judged_contrastive_loss",
     "lambda_loss",
     "listnet_loss",
+    "matryoshka",
     "sigmoid_loss",
+    "truncated",
 ]

@@ -20,6 +20,7 @@ from rankfield.encoders.small import small_text_tower, small_vision_tower
 from rankfield.encoders.towers import TextTower
 from rankfield.errors import ModelError, RecipeError
 from rankfield.schema import Field, RankingDataset
+from rankfield.training.lora import add_adapters
 from rankfield.training.recipe import EncoderSection, Recipe
 
 __all__ = ["build_model", "model_path"]
@@ -31,14 +32,24 @@ def build_model(recipe: Recipe, dataset: RankingDataset) -> RankingModel:
     """Return the untrained model of a recipe; from-scratch weights come from its seed alone.
 
     Raises:
-        RecipeError: fields that the data lacks, or an encoder that cannot take them.
+        RecipeError: fields that the data lacks, or an encoder that cannot take them; adapters or
+            dimensions that do not fit the encoder.
         ModelError: a pretrained model that cannot be loaded.
+        MissingExtraError: adapters, and peft is not installed.
     """
     torch.manual_seed(recipe.seed)
     query_fields = _choose(dataset.query_fields, recipe.data.query_weights, "query")
     document_fields = _choose(dataset.document_fields, recipe.data.document_weights, "document")
     with quiet_transformers():
         encoder = _encoder(recipe.encoder, dataset, query_fields, document_fields)
+        if recipe.lora.rank:
+            add_adapters(encoder, recipe.lora, frozen=recipe.encoder.freeze)
+    if any(dimension > encoder.dimension for dimension in recipe.loss.matryoshka):
+        raise RecipeError(
+            f"the embeddings have {encoder.dimension} dimensions, "
+            f"found {max(recipe.loss.matryoshka)}",
+            where="recipe, loss.matryoshka",
+        )
     return RankingModel(
         encoder,
         query_fields,

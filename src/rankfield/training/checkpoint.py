@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from rankfield.errors import ModelError
 from rankfield.files import new_folder, write_json
+from rankfield.training.average import WeightAverage
 
 __all__ = ["Progress", "load_checkpoint", "save_checkpoint"]
 
@@ -35,9 +36,15 @@ class Progress:
 
 
 def save_checkpoint(
-    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress
+    folder: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    average: WeightAverage | None = None,
 ) -> None:
-    """Write weights, optimiser state and progress, replacing an older checkpoint in one rename.
+    """Write weights, their average, optimiser state and progress, replacing an older checkpoint.
+
+    One rename does that.
 
     There is no random state to save: each step seeds itself from the seed and its number.
 
@@ -53,13 +60,19 @@ def save_checkpoint(
     with new_folder(folder, overwrite=True) as temporary:
         save_model(model, str(temporary / "model.safetensors"))
         save_file(tensors, temporary / "optimizer.safetensors")
+        if average is not None:
+            save_file(average.state(), temporary / "average.safetensors")
         write_json(temporary / "progress.json", asdict(progress))
 
 
 def load_checkpoint(
-    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, expected: Progress
+    folder: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    expected: Progress,
+    average: WeightAverage | None = None,
 ) -> Progress:
-    """Read a checkpoint into `model` and `optimizer` and return its progress.
+    """Read a checkpoint into `model`, `optimizer` and `average` and return its progress.
 
     Raises:
         ModelError: there is none, it is of another recipe, data set or model, or is damaged.
@@ -83,6 +96,8 @@ def load_checkpoint(
     try:
         load_model(model, str(folder / "model.safetensors"))
         _load_optimizer(optimizer, load_file(folder / "optimizer.safetensors"))
+        if average is not None:
+            average.load(load_file(folder / "average.safetensors"))
     except (RuntimeError, ValueError, SafetensorError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise ModelError(

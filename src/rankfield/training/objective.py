@@ -15,6 +15,7 @@ from rankfield.losses import (
     judged_contrastive_loss,
     lambda_loss,
     listnet_loss,
+    matryoshka,
     sigmoid_loss,
 )
 from rankfield.schema import ScoreScale
@@ -41,7 +42,8 @@ class Objective:
 
     The target "pair" takes the sampled pairs as rows and columns, repeated records included, as the
     paper does; every other target takes the distinct queries and documents and all their judgments.
-    A field's term is the contrastive one with the documents' embeddings of that field alone.
+    The first two are averaged over the dimensions of `matryoshka`. A field's term is the
+    contrastive one with the documents' embeddings of that field alone.
     """
 
     section: LossSection
@@ -54,14 +56,22 @@ class Objective:
             encoded: of the global batch's distinct queries and documents.
             pairs: indices into both.
         """
-        section = self.section
-        loss = self._contrastive(encoded, pairs)
-        if section.listwise != "none":
-            loss = loss + section.listwise_weight * self._listwise(encoded, pairs.judged)
-        if section.per_field:
+        loss = matryoshka(
+            lambda left, right: self._fused(encoded._replace(queries=left, documents=right), pairs),
+            encoded.queries,
+            encoded.documents,
+            self.section.matryoshka,
+        )
+        if self.section.per_field:
             terms = list(self._fields(encoded, pairs))
-            loss = loss + section.per_field * torch.stack(terms).mean()
+            loss = loss + self.section.per_field * torch.stack(terms).mean()
         return loss
+
+    def _fused(self, encoded: Encoded, pairs: BatchPairs) -> Tensor:
+        loss = self._contrastive(encoded, pairs)
+        if self.section.listwise == "none":
+            return loss
+        return loss + self.section.listwise_weight * self._listwise(encoded, pairs.judged)
 
     def _fields(self, encoded: Encoded, pairs: BatchPairs) -> Iterator[Tensor]:
         for part in encoded.parts.values():

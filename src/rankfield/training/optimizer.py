@@ -1,39 +1,84 @@
-"""AdamW with its parameter groups, and the learning-rate schedule as a function of the step."""
+"""AdamW with its parameter groups, and their learning rates as a function of the step."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
 
 from rankfield.encoders import RankingModel
+from rankfield.errors import RecipeError
+from rankfield.training.layers import layer_depths
 from rankfield.training.recipe import OptimizerSection
 
-__all__ = ["make_optimizer", "schedule"]
+__all__ = ["make_optimizer", "schedule", "set_learning_rates"]
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a parameter stands: its share of the peak rate and the first step that it trains."""
+
+    share: float = 1.0
+    start: int = 0
 
 
 def make_optimizer(model: RankingModel, section: OptimizerSection) -> torch.optim.AdamW:
     """Return AdamW over the trainable weights.
 
     Weight decay falls on matrices only: norms, biases and the logit scale have fewer than two
-    dimensions. Each group keeps its peak rate under "peak".
+    dimensions. Each group keeps its peak rate under "peak" and its first step under "start".
+
+    A parameter at depth d of a pretrained tower of L layers (`layer_depths`) has
+
+        peak = learning_rate · layer_decay^(L − d)        (ELECTRA, arXiv 2003.10555),
+        start = ⌈unfreeze_over · steps · (L − d + h) / (L + 1 + h)⌉    (ULMFiT, arXiv 1801.06146).
+
+    With heads h = 1: they train alone at first, then the top layer joins them, the embeddings
+    last. A model that has nothing but its towers starts with the top layers: h = 0. Everything
+    outside the pretrained towers has the full rate and trains from step 0.
+
+    Raises:
+        RecipeError: `layer_decay` or `unfreeze_over` without a pretrained tower that trains.
     """
+    places = _places(model, section)
     text = {id(p) for p in model.encoder.text_parameters()}
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    groups: dict[tuple[bool, bool, _Place], list[nn.Parameter]] = {}
     for parameter in model.parameters():
         if parameter.requires_grad:
-            key = (id(parameter) in text, parameter.ndim >= 2)
+            place = places.get(id(parameter), _Place())
+            key = (id(parameter) in text, parameter.ndim >= 2, place)
             groups.setdefault(key, []).append(parameter)
-    settings = []
-    for (is_text, decays), parameters in groups.items():
+    settings: list[dict[str, Any]] = []
+    for (is_text, decays, place), parameters in groups.items():
         peak = section.learning_rate
         if is_text and section.text_learning_rate is not None:
             peak = section.text_learning_rate
+        peak *= place.share
         decay = section.weight_decay if decays else 0.0
-        settings.append({"params": parameters, "lr": peak, "peak": peak, "weight_decay": decay})
+        group = {"params": parameters, "lr": peak, "peak": peak, "weight_decay": decay}
+        settings.append({**group, "start": place.start})
     betas = (section.beta1, section.beta2)
     return torch.optim.AdamW(settings, betas=betas, eps=section.epsilon)
+
+
+def set_learning_rates(
+    optimizer: torch.optim.Optimizer, step: int, section: OptimizerSection
+) -> None:
+    """Give each group of `make_optimizer` its learning rate for `step` (0-based).
+
+    lr = peak · schedule(step), or 0 before the group's start. Until then its weights take no
+    gradient either: none is computed, none counts in the norm that is clipped, and AdamW's moments
+    begin with the group's first step.
+    """
+    share = schedule(step, section)
+    for group in optimizer.param_groups:
+        trains = step >= group["start"]
+        group["lr"] = group["peak"] * share if trains else 0.0
+        for parameter in group["params"]:
+            parameter.requires_grad_(trains)
 
 
 def schedule(step: int, section: OptimizerSection) -> float:
@@ -46,3 +91,32 @@ def schedule(step: int, section: OptimizerSection) -> float:
     if step < warm:
         return (step + 1) / warm
     return 0.5 * (1.0 + math.cos(math.pi * (step - warm + 1) / (section.steps - warm + 1)))
+
+
+def _places(model: RankingModel, section: OptimizerSection) -> dict[int, _Place]:
+    """Return id → place for what trains in pretrained towers; empty where all are alike."""
+    if section.layer_decay == 1.0 and not section.unfreeze_over:
+        return {}
+    towers = list(model.encoder.pretrained_towers().values())
+    inside = {id(parameter) for tower in towers for parameter in tower.parameters()}
+    if not any(p.requires_grad for tower in towers for p in tower.parameters()):
+        key = "layer_decay" if section.layer_decay < 1.0 else "unfreeze_over"
+        raise RecipeError(
+            "there is no pretrained tower that trains", where=f"recipe, optimizer.{key}"
+        )
+    heads = int(any(_is_head(p) and id(p) not in inside for p in model.encoder.parameters()))
+    window = section.unfreeze_over * section.steps
+    places: dict[int, _Place] = {}
+    for tower in towers:
+        named = dict(tower.named_parameters())
+        depths, layers = layer_depths(named)
+        for name, parameter in named.items():
+            above = layers - depths[name]
+            start = math.ceil(window * (above + heads) / (layers + 1 + heads))
+            places[id(parameter)] = _Place(section.layer_decay**above, start)
+    return places
+
+
+def _is_head(parameter: nn.Parameter) -> bool:
+    """Tell a projection from a dual encoder's own scale and bias, which its loss alone uses."""
+    return parameter.requires_grad and parameter.ndim >= 2

@@ -6,7 +6,7 @@ import difflib
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -14,10 +14,12 @@ from rankfield.errors import RecipeError
 from rankfield.schema import SPLITS, SplitName
 
 __all__ = [
+    "AverageSection",
     "BatchSection",
     "DataSection",
     "DevSection",
     "EncoderSection",
+    "LoraSection",
     "LossSection",
     "OptimizerSection",
     "Recipe",
@@ -121,6 +123,9 @@ class LossSection(_Section):
     logit_scale: float = Field(1 / 0.07, gt=0, le=1000, description="initial inverse temperature")
     max_logit_scale: float = Field(100.0, gt=0, le=1000, description="its upper limit")
     logit_bias: float = Field(-10.0, description="initial bias of the sigmoid form")
+    matryoshka: list[Annotated[int, Field(ge=1)]] = Field(
+        [], description="dimensions that must rank too when the rest is cut off; empty: all alone"
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> LossSection:
@@ -158,6 +163,37 @@ class OptimizerSection(_Section):
     beta2: float = Field(0.98, ge=0, lt=1)
     epsilon: float = Field(1e-6, gt=0)
     clip_norm: float = Field(1.0, gt=0, description="largest norm of the gradient")
+    layer_decay: float = Field(
+        1.0, gt=0, le=1, description="each layer of a pretrained tower: the rate above times this"
+    )
+    unfreeze_over: float = Field(
+        0.0, ge=0, le=1, description="share of the steps over which pretrained layers join in"
+    )
+
+
+class LoraSection(_Section):
+    """Low-rank adapters on pretrained towers, whose own weights stay as they are."""
+
+    rank: int = Field(0, ge=0, description="of the adapters; 0: none, all weights are trained")
+    alpha: float = Field(16.0, gt=0, description="adapters count alpha / rank")
+    dropout: float = Field(0.0, ge=0, lt=1, description="on what goes into an adapter")
+    targets: list[str] = Field(
+        ["all-linear"], min_length=1, description="names of modules, or all linear ones"
+    )
+    towers: list[Literal["text", "vision"]] = Field(
+        ["text", "vision"], min_length=1, description="those of them that are pretrained"
+    )
+
+
+class AverageSection(_Section):
+    """Averages of weights: over the steps, and between the base model and the trained one."""
+
+    ema: float = Field(
+        0.0, ge=0, lt=1, description="decay of the moving average over steps; 0: none"
+    )
+    wise: list[Annotated[float, Field(ge=0, le=1)]] = Field(
+        [], description="shares of the trained model to try after training; the best on dev is kept"
+    )
 
 
 class DevSection(_Section):
@@ -183,6 +219,8 @@ class Recipe(_Section):
     loss: LossSection = LossSection()
     batch: BatchSection = BatchSection()
     optimizer: OptimizerSection = OptimizerSection()
+    lora: LoraSection = LoraSection()
+    average: AverageSection = AverageSection()
     dev: DevSection = DevSection()
 
 

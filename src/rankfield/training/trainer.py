@@ -10,7 +10,7 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -31,13 +31,16 @@ from rankfield.losses import gather_shares
 from rankfield.progress import progress
 from rankfield.schema import RankingDataset
 from rankfield.training.augment import flip_and_shift
+from rankfield.training.average import WeightAverage
 from rankfield.training.batches import PairBatches, RawBatch
 from rankfield.training.build import build_model
 from rankfield.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from rankfield.training.field_dropout import drop_fields
+from rankfield.training.lora import merged
 from rankfield.training.objective import Objective
-from rankfield.training.optimizer import make_optimizer, schedule
-from rankfield.training.recipe import Recipe
+from rankfield.training.optimizer import make_optimizer, schedule, set_learning_rates
+from rankfield.training.recipe import LoraSection, Recipe
+from rankfield.training.wise import check_shares, choose_share
 
 __all__ = ["train"]
 
@@ -125,15 +128,22 @@ class _Trainer:
         self.progress = Progress(settings, dataset.fingerprint())
         self.stopping = False
         self.has_dev = dataset.is_split and "subset" in dataset.queries.columns
+        check_shares(recipe.average, self.model.encoder, has_dev=self.has_dev)
+        # The choice between shares needs the tuned weights again: they stay beside its result.
+        self.kept = out / ("tuned" if recipe.average.wise else "model")
 
     def run(self) -> RankingModel:
         optimizer = make_optimizer(self.model, self.recipe.optimizer)
         self.model.to(self.accelerator.device)
+        ema = self.recipe.average.ema
+        self.average = WeightAverage(self.model, ema) if ema else None
         for side in ("query", "document"):
             self.model.encoder.precompute(self.batches.texts(side), side)
         if self.resume:
             checkpoint = self.out / "checkpoint"
-            self.progress = load_checkpoint(checkpoint, self.model, optimizer, self.progress)
+            self.progress = load_checkpoint(
+                checkpoint, self.model, optimizer, self.progress, self.average
+            )
             self._cut_log()
             if self.accelerator.scaler is not None:
                 self.accelerator.scaler.load_state_dict(self.progress.loss_scaler)
@@ -146,6 +156,8 @@ class _Trainer:
             try:
                 with self._stop_at_interrupt():
                     self._loop()
+                    if self.recipe.average.wise:
+                        self._keep_a_share_of_the_base()
                 # Only then is the model written; ending the training ends the process group too.
                 self.accelerator.wait_for_everyone()
             finally:
@@ -188,9 +200,7 @@ class _Trainer:
         device = self.accelerator.device
         queries = self._fields(raw, "query").to(device)
         documents = self._fields(raw, "document").to(device)
-        share = schedule(step, self.recipe.optimizer)
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["peak"] * share
+        set_learning_rates(self.optimizer, step, self.recipe.optimizer)
         encoded = self.wrapped(queries, documents)
         loss = self.objective(self._gathered(encoded, raw), raw.pairs.to(device))
         value = loss.item()
@@ -208,6 +218,8 @@ class _Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         with torch.no_grad():
             self.model.log_logit_scale.clamp_(max=math.log(self.recipe.loss.max_logit_scale))
+        if self.average is not None:
+            self.average.update(step)
         return {
             "loss": value,
             "gradient_norm": norm.item(),
@@ -261,16 +273,39 @@ class _Trainer:
         """Measure dev NDCG@10 and keep the model if it is the best so far."""
         if not self.accelerator.is_main_process:
             return
-        value = None
-        if self.has_dev:
-            splits = dev_ndcg(self.model, self.dataset, self.recipe.dev.splits)
-            value = sum(splits.values()) / len(splits)
-            self._log("dev", {"ndcg@10": value, "splits": splits})
-        best = self.progress.best
-        if value is None or best is None or value > best:
-            self.progress.best = value
-            self.model.made = self._made()
-            self.model.save(self.out / "model", overwrite=True)
+        averaged = self.average.applied() if self.average is not None else nullcontext()
+        with averaged, merged(self.model):  # what is measured is what is saved
+            value = None
+            if self.has_dev:
+                splits = dev_ndcg(self.model, self.dataset, self.recipe.dev.splits)
+                value = sum(splits.values()) / len(splits)
+                self._log("dev", {"ndcg@10": value, "splits": splits})
+            best = self.progress.best
+            if value is None or best is None or value > best:
+                self.progress.best = value
+                self.model.made = self._made()
+                self.model.save(self.kept, overwrite=True)
+
+    def _keep_a_share_of_the_base(self) -> None:
+        """Write `model/`: the kept model's best mixture with the one that training started from."""
+        if not self.accelerator.is_main_process:
+            return
+        plain = self.recipe.model_copy(update={"lora": LoraSection()})
+        base = build_model(plain, self.dataset).encoder
+        model = RankingModel.load(self.kept).to(self.accelerator.device)
+
+        def measure() -> float:
+            splits = dev_ndcg(model, self.dataset, self.recipe.dev.splits)
+            return sum(splits.values()) / len(splits)
+
+        shares = self.recipe.average.wise
+        alpha, found = choose_share(base, model.encoder, shares, measure if self.has_dev else None)
+        tried = {str(share): value for share, value in found.items()}
+        model.made |= {"wise": {"alpha": alpha, "ndcg@10": tried}}
+        if found:
+            model.made["dev_ndcg@10"] = found[alpha]
+        self._log("wise", model.made["wise"])
+        model.save(self.out / "model", overwrite=True)
 
     def _made(self) -> dict[str, Any]:
         return {
@@ -322,7 +357,9 @@ class _Trainer:
             optimizer = getattr(self.optimizer, "optimizer", self.optimizer)
             if self.accelerator.scaler is not None:
                 self.progress.loss_scaler = self.accelerator.scaler.state_dict()
-            save_checkpoint(self.out / "checkpoint", self.model, optimizer, self.progress)
+            save_checkpoint(
+                self.out / "checkpoint", self.model, optimizer, self.progress, self.average
+            )
 
     @contextmanager
     def _nothing_half_written(self) -> Iterator[None]:
@@ -330,7 +367,7 @@ class _Trainer:
         try:
             yield
         except BaseException:
-            kept = any((self.out / name).exists() for name in ("model", "checkpoint"))
+            kept = any((self.out / name).exists() for name in ("model", "tuned", "checkpoint"))
             if self.accelerator.is_main_process and not self.resume and not kept:
                 shutil.rmtree(self.out, ignore_errors=True)
             raise

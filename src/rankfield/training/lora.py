@@ -1,0 +1,163 @@
+"""Low-rank adapters on pretrained towers: Hu et al., LoRA, arXiv 2106.09685, through `peft`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from rankfield.encoders import Encoder
+from rankfield.errors import MissingExtraError, RecipeError
+from rankfield.training.recipe import LoraSection
+
+__all__ = ["add_adapters", "merged"]
+
+_ALL_LINEAR = "all-linear"
+_ADAPTER = "default"
+
+
+def add_adapters(encoder: Encoder, section: LoraSection, *, frozen: Collection[str] = ()) -> None:
+    """Freeze the pretrained towers that the section names and give their layers adapters.
+
+    A target W (out × in) then computes (W + alpha / rank · B A) x with A (rank × in) drawn at
+    random and B (out × rank) zero, so that the model is at first the one without adapters. A and B
+    train, in float32; heads outside the towers train as before. Targets are linear layers,
+    embeddings and convolutions that do not share their input among groups.
+
+    Args:
+        encoder: changed in place.
+        section: rank > 0.
+        frozen: towers that get no adapters.
+
+    Raises:
+        MissingExtraError: peft is not installed.
+        RecipeError: no pretrained tower is left, it has no such module, or one that cannot be
+            adapted.
+    """
+    try:
+        from peft import LoraConfig, inject_adapter_in_model
+    except ImportError as error:
+        raise MissingExtraError(
+            "peft is not installed", where="recipe, lora", remedy="pip install 'rankfield[lora]'"
+        ) from error
+    wanted = [name for name in section.towers if name not in frozen]
+    towers = {k: v for k, v in encoder.pretrained_towers().items() if k in wanted}
+    if not towers:
+        raise RecipeError(
+            "there is no pretrained tower to adapt",
+            where="recipe, lora.towers",
+            remedy="Adapters need a loaded tower that is not in encoder.freeze.",
+        )
+    for name, targets in _targets(towers, section.targets).items():
+        tower: Any = towers[name]
+        tower.requires_grad_(False)
+        config = LoraConfig(
+            r=section.rank,
+            lora_alpha=section.alpha,
+            lora_dropout=section.dropout,
+            target_modules=targets,
+        )
+        try:
+            inject_adapter_in_model(config, tower, _ADAPTER)
+        except (ValueError, TypeError, NotImplementedError) as error:
+            raise RecipeError(
+                f"cannot be adapted ({error})", where="recipe, lora.targets"
+            ) from error
+        del tower.peft_config  # transformers would take the saved model for an adapter
+
+
+@contextmanager
+def merged(model: nn.Module) -> Iterator[None]:
+    """Put W + alpha / rank · B A in the place of each adapted layer while the context lasts.
+
+    Inside, the model has the plain layers of its library: it can be saved, and loads without peft.
+    Afterwards adapters and base weights are the very tensors that they were, to the bit. A model
+    without adapters is left alone.
+    """
+    swapped: list[tuple[nn.Module, str, nn.Module]] = []
+    kept: list[tuple[nn.Parameter, torch.Tensor]] = []
+    try:
+        for parent, name, layer in _adapted(model):
+            base = layer.get_base_layer()
+            with torch.no_grad():
+                total = base.weight + layer.get_delta_weight(_ADAPTER).to(base.weight.dtype)
+            kept.append((base.weight, base.weight.data))
+            swapped.append((parent, name, layer))
+            base.weight.data = total
+            setattr(parent, name, base)
+        yield
+    finally:
+        for weight, data in kept:
+            weight.data = data
+        for parent, name, layer in swapped:
+            setattr(parent, name, layer)
+
+
+def _adapted(model: nn.Module) -> list[tuple[nn.Module, str, Any]]:
+    """Return parent, name and layer of each adapted layer; peft is not imported to find none."""
+    return [
+        (parent, name, child)
+        for parent in model.modules()
+        for name, child in parent.named_children()
+        if hasattr(child, "get_delta_weight") and hasattr(child, "get_base_layer")
+    ]
+
+
+def _targets(towers: Mapping[Any, nn.Module], targets: Collection[str]) -> dict[Any, list[str]]:
+    """Return tower → full names of its modules that these names, or ends of names, mean."""
+    modules = {name: _modules(tower) for name, tower in towers.items()}
+    found: dict[Any, list[str]] = {name: [] for name in towers}
+    for target in targets:
+        before = sum(map(len, found.values()))
+        for name, inside in modules.items():
+            found[name] += [
+                path
+                for path, module in inside.items()
+                if (isinstance(module, nn.Linear) if target == _ALL_LINEAR else _ends(path, target))
+            ]
+        if sum(map(len, found.values())) == before:
+            raise _no_target(target, modules)
+    for name, paths in found.items():
+        if not paths:
+            raise RecipeError(
+                f"the {name} tower has no {' or '.join(targets)} module",
+                where="recipe, lora.targets",
+                remedy=f"Leave it out of lora.towers, or name some of {_names(modules[name])}.",
+            )
+    return {name: list(dict.fromkeys(paths)) for name, paths in found.items()}
+
+
+def _modules(tower: nn.Module) -> dict[str, nn.Module]:
+    """Return the modules with a weight; torch's own attention reads its weights past adapters."""
+    hidden = tuple(
+        f"{name}." for name, m in tower.named_modules() if isinstance(m, nn.MultiheadAttention)
+    )
+    return {
+        name: module
+        for name, module in tower.named_modules()
+        if isinstance(getattr(module, "weight", None), nn.Parameter)
+        and not (hidden and name.startswith(hidden))
+    }
+
+
+def _ends(path: str, target: str) -> bool:
+    return path == target or path.endswith(f".{target}")
+
+
+def _no_target(target: str, modules: Mapping[Any, Mapping[str, nn.Module]]) -> RecipeError:
+    known = _names(
+        {f"{tower}.{path}": m for tower in modules for path, m in modules[tower].items()}
+    )
+    near = difflib.get_close_matches(target, known.split(", "), 1)
+    remedy = f"Did you mean {near[0]!r}?" if near else f"They have {known}."
+    problem = f"the towers have no {'linear' if target == _ALL_LINEAR else target} module"
+    return RecipeError(problem, where="recipe, lora.targets", remedy=remedy)
+
+
+def _names(modules: Mapping[str, nn.Module]) -> str:
+    names = sorted({path.rsplit(".", 1)[-1] for path in modules})
+    return ", ".join(name for name in names if not name.isdigit())

@@ -103,7 +103,7 @@ def test_the_defaults_are_those_of_the_library(
         (["MODEL", "DATA", "--memory", 0], "memory_mib: expected at least 1"),
         (["MODEL", "DATA", "--device", "toaster"], "no such device 'toaster'"),
         (["MODEL", "DATA", "--sample", "best"], "'best' is not one of"),
-        (["MODEL", "DATA", "--margin", "wide"], "'wide'"),
+        (["MODEL", "DATA", "--margin", "wide"], "Invalid value for '--margin'"),
     ],
 )
 def test_bad_input_exits_with_two(

@@ -171,10 +171,9 @@ def test_equals_the_definition(seed: int, split: bool, ties: bool, **chosen: Any
         flips = rng.choice([-1, 1], (DOCUMENTS, WIDTH), p=[0.1, 0.9]).astype(np.float32)
         right = right * flips
     else:
-        left, right = (rng.normal(size=(n, WIDTH)) for n in (QUERIES, DOCUMENTS))
-        left, right = (
-            (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32) for x in (left, right)
-        )
+        both = rng.normal(size=(QUERIES + DOCUMENTS, WIDTH))
+        both /= np.linalg.norm(both, axis=1, keepdims=True)
+        left, right = both[:QUERIES].astype(np.float32), both[QUERIES:].astype(np.float32)
     wanted = MineSettings(
         per_query=chosen["per_query"],
         first=chosen["first"],
@@ -199,7 +198,7 @@ def test_equals_the_definition(seed: int, split: bool, ties: bool, **chosen: Any
 def test_tiles_and_memory_change_nothing(sample: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     shop = ranking_shop(documents=200)
     model = FakeModel(noise=0.3)
-    wanted = {"per_query": 5, "sample": sample, "last": 40, "relative_margin": -1.0}
+    wanted: dict[str, Any] = {"per_query": 5, "sample": sample, "last": 40, "relative_margin": -1.0}
     once = mine(model, shop, MineSettings(**wanted))
     monkeypatch.setattr(MODULE, "_LARGEST_TILE", 3)
     again = mine(model, shop, MineSettings(**wanted, memory_mib=1))
@@ -265,13 +264,14 @@ def test_equal_content_is_always_dropped() -> None:
 def test_a_random_sample_depends_on_seed_and_query_alone() -> None:
     shop = ranking_shop(documents=120)
     model = FakeModel(noise=0.5)
-    wanted = {"per_query": 4, "relative_margin": -1.0, "sample": "random"}
+    wanted: dict[str, Any] = {"per_query": 4, "relative_margin": None, "near_duplicate": 2.0}
+    top = mine(model, shop, MineSettings(**wanted))
+    wanted["sample"] = "random"
     one, same, other = (mine(model, shop, MineSettings(**wanted, seed=s)) for s in (1, 1, 2))
     assert one.negatives.equals(same.negatives)
     assert not one.negatives.equals(other.negatives)
-    assert one.negatives["rank"].max() > 4
-    top = mine(model, shop, MineSettings(per_query=4, relative_margin=-1.0))
-    assert top.negatives["rank"].mean() < one.negatives["rank"].mean()
+    assert np.mean(top.negatives["rank"]) == 2.5
+    assert np.mean(one.negatives["rank"]) > 5
 
 
 @pytest.mark.parametrize(

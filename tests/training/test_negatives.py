@@ -27,7 +27,7 @@ from rankfield.training.recipe import NegativesSection
 from rankfield.training.refresh import latest_negatives, refresh_negatives
 from training_data import tiny_shop
 
-ANY = {"relative_margin": -3.0, "near_duplicate": 2.0}
+ANY: dict[str, Any] = {"relative_margin": -3.0, "near_duplicate": 2.0}
 
 
 @pytest.fixture(scope="module")

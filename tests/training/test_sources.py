@@ -131,8 +131,8 @@ def test_own_and_added_scores_are_merged_by_trust(shop: RankingDataset, tmp_path
     assert both.select(keys).head(own.height).equals(own.select(keys))
     assert both.select(keys).rows()[own.height :] == free[:2]
     found, before = by_pair(both), dict(zip(own.select(keys).rows(), own["score"], strict=True))
-    assert found[q, d] == (pytest.approx((score + 0.25 * 0.5) / 1.25), 1.0)
-    assert found[free[0]] == (pytest.approx(0.25 * 3 + 0.75 * 1), 0.75)
+    assert found[q, d] == pytest.approx(((score + 0.25 * 0.5) / 1.25, 1.0))
+    assert found[free[0]] == pytest.approx((0.25 * 3 + 0.75 * 1, 0.75))
     assert found[free[1]] == (2.0, 0.75)
     untouched = {pair: found[pair] for pair in before if pair != (q, d)}
     assert untouched == {pair: (before[pair], 1.0) for pair in untouched}

@@ -193,6 +193,13 @@ def test_the_table_is_the_file_by_rows(shop: RankingDataset, mined: Mined) -> No
         row = shop.queries["query_id"].to_list().index(query)
         expected[row].add(documents.index(document))
     assert [set(one) for one in lists(table)] == expected
+    scored = mined.negatives.head(4).with_columns(score=1.0)
+    fewer = NegativeTable.of(mined.negatives, shop, judged=scored)
+    assert len(fewer.documents) == mined.negatives.height - 4
+    rows = [documents.index(document) for document in scored["doc_id"]]
+    query = shop.queries["query_id"].to_list().index(scored["query_id"][0])
+    assert scored["query_id"].n_unique() == 1
+    assert set(lists(fewer)[query]) == expected[query] - set(rows)
     with pytest.raises(DataError, match="ids that the data lacks"):
         NegativeTable.of(put("doc_id", "none")(mined.negatives), shop)
 

@@ -215,12 +215,19 @@ class NegativeTable:
     documents: NDArray[np.int64]
 
     @classmethod
-    def of(cls, frame: pl.DataFrame, dataset: RankingDataset) -> NegativeTable:
+    def of(
+        cls, frame: pl.DataFrame, dataset: RankingDataset, *, judged: pl.DataFrame | None = None
+    ) -> NegativeTable:
         """Return the table of a frame with ``query_id`` and ``doc_id``.
+
+        Pairs that `judged` (with the same columns) holds are left out: a further source of
+        judgments may have scored what was mined before.
 
         Raises:
             DataError: an id that the data set lacks or has twice.
         """
+        if judged is not None:
+            frame = frame.join(judged, on=["query_id", "doc_id"], how="anti", maintain_order="left")
         rows = row_numbers(frame["query_id"], dataset.queries["query_id"])
         documents = row_numbers(frame["doc_id"], dataset.documents["doc_id"])
         if (rows < 0).any() or (documents < 0).any():

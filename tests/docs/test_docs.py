@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import polars as pl
 import pytest
@@ -219,6 +220,12 @@ def test_every_key_of_a_recipe_is_documented() -> None:
         for key, value in dict(Recipe()).items()
         if isinstance(value, BaseModel)
     }
+    sections |= {
+        f"## `[[{key}]]`": entry
+        for key, info in Recipe.model_fields.items()
+        for entry in get_args(info.annotation)
+        if isinstance(entry, type) and issubclass(entry, BaseModel)
+    }
     for heading, model in sections.items():
         assert heading in page
         rows = page.split(heading)[1].split("\n## ")[0]
@@ -227,7 +234,7 @@ def test_every_key_of_a_recipe_is_documented() -> None:
         keys = {
             key
             for key, info in model.model_fields.items()
-            if not (isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel))
+            if not any(f"{mark}{key}]" in h for h in sections for mark in ("`[", "`[["))
         }
         assert documented == keys, heading
 

@@ -4,13 +4,15 @@ import json
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+import tomli_w
 
 from rankfield.errors import InputError, RecipeError
 from rankfield.schema import Field, RankingDataset, ScoreScale
 from rankfield.training import Recipe, load_recipe, parse_recipe
+from rankfield.training.recipe import JudgmentSource
 from rankfield.training.template import recipe_text
 from training_data import tiny_shop
 
@@ -37,6 +39,16 @@ def written(tmp_path: Path) -> Path:
         ({"loss": {"wieght": "log"}}, "recipe, loss.wieght", "Did you mean 'weight'?"),
         ({"batch": {"bananas": 1}}, "recipe, batch.bananas", "Known keys: size."),
         ({"dev": {"evry": 1}}, "recipe, dev.evry", "Did you mean 'every'?"),
+        (
+            {"negatives": {"refresh": 1}},
+            "recipe, negatives.refresh",
+            "Did you mean 'refresh_every'?",
+        ),
+        (
+            {"judgments": [{"path": "a"}, {"path": "b", "truts": 1.0}]},
+            "recipe, judgments.1.truts",
+            "Did you mean 'trust'?",
+        ),
     ],
 )
 def test_a_misspelt_key_suggests_the_right_one(
@@ -79,6 +91,14 @@ def test_a_misspelt_key_suggests_the_right_one(
         ({"average": {"ema": 1.0}}, "average.ema: input should be less than 1"),
         ({"average": {"wise": [0.5, 1.5]}}, "average.wise.1: .*less than or equal to 1"),
         ({"loss": {"matryoshka": [0]}}, "loss.matryoshka.0: .*greater than or equal to 1"),
+        ({"negatives": {"per_query": 0}}, "negatives.per_query"),
+        ({"negatives": {"relative_margin": 1.5}}, "negatives.relative_margin"),
+        ({"judgments": [{}]}, "judgments.0.path: field required"),
+        ({"judgments": [{"path": ""}]}, "judgments.0.path: string should have at least 1"),
+        ({"judgments": [{"path": "a", "trust": 0.0}]}, "judgments.0.trust: .* greater than 0"),
+        ({"judgments": [{"path": "a", "trust": 1.5}]}, "judgments.0.trust: .* less than or equal"),
+        ({"judgments": [{"path": "a", "map": "log"}]}, "judgments.0.map"),
+        ({"judgments": {"path": "a"}}, "judgments: input should be a valid list"),
         ({"dev": {"splits": []}}, "dev.splits: list should have at least 1 item"),
         ({"dev": {"splits": ["train"]}}, "dev.splits.0"),
         ({"seed": -1, "name": 3}, r"\(1 more\)"),
@@ -173,6 +193,29 @@ def test_where_the_data_set_lies(
         load_recipe(written)
 
 
+def test_where_other_files_lie(
+    written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    with written.open("a") as file:
+        file.write('[negatives]\nfile = "n.parquet"\n[[judgments]]\npath = "a.csv"\n')
+        file.write('[[judgments]]\npath = "/whole/b.csv"\ntrust = 1\nmap = "none"\n')
+    recipe = load_recipe(written)
+    assert recipe.negatives.file == str(tmp_path / "n.parquet")
+    assert [one.path for one in recipe.judgments] == [str(tmp_path / "a.csv"), "/whole/b.csv"]
+    other = load_recipe(written, ["negatives.file=m.parquet", "judgments=[{path = 'c.csv'}]"])
+    assert other.negatives.file == str(elsewhere / "m.parquet")
+    assert [(one.path, one.trust, one.map) for one in other.judgments] == [
+        (str(elsewhere / "c.csv"), 0.5, "ranks")
+    ]
+    # The run's own recipe, as training writes it, says the same from anywhere.
+    own = tmp_path / "run.toml"
+    own.write_text(tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True)))
+    assert load_recipe(own) == recipe
+
+
 def test_files_that_are_no_recipes(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"none\.toml: there is no such file.*rankfield recipe"):
         load_recipe(tmp_path / "none.toml")
@@ -228,17 +271,23 @@ def test_the_printed_recipe_parses_back(
 def test_every_key_is_printed_and_explained(tmp_path: Path) -> None:
     data = tiny_shop(tmp_path / "shop", copies=2)
     text = recipe_text(data, weight="constant")
-    # The two keys without a value stand there as comments.
-    for key in ("minimum_score", "text_learning_rate"):
+    # The keys without a value stand there as comments, and so does a table of a list.
+    for key in ("minimum_score", "text_learning_rate", "margin"):
         assert f"# {key} =" in text
         text = text.replace(f"# {key} =", f"{key} = 1.0")
+    for line in ("[[judgments]]", "path =", "trust =", "map ="):
+        assert f"\n# {line}" in text
+        text = text.replace(f"\n# {line}", f"\n{line}")
+    assert parse_recipe(tomllib.loads(text)).judgments == [JudgmentSource(path="…")]
     values = tomllib.loads(text)
     assert (values["name"], values["loss"]["weight"]) == ("clip", "constant")
     for name, info in Recipe.model_fields.items():
         section: Any = info.annotation
+        section = next(iter(get_args(section)), section)
         keys = getattr(section, "model_fields", None)
         assert name in values
-        assert keys is None or set(values[name]) == set(keys)
+        found = values[name][0] if name == "judgments" else values[name]
+        assert keys is None or set(found) == set(keys)
 
 
 def test_recipes_that_cannot_be_printed(tmp_path: Path) -> None:

@@ -104,26 +104,14 @@ def _evaluate(
         if dimension is not None:
             raise InputError("bag-of-words has no embeddings to cut", where="--dimension")
         return BagOfWords().evaluate(data, splits=splits, subset=subset, label=label)
-    import torch
-
+    from rankfield.cli.device import chosen_device
     from rankfield.encoders.model import RankingModel
 
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    loaded = RankingModel.load(Path(model)).to(_known_device(device))
+    device = chosen_device(device)
+    loaded = RankingModel.load(Path(model)).to(device)
     if dimension is not None:
         loaded.truncate_to(dimension)
     return evaluate(loaded, data, splits=splits, subset=subset, label=label, device=device)
-
-
-def _known_device(name: str) -> str:
-    import torch
-
-    try:
-        torch.ones(1, device=name).item()
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"no such device {name!r} ({reason})", where="--device") from error
-    return name
 
 
 def _show(results: Results) -> None:

@@ -6,7 +6,7 @@ import difflib
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -19,8 +19,10 @@ __all__ = [
     "DataSection",
     "DevSection",
     "EncoderSection",
+    "JudgmentSource",
     "LoraSection",
     "LossSection",
+    "NegativesSection",
     "OptimizerSection",
     "Recipe",
     "load_recipe",
@@ -149,6 +151,24 @@ class BatchSection(_Section):
     )
 
 
+class NegativesSection(_Section):
+    """Hard negatives beside the judged pairs; none without a file or a refresh."""
+
+    file: str = Field("", description="of `rankfield mine`; relative to the recipe")
+    per_query: int = Field(1, ge=1, description="added to each step for every query in it")
+    refresh_every: int = Field(
+        0, ge=0, description="steps after which the model mines anew; 0: never"
+    )
+    last: int = Field(100, ge=1, description="last rank to mine from")
+    margin: float | None = Field(
+        None, description="how far negatives stay below the best relevant document's cosine"
+    )
+    relative_margin: float = Field(0.05, le=1, description="the same as a share of that cosine")
+    near_duplicate: float = Field(
+        0.98, gt=0, description="drop what is so close to a judged document"
+    )
+
+
 class OptimizerSection(_Section):
     """AdamW with warm-up and cosine decay."""
 
@@ -205,6 +225,18 @@ class DevSection(_Section):
     )
 
 
+class JudgmentSource(_Section):
+    """Scores of one more teacher, such as a cross-encoder or a language model."""
+
+    path: str = Field(
+        min_length=1, description="Parquet or CSV: query_id, doc_id, score; relative to the recipe"
+    )
+    trust: float = Field(0.5, gt=0, le=1, description="1 is that of the data set's judgments")
+    map: Literal["ranks", "linear", "none"] = Field(
+        "ranks", description="how scores get onto the data set's scale"
+    )
+
+
 class Recipe(_Section):
     """One training run. Unknown keys are refused, with the nearest known one."""
 
@@ -217,7 +249,9 @@ class Recipe(_Section):
     data: DataSection = DataSection()
     encoder: EncoderSection = EncoderSection()
     loss: LossSection = LossSection()
+    judgments: list[JudgmentSource] = Field([], description="more judgments")
     batch: BatchSection = BatchSection()
+    negatives: NegativesSection = NegativesSection()
     optimizer: OptimizerSection = OptimizerSection()
     lora: LoraSection = LoraSection()
     average: AverageSection = AverageSection()
@@ -227,8 +261,9 @@ class Recipe(_Section):
 def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     """Read a TOML recipe and apply `section.key=value` overrides.
 
-    A relative `data.dataset` is taken from the recipe's folder, an overriding one from the working
-    folder; the result holds it whole, so that the run's own recipe.toml can be read from anywhere.
+    Relative paths (`data.dataset`, `negatives.file`, `path` of judgments) are taken from the
+    recipe's folder, overriding ones from the working folder; the result holds them whole, so that
+    the run's own recipe.toml can be read from anywhere.
     The value of an override is TOML, or else a string: `name=clip`, `dev.splits=["zero_shot"]`.
 
     Raises:
@@ -243,17 +278,20 @@ def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise RecipeError(f"not a valid TOML recipe ({error})", where=str(file)) from error
-    _resolve_dataset(values, file.parent)
+    _resolve_paths(values, file.parent)
     for override in overrides:
         _override(values, override)
-    _resolve_dataset(values, Path())
+    _resolve_paths(values, Path())
     return parse_recipe(values, where=str(file))
 
 
-def _resolve_dataset(values: dict[str, Any], folder: Path) -> None:
-    data = values.get("data")
-    if isinstance(data, dict) and isinstance(data.get("dataset"), str) and data["dataset"]:
-        data["dataset"] = str((folder / data["dataset"]).resolve())
+def _resolve_paths(values: dict[str, Any], folder: Path) -> None:
+    sources = values.get("judgments")
+    places = [(values.get("data"), "dataset"), (values.get("negatives"), "file")]
+    places += [(source, "path") for source in (sources if isinstance(sources, list) else ())]
+    for section, key in places:
+        if isinstance(section, dict) and isinstance(section.get(key), str) and section[key]:
+            section[key] = str((folder / section[key]).resolve())
 
 
 def parse_recipe(values: dict[str, Any], *, where: str = "recipe") -> Recipe:
@@ -318,5 +356,7 @@ def _explain(error: ValidationError, where: str) -> RecipeError:
 def _known_keys(sections: list[str]) -> list[str]:
     model: Any = Recipe
     for section in sections:
-        model = model.model_fields[section].annotation
+        if not section.isdigit():  # the place in a list of tables
+            annotation = model.model_fields[section].annotation
+            model = next(iter(get_args(annotation)), annotation)
     return list(model.model_fields)

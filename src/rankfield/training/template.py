@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import tomli_w
 from pydantic import BaseModel
@@ -52,8 +52,11 @@ def recipe_text(dataset: RankingDataset, *, weight: str = "exponential") -> str:
     sections = []
     for name, info in Recipe.model_fields.items():
         value = getattr(recipe, name)
+        entry = _list_entry(info.annotation)
         if isinstance(value, BaseModel):
             sections.append(_section(name, value))
+        elif entry is not None:
+            sections.append(_commented(name, entry))
         else:
             lines.append(_line(name, value, info.description))
     return "\n".join(lines) + "\n\n" + "\n\n".join(sections) + "\n"
@@ -72,6 +75,23 @@ def _section(name: str, section: BaseModel) -> str:
     lines = [f"[{name}]"]
     for key, info in type(section).model_fields.items():
         lines.append(_line(key, getattr(section, key), info.description))
+    return "\n".join(lines)
+
+
+def _list_entry(annotation: Any) -> type[BaseModel] | None:
+    """Return what a list of tables consists of; None for any other value of a recipe."""
+    for entry in get_args(annotation):
+        if isinstance(entry, type) and issubclass(entry, BaseModel):
+            return entry
+    return None
+
+
+def _commented(name: str, entry: type[BaseModel]) -> str:
+    """Return a table of a list as a comment: there may be none, and none is the default."""
+    lines = [f"# [[{name}]]"]
+    for key, info in entry.model_fields.items():
+        value = "…" if info.is_required() else info.default
+        lines.append(f"# {_line(key, value, info.description)}")
     return "\n".join(lines)
 
 

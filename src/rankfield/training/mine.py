@@ -1,0 +1,350 @@
+"""Hard negatives: documents that a model takes for good answers and that nobody judged to be.
+
+For each training query all documents that training may see are ranked by exact search. Of the
+ranks `first` … `last` (judged documents are not counted), a candidate n of query q is kept if
+
+    cos(q, n) ≤ best − margin                           (absolute margin)
+    cos(q, n) ≤ best − relative_margin · |best|         (relative margin)
+    cos(n, j) < near_duplicate for all judged j of q, and n equals none of them
+
+with best = max cos(q, p) over the relevant documents p of q. What is as close to the query as its
+good documents is probably a good document that nobody judged: the positive-aware mining of
+NV-Retriever (arXiv 2407.15831, TopK-MarginPos and TopK-PercPos).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from rankfield.encoders.columns import field_columns
+from rankfield.errors import DataError, InputError, ModelError
+from rankfield.evaluation import Embedder
+from rankfield.progress import progress
+from rankfield.schema import RankingDataset
+from rankfield.search import exact_search
+from rankfield.training.visible import row_numbers, visible_documents
+
+__all__ = ["MineSettings", "Mined", "mine"]
+
+Floats = NDArray[np.float32]
+Integers = NDArray[np.int64]
+
+_LARGEST_TILE = 4096
+_BYTES_PER_HIT = 64  # row and similarity, and the copies of both while tiles are merged
+
+
+@dataclass(frozen=True)
+class MineSettings:
+    """How to choose negatives.
+
+    per_query: how many to keep of each query, at least 1.
+    first, last: the ranks to take them from, 1 ≤ first ≤ last; judged documents have no rank.
+    margin: how far below the best relevant document a candidate's cosine must stay; None: not
+        asked for.
+    relative_margin: the same as a share of that document's cosine, at most 1; negative lets
+        candidates through that are so much above it; None: not asked for.
+    near_duplicate: a candidate whose cosine with a judged document of its query is at least this
+        (> 0) is dropped; above 1, only documents of equal content are.
+    sample: of what is left, the "top" or a "random" `per_query`.
+    seed: of the random sample; the same for each query whatever the others are.
+    memory_mib: about how much to use beside the embeddings and the result.
+
+    Raises:
+        InputError: a value out of its range.
+    """
+
+    per_query: int = 10
+    first: int = 1
+    last: int = 100
+    margin: float | None = None
+    relative_margin: float | None = 0.05
+    near_duplicate: float = 0.98
+    sample: Literal["top", "random"] = "top"
+    seed: int = 0
+    memory_mib: int = 256
+
+    def __post_init__(self) -> None:
+        for name, least in (("per_query", 1), ("first", 1), ("seed", 0), ("memory_mib", 1)):
+            if getattr(self, name) < least:
+                raise _refused(name, f"at least {least}", getattr(self, name))
+        if self.last < self.first:
+            raise _refused("last", f"at least first ({self.first})", self.last)
+        if self.margin is not None and not math.isfinite(self.margin):
+            raise _refused("margin", "a finite number", self.margin)
+        if self.relative_margin is not None and not -math.inf < self.relative_margin <= 1:
+            raise _refused("relative_margin", "a share of at most 1", self.relative_margin)
+        if not 0 < self.near_duplicate < math.inf:
+            raise _refused("near_duplicate", "a cosine above 0", self.near_duplicate)
+        if self.sample not in ("top", "random"):
+            raise _refused("sample", "'top' or 'random'", self.sample)
+
+
+def _refused(name: str, expected: str, found: object) -> InputError:
+    return InputError(f"expected {expected}, found {found!r}", where=f"mining, {name}")
+
+
+@dataclass(frozen=True)
+class Mined:
+    """Hard negatives, and what was left out on the way to them.
+
+    negatives: ``query_id``, ``doc_id``, ``rank`` (int32, from 1 among the documents that are not
+        judged), ``similarity`` (float32 cosine); by query in the order of the data set, then rank.
+    queries: how many queries were mined for.
+    judged: how many judged documents were met above rank `last`.
+    near_duplicates, above_margin: how many ranks from `first` to `last` were dropped as such; what
+        is both counts as the former.
+    short: how many queries got fewer than `per_query`.
+    model, data, fingerprint: names of model and data set, and the data's fingerprint.
+    """
+
+    negatives: pl.DataFrame
+    queries: int
+    judged: int
+    near_duplicates: int
+    above_margin: int
+    short: int
+    model: str
+    data: str
+    fingerprint: str
+    settings: MineSettings = field(default_factory=MineSettings)
+
+
+def mine(
+    model: Embedder,
+    dataset: RankingDataset,
+    settings: MineSettings | None = None,
+    *,
+    device: str = "cpu",
+) -> Mined:
+    """Return hard negatives of the queries that have judgments to train on.
+
+    The formulas stand at the top of this module. Relevant are documents judged `relevant` or
+    better on the data set's scale; of a query without any, those of its highest score. A document
+    that is judged for the query, with whatever score and in whatever split, is never a negative.
+    Equal similarities are ordered by document row.
+
+    Args:
+        model: what embeds; it is used as it is.
+        dataset: of a split one the seen documents are searched, else all.
+        settings: defaults if None.
+        device: where to search, as torch names it.
+
+    Raises:
+        DataError: nothing to train on, or an embedding that is not finite.
+        ModelError: embeddings of another shape than promised.
+    """
+    settings = settings or MineSettings()
+    search = _Search.of(model, dataset)
+    found = _Found()
+    count = len(search.query_rows)
+    with progress("mine negatives", count, unit="queries") as advance:
+        for tile in _tiles(search, settings):
+            _mine_tile(search, tile, settings, device, found)
+            advance(len(tile))
+    negatives, short = _frame(search, found, settings.per_query)
+    return Mined(
+        negatives=negatives,
+        queries=count,
+        judged=found.judged,
+        near_duplicates=found.near_duplicates,
+        above_margin=found.above_margin,
+        short=short,
+        model=model.name,
+        data=dataset.name,
+        fingerprint=dataset.fingerprint(),
+        settings=settings,
+    )
+
+
+@dataclass(frozen=True)
+class _Lists:
+    """For each query a list of document rows, all lists in one array."""
+
+    offsets: Integers
+    documents: Integers
+
+    @classmethod
+    def of(cls, pairs: pl.DataFrame, queries: pl.Series, documents: pl.Series) -> _Lists:
+        """Gather pairs by query; those of other queries or documents are left out."""
+        rows = row_numbers(pairs["query_id"], queries)
+        columns = row_numbers(pairs["doc_id"], documents)
+        known = (rows >= 0) & (columns >= 0)
+        rows, columns = rows[known], columns[known]
+        counts = np.bincount(rows, minlength=len(queries))
+        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        return cls(offsets, columns[np.argsort(rows, kind="stable")])
+
+    def __getitem__(self, query: int) -> Integers:
+        return self.documents[self.offsets[query] : self.offsets[query + 1]]
+
+
+@dataclass(frozen=True)
+class _Search:
+    """Q training queries and N documents; `contents` (N) is equal where documents are."""
+
+    queries: Floats
+    documents: Floats
+    judged: _Lists
+    relevant: _Lists
+    contents: Integers
+    query_rows: Integers
+    query_ids: pl.Series
+    document_ids: pl.Series
+
+    @classmethod
+    def of(cls, model: Embedder, dataset: RankingDataset) -> _Search:
+        training = dataset.training_judgments()
+        if training.is_empty():
+            raise DataError("no judged pair can be trained on", where=dataset.name)
+        queries = dataset.queries.join(training, on="query_id", how="semi", maintain_order="left")
+        documents = visible_documents(dataset)
+        ids = queries["query_id"], documents["doc_id"]
+        columns = field_columns(documents, dataset.document_fields)
+        codes = np.stack([column.codes for column in columns], axis=1)
+        return cls(
+            queries=_rows_of(model, "queries", model.embed_queries(dataset, queries), queries),
+            documents=_rows_of(
+                model, "documents", model.embed_documents(dataset, documents), documents
+            ),
+            judged=_Lists.of(dataset.judgments, *ids),
+            relevant=_Lists.of(_relevant(training, dataset.score_scale.relevant), *ids),
+            contents=np.unique(codes, axis=0, return_inverse=True)[1].reshape(-1),
+            query_rows=row_numbers(ids[0], dataset.queries["query_id"]),
+            query_ids=ids[0],
+            document_ids=ids[1],
+        )
+
+
+def _relevant(training: pl.DataFrame, least: float) -> pl.DataFrame:
+    """Return the relevant pairs, and of a query without any those of its highest score."""
+    score, best = pl.col("score"), pl.col("score").max().over("query_id")
+    return training.filter((score >= least) | (score == best))
+
+
+def _rows_of(model: Embedder, what: str, embeddings: Floats, frame: pl.DataFrame) -> Floats:
+    if embeddings.ndim != 2 or len(embeddings) != frame.height:
+        raise ModelError(
+            f"expected one embedding for each of {frame.height} {what}, "
+            f"found an array of shape {embeddings.shape}",
+            where=model.name,
+        )
+    return embeddings
+
+
+@dataclass
+class _Found:
+    """What the tiles have given so far: one array a query in each list."""
+
+    queries: list[int] = field(default_factory=list)
+    documents: list[Integers] = field(default_factory=list)
+    ranks: list[Integers] = field(default_factory=list)
+    similarities: list[Floats] = field(default_factory=list)
+    judged: int = 0
+    near_duplicates: int = 0
+    above_margin: int = 0
+
+
+def _tiles(search: _Search, settings: MineSettings) -> Iterator[Integers]:
+    """Yield queries whose hits fit into half of the memory, those with most judgments first."""
+    counts = np.diff(search.judged.offsets)
+    order = np.argsort(-counts, kind="stable")
+    start = 0
+    while start < len(order):
+        hits = min(settings.last + int(counts[order[start]]), len(search.documents))
+        bytes_per_query = _BYTES_PER_HIT * max(hits, 1) + 8 * search.queries.shape[1]
+        fitting = settings.memory_mib * 2**19 // bytes_per_query
+        size = max(1, min(_LARGEST_TILE, fitting))
+        yield order[start : start + size]
+        start += size
+
+
+def _mine_tile(
+    search: _Search, tile: Integers, settings: MineSettings, device: str, found: _Found
+) -> None:
+    judged = max(len(search.judged[query]) for query in tile)
+    hits = exact_search(
+        search.queries[tile],
+        search.documents,
+        settings.last + judged,
+        memory_mib=max(1, settings.memory_mib // 2),
+        device=device,
+    )
+    for query, indices, scores in zip(tile.tolist(), hits.indices, hits.scores, strict=True):
+        is_judged = np.isin(indices, search.judged[query])
+        ranks = np.cumsum(~is_judged, dtype=np.int64)
+        found.judged += int((is_judged & (ranks < settings.last)).sum())
+        window = np.flatnonzero(~is_judged & (ranks >= settings.first) & (ranks <= settings.last))
+        near = _near_duplicates(search, query, indices[window], settings)
+        above = ~near & (scores[window] > _threshold(search, query, settings))
+        found.near_duplicates += int(near.sum())
+        found.above_margin += int(above.sum())
+        kept = _choose(window[~near & ~above], int(search.query_rows[query]), settings)
+        found.queries.append(query)
+        found.documents.append(indices[kept])
+        found.ranks.append(ranks[kept])
+        found.similarities.append(scores[kept])
+
+
+def _near_duplicates(
+    search: _Search, query: int, candidates: Integers, settings: MineSettings
+) -> NDArray[np.bool_]:
+    judged = search.judged[query]
+    near: NDArray[np.bool_] = np.isin(search.contents[candidates], search.contents[judged])
+    if settings.near_duplicate <= 1 and len(candidates):
+        largest = _largest_cosine(search, search.documents[candidates], judged, settings)
+        near |= largest >= settings.near_duplicate
+    return near
+
+
+def _threshold(search: _Search, query: int, settings: MineSettings) -> float:
+    """Return the largest similarity that a negative of this query may have."""
+    relevant = search.relevant[query]
+    best = float(_largest_cosine(search, search.queries[query][None], relevant, settings)[0])
+    limits = [best - settings.margin] if settings.margin is not None else []
+    if settings.relative_margin is not None:
+        limits.append(best - settings.relative_margin * abs(best))
+    return min(limits, default=math.inf)
+
+
+def _largest_cosine(
+    search: _Search, vectors: Floats, documents: Integers, settings: MineSettings
+) -> Floats:
+    """Return for each of the vectors its largest cosine with these documents."""
+    bytes_per_document = 4 * (vectors.shape[1] + len(vectors))
+    size = max(1, settings.memory_mib * 2**20 // bytes_per_document)
+    largest = np.full(len(vectors), -np.inf, dtype=np.float32)
+    for start in range(0, len(documents), size):
+        part = search.documents[documents[start : start + size]]
+        np.maximum(largest, (vectors @ part.T).max(axis=1), out=largest)
+    return largest
+
+
+def _choose(places: Integers, query_row: int, settings: MineSettings) -> Integers:
+    if settings.sample == "top" or len(places) <= settings.per_query:
+        return places[: settings.per_query]
+    # Each query has its own stream, so that neither tiles nor other queries change its sample.
+    rng = np.random.default_rng([settings.seed, query_row])
+    return np.sort(rng.choice(places, settings.per_query, replace=False))
+
+
+def _frame(search: _Search, found: _Found, per_query: int) -> tuple[pl.DataFrame, int]:
+    lengths = np.array([len(documents) for documents in found.documents])
+    queries = np.repeat(np.array(found.queries, dtype=np.int64), lengths)
+    order = np.argsort(queries, kind="stable")
+    documents = np.concatenate(found.documents)[order]
+    frame = pl.DataFrame(
+        {
+            "query_id": search.query_ids.gather(queries[order]),
+            "doc_id": search.document_ids.gather(documents),
+            "rank": np.concatenate(found.ranks)[order].astype(np.int32),
+            "similarity": np.concatenate(found.similarities)[order].astype(np.float32),
+        }
+    )
+    return frame, int((lengths < per_query).sum())

@@ -1,0 +1,271 @@
+"""Files of hard negatives, and drawing from them while training."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from rankfield import __version__
+from rankfield.errors import DataError, OutputError
+from rankfield.files import new_file
+from rankfield.schema import RankingDataset
+from rankfield.training.mine import Mined
+from rankfield.training.visible import row_numbers, visible_documents, visible_queries
+
+__all__ = [
+    "NegativeTable",
+    "load_negatives",
+    "negatives_provenance",
+    "require_new_negatives",
+    "save_negatives",
+]
+
+_KEY = "rankfield.negatives"
+_COLUMNS: dict[str, pl.DataType] = {
+    "query_id": pl.String(),
+    "doc_id": pl.String(),
+    "rank": pl.Int32(),
+    "similarity": pl.Float32(),
+}
+_AGAIN = "Mine them again with `rankfield mine`."
+
+
+def save_negatives(mined: Mined, path: str | Path, *, overwrite: bool = False) -> None:
+    """Write the negatives as Parquet, whole or not at all.
+
+    The key-value metadata hold under "rankfield.negatives", as JSON, where they come from: version
+    of rankfield, model, data and its fingerprint, settings, counts.
+
+    Raises:
+        OutputError: the file exists and `overwrite` is false, or it cannot be written.
+    """
+    if not overwrite:
+        require_new_negatives(path)
+    provenance = {
+        "rankfield": __version__,
+        "model": mined.model,
+        "data": {"name": mined.data, "fingerprint": mined.fingerprint},
+        "settings": asdict(mined.settings),
+        "counts": {
+            "queries": mined.queries,
+            "found": mined.negatives.height,
+            "judged": mined.judged,
+            "near_duplicates": mined.near_duplicates,
+            "above_margin": mined.above_margin,
+            "short": mined.short,
+        },
+    }
+    with new_file(path) as temporary:
+        mined.negatives.write_parquet(
+            temporary, metadata={_KEY: json.dumps(provenance, allow_nan=False)}
+        )
+
+
+def require_new_negatives(path: str | Path) -> None:
+    """Make sure that nothing is where `save_negatives` would write: ask before long work.
+
+    Raises:
+        OutputError: it exists.
+    """
+    if Path(path).exists() or Path(path).is_symlink():
+        raise OutputError(
+            "exists already",
+            where=str(path),
+            remedy="Name another output, or overwrite it (--overwrite).",
+        )
+
+
+def negatives_provenance(path: str | Path) -> dict[str, Any]:
+    """Return where a file of negatives comes from; empty if another program wrote it.
+
+    Raises:
+        DataError: no such file, not Parquet, or damaged metadata.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise DataError("there is no such file", where=str(file), remedy=_AGAIN)
+    try:
+        text = pl.read_parquet_metadata(file).get(_KEY)
+        provenance = {} if text is None else json.loads(text)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(f"not a readable Parquet file ({error})", where=str(file)) from error
+    except ValueError as error:
+        raise DataError(f"damaged provenance ({error})", where=str(file), remedy=_AGAIN) from error
+    if not isinstance(provenance, dict):
+        raise DataError("damaged provenance (no JSON object)", where=str(file), remedy=_AGAIN)
+    return provenance
+
+
+def load_negatives(
+    path: str | Path, dataset: RankingDataset, *, force: bool = False
+) -> pl.DataFrame:
+    """Read negatives that can be trained on with this data set.
+
+    Returns the columns ``query_id``, ``doc_id`` (text), ``rank`` (int32), ``similarity``
+    (float32), in the order of the file. Files of other programs need the same columns; they have
+    no fingerprint to compare.
+
+    Args:
+        path: a Parquet file.
+        dataset: the data set that is trained on.
+        force: take negatives that were mined with other data; the rows are checked all the same.
+
+    Raises:
+        DataError: no such file, not Parquet, a missing column, mined with other data, or a row
+            with an unknown, held-out or missing id, a judged pair, a pair that stands twice, or a
+            number that is not finite; names file, row (counted from 0) and column.
+    """
+    file = Path(path)
+    found = negatives_provenance(file).get("data")
+    fingerprint = found.get("fingerprint") if isinstance(found, dict) else None
+    if fingerprint not in (None, dataset.fingerprint()) and not force:
+        raise DataError(
+            f"the negatives were mined with other data (fingerprint {fingerprint}, now "
+            f"{dataset.fingerprint()})",
+            where=str(file),
+            remedy=_AGAIN,
+        )
+    frame = _read(file)
+    _check_numbers(file, frame)
+    _check_ids(file, frame, "query_id", dataset.queries, visible_queries(dataset))
+    _check_ids(file, frame, "doc_id", dataset.documents, visible_documents(dataset))
+    _check_pairs(file, frame, dataset)
+    return frame
+
+
+def _read(file: Path) -> pl.DataFrame:
+    try:
+        frame = pl.read_parquet(file, glob=False)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(f"not a readable Parquet file ({error})", where=str(file)) from error
+    for name, dtype in _COLUMNS.items():
+        if name not in frame.columns:
+            raise DataError(
+                f"column {name!r} is missing; found {', '.join(frame.columns) or 'none'}",
+                where=str(file),
+            )
+        fits = frame[name].dtype.is_numeric() if dtype.is_numeric() else frame[name].dtype == dtype
+        if not fits:
+            raise DataError(
+                f"expected {dtype}, found {frame[name].dtype}", where=f"{file}, column {name!r}"
+            )
+    return frame.select(pl.col(name).cast(dtype, strict=False) for name, dtype in _COLUMNS.items())
+
+
+def _check_numbers(file: Path, frame: pl.DataFrame) -> None:
+    rank, similarity = frame["rank"], frame["similarity"]
+    _refuse(
+        file, frame, "rank", rank.is_null() | (rank < 1), "expected a rank of at least 1, found {}"
+    )
+    finite = similarity.is_finite().fill_null(False)
+    _refuse(file, frame, "similarity", ~finite, "expected a finite number, found {}")
+
+
+def _check_ids(
+    file: Path, frame: pl.DataFrame, name: str, table: pl.DataFrame, seen: pl.DataFrame
+) -> None:
+    ids = frame[name]
+    known = ids.is_in(table[name].implode()) & ids.is_not_null()
+    what = "queries" if name == "query_id" else "documents"
+    _refuse(file, frame, name, ~known.fill_null(False), f"{{}} is not among the {what}")
+    visible = ids.is_in(seen[name].implode())
+    _refuse(file, frame, name, ~visible, "{} is held out: training must not see it")
+
+
+def _check_pairs(file: Path, frame: pl.DataFrame, dataset: RankingDataset) -> None:
+    pairs = ["query_id", "doc_id"]
+    twice = frame.select(pl.int_range(pl.len()).over(pairs) > 0).to_series()
+    _refuse(file, frame, "doc_id", twice, "the document {} stands twice for its query")
+    marked = dataset.judgments.select(pairs).unique().with_columns(judged=pl.lit(True))
+    judged = frame.select(pairs).join(marked, on=pairs, how="left", maintain_order="left")["judged"]
+    message = "the document {} is judged for its query and no negative"
+    _refuse(file, frame, "doc_id", judged.fill_null(False), message)
+
+
+def _refuse(file: Path, frame: pl.DataFrame, name: str, bad: pl.Series, message: str) -> None:
+    if not bad.any():
+        return
+    row = int(bad.arg_max() or 0)
+    value = frame[name][row]
+    found = "nothing" if value is None else repr(value)
+    count = int(bad.sum())
+    more = f" (and {count - 1:,} more rows)" if count > 1 else ""
+    raise DataError(
+        message.format(found) + more,
+        where=f"{file}, row {row} (counted from 0), column {name!r}",
+        remedy=_AGAIN,
+    )
+
+
+@dataclass(frozen=True)
+class NegativeTable:
+    """The negatives of each query, to draw from.
+
+    offsets: int64 (Q + 1); those of query row q stand at offsets[q] … offsets[q + 1] − 1 of
+    documents: int64, rows of the data set's documents.
+    """
+
+    offsets: NDArray[np.int64]
+    documents: NDArray[np.int64]
+
+    @classmethod
+    def of(
+        cls, frame: pl.DataFrame, dataset: RankingDataset, *, judged: pl.DataFrame | None = None
+    ) -> NegativeTable:
+        """Return the table of a frame with ``query_id`` and ``doc_id``.
+
+        Pairs that `judged` (with the same columns) holds are left out: a further source of
+        judgments may have scored what was mined before.
+
+        Raises:
+            DataError: an id that the data set lacks or has twice.
+        """
+        if judged is not None:
+            frame = frame.join(judged, on=["query_id", "doc_id"], how="anti", maintain_order="left")
+        rows = row_numbers(frame["query_id"], dataset.queries["query_id"])
+        documents = row_numbers(frame["doc_id"], dataset.documents["doc_id"])
+        if (rows < 0).any() or (documents < 0).any():
+            raise DataError(
+                "negatives name ids that the data lacks", where=dataset.name, remedy=_AGAIN
+            )
+        counts = np.bincount(rows, minlength=dataset.queries.height)
+        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        return cls(offsets, documents[np.argsort(rows, kind="stable")])
+
+    def draw(
+        self, query_rows: NDArray[np.int64], count: int, rng: np.random.Generator
+    ) -> NDArray[np.int64]:
+        """Return `count` random negatives of each query, int64 (len(query_rows), count).
+
+        Drawn without replacement: a query that stands in several rows gets no document twice, as
+        long as it has others. −1, at the end of a row, where a query has no more. A function of
+        the arguments and the state of `rng` alone.
+        """
+        queries, inverse, repeats = np.unique(query_rows, return_inverse=True, return_counts=True)
+        orders = self._orders(queries, rng)
+        # Which of its query's rows each one is: the o-th takes places o · count … of the order.
+        by_query = np.argsort(inverse, kind="stable")
+        occurrence = np.empty(len(query_rows), dtype=np.int64)
+        firsts = np.repeat(np.cumsum(repeats) - repeats, repeats)
+        occurrence[by_query] = np.arange(len(query_rows)) - firsts
+        places = occurrence[:, None] * count + np.arange(count)
+        inside = places < orders.shape[1]
+        taken = orders[inverse[:, None], np.where(inside, places, 0)] if orders.size else -1
+        return np.where(inside, taken, -1).astype(np.int64)
+
+    def _orders(self, queries: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+        """Return all negatives of each query in random order, −1 at the end of shorter lists."""
+        starts = self.offsets[queries]
+        lengths = self.offsets[queries + 1] - starts
+        columns = np.arange(lengths.max(initial=0))
+        present = columns < lengths[:, None]
+        keys = np.where(present, rng.random(present.shape), 2.0)
+        order = np.argsort(keys, axis=1, kind="stable")
+        places = np.where(present, starts[:, None] + order, 0)
+        return np.where(present, self.documents[places], -1) if present.size else places

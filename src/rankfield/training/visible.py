@@ -1,0 +1,42 @@
+"""What training may see of a data set, and the rows that ids stand for."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from rankfield.errors import DataError
+from rankfield.schema import RankingDataset
+
+__all__ = ["row_numbers", "visible_documents", "visible_queries"]
+
+
+def visible_queries(dataset: RankingDataset) -> pl.DataFrame:
+    """Return the queries on the seen side of a split data set, or all of one never split."""
+    return _visible(dataset, dataset.queries)
+
+
+def visible_documents(dataset: RankingDataset) -> pl.DataFrame:
+    """Return the documents on the seen side of a split data set, or all of one never split."""
+    return _visible(dataset, dataset.documents)
+
+
+def row_numbers(ids: pl.Series, table: pl.Series) -> NDArray[np.int64]:
+    """Return the row (int64) of each id in a table's id column, −1 where it is unknown.
+
+    Raises:
+        DataError: the table has one of the ids twice.
+    """
+    positions = pl.DataFrame({"id": table, "row": np.arange(len(table))})
+    found = pl.DataFrame({"id": ids}).join(positions, on="id", how="left", maintain_order="left")
+    if len(found) != len(ids):
+        raise DataError(
+            f"column {table.name!r} has the same id twice", remedy="Run `rankfield check --fix`."
+        )
+    rows: NDArray[np.int64] = found["row"].fill_null(-1).to_numpy()
+    return rows
+
+
+def _visible(dataset: RankingDataset, table: pl.DataFrame) -> pl.DataFrame:
+    return table.filter(pl.col("seen")) if dataset.is_split and "seen" in table.columns else table

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import polars as pl
 import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
@@ -16,19 +17,24 @@ from torch.utils.data import Dataset
 from rankfield.encoders import RankingModel
 from rankfield.encoders.base import Side
 from rankfield.encoders.columns import FieldColumn, field_columns
+from rankfield.encoders.contents import content_ids
 from rankfield.errors import RecipeError
 from rankfield.progress import progress
 from rankfield.schema import RankingDataset
+from rankfield.training.negatives import NegativeTable
 from rankfield.training.objective import BatchPairs
 from rankfield.training.order import epoch_order, similar_groups
 from rankfield.training.pairs import TrainingPairs
 from rankfield.training.recipe import Recipe
+from rankfield.training.sources import add_judgments
+from rankfield.training.visible import visible_documents
 
 __all__ = ["PairBatches", "RawBatch"]
 
 Ints = NDArray[np.int64]
 
 _READ_AT_ONCE = 256
+_DRAW = 7  # tells the random numbers of a step's negatives from those of an epoch's order
 
 
 @dataclass(frozen=True)
@@ -76,8 +82,10 @@ class PairBatches(Dataset[RawBatch]):
         }
         self.pairs = TrainingPairs.of(recipe, dataset, self.columns)
         self._vectors = self._query_vectors() if recipe.batch.similar_queries else None
+        self.negatives: NegativeTable | None = None
         self._orders: dict[int, Ints] = {}
         self._cache: dict[tuple[Side, str], tuple[NDArray[np.int64], Tensor]] = {}
+        self._rows = self._possible_rows()
         self._require_fields()
         self._fill_cache()
 
@@ -88,7 +96,10 @@ class PairBatches(Dataset[RawBatch]):
         """Return this process's share of a step."""
         chosen = self.indices(step)
         queries = np.unique(self.pairs.query_rows[chosen])
-        documents = np.unique(self.pairs.document_rows[chosen])
+        documents = self.pairs.document_rows[chosen]
+        if self.negatives is not None:
+            documents = np.concatenate([documents, self._draw(step, queries)])
+        documents = np.unique(documents)
         pairs = BatchPairs(
             self.pairs.sampled(chosen, queries, documents), self.pairs.among(queries, documents)
         )
@@ -101,6 +112,33 @@ class PairBatches(Dataset[RawBatch]):
                     pixels[side, column.field.name] = self._pixels(side, column, codes)
         sizes = len(queries), len(documents)
         return RawBatch(rows["query"], rows["document"], *sizes, pairs, pixels)
+
+    def use_negatives(self, frame: pl.DataFrame) -> None:
+        """Add hard negatives to every batch: a frame with ``query_id`` and ``doc_id``.
+
+        Raises:
+            DataError: an id that the data set lacks.
+        """
+        judged = add_judgments(
+            self.dataset.training_judgments(), self.recipe.judgments, self.dataset
+        )
+        table = NegativeTable.of(frame, self.dataset, judged=judged)
+        known = np.unique(self.pairs.document_rows)
+        rows = np.concatenate([known, np.setdiff1d(table.documents, known)])
+        # A negative of the same content as a trained document is that document.
+        contents = content_ids(self.columns["document"], self.dataset, rows)
+        same = rows[np.unique(contents, return_index=True)[1][contents]]
+        order = np.argsort(rows)
+        places = order[np.searchsorted(rows, table.documents, sorter=order)]
+        self.negatives = replace(table, documents=same[places])
+
+    def _draw(self, step: int, queries: Ints) -> Ints:
+        """Return the step's hard negatives of these query rows."""
+        assert self.negatives is not None
+        rng = np.random.default_rng([self.recipe.seed, step, _DRAW])
+        # Contents were merged after mining, so a draw may hold a document twice, or a judged one.
+        drawn = self.negatives.draw(queries, self.recipe.negatives.per_query, rng)
+        return drawn[drawn >= 0]
 
     def _share(self, rows: Ints) -> Ints:
         """Return this process's part of distinct rows, as long as every other process's."""
@@ -146,8 +184,7 @@ class PairBatches(Dataset[RawBatch]):
 
     def _used(self, side: Side, column: FieldColumn) -> NDArray[np.int64]:
         """Return the codes of the values that training can meet, rising."""
-        rows = self.pairs.query_rows if side == "query" else self.pairs.document_rows
-        return column.codes_of(np.unique(rows))
+        return column.codes_of(self._rows[side])
 
     def _query_vectors(self) -> NDArray[np.float32]:
         """Embed the training queries with the untrained model: which are near each other."""
@@ -158,6 +195,14 @@ class PairBatches(Dataset[RawBatch]):
         if dist.is_available() and dist.is_initialized():  # no two devices round alike
             dist.broadcast(vectors, 0)
         return vectors.numpy()
+
+    def _possible_rows(self) -> dict[Side, Ints]:
+        """Return the rows that training can meet; a negative may be any visible document."""
+        documents = np.unique(self.pairs.document_rows)
+        if self.recipe.negatives.used:
+            ids = visible_documents(self.dataset)["doc_id"]
+            documents = np.flatnonzero(self.dataset.documents["doc_id"].is_in(ids.implode()))
+        return {"query": np.unique(self.pairs.query_rows), "document": documents}
 
     def _require_fields(self) -> None:
         for side, columns in self.columns.items():

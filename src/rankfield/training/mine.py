@@ -24,6 +24,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rankfield.encoders.columns import field_columns
+from rankfield.encoders.contents import content_ids
 from rankfield.errors import DataError, InputError, ModelError
 from rankfield.evaluation import Embedder
 from rankfield.progress import progress
@@ -207,7 +208,6 @@ class _Search:
         documents = visible_documents(dataset)
         ids = queries["query_id"], documents["doc_id"]
         columns = field_columns(documents, dataset.document_fields)
-        codes = np.stack([column.codes for column in columns], axis=1)
         return cls(
             queries=_rows_of(model, "queries", model.embed_queries(dataset, queries), queries),
             documents=_rows_of(
@@ -215,7 +215,7 @@ class _Search:
             ),
             judged=_Lists.of(dataset.judgments, *ids),
             relevant=_Lists.of(_relevant(training, dataset.score_scale.relevant), *ids),
-            contents=np.unique(codes, axis=0, return_inverse=True)[1].reshape(-1),
+            contents=content_ids(columns, dataset),
             query_rows=row_numbers(ids[0], dataset.queries["query_id"]),
             query_ids=ids[0],
             document_ids=ids[1],

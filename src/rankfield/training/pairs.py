@@ -17,6 +17,7 @@ from rankfield.errors import DataError, RecipeError
 from rankfield.losses import JudgedPairs
 from rankfield.schema import RankingDataset
 from rankfield.training.recipe import Recipe
+from rankfield.training.sources import add_judgments
 from rankfield.weighting import score_weights
 
 __all__ = ["TrainingPairs"]
@@ -31,7 +32,7 @@ class TrainingPairs:
     query_rows, document_rows: int64 P, row numbers into the tables. Records of equal content share
         the first one's row, and judgments that thereby fall together have their mean score.
     scores: float64 P.
-    weights: float32 P.
+    weights: float32 P, that of the score times the trust in who gave it.
     """
 
     query_rows: Ints
@@ -46,7 +47,8 @@ class TrainingPairs:
         dataset: RankingDataset,
         columns: Mapping[Side, Sequence[FieldColumn]] | None = None,
     ) -> TrainingPairs:
-        """Return the in-domain pairs at or above the recipe's minimum score.
+        """Return the in-domain pairs, and those of the recipe's further judgments, at or above its
+        minimum score.
 
         Args:
             recipe: says the minimum score, the weights and the batch that they must fill.
@@ -56,9 +58,10 @@ class TrainingPairs:
 
         Raises:
             RecipeError: too few pairs, or the weight function does not fit the scores.
-            DataError: a pair of an unknown or a repeated id.
+            DataError: a pair of an unknown or a repeated id, or a file of judgments that cannot be
+                used.
         """
-        judgments = dataset.training_judgments()
+        judgments = add_judgments(dataset.training_judgments(), recipe.judgments, dataset)
         if recipe.data.minimum_score is not None:
             judgments = judgments.filter(pl.col("score") >= recipe.data.minimum_score)
         queries = _rows(judgments["query_id"], dataset.queries["query_id"])
@@ -71,11 +74,12 @@ class TrainingPairs:
                 {
                     "query": queries,
                     "document": documents,
-                    "score": judgments["score"].cast(pl.Float64),
+                    "score": judgments["score"],
+                    "trust": judgments["trust"],
                 }
             )
             .group_by("query", "document")
-            .agg(pl.col("score").mean())
+            .agg(pl.col("score").mean(), pl.col("trust").max())
             .sort("query", "document")
         )
         if len(merged) < recipe.batch.size:
@@ -91,7 +95,7 @@ class TrainingPairs:
             merged["query"].to_numpy(),
             merged["document"].to_numpy(),
             scores,
-            weights.astype(np.float32),
+            (weights * merged["trust"].to_numpy()).astype(np.float32),
         )
 
     def __len__(self) -> int:

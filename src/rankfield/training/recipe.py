@@ -168,6 +168,11 @@ class NegativesSection(_Section):
         0.98, gt=0, description="drop what is so close to a judged document"
     )
 
+    @property
+    def used(self) -> bool:
+        """Whether there are any."""
+        return bool(self.file or self.refresh_every)
+
 
 class OptimizerSection(_Section):
     """AdamW with warm-up and cosine decay."""
@@ -256,6 +261,12 @@ class Recipe(_Section):
     lora: LoraSection = LoraSection()
     average: AverageSection = AverageSection()
     dev: DevSection = DevSection()
+
+    @model_validator(mode="after")
+    def _fits(self) -> Recipe:
+        if self.negatives.used and self.loss.target == "pair":
+            raise ValueError("hard negatives need a loss.target that knows the judgments")
+        return self
 
 
 def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:

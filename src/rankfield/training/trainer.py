@@ -37,8 +37,10 @@ from rankfield.training.build import build_model
 from rankfield.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from rankfield.training.field_dropout import drop_fields
 from rankfield.training.lora import merged
+from rankfield.training.negatives import load_negatives
 from rankfield.training.objective import Objective
 from rankfield.training.optimizer import make_optimizer, schedule, set_learning_rates
+from rankfield.training.refresh import latest_negatives, refresh_negatives
 from rankfield.training.recipe import LoraSection, Recipe
 from rankfield.training.wise import check_shares, choose_share
 
@@ -169,16 +171,9 @@ class _Trainer:
         first = self.progress.step
         before = self.progress.seconds
         started = time.monotonic()
-        loader = DataLoader(
-            self.batches,
-            batch_size=None,
-            sampler=range(first, total),
-            num_workers=recipe.data.workers,
-        )
         self.wrapped.train()
-        name = f"train {recipe.name}"
-        with progress(name, total, done=first, unit="steps") as advance:
-            for step, batch in enumerate(loader, first):
+        with progress(f"train {recipe.name}", total, done=first, unit="steps") as advance:
+            for step, batch in self._batches(first):
                 values = self._step(step, batch)
                 self.progress.step = step + 1
                 self.progress.seconds = before + time.monotonic() - started
@@ -193,6 +188,38 @@ class _Trainer:
                 advance(1, f"loss {values['loss']:.3f}{self._best_text()}")
                 if self.stopping and not last:
                     raise KeyboardInterrupt
+
+    def _batches(self, first: int) -> Iterator[tuple[int, RawBatch]]:
+        """Yield the steps that are left; negatives are mined anew between two loaders' lives."""
+        section, total = self.recipe.negatives, self.recipe.optimizer.steps
+        self._load_negatives(first)
+        every = section.refresh_every or total
+        while first < total:
+            if section.refresh_every and first % every == 0:
+                self._refresh_negatives(first)
+            end = min(total, (first // every + 1) * every)
+            loader = DataLoader(
+                self.batches,
+                batch_size=None,
+                sampler=range(first, end),
+                num_workers=self.recipe.data.workers,
+            )
+            yield from enumerate(loader, first)
+            first = end
+
+    def _load_negatives(self, step: int) -> None:
+        """Take the negatives that a run at this step has: mined by it before, or the recipe's."""
+        section = self.recipe.negatives
+        mined = latest_negatives(self.out, step) if self.recipe.negatives.refresh_every else None
+        path = str(mined or section.file)
+        if section.used and path:
+            self.batches.use_negatives(load_negatives(path, self.dataset))
+
+    def _refresh_negatives(self, step: int) -> None:
+        if self.accelerator.is_main_process:
+            refresh_negatives(self.model, self.dataset, self.recipe.negatives, self.out, step)
+        self.accelerator.wait_for_everyone()
+        self._load_negatives(step)
 
     def _step(self, step: int, raw: RawBatch) -> dict[str, float]:
         # Dropout and augmentation depend on the seed and the step alone: nothing to save.

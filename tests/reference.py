@@ -74,7 +74,9 @@ def judged_contrastive_loops(
         return log_sum_exp([own] + [row[k] for k in others]) - own
 
     logit = logits_loops(left, right, scale)
-    return weighted_sum(logit, judgments(pairs), term, target, direction, normaliser)
+    return weighted_sum(
+        logit, judgments(pairs), term, target=target, direction=direction, normaliser=normaliser
+    )
 
 
 def sigmoid_loops(
@@ -94,7 +96,9 @@ def sigmoid_loops(
         return log_one_plus_exp(-row[j]) + sum_of(log_one_plus_exp(row[k]) for k in others)
 
     logit = [[x + bias for x in row] for row in logits_loops(left, right, scale)]
-    return weighted_sum(logit, judgments(pairs), term, target, direction, normaliser)
+    return weighted_sum(
+        logit, judgments(pairs), term, target=target, direction=direction, normaliser=normaliser
+    )
 
 
 def listnet_loops(left: Tensor, right: Tensor, pairs: JudgedPairs, scale: Tensor | float) -> Tensor:
@@ -106,7 +110,7 @@ def listnet_loops(left: Tensor, right: Tensor, pairs: JudgedPairs, scale: Tensor
         total = log_sum_exp([logit[row][j] for _, j, _, _ in own])
         loss = 0.0 * weight
         for _, j, _, w in own:
-            if float(w) > 0:
+            if float(w.detach()) > 0:
                 loss = loss + w / weight * (torch.log(w / weight) - (logit[row][j] - total))
         losses.append(loss)
     return sum_of(losses) / len(losses)
@@ -127,15 +131,15 @@ def lambda_loops(
     losses = []
     for row, own in by_row(judgments(pairs)).items():
         # Of equal logits the lowest score comes first; sorting is stable.
-        ranking = sorted(own, key=lambda pair: (-float(logit[pair[0]][pair[1]]), pair[2]))
+        ranking = sorted(own, key=lambda pair: (-float(logit[pair[0]][pair[1]].detach()), pair[2]))
         rank = {j: place for place, (_, j, _, _) in enumerate(ranking, start=1)}
         best = sorted((gain[row, j] for j in rank), reverse=True)
         ideal = sum(g / math.log2(1 + place) for place, g in enumerate(best, start=1))
         loss = 0.0 * logit[row][0]
-        for a in rank:
-            for b in rank:
+        for a, rank_a in rank.items():
+            for b, rank_b in rank.items():
                 if gain[row, a] > gain[row, b]:
-                    factor = discount_change(rank[a], rank[b], scheme) / ideal
+                    factor = discount_change(rank_a, rank_b, scheme) / ideal
                     cost = log_one_plus_exp(-(logit[row][a] - logit[row][b])) / math.log(2)
                     loss = loss + (gain[row, a] - gain[row, b]) * factor * cost
         losses.append(loss)
@@ -143,7 +147,7 @@ def lambda_loops(
 
 
 def discount_change(a: int, b: int, scheme: str) -> float:
-    """What a swap of ranks a and b does to the discount: LambdaRank's δ, NDCG-Loss2's ρ, or both."""
+    """What a swap of ranks a and b does to the discount, in LambdaRank, NDCG-Loss2, and both."""
     absolute = abs(1 / math.log2(1 + a) - 1 / math.log2(1 + b))
     apart = abs(a - b)
     relative = abs(1 / math.log2(1 + apart) - 1 / math.log2(2 + apart))
@@ -154,6 +158,7 @@ def weighted_sum(
     logit: list[list[Tensor]],
     pairs: list[Judgment],
     term: Term,
+    *,
     target: str,
     direction: str,
     normaliser: str,
@@ -165,7 +170,7 @@ def weighted_sum(
     sides = {"rows": [(logit, pairs)], "columns": [(columns, flipped)]}
     sides["both"] = sides["rows"] + sides["columns"]
     losses = [
-        weight * term(rows[i], j, competitors(judged, i, j, score, len(rows[i]), target))
+        weight * term(rows[i], j, competitors((i, j, score), judged, len(rows[i]), target))
         for rows, judged in sides[direction]
         for i, j, score, weight in judged
     ]
@@ -173,9 +178,10 @@ def weighted_sum(
 
 
 def competitors(
-    pairs: list[Judgment], row: int, column: int, score: float, size: int, target: str
+    pair: tuple[int, int, float], pairs: list[Judgment], size: int, target: str
 ) -> list[int]:
     """N(e): all other columns; those without a judgment in the row; or also those scored lower."""
+    row, column, score = pair
     scores = {j: s for i, j, s, _ in pairs if i == row}
     if target == "soft":
         return [k for k in range(size) if k != column]

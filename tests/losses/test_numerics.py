@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -20,7 +21,11 @@ from judged_batches import (
     value_and_gradients,
 )
 from rankfield.losses import JudgedPairs
+from rankfield.losses.listwise import LambdaScheme
 from rankfield.losses.softplus import softplus
+
+LAMBDAS = get_args(LambdaScheme)
+LISTWISE = ("listnet", *LAMBDAS)
 
 each_loss = pytest.mark.parametrize("name", LOSSES)
 
@@ -56,12 +61,14 @@ def test_error_in_float32_is_no_worse_than_that_of_the_loops(name: str) -> None:
         single = random_batch(7, 5, PATTERNS[seed % 3], seed=seed).to(torch.float32)
         exact = value_and_gradients(loss, single.to(torch.float64), 100.0)
         sizes += torch.stack([x.norm() for x in exact])
-        for row, form in zip(errors, (loss, loops), strict=True):
+        for i, form in enumerate((loss, loops)):
             found = value_and_gradients(form, single, 100.0)
             assert found[0].dtype == torch.float32
-            row += torch.stack([(a - b).norm() for a, b in zip(found, exact, strict=True)])
+            errors[i] += torch.stack([(a - b).norm() for a, b in zip(found, exact, strict=True)])
     ours, naive = errors
-    assert (ours <= 2 * naive + 2e-7 * (1 + sizes)).all(), (ours, naive, sizes)
+    # The value to the last bits; gradients as far as a rounded logit, eps · 100 off, can know them.
+    tiny = torch.finfo(torch.float32).eps * torch.tensor([1.0, 100, 100, 100, 100]) * (1 + sizes)
+    assert (ours <= 2 * naive + tiny).all(), (ours, naive, sizes)
 
 
 @each_loss
@@ -76,8 +83,12 @@ def test_half_precision_embeddings_are_computed_in_float32(name: str, dtype: tor
     for a, b in zip(found[1:], exact[1:], strict=True):
         assert a.isfinite().all()
         assert (a - b).norm() <= torch.finfo(dtype).eps * b.norm() + 1e-5
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert_same(value_and_gradients(LOSSES[name][0], single, 100.0), found, 0.0)
+
+    def autocast(*inputs: Any) -> Tensor:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return LOSSES[name][0](*inputs)
+
+    assert_same(value_and_gradients(autocast, single, 100.0), found, 0.0)
 
 
 @each_loss
@@ -90,13 +101,15 @@ def test_cosines_of_one_and_minus_one_stay_finite(name: str, scale: float, patte
     extreme = Batch(signs[0].double(), signs[1].double(), batch.pairs)
     exact = value_and_gradients(loops, extreme, scale)
     assert_same(value_and_gradients(loss, extreme, scale), exact)
-    assert_same(value_and_gradients(loss, extreme.to(torch.float32), scale), exact, 1e-4)
+    single = value_and_gradients(loss, extreme.to(torch.float32), scale)
+    # A gradient by the embeddings is of the size of the scale, and known as far as the logits are.
+    rounding = torch.finfo(torch.float32).eps * scale
+    assert_same(single[:1], exact[:1], 1e-5)
+    assert_same([x / scale for x in single], [x / scale for x in exact], rounding)
 
 
-@each_loss
+@pytest.mark.parametrize("name", [x for x in LOSSES if x not in LAMBDAS])
 def test_weights_of_zero_alone_give_zero_and_no_gradient(name: str) -> None:
-    if name in ("lambdarank", "ndcg2", "ndcg2++"):
-        pytest.skip("LambdaLoss has no weights")
     batch = random_batch(5, 4, seed=6).to(torch.float32)
     zero = replace(batch, pairs=replace(batch.pairs, weights=torch.zeros(len(batch.pairs))))
     value, left, right, weights, scale = value_and_gradients(LOSSES[name][0], zero, 100.0)
@@ -125,18 +138,19 @@ def shuffled(batch: Batch, seed: int) -> Batch:
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
-    m=st.integers(1, 9),
-    n=st.integers(1, 9),
+    shape=st.tuples(st.integers(1, 9), st.integers(1, 9)),
     pattern=st.sampled_from(PATTERNS),
     name=st.sampled_from(sorted(LOSSES)),
     seed=st.integers(0, 10**6),
     factor=st.floats(1e-3, 1e3),
 )
-def test_invariances(m: int, n: int, pattern: str, name: str, seed: int, factor: float) -> None:
+def test_invariances(
+    shape: tuple[int, int], pattern: str, name: str, seed: int, factor: float
+) -> None:
     loss = LOSSES[name][0]
-    batch = random_batch(m, n, pattern, seed=seed)
+    batch = random_batch(*shape, pattern, seed=seed)
     value = loss(batch.left, batch.right, batch.pairs, 10.0)
     assert float(value) >= -1e-12
 
@@ -147,7 +161,7 @@ def test_invariances(m: int, n: int, pattern: str, name: str, seed: int, factor:
     same(shuffled(batch, seed))
     same(replace(batch, pairs=replace(batch.pairs, weights=factor * batch.pairs.weights)))
     rising = torch.exp2(batch.pairs.scores.double() - 7.0) + batch.pairs.scores
-    if "++" not in name and name not in ("lambdarank", "ndcg2"):
+    if name not in LAMBDAS:
         same(replace(batch, pairs=replace(batch.pairs, scores=rising)))
 
 
@@ -157,7 +171,7 @@ def test_an_unjudged_document_pushes_or_takes_no_part(name: str) -> None:
     batch = random_batch(4, 6, "full row", seed=8)
     before = loss(batch.left, batch.right, batch.pairs, 5.0)
     after = loss(batch.left, batch.right[:-1], batch.pairs, 5.0)
-    if name.split(maxsplit=1)[0] in ("listnet", "lambdarank", "ndcg2", "ndcg2++") or name.endswith("columns"):
+    if name in LISTWISE or name.endswith("columns"):
         torch.testing.assert_close(after, before)
     else:
         assert after < before - 1e-6

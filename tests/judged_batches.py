@@ -33,6 +33,7 @@ __all__ = [
     "from_logits",
     "gains",
     "random_batch",
+    "soft_labels",
     "value_and_gradients",
 ]
 
@@ -91,6 +92,14 @@ def random_batch(
 def from_logits(logits: Tensor) -> tuple[Tensor, Tensor]:
     """Return rows whose products are the given m × n logits exactly."""
     return torch.eye(len(logits), dtype=logits.dtype), logits.T
+
+
+def soft_labels(pairs: JudgedPairs, m: int, n: int) -> tuple[Tensor, Tensor]:
+    """Return each row's weights as shares, m × n, and their sums, m."""
+    weights = torch.zeros(m, n, dtype=torch.float64)
+    weights[pairs.queries, pairs.documents] = pairs.weights
+    total = weights.sum(1)
+    return weights / total.where(total > 0, 1.0)[:, None], total
 
 
 def gains(pairs: JudgedPairs) -> Tensor:

@@ -36,7 +36,7 @@ def test_transposing_swaps_queries_and_documents() -> None:
     flipped = pairs.transposed()
     assert torch.equal(flipped.queries, pairs.documents)
     assert torch.equal(flipped.documents, pairs.queries)
-    assert all(torch.equal(a, b) for a, b in zip(*map(_tensors, (flipped.transposed(), pairs))))
+    assert all(map(torch.equal, _tensors(flipped.transposed()), _tensors(pairs)))
     assert all(x.device.type == "meta" for x in _tensors(pairs.to(torch.device("meta"))))
 
 

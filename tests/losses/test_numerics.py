@@ -177,6 +177,15 @@ def test_an_unjudged_document_pushes_or_takes_no_part(name: str) -> None:
         assert after < before - 1e-6
 
 
+@pytest.mark.parametrize("name", [x for x in LOSSES if "ranked" in x])
+def test_ties_do_not_compete(name: str) -> None:
+    batch = random_batch(6, 7, "tied", seed=4)
+    ranked, mask = (
+        value_and_gradients(LOSSES[x][0], batch) for x in (name, name.replace("ranked", "mask"))
+    )
+    assert_same(ranked, mask, 1e-12)
+
+
 @each_loss
 def test_shapes_that_do_not_fit_are_refused(name: str) -> None:
     loss = LOSSES[name][0]

@@ -9,7 +9,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import reference
-from judged_batches import PATTERNS, SHAPES, assert_same, random_batch, value_and_gradients
+from judged_batches import (
+    PATTERNS,
+    SHAPES,
+    assert_same,
+    random_batch,
+    soft_labels,
+    value_and_gradients,
+)
 from rankfield.losses import JudgedPairs, sigmoid_loss
 from rankfield.losses.judged import Direction
 from rankfield.losses.targets import Target
@@ -48,26 +55,11 @@ def test_of_one_judgment_each_it_is_siglip(target: Target, direction: Direction)
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_soft_is_binary_cross_entropy_with_soft_labels_by_row_weight(pattern: str) -> None:
     left, right, pairs = vars(random_batch(7, 5, pattern, seed=2)).values()
-    labels = torch.zeros(7, 5, dtype=torch.float64)
-    labels[pairs.queries, pairs.documents] = pairs.weights
-    row_weight = labels.sum(1)
-    labels = labels / row_weight.clamp(min=1e-9)[:, None]
+    labels, row_weight = soft_labels(pairs, 7, 5)
     logits = 6.0 * left @ right.T - 2.0
     rows = F.binary_cross_entropy_with_logits(logits, labels, reduction="none").sum(1)
     found = sigmoid_loss(left, right, pairs, 6.0, -2.0, target="soft", direction="rows")
     torch.testing.assert_close(found, rows @ row_weight / row_weight.sum())
-
-
-@each_direction
-def test_ties_do_not_compete(direction: Direction) -> None:
-    batch = random_batch(6, 7, "tied", seed=4)
-    ranked, mask = (
-        value_and_gradients(
-            partial(sigmoid_loss, logit_bias=-1.0, target=x, direction=direction), batch
-        )
-        for x in ("ranked", "mask")
-    )
-    assert_same(ranked, mask, 1e-12)
 
 
 @each_target

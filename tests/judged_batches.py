@@ -124,6 +124,15 @@ def assert_same(found: list[Tensor], expected: list[Tensor], tolerance: float = 
         torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance, check_dtype=False)
 
 
+def _with_gains(loss: Callable[..., Tensor], scheme: LambdaScheme) -> JudgedLoss:
+    def with_gains(
+        left: Tensor, right: Tensor, pairs: JudgedPairs, scale: Tensor | float
+    ) -> Tensor:
+        return loss(left, right, pairs, gains(pairs), scale, scheme=scheme)
+
+    return with_gains
+
+
 def _losses() -> dict[str, tuple[JudgedLoss, JudgedLoss]]:
     found: dict[str, tuple[JudgedLoss, JudgedLoss]] = {
         "listnet": (listnet_loss, reference.listnet_loops)
@@ -141,8 +150,8 @@ def _losses() -> dict[str, tuple[JudgedLoss, JudgedLoss]]:
         )
     for scheme in get_args(LambdaScheme):
         found[scheme] = (
-            lambda a, b, p, s, x=scheme: lambda_loss(a, b, p, gains(p), s, scheme=x),
-            lambda a, b, p, s, x=scheme: reference.lambda_loops(a, b, p, gains(p), s, scheme=x),
+            _with_gains(lambda_loss, scheme),
+            _with_gains(reference.lambda_loops, scheme),
         )
     return found
 

@@ -52,8 +52,11 @@ def shared_gradient(rank: int) -> list[Tensor]:
     """
     local = torch.full((2, 3), float(rank)).T.requires_grad_()
     other = torch.zeros(6, 2, requires_grad=True)
+    # Made before the gathering, so that its backward comes after that of the gathering; and the
+    # gradient of the product is a full tensor, which the sum hands to both.
+    doubled = 2 * other
     gathered = gather_with_gradient(local)
-    (gathered + other).sum().backward()  # type: ignore[no-untyped-call]
+    ((gathered + doubled) * torch.ones(6, 2)).sum().backward()  # type: ignore[no-untyped-call]
     assert local.grad is not None
     assert other.grad is not None
     return [gathered.detach(), local.grad, other.grad]

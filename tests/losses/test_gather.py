@@ -76,7 +76,7 @@ def test_the_gathered_gradient_is_not_summed_into_others(
         gathered, local, other = of_rank["shared gradient"]
         assert gathered.tolist() == [[0.0] * 2] * 3 + [[1.0] * 2] * 3
         assert torch.equal(local, torch.full((3, 2), float(PROCESSES)))
-        assert torch.equal(other, torch.ones(6, 2))
+        assert torch.equal(other, 2 * torch.ones(6, 2))
 
 
 def test_without_a_process_group_the_rows_come_back() -> None:

@@ -180,7 +180,7 @@ def test_unknown_schemes_and_gains_that_do_not_fit_are_refused() -> None:
     left, right, pairs = vars(random_batch(4, 3, "all")).values()
     loss = partial(lambda_loss, left, right, pairs)
     with pytest.raises(ValueError, match=r"lambdarank, ndcg2 or ndcg2\+\+"):
-        loss(gains(pairs), 1.0, scheme="map")
+        loss(gains(pairs), 1.0, scheme="map")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="expected 12 gains"):
         loss(gains(pairs)[1:], 1.0)
     with pytest.raises(ValueError, match="gains of at least 0"):

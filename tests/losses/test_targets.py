@@ -6,6 +6,7 @@ import itertools
 import math
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -51,7 +52,7 @@ def one_judgment_each(n: int, seed: int = 0) -> tuple[Batch, Tensor]:
 def test_margin_and_count_equal_plain_loops(
     target: Target, direction: Direction, pattern: str, margin: float
 ) -> None:
-    keywords = {
+    keywords: dict[str, Any] = {
         "target": target,
         "direction": direction,
         "normaliser": "count",
@@ -71,9 +72,10 @@ def test_of_one_judgment_each_all_targets_are_the_contrastive_loss(
     target: Target, direction: Direction, normaliser: str
 ) -> None:
     batch, documents = one_judgment_each(9)
-    keywords = {"direction": direction, "normaliser": normaliser}
-    loss = partial(judged_contrastive_loss, target=target, **keywords)
-    found = loss(batch.left, batch.right, batch.pairs, 9.0)
+    keywords: dict[str, Any] = {"direction": direction, "normaliser": normaliser}
+    found = judged_contrastive_loss(
+        batch.left, batch.right, batch.pairs, 9.0, target=target, **keywords
+    )
     expected = contrastive_loss(batch.left, documents, batch.pairs.weights, 9.0, **keywords)
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
 
@@ -152,13 +154,14 @@ def test_a_perfect_fit_costs_nothing_and_a_margin_asks_for_more(target: Target) 
 
 def test_unknown_names_and_margins_are_refused() -> None:
     left, right, pairs = vars(random_batch(4, 3)).values()
-    for wrong, message in [
+    refused: list[tuple[dict[str, Any], str]] = [
         ({"target": "pair"}, "expected the target"),
         ({"direction": "up"}, "expected the direction"),
         ({"normaliser": "sum"}, "expected the normaliser"),
         ({"margin": -0.1}, "margin of 0 to 1"),
         ({"margin": float("nan")}, "margin of 0 to 1"),
         ({"margin": 0.1, "target": "soft"}, "has no margin"),
-    ]:
+    ]
+    for wrong, message in refused:
         with pytest.raises(ValueError, match=message):
             judged_contrastive_loss(left, right, pairs, 1.0, **wrong)

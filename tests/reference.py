@@ -1,18 +1,43 @@
-"""Plain-loop definitions of losses and fusion: slow, and easy to hold against the formulas."""
+"""Plain-loop definitions of losses and fusion: slow, and easy to hold against the formulas.
+
+The judged losses work on torch scalars, one at a time, so that autograd gives their gradient.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-__all__ = ["contrastive_loss_loops", "fuse_loops", "mean_loops"]
+from rankfield.losses import JudgedPairs
+
+__all__ = [
+    "contrastive_loss_loops",
+    "fuse_loops",
+    "judged_contrastive_loops",
+    "lambda_loops",
+    "listnet_loops",
+    "mean_loops",
+    "sigmoid_loops",
+]
+
+Judgment = tuple[int, int, float, Tensor]
+"""Row, column, score, weight."""
+
+Term = Callable[[list[Tensor], int, list[int]], Tensor]
+"""A pair's loss from its row's logits, its column, and the columns that it competes with."""
 
 
 def contrastive_loss_loops(
-    left: Tensor, right: Tensor, weights: Tensor, scale: float, *, normaliser: str
+    left: Tensor,
+    right: Tensor,
+    weights: Tensor,
+    scale: float,
+    *,
+    direction: str = "both",
+    normaliser: str,
 ) -> float:
     """Weighted symmetric cross-entropy, pair by pair, in Python floats."""
     n = len(left)
@@ -25,10 +50,181 @@ def contrastive_loss_loops(
     ]
     total = 0.0
     for i in range(n):
-        row = math.log(sum(math.exp(logit[i][j]) for j in range(n)))
-        column = math.log(sum(math.exp(logit[j][i]) for j in range(n)))
-        total += float(weights[i]) * 0.5 * ((row - logit[i][i]) + (column - logit[i][i]))
+        row = math.log(sum(math.exp(logit[i][j]) for j in range(n))) - logit[i][i]
+        column = math.log(sum(math.exp(logit[j][i]) for j in range(n))) - logit[i][i]
+        loss = {"rows": row, "columns": column, "both": 0.5 * (row + column)}[direction]
+        total += float(weights[i]) * loss
     return total / (float(torch.sum(weights)) if normaliser == "weights" else n)
+
+
+def judged_contrastive_loops(
+    left: Tensor,
+    right: Tensor,
+    pairs: JudgedPairs,
+    scale: Tensor | float,
+    *,
+    target: str,
+    direction: str = "both",
+    normaliser: str = "weights",
+    margin: float = 0.0,
+) -> Tensor:
+    """Cross-entropy of each judged pair against its competitors."""
+
+    def term(row: list[Tensor], j: int, others: list[int]) -> Tensor:
+        own = row[j] - scale * margin
+        return log_sum_exp([own] + [row[k] for k in others]) - own
+
+    logit = logits_loops(left, right, scale)
+    return weighted_sum(
+        logit, judgments(pairs), term, target=target, direction=direction, normaliser=normaliser
+    )
+
+
+def sigmoid_loops(
+    left: Tensor,
+    right: Tensor,
+    pairs: JudgedPairs,
+    scale: Tensor | float,
+    bias: Tensor | float,
+    *,
+    target: str,
+    direction: str = "both",
+    normaliser: str = "weights",
+) -> Tensor:
+    """Binary cross-entropy of each judged pair and of its competitors."""
+
+    def term(row: list[Tensor], j: int, others: list[int]) -> Tensor:
+        return log_one_plus_exp(-row[j]) + sum_of(log_one_plus_exp(row[k]) for k in others)
+
+    logit = [[x + bias for x in row] for row in logits_loops(left, right, scale)]
+    return weighted_sum(
+        logit, judgments(pairs), term, target=target, direction=direction, normaliser=normaliser
+    )
+
+
+def listnet_loops(left: Tensor, right: Tensor, pairs: JudgedPairs, scale: Tensor | float) -> Tensor:
+    """Kullback–Leibler divergence of each query's softmax from its shares of weight."""
+    logit = logits_loops(left, right, scale)
+    losses = []
+    for row, own in by_row(judgments(pairs)).items():
+        weight = sum_of(w for _, _, _, w in own)
+        total = log_sum_exp([logit[row][j] for _, j, _, _ in own])
+        loss = 0.0 * weight
+        for _, j, _, w in own:
+            if float(w.detach()) > 0:
+                loss = loss + w / weight * (torch.log(w / weight) - (logit[row][j] - total))
+        losses.append(loss)
+    return sum_of(losses) / len(losses)
+
+
+def lambda_loops(
+    left: Tensor,
+    right: Tensor,
+    pairs: JudgedPairs,
+    gains: Tensor,
+    scale: Tensor | float,
+    *,
+    scheme: str,
+) -> Tensor:
+    """LambdaLoss with ranks by an explicit sort."""
+    logit = logits_loops(left, right, scale)
+    gain = {(i, j): float(g) for (i, j, _, _), g in zip(judgments(pairs), gains, strict=True)}
+    losses = []
+    for row, own in by_row(judgments(pairs)).items():
+        # Of equal logits the lowest score comes first; sorting is stable.
+        ranking = sorted(own, key=lambda pair: (-float(logit[pair[0]][pair[1]].detach()), pair[2]))
+        rank = {j: place for place, (_, j, _, _) in enumerate(ranking, start=1)}
+        best = sorted((gain[row, j] for j in rank), reverse=True)
+        ideal = sum(g / math.log2(1 + place) for place, g in enumerate(best, start=1))
+        loss = 0.0 * logit[row][0]
+        for a, rank_a in rank.items():
+            for b, rank_b in rank.items():
+                if gain[row, a] > gain[row, b]:
+                    factor = discount_change(rank_a, rank_b, scheme) / ideal
+                    cost = log_one_plus_exp(-(logit[row][a] - logit[row][b])) / math.log(2)
+                    loss = loss + (gain[row, a] - gain[row, b]) * factor * cost
+        losses.append(loss)
+    return sum_of(losses) / len(losses)
+
+
+def discount_change(a: int, b: int, scheme: str) -> float:
+    """What a swap of ranks a and b does to the discount, in LambdaRank, NDCG-Loss2, and both."""
+    absolute = abs(1 / math.log2(1 + a) - 1 / math.log2(1 + b))
+    apart = abs(a - b)
+    relative = abs(1 / math.log2(1 + apart) - 1 / math.log2(2 + apart))
+    return {"lambdarank": absolute, "ndcg2": relative, "ndcg2++": absolute + 10 * relative}[scheme]
+
+
+def weighted_sum(
+    logit: list[list[Tensor]],
+    pairs: list[Judgment],
+    term: Term,
+    *,
+    target: str,
+    direction: str,
+    normaliser: str,
+) -> Tensor:
+    """Σ_e w_e · term(e) / n over rows, columns, or half of each."""
+    columns = [[row[j] for row in logit] for j in range(len(logit[0]))]
+    flipped = [(j, i, score, weight) for i, j, score, weight in pairs]
+    total = sum_of(w for _, _, _, w in pairs) if normaliser == "weights" else len(pairs)
+    sides = {"rows": [(logit, pairs)], "columns": [(columns, flipped)]}
+    sides["both"] = sides["rows"] + sides["columns"]
+    losses = [
+        weight * term(rows[i], j, competitors((i, j, score), judged, len(rows[i]), target))
+        for rows, judged in sides[direction]
+        for i, j, score, weight in judged
+    ]
+    return sum_of(losses) / (total * len(sides[direction]))
+
+
+def competitors(
+    pair: tuple[int, int, float], pairs: list[Judgment], size: int, target: str
+) -> list[int]:
+    """N(e): all other columns; those without a judgment in the row; or also those scored lower."""
+    row, column, score = pair
+    scores = {j: s for i, j, s, _ in pairs if i == row}
+    if target == "soft":
+        return [k for k in range(size) if k != column]
+    unjudged = [k for k in range(size) if k not in scores]
+    if target == "mask":
+        return unjudged
+    return unjudged + [k for k, s in scores.items() if s < score]
+
+
+def judgments(pairs: JudgedPairs) -> list[Judgment]:
+    """The pairs one by one."""
+    queries, documents = pairs.queries.tolist(), pairs.documents.tolist()
+    return list(zip(queries, documents, pairs.scores.tolist(), pairs.weights, strict=True))
+
+
+def by_row(pairs: list[Judgment]) -> dict[int, list[Judgment]]:
+    """The pairs of each row, in their order."""
+    return {row: [p for p in pairs if p[0] == row] for row in dict.fromkeys(p[0] for p in pairs)}
+
+
+def logits_loops(left: Tensor, right: Tensor, scale: Tensor | float) -> list[list[Tensor]]:
+    """Scale · dot product, element by element."""
+    return [[scale * sum_of(a * b for a, b in zip(x, y, strict=True)) for y in right] for x in left]
+
+
+def sum_of(values: Iterable[Tensor]) -> Tensor:
+    """The sum, term by term; 0 of nothing."""
+    total: Tensor | float = 0.0
+    for value in values:
+        total = total + value
+    return torch.as_tensor(total)
+
+
+def log_sum_exp(values: list[Tensor]) -> Tensor:
+    """Log Σ exp, with the greatest taken out."""
+    greatest = max(float(x.detach()) for x in values)
+    return greatest + torch.log(sum_of(torch.exp(x - greatest) for x in values))
+
+
+def log_one_plus_exp(x: Tensor) -> Tensor:
+    """Log (1 + exp x)."""
+    return torch.logaddexp(x, torch.zeros_like(x))
 
 
 def fuse_loops(

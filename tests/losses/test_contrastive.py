@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rankfield.losses import contrastive_loss
-from rankfield.losses.contrastive import Normaliser
+from rankfield.losses.judged import Direction, Normaliser
 from reference import contrastive_loss_loops
 
 
@@ -19,34 +19,45 @@ def unit_pairs(n: int, width: int, seed: int, dtype: torch.dtype = torch.float64
     return [F.normalize(left, dim=-1), F.normalize(right, dim=-1), weights]
 
 
-def clip_loss(left: Tensor, right: Tensor, scale: float) -> Tensor:
+def clip_loss(left: Tensor, right: Tensor, scale: float, direction: Direction = "both") -> Tensor:
     """The formula of open_clip's ClipLoss: two logit products, two cross-entropies, halved."""
-    logits_left, logits_right = scale * left @ right.T, scale * right @ left.T
     labels = torch.arange(len(left))
-    return (F.cross_entropy(logits_left, labels) + F.cross_entropy(logits_right, labels)) / 2
+    rows = F.cross_entropy(scale * left @ right.T, labels)
+    columns = F.cross_entropy(scale * right @ left.T, labels)
+    return {"rows": rows, "columns": columns, "both": (rows + columns) / 2}[direction]
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 33])
 @pytest.mark.parametrize("width", [1, 5, 16])
 @pytest.mark.parametrize("normaliser", ["weights", "count"])
-def test_equals_plain_loops(n: int, width: int, normaliser: Normaliser) -> None:
+@pytest.mark.parametrize("direction", ["rows", "columns", "both"])
+def test_equals_plain_loops(
+    n: int, width: int, normaliser: Normaliser, direction: Direction
+) -> None:
     left, right, weights = unit_pairs(n, width, seed=n * 100 + width)
-    found = contrastive_loss(left, right, weights, 7.3, normaliser=normaliser)
-    expected = contrastive_loss_loops(left, right, weights, 7.3, normaliser=normaliser)
+    found, expected = (
+        loss(left, right, weights, 7.3, direction=direction, normaliser=normaliser)
+        for loss in (contrastive_loss, contrastive_loss_loops)
+    )
     assert float(found) == pytest.approx(expected, rel=1e-12, abs=1e-12)
 
 
 @pytest.mark.parametrize("scale", [1.0, 14.3, 100.0])
 @pytest.mark.parametrize("normaliser", ["weights", "count"])
-def test_with_equal_weights_it_is_the_loss_of_clip(scale: float, normaliser: Normaliser) -> None:
+@pytest.mark.parametrize("direction", ["rows", "columns", "both"])
+def test_with_equal_weights_it_is_the_loss_of_clip(
+    scale: float, normaliser: Normaliser, direction: Direction
+) -> None:
     left, right, _ = unit_pairs(24, 8, seed=1)
     gradients = []
     for loss in ("ours", "clip"):
         a, b = left.clone().requires_grad_(), right.clone().requires_grad_()
         value = (
-            contrastive_loss(a, b, torch.ones(24).double(), scale, normaliser=normaliser)
+            contrastive_loss(
+                a, b, torch.ones(24).double(), scale, direction=direction, normaliser=normaliser
+            )
             if loss == "ours"
-            else clip_loss(a, b, scale)
+            else clip_loss(a, b, scale, direction)
         )
         value.backward()  # type: ignore[no-untyped-call]
         assert a.grad is not None
@@ -114,3 +125,26 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
         contrastive_loss(left, right, weights[:3], 1.0)
     with pytest.raises(ValueError, match="normaliser"):
         contrastive_loss(left, right, weights, 1.0, normaliser="sum")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="direction"):
+        contrastive_loss(left, right, weights, 1.0, direction="up")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="at least one pair"):
+        contrastive_loss(left[:0], right[:0], weights[:0], 1.0)
+
+
+def test_weights_of_zero_alone_give_zero_and_no_gradient() -> None:
+    left, right, weights = (x.float().requires_grad_() for x in unit_pairs(4, 3, seed=7))
+    loss = contrastive_loss(left, right, 0 * weights, 100.0)
+    assert loss == 0
+    assert not any(x.any() for x in torch.autograd.grad(loss, [left, right, weights]))
+
+
+@pytest.mark.parametrize("direction", ["rows", "columns"])
+def test_both_is_half_of_each_direction_and_they_swap_with_the_sides(direction: Direction) -> None:
+    left, right, weights = unit_pairs(7, 4, seed=8)
+    other: Direction = "rows" if direction == "columns" else "columns"
+    one = contrastive_loss(left, right, weights, 9.0, direction=direction)
+    two = contrastive_loss(left, right, weights, 9.0, direction=other)
+    flipped = contrastive_loss(right, left, weights, 9.0, direction=other)
+    torch.testing.assert_close(flipped, one, rtol=1e-12, atol=1e-12)
+    both = contrastive_loss(left, right, weights, 9.0)
+    torch.testing.assert_close(both, (one + two) / 2, rtol=1e-12, atol=1e-12)

@@ -2,59 +2,90 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
-from torch.nn import functional as F
+from torch import Tensor
 
-from rankfield.losses import contrastive_loss
+from judged_batches import LOSSES, assert_same, random_batch
+from rankfield.losses import JudgedPairs, gather_shares, gather_with_gradient
 
 PROCESSES = 2
+WORKER = Path(__file__).with_name("gather_worker.py")
 
-WORKER = """
-import sys
-import torch, torch.distributed as dist
-from torch import nn
-from torch.nn import functional as F
-from rankfield.losses import ContrastiveLoss
+SHAPES = [(8, 6), (7, 5), (6, 1), (1, 7), (1, 1)]
+"""Even and odd totals; fewer rows than processes on either side, or on both."""
 
-folder, rank = sys.argv[1], int(sys.argv[2])
-dist.init_process_group(
-    "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2
-)
-layer = nn.Linear(5, 5).double()
-weight, bias, left, right, weights = torch.load(f"{folder}/problem.pt", weights_only=True)
-layer.load_state_dict({"weight": weight, "bias": bias})
-model = nn.parallel.DistributedDataParallel(layer)
-mine = slice(rank, None, 2)
-a = F.normalize(model(left[mine]), dim=-1)
-b = F.normalize(right[mine], dim=-1)
-loss = ContrastiveLoss()(a, b, weights[mine], torch.tensor(9.0))
-loss.backward()
-torch.save([loss.detach(), layer.weight.grad], f"{folder}/{rank}.pt")
-dist.destroy_process_group()
-"""
+Found = dict[str, list[Tensor]]
 
 
-def test_two_processes_equal_one(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[Found, list[Found]]:
+    """The value and gradients of every problem: of one process, and of each of two."""
+    spec = importlib.util.spec_from_file_location("gather_worker", WORKER)
+    assert spec is not None
+    assert spec.loader is not None
+    worker = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(worker)
+
+    folder = tmp_path_factory.mktemp("gather")
     torch.manual_seed(0)
-    layer = torch.nn.Linear(5, 5).double()
-    left, right = torch.randn(2, 12, 5, dtype=torch.float64)
-    weights = torch.rand(12, dtype=torch.float64)
-    state = [layer.weight.detach(), layer.bias.detach(), left, right, weights]
-    torch.save(state, tmp_path / "problem.pt")
+    tower = worker.Tower()
+    problems, alone = {}, {}
+    for name in LOSSES:
+        for seed, (m, n) in enumerate(SHAPES):
+            batch = random_batch(m, n, seed=seed, width=5)
+            problem = [batch.left, batch.right, *vars(batch.pairs).values()]
+            left, right, scale = tower(batch.left, batch.right)
+            loss = LOSSES[name][0](left, right, JudgedPairs(*problem[2:]), scale)
+            problems[f"{name}:{m}×{n}"] = problem
+            alone[f"{name}:{m}×{n}"] = worker.gradients(loss, tower)
+    torch.save([tower.state_dict(), problems], folder / "problems.pt")
+    paths = os.pathsep.join([str(WORKER.parents[1]), *filter(None, sys.path)])
+    command = [sys.executable, "-W", "ignore", str(WORKER), str(folder)]
     workers = [
-        subprocess.Popen([sys.executable, "-W", "ignore", "-c", WORKER, str(tmp_path), str(rank)])
+        subprocess.Popen(
+            [*command, str(rank), str(PROCESSES)], env={**os.environ, "PYTHONPATH": paths}
+        )
         for rank in range(PROCESSES)
     ]
-    assert [worker.wait(timeout=120) for worker in workers] == [0, 0]
+    assert [w.wait(timeout=120) for w in workers] == [0] * PROCESSES
+    of_each = [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(PROCESSES)]
+    return alone, of_each
 
-    left, right = F.normalize(layer(left), dim=-1), F.normalize(right, dim=-1)
-    loss = contrastive_loss(left, right, weights, 9.0)
-    loss.backward()  # type: ignore[no-untyped-call]
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("shape", [f"{m}×{n}" for m, n in SHAPES])
+def test_two_processes_equal_one(name: str, shape: str, found: tuple[Found, list[Found]]) -> None:
+    alone, of_each = found
+    expected = alone[f"{name}:{shape}"]
+    assert len(expected) == 4
     for rank in range(PROCESSES):
-        value, gradient = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
-        torch.testing.assert_close(value, loss.detach())
-        torch.testing.assert_close(gradient, layer.weight.grad)
+        assert_same(of_each[rank][f"{name}:{shape}"], expected, 1e-12)
+
+
+def test_the_gathered_gradient_is_not_summed_into_others(
+    found: tuple[Found, list[Found]],
+) -> None:
+    for of_rank in found[1]:
+        gathered, local, other = of_rank["shared gradient"]
+        assert gathered.tolist() == [[0.0] * 2] * 3 + [[1.0] * 2] * 3
+        assert torch.equal(local, torch.full((3, 2), float(PROCESSES)))
+        assert torch.equal(other, 2 * torch.ones(6, 2))
+
+
+def test_without_a_process_group_the_rows_come_back() -> None:
+    local = torch.arange(8.0).reshape(4, 2).requires_grad_()
+    assert gather_with_gradient(local) is local
+    assert torch.equal(gather_shares(local, 3), local[:3])
+    assert gather_shares(local[:0], 0).shape == (0, 2)
+    gather_shares(local, 3).sum().backward()  # type: ignore[no-untyped-call]
+    assert local.grad is not None
+    assert local.grad[:, 0].tolist() == [1, 1, 1, 0]
+    with pytest.raises(ValueError, match="⌈5 / 1⌉ rows a process, found 4"):
+        gather_shares(local, 5)

@@ -17,7 +17,7 @@ def lists(seed: int, queries: int, longest: int) -> tuple[Ints, NDArray[np.float
     return owner, rng.integers(0, 6, len(owner)).astype(float)
 
 
-def order_of(
+def order_of(  # noqa: PLR0917
     owner: Ints,
     scores: NDArray[np.float64],
     k: int,
@@ -50,7 +50,7 @@ def visits(owner: Ints, order: Ints) -> list[Ints]:
     choice=st.sampled_from(["uniform", "stratified"]),
     grouped=st.booleans(),
 )
-def test_every_pair_once_and_few_of_a_query_together(
+def test_every_pair_once_and_few_of_a_query_together(  # noqa: PLR0917
     seed: int, queries: int, longest: int, k: int, choice: Choice, grouped: bool
 ) -> None:
     owner, scores = lists(seed, queries, longest)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from rankfield.losses.judged import Direction, Normaliser, total_weight
+from rankfield.losses.judged import Direction, Normaliser, check_sums, total_weight
 
 __all__ = ["contrastive_loss"]
 
@@ -31,7 +31,7 @@ def contrastive_loss(
 
     n = Σᵢ wᵢ for "weights" (the default: the loss then does not depend on the weights' unit) or
     n = N for "count" (a batch of light pairs then takes smaller steps). The paper's public text
-    does not say which it uses. For w = 1 both equal
+    does not say which it uses. Weights of 0 alone give a loss of 0. For w = 1 both equal
     ½ (cross_entropy(Z, arange(N)) + cross_entropy(Zᵀ, arange(N))). This is the target "pair": every
     other document of the batch is a negative, judged or not.
 
@@ -45,17 +45,16 @@ def contrastive_loss(
         normaliser: "weights" or "count".
 
     Raises:
-        ValueError: shapes that do not fit, an unknown direction or normaliser.
+        ValueError: shapes that do not fit, no pair, an unknown direction or normaliser.
     """
     if left.ndim != 2 or left.shape != right.shape or weights.shape != left.shape[:1]:
         raise ValueError(
             f"expected N × D, N × D and N; found {tuple(left.shape)}, {tuple(right.shape)} "
             f"and {tuple(weights.shape)}"
         )
-    if normaliser not in ("weights", "count"):
-        raise ValueError(f"expected the normaliser 'weights' or 'count', found {normaliser!r}")
-    if direction not in ("rows", "columns", "both"):
-        raise ValueError(f"expected the direction rows, columns or both, found {direction!r}")
+    if len(left) == 0:
+        raise ValueError("expected at least one pair, found none")
+    check_sums(direction, normaliser)
     # bf16 logits at scale 100 are 0.5 apart: products and sums stay in float32.
     dtype = torch.promote_types(left.dtype, torch.float32)
     with torch.autocast(left.device.type, enabled=False):

@@ -12,14 +12,16 @@ __all__ = ["gather_shares", "gather_with_gradient"]
 class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(ctx: torch.autograd.function.FunctionCtx, local: Tensor) -> Tensor:
+        local = local.contiguous()
         parts = [torch.empty_like(local) for _ in range(dist.get_world_size())]
-        dist.all_gather(parts, local.contiguous())
+        dist.all_gather(parts, local)
         ctx.rows = len(local)  # type: ignore[attr-defined]
         return torch.cat(parts)
 
     @staticmethod
     def backward(ctx: torch.autograd.function.FunctionCtx, *gradients: Tensor) -> Tensor:
-        gradient = gradients[0].contiguous()
+        # A copy: autograd may have handed the same tensor to other parts of the graph.
+        gradient = gradients[0].clone(memory_format=torch.contiguous_format)
         dist.all_reduce(gradient)
         rows: int = ctx.rows  # type: ignore[attr-defined]
         return gradient[dist.get_rank() * rows :][:rows]
@@ -30,9 +32,9 @@ def gather_with_gradient(local: Tensor) -> Tensor:
 
     The gradient of a row is the sum of what every process sends back for it. Without an
     initialised process group the tensor comes back as it is. Every process must hold the same
-    number of rows.
+    number of rows, and all or none must go backward through the result.
     """
-    if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
+    if _processes() == 1:
         return local
     return _Gather.apply(local)  # type: ignore[no-untyped-call, no-any-return]
 
@@ -40,12 +42,22 @@ def gather_with_gradient(local: Tensor) -> Tensor:
 def gather_shares(local: Tensor, total: int) -> Tensor:
     """Return `total` rows in their order from interleaved shares: process r holds r, r + P, ….
 
-    Shares are padded to ⌈total / P⌉ rows, whatever the padding holds; its gradient is 0. Without
-    an initialised process group the first `total` rows come back.
+    Shares are padded to ⌈total / P⌉ rows or more, all to the same length, whatever the padding
+    holds; its gradient is 0. Without an initialised process group the first `total` rows come back.
+
+    Raises:
+        ValueError: shares too short for `total` rows.
     """
-    gathered = gather_with_gradient(local)
-    processes = len(gathered) // len(local)
+    processes = _processes()
+    if len(local) * processes < total:
+        raise ValueError(
+            f"expected at least ⌈{total} / {processes}⌉ rows a process, found {len(local)}"
+        )
     if processes == 1:
         return local[:total]
     row = torch.arange(total, device=local.device)
-    return gathered[(row % processes) * len(local) + row // processes]
+    return gather_with_gradient(local)[(row % processes) * len(local) + row // processes]
+
+
+def _processes() -> int:
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1

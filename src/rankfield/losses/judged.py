@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-__all__ = ["Direction", "JudgedLists", "JudgedPairs", "Normaliser", "judged_lists", "total_weight"]
+__all__ = [
+    "Direction",
+    "JudgedLists",
+    "JudgedPairs",
+    "Normaliser",
+    "check_batch",
+    "check_sums",
+    "judged_lists",
+    "total_weight",
+]
 
 Direction = Literal["rows", "columns", "both"]
 Normaliser = Literal["weights", "count"]
@@ -67,15 +76,33 @@ class JudgedPairs:
                 raise ValueError(f"a {name} index lies outside 0 … {size - 1}")
 
 
+def check_batch(left: Tensor, right: Tensor, pairs: JudgedPairs) -> None:
+    """Raise a ValueError unless `left` is m × D, `right` n × D and the pairs fit them."""
+    if left.ndim != 2 or right.ndim != 2 or left.shape[1] != right.shape[1]:
+        raise ValueError(
+            f"expected m × D and n × D, found {tuple(left.shape)} and {tuple(right.shape)}"
+        )
+    pairs.check(len(left), len(right))
+
+
+def check_sums(direction: str, normaliser: str) -> None:
+    """Raise a ValueError unless direction and normaliser are known."""
+    if direction not in get_args(Direction):
+        raise ValueError(f"expected the direction rows, columns or both, found {direction!r}")
+    if normaliser not in get_args(Normaliser):
+        raise ValueError(f"expected the normaliser weights or count, found {normaliser!r}")
+
+
 @dataclass(frozen=True)
 class JudgedLists:
     """The judged pairs as one list for each row, of rising score, padded to the longest.
 
-    pairs: int64 R × K, the pair at each place; 0 where `real` is false. Rows without a judged pair
-        have no list.
+    pairs: int64 R × K, the pair at each place; 0 where `real` is false. Pairs of equal score keep
+        their order. Rows without a judged pair have no list.
     real: bool R × K.
     rows: int64 R, the row of the batch that each list belongs to.
-    first_equal: int64 R × K, the place of the first pair of equal score in the same list.
+    first_equal: int64 R × K, the place of the first pair of equal score in the same list; of no
+        meaning where `real` is false.
     """
 
     pairs: Tensor
@@ -102,5 +129,11 @@ def judged_lists(pairs: JudgedPairs) -> JudgedLists:
 
 
 def total_weight(weights: Tensor, normaliser: Normaliser) -> Tensor | float:
-    """Return what the weighted sum over pairs is divided by: Σ w, or the number of pairs."""
-    return weights.sum() if normaliser == "weights" else float(len(weights))
+    """Return what the weighted sum over pairs is divided by: Σ w, or the number of pairs.
+
+    Weights of 0 alone give 1 in place of Σ w: their weighted sum is 0, and so is the loss.
+    """
+    if normaliser == "count":
+        return float(len(weights))
+    total = weights.sum()
+    return torch.where(total > 0, total, 1.0)

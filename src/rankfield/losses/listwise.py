@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import math
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rankfield.losses.judged import JudgedPairs, judged_lists
+from rankfield.losses.judged import JudgedPairs, check_batch, judged_lists
+from rankfield.losses.softplus import softplus
 
 __all__ = ["LambdaScheme", "lambda_loss", "listnet_loss"]
 
@@ -16,23 +18,23 @@ LambdaScheme = Literal["lambdarank", "ndcg2", "ndcg2++"]
 
 _LEAST = -1e30
 _MU = 10.0
-"""The weight of LambdaRank's part in NDCG-Loss2++, as the paper found best."""
+"""The weight of NDCG-Loss2's part in NDCG-Loss2++, as the paper found best."""
 
 
 def listnet_loss(
     left: Tensor, right: Tensor, pairs: JudgedPairs, logit_scale: Tensor | float
 ) -> Tensor:
-    """Return ListNet's top-one cross-entropy, mean over queries, a scalar in float32 or wider.
+    """Return ListNet's top-one cross-entropy, a scalar in float32 or wider.
 
     With the judged documents J(i) of query i, p_ij = w_ij / Σ_{k ∈ J(i)} w_ik and
     q_ij = exp Z_ij / Σ_{k ∈ J(i)} exp Z_ik:
 
         loss = mean_i Σ_{j ∈ J(i)} p_ij · (log p_ij − log q_ij),
 
-    the cross-entropy less the entropy of p, so that 0 is a perfect fit. Weights that are
-    exponential in the score make p the softmax of the scores, as in Cao et al., Learning to Rank:
-    From Pairwise Approach to Listwise Approach, ICML 2007. Unjudged documents do not take part; a
-    query with a single judgment, or weights of 0 alone, adds 0.
+    over the queries with a judgment: the cross-entropy less the entropy of p, so that 0 is a
+    perfect fit. Weights that are exponential in the score make p the softmax of the scores, as in
+    Cao et al., Learning to Rank: From Pairwise Approach to Listwise Approach, ICML 2007. Unjudged
+    documents do not take part; a query with a single judgment, or weights of 0 alone, adds 0.
 
     Args:
         left: m × D unit embeddings of distinct queries; half precision is computed in float32.
@@ -41,11 +43,12 @@ def listnet_loss(
         logit_scale: s > 0, the inverse temperature.
 
     Raises:
-        ValueError: pairs that do not fit the batch.
+        ValueError: shapes that do not fit, no pair.
     """
     logits, weights, real, _ = _padded(left, right, pairs, logit_scale)
     with torch.autocast(left.device.type, enabled=False):
-        share = weights / weights.sum(1, keepdim=True).clamp(min=torch.finfo(weights.dtype).tiny)
+        total = weights.sum(1, keepdim=True)
+        share = weights / torch.where(total > 0, total, 1.0)
         log_share = torch.where(share > 0, share, 1.0).log()
         difference = log_share - F.log_softmax(logits, dim=1)
         return torch.where(real, share * difference, 0.0).sum(1).mean()
@@ -60,18 +63,21 @@ def lambda_loss(
     *,
     scheme: LambdaScheme = "ndcg2++",
 ) -> Tensor:
-    """Return LambdaLoss with NDCG gains, mean over queries, a scalar in float32 or wider.
+    """Return LambdaLoss with NDCG gains, a scalar in float32 or wider.
 
-    For each query, over the judged documents a, b with gains G_a > G_b, at the ranks r that the
-    current logits give them and with the discount D(r) = log₂(1 + r):
+    The mean over the queries with a judgment. For each, over its judged documents a, b with gains
+    G_a > G_b, at the ranks r that the current logits give them and with the discount
+    D(r) = log₂(1 + r):
 
         loss = Σ_{a,b} λ_ab · log₂(1 + exp(−(Z_a − Z_b))) / maxDCG
         λ_ab = (G_a − G_b) · |1/D(r_a) − 1/D(r_b)|                         "lambdarank"
         λ_ab = (G_a − G_b) · |1/D(|r_a − r_b|) − 1/D(|r_a − r_b| + 1)|     "ndcg2"
-        the second plus 10 times the first                                 "ndcg2++"
+        the first plus 10 times the second                                 "ndcg2++"
 
-    Wang et al., The LambdaLoss Framework for Ranking Metric Optimization, CIKM 2018. Documents of
-    equal logit are ranked from the lowest gain. A query whose gains are all equal adds 0.
+    Wang et al., The LambdaLoss Framework for Ranking Metric Optimization, CIKM 2018. The maximal
+    DCG is that of the same judged documents; no gradient flows through λ. Documents of equal logit
+    are ranked from the lowest gain, then in the order of the pairs. A query whose gains are all
+    equal adds 0. The pairs' weights play no part.
 
     Args:
         left: m × D unit embeddings of distinct queries; half precision is computed in float32.
@@ -82,18 +88,20 @@ def lambda_loss(
         scheme: the λ.
 
     Raises:
-        ValueError: pairs or gains that do not fit the batch, or an unknown scheme.
+        ValueError: shapes that do not fit, no pair, a gain below 0, an unknown scheme.
     """
-    if scheme not in ("lambdarank", "ndcg2", "ndcg2++"):
+    if scheme not in get_args(LambdaScheme):
         raise ValueError(f"expected lambdarank, ndcg2 or ndcg2++, found {scheme!r}")
     if gains.shape != pairs.scores.shape:
         raise ValueError(f"expected {len(pairs)} gains, found {tuple(gains.shape)}")
     logits, _, real, places = _padded(left, right, pairs, logit_scale)
+    if not float(gains.min()) >= 0:
+        raise ValueError(f"expected gains of at least 0, found {float(gains.min())}")
     with torch.autocast(left.device.type, enabled=False):
         gain = torch.where(real, gains.to(logits)[places], 0.0)
         weight = _lambdas(logits.detach(), gain, real, scheme)
         difference = logits[:, :, None] - logits[:, None, :]
-        cost = F.softplus(-difference) / torch.log(torch.tensor(2.0, dtype=logits.dtype))
+        cost = softplus(-difference) / math.log(2)
         return (weight * torch.where(weight > 0, cost, 0.0)).sum((1, 2)).mean()
 
 
@@ -112,20 +120,20 @@ def _lambdas(logits: Tensor, gain: Tensor, real: Tensor, scheme: LambdaScheme) -
     by_scheme = {
         "lambdarank": swapped,
         "ndcg2": adjacent,
-        "ndcg2++": adjacent + _MU * swapped,
+        "ndcg2++": swapped + _MU * adjacent,
     }[scheme]
     ideal = gain.sort(dim=1, descending=True).values
     ranks = torch.arange(1, gain.shape[1] + 1, device=gain.device, dtype=gain.dtype)
-    best = (ideal / torch.log2(1.0 + ranks)).sum(1).clamp(min=torch.finfo(gain.dtype).tiny)
-    differences = (gain[:, :, None] - gain[:, None, :]) * by_scheme / best[:, None, None]
-    return torch.where(better, differences, 0.0)
+    best = (ideal / torch.log2(1.0 + ranks)).sum(1)
+    share = gain / torch.where(best > 0, best, 1.0)[:, None]
+    return torch.where(better, (share[:, :, None] - share[:, None, :]) * by_scheme, 0.0)
 
 
 def _padded(
     left: Tensor, right: Tensor, pairs: JudgedPairs, logit_scale: Tensor | float
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return logits and weights of each query's judged documents, R × K, of rising score."""
-    pairs.check(len(left), len(right))
+    check_batch(left, right, pairs)
     dtype = torch.promote_types(left.dtype, torch.float32)
     with torch.autocast(left.device.type, enabled=False):
         own = (left.to(dtype)[pairs.queries] * right.to(dtype)[pairs.documents]).sum(1)

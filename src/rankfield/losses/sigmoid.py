@@ -9,15 +9,17 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from rankfield.losses.judged import (
     Direction,
     JudgedPairs,
     Normaliser,
+    check_batch,
+    check_sums,
     judged_lists,
     total_weight,
 )
+from rankfield.losses.softplus import softplus
 
 __all__ = ["sigmoid_loss"]
 
@@ -40,9 +42,10 @@ def sigmoid_loss(
 
         rows = Σ_e w_e · (softplus(−X_ij) + Σ_{k ∈ N(e)} softplus(X_ik)) / n
 
-    with n = Σ_e w_e or the number of pairs. "soft" is the binary cross-entropy with the targets
-    w_ij / Σ_j w_ij, scaled by the row's weight. For one judgment of w = 1 for each query and
-    document every target equals SigLIP's loss.
+    with n = Σ_e w_e ("weights") or the number of pairs ("count"); "columns" is the same on Xᵀ.
+    "soft" is the binary cross-entropy with the targets w_ij / Σ_j w_ij, scaled by the row's weight.
+    Weights of 0 alone give a loss of 0. For one judgment of w = 1 for each query and document every
+    target in every direction equals SigLIP's loss.
 
     Args:
         left: m × D unit embeddings of distinct queries; half precision is computed in float32.
@@ -55,42 +58,43 @@ def sigmoid_loss(
         normaliser: "weights" or "count".
 
     Raises:
-        ValueError: shapes that do not fit, no pair, an unknown target or direction.
+        ValueError: shapes that do not fit, no pair, an unknown target, direction or normaliser.
     """
-    if left.ndim != 2 or right.ndim != 2 or left.shape[1] != right.shape[1]:
-        raise ValueError(
-            f"expected m × D and n × D, found {tuple(left.shape)} and {tuple(right.shape)}"
-        )
-    if target not in ("mask", "soft", "ranked") or direction not in ("rows", "columns", "both"):
-        raise ValueError(f"unknown target {target!r} or direction {direction!r}")
-    pairs.check(len(left), len(right))
+    check_batch(left, right, pairs)
+    check_sums(direction, normaliser)
+    if target not in ("mask", "soft", "ranked"):
+        raise ValueError(f"expected the target mask, soft or ranked, found {target!r}")
     dtype = torch.promote_types(left.dtype, torch.float32)
     with torch.autocast(left.device.type, enabled=False):
         logits = logit_scale * (left.to(dtype) @ right.to(dtype).T) + logit_bias
         weights = pairs.weights.to(dtype)
         loss = logits.new_zeros(())
         if direction != "columns":
-            loss = loss + weights @ _losses(logits, pairs, target)
+            loss = loss + _total(logits, pairs, weights, target)
         if direction != "rows":
-            loss = loss + weights @ _losses(logits.T, pairs.transposed(), target)
+            loss = loss + _total(logits.T, pairs.transposed(), weights, target)
         halves = 2.0 if direction == "both" else 1.0
         return loss / (halves * total_weight(weights, normaliser))
 
 
-def _losses(logits: Tensor, pairs: JudgedPairs, target: str) -> Tensor:
-    """Return each pair's binary cross-entropies, its own and its competitors', P."""
-    own = logits[pairs.queries, pairs.documents]
-    negative = F.softplus(logits)
+def _total(logits: Tensor, pairs: JudgedPairs, weights: Tensor, target: str) -> Tensor:
+    """Return the weighted sum of each pair's own cross-entropy and its competitors'."""
+    place = pairs.queries, pairs.documents
+    own = logits[place]
+    positive = weights @ softplus(-own)
+    negative = softplus(logits)
     if target == "soft":
-        return F.softplus(-own) + negative.sum(1)[pairs.queries] - F.softplus(own)
+        # Of the row's weight all but its own pushes a document: 0 exactly where it is alone.
+        judged_weight = torch.zeros_like(logits).index_put(place, weights)
+        others = judged_weight.sum(1, keepdim=True) - judged_weight
+        return positive + (others * negative).sum()
     judged = torch.zeros(logits.shape, dtype=torch.bool, device=logits.device)
-    judged[pairs.queries, pairs.documents] = True
+    judged[place] = True
     unjudged = negative.masked_fill(judged, 0.0).sum(1)
     if target == "mask":
-        return F.softplus(-own) + unjudged[pairs.queries]
+        return positive + weights @ unjudged[pairs.queries]
     lists = judged_lists(pairs)
-    costs = torch.where(lists.real, F.softplus(own)[lists.pairs], 0.0)
+    costs = torch.where(lists.real, softplus(own)[lists.pairs], 0.0)
     up_to = torch.cat([unjudged[lists.rows, None], costs], dim=1).cumsum(1)
     below = up_to.gather(1, lists.first_equal)
-    lower = torch.zeros_like(own).index_copy(0, lists.pairs[lists.real], below[lists.real])
-    return F.softplus(-own) + lower
+    return positive + weights[lists.pairs[lists.real]] @ below[lists.real]

@@ -13,18 +13,22 @@ ranked   the unjudged ones and those of lower score, so that the loss learns the
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from rankfield.losses.judged import (
     Direction,
     JudgedPairs,
     Normaliser,
+    check_batch,
+    check_sums,
     judged_lists,
     total_weight,
 )
+from rankfield.losses.softplus import softplus
 
 __all__ = ["Target", "judged_contrastive_loss"]
 
@@ -53,8 +57,9 @@ def judged_contrastive_loss(
 
     with n = Σ_e w_e ("weights") or the number of pairs ("count"); "columns" is the same on Zᵀ
     (each judged query of a document competes with the queries for which that document is unjudged
-    or of lower score), "both" is ½ (rows + columns). With one judgment for each query and each
-    document all targets equal `contrastive_loss`.
+    or of lower score), "both" is ½ (rows + columns). A pair of weight 0 adds nothing, yet is
+    judged; weights of 0 alone give a loss of 0. With one judgment for each query and each document
+    and no margin, all targets equal `contrastive_loss`.
 
     Args:
         left: m × D unit embeddings of distinct queries; half precision is computed in float32.
@@ -68,11 +73,12 @@ def judged_contrastive_loss(
             softmax, Wang et al., arXiv 1801.05599); 0 to 1, not for "soft".
 
     Raises:
-        ValueError: shapes that do not fit, no pair, an unknown target or direction, a margin for
-            "soft".
+        ValueError: shapes that do not fit, no pair, an unknown target, direction or normaliser, a
+            margin outside 0 to 1 or for "soft".
     """
-    _check(left, right, target, direction, margin)
-    pairs.check(len(left), len(right))
+    check_batch(left, right, pairs)
+    check_sums(direction, normaliser)
+    _check(target, margin)
     # bf16 logits at scale 100 are 0.5 apart: products and sums stay in float32.
     dtype = torch.promote_types(left.dtype, torch.float32)
     with torch.autocast(left.device.type, enabled=False):
@@ -90,17 +96,15 @@ def judged_contrastive_loss(
 
 def _losses(logits: Tensor, pairs: JudgedPairs, target: Target, shift: Tensor | float) -> Tensor:
     """Return each pair's cross-entropy among its competitors in the row, P."""
-    own = logits[pairs.queries, pairs.documents] - shift
     if target == "soft":
-        return logits.logsumexp(1)[pairs.queries] - own
+        return -F.log_softmax(logits, dim=1)[pairs.queries, pairs.documents]
+    own = logits[pairs.queries, pairs.documents]
     judged = torch.zeros(logits.shape, dtype=torch.bool, device=logits.device)
     judged[pairs.queries, pairs.documents] = True
     unjudged = logits.masked_fill(judged, _NOTHING).logsumexp(1)
-    if target == "mask":
-        others = unjudged[pairs.queries]
-    else:
-        others = _lower(own + shift, unjudged, pairs)
-    return torch.logaddexp(own, others) - own
+    others = unjudged[pairs.queries] if target == "mask" else _lower(own, unjudged, pairs)
+    # log(exp a + exp b) − a = softplus(b − a), without the cancellation of a loss near 0.
+    return softplus(others - own + shift)
 
 
 def _lower(own: Tensor, unjudged: Tensor, pairs: JudgedPairs) -> Tensor:
@@ -113,14 +117,10 @@ def _lower(own: Tensor, unjudged: Tensor, pairs: JudgedPairs) -> Tensor:
     return torch.zeros_like(own).index_copy(0, lists.pairs[lists.real], below[lists.real])
 
 
-def _check(left: Tensor, right: Tensor, target: str, direction: str, margin: float) -> None:
-    if left.ndim != 2 or right.ndim != 2 or left.shape[1] != right.shape[1]:
-        raise ValueError(
-            f"expected m × D and n × D, found {tuple(left.shape)} and {tuple(right.shape)}"
-        )
-    if target not in ("mask", "soft", "ranked"):
+def _check(target: str, margin: float) -> None:
+    if target not in get_args(Target):
         raise ValueError(f"expected the target mask, soft or ranked, found {target!r}")
-    if direction not in ("rows", "columns", "both"):
-        raise ValueError(f"expected the direction rows, columns or both, found {direction!r}")
+    if not 0.0 <= margin <= 1.0:
+        raise ValueError(f"expected a margin of 0 to 1, found {margin}")
     if margin and target == "soft":
         raise ValueError("the target 'soft' has no margin")

@@ -40,8 +40,8 @@ from rankfield.training.lora import merged
 from rankfield.training.negatives import load_negatives
 from rankfield.training.objective import Objective
 from rankfield.training.optimizer import make_optimizer, schedule, set_learning_rates
-from rankfield.training.refresh import latest_negatives, refresh_negatives
 from rankfield.training.recipe import LoraSection, Recipe
+from rankfield.training.refresh import latest_negatives, refresh_negatives
 from rankfield.training.wise import check_shares, choose_share
 
 __all__ = ["train"]

@@ -34,7 +34,7 @@ __all__ = ["PairBatches", "RawBatch"]
 Ints = NDArray[np.int64]
 
 _READ_AT_ONCE = 256
-_DRAW = 7  # tells the random numbers of a step's negatives from those of an epoch's order
+_DRAW, _MORE = 7, 8  # tell a step's random numbers for one purpose from those for another
 
 
 @dataclass(frozen=True)
@@ -96,10 +96,14 @@ class PairBatches(Dataset[RawBatch]):
         """Return this process's share of a step."""
         chosen = self.indices(step)
         queries = np.unique(self.pairs.query_rows[chosen])
-        documents = self.pairs.document_rows[chosen]
+        documents = np.unique(self.pairs.document_rows[chosen])
+        if self.recipe.batch.more_queries:
+            rng = np.random.default_rng([self.recipe.seed, step, _MORE])
+            most = self.recipe.batch.more_queries
+            more = self.pairs.judging(documents, most, queries, rng)
+            queries = np.union1d(queries, more)
         if self.negatives is not None:
-            documents = np.concatenate([documents, self._draw(step, queries)])
-        documents = np.unique(documents)
+            documents = np.union1d(documents, self._draw(step, queries))
         pairs = BatchPairs(
             self.pairs.sampled(chosen, queries, documents), self.pairs.among(queries, documents)
         )

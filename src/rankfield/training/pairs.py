@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -119,6 +120,36 @@ class TrainingPairs:
         document = np.minimum(np.searchsorted(documents, rows), len(documents) - 1)
         present = documents[document] == rows
         return self._as_judged(pair[present], query[present], document[present])
+
+    def judging(
+        self, documents: Ints, most: int, without: Ints, rng: np.random.Generator
+    ) -> Ints:
+        """Return up to `most` query rows, each with two or more pairs among these documents.
+
+        Drawn without replacement in proportion to how many: Gumbel keys, log count + G.
+
+        Args:
+            documents: rows of a batch's documents, rising without repetition.
+            most: how many at most.
+            without: query rows that are in the batch already.
+            rng: the randomness of the step.
+        """
+        order, starts = self._by_document
+        counts = starts[documents + 1] - starts[documents]
+        offsets = np.repeat(starts[documents] - (np.cumsum(counts) - counts), counts)
+        judging = self.query_rows[order[np.arange(counts.sum()) + offsets]]
+        queries, times = np.unique(judging, return_counts=True)
+        fits = (times > 1) & ~np.isin(queries, without)
+        queries, times = queries[fits], times[fits]
+        keys = np.log(times) + rng.gumbel(size=len(times))
+        return queries[np.argsort(-keys, kind="stable")[:most]]
+
+    @cached_property
+    def _by_document(self) -> tuple[Ints, Ints]:
+        """Return the pairs in the order of their documents, and where each row's begin."""
+        counts = np.bincount(self.document_rows)
+        starts = np.concatenate([[0], np.cumsum(counts)])
+        return np.argsort(self.document_rows, kind="stable"), starts
 
     def _as_judged(self, pair: Ints, query: Ints, document: Ints) -> JudgedPairs:
         return JudgedPairs(

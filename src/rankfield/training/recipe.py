@@ -146,6 +146,9 @@ class BatchSection(_Section):
     choice: Literal["uniform", "score", "stratified"] = Field(
         "stratified", description="which: at random · by weight · from all over the list"
     )
+    more_queries: int = Field(
+        0, ge=0, description="further queries that judge the batch's documents; cheap and dense"
+    )
     similar_queries: int = Field(
         0, ge=0, description="queries near each other that go together; 0: at random"
     )

@@ -28,13 +28,12 @@ import numpy as np
 import polars as pl
 
 from paired import paired_difference
-from quality_arms import SETS, Arm, BenchmarkSet, arms_of, choices_of
+from quality_arms import PAPER, SETS, THRESHOLD, Arm, BenchmarkSet, arms_of, choices_of
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 SPLITS = ("in_domain", "novel_query", "novel_document", "zero_shot")
 METRICS = ("ndcg@10", "err@10", "rbp@10")
-PAPER, THRESHOLD = "GCL (the paper)", "CLIP above a threshold"
 
 Settings = dict[str, Any]
 
@@ -63,7 +62,32 @@ class Worker:
                 known.update({(v, size): p for v, p in zip(part, pictures, strict=True)})
             return torch.stack([known[v, size] for v in values])
 
-        RankingModel.load_pixels = load_pixels  # type: ignore[method-assign]
+        RankingModel.load_pixels = load_pixels  # type: ignore[method-assign, assignment]
+        self._remember_frozen_texts()
+
+    def _remember_frozen_texts(self) -> None:
+        """Let every run's frozen text tower share one memory: its output never changes."""
+        from rankfield.encoders.towers import TextTower
+
+        compute, shared = TextTower.remember, dict[str, Any]()
+
+        def remember(tower: Any, texts: Any) -> None:
+            missing = [text for text in dict.fromkeys(texts) if text not in shared]
+            tower._remembered = shared
+            compute(tower, missing)
+
+        TextTower.remember = remember  # type: ignore[method-assign]
+
+    def _recall(self, model: Any) -> None:
+        """Give a loaded model the memory of the frozen tower that it was trained with."""
+        text = getattr(model.encoder, "text", None)
+        if text is None or "text" not in model.made["recipe"]["encoder"]["freeze"]:
+            return
+        text.frozen = True
+        for side, frame in (("query", self.dataset.queries), ("document", self.dataset.documents)):
+            for field in model.fields(side):
+                if field.modality == "text":
+                    model.encoder.precompute(frame[field.name].drop_nulls().to_list(), side)
 
     def run(self, settings: Settings, seed: int) -> Path:
         """Train and evaluate, unless that was done before; return the run's figures."""
@@ -96,6 +120,7 @@ class Worker:
         plain = self.dataset.with_tables(queries=queries.drop("subset"))
         shutil.rmtree(folder, ignore_errors=True)
         model = train(load_recipe(self.recipe, overrides), plain, folder)
+        self._recall(model)
         results = evaluate(model, self.dataset, subset=None)
         log = [json.loads(line) for line in (folder / "log.jsonl").read_text("utf-8").splitlines()]
         shutil.rmtree(folder)
@@ -137,11 +162,11 @@ class Benchmark:
     def run(self) -> Settings:
         """Tune, train all seeds, compare."""
         arms = arms_of(self.set)
-        chosen = self._tune([arm for arm in arms if not arm.tuned_as])
+        chosen = self._tune([arm for arm in arms if not arm.like])
         for arm in arms:
-            if arm.tuned_as:
+            if arm.like:
                 steps = round(self.set.common["optimizer.steps"] * arm.steps)
-                chosen[arm.name] = {**chosen[arm.tuned_as], "optimizer.steps": steps}
+                chosen[arm.name] = {**chosen[arm.like], "optimizer.steps": steps}
         tasks = [(chosen[arm.name], seed) for arm in arms for seed in self.set.seeds]
         found = iter(self._all(tasks))
         runs = {arm.name: [next(found) for _ in self.set.seeds] for arm in arms}

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["ARMS", "DEFAULT", "SETS", "Arm", "BenchmarkSet", "choices"]
+__all__ = ["DEFAULT", "PAPER", "SETS", "THRESHOLD", "Arm", "BenchmarkSet", "arms_of", "choices_of"]
 
 Settings = dict[str, Any]
 
-PAIRS: Settings = {
-    "loss.target": "pair",
-    "loss.direction": "both",
-    "batch.documents_per_query": 1,
-    "batch.choice": "uniform",
-}
-"""The paper's batches and target: judged pairs at random, every other document a negative."""
-
-LISTS: Settings = {"batch.documents_per_query": 8, "batch.choice": "stratified"}
-"""Batches that hold several documents of each query."""
+PAPER, THRESHOLD, DEFAULT = "GCL (the paper)", "CLIP above a threshold", "rankfield's default"
 
 
 def weight(name: str, **parameters: Any) -> Settings:
@@ -26,61 +17,148 @@ def weight(name: str, **parameters: Any) -> Settings:
     return {"loss.weight": name, "loss.weight_parameters": parameters}
 
 
-CONSTANT = weight("constant")
-WEIGHTS = (weight("exponential", temperature=0.2), weight("exponential", temperature=0.1))
+CONSTANT, DISCOUNT = weight("constant"), weight("discount")
+EXPONENTIAL = (weight("exponential", temperature=0.2), weight("exponential", temperature=0.1))
+
+PAIRS: Settings = {
+    "loss.target": "pair",
+    "loss.direction": "both",
+    "batch.documents_per_query": 1,
+    "batch.choice": "uniform",
+    "batch.more_queries": 0,
+}
+"""The paper's batches and target: judged pairs at random, every other document a negative."""
+
+LISTS: Settings = {
+    **DISCOUNT,
+    "loss.target": "ranked",
+    "loss.direction": "rows",
+    "batch.documents_per_query": 8,
+    "batch.choice": "balanced",
+    "batch.more_queries": 64,
+}
+"""What `rankfield recipe` prints; the other losses that know the judgments get the same batches."""
 
 
 @dataclass(frozen=True)
 class BenchmarkSet:
-    """A data set: how it is made, the encoder that all arms share, the rates they choose from."""
+    """A data set: how it is made, what all arms share, the rates and thresholds to choose from.
+
+    common: settings over recipes/SET.toml, the same for every arm.
+    slow: a step takes seconds: time fewer of them.
+    """
 
     title: str
     prepare: tuple[str, ...]
     split: tuple[str, ...]
-    thresholds: tuple[float, float]
     common: Settings
-    learning_rates: tuple[float, float]
+    learning_rates: tuple[float, ...]
+    thresholds: tuple[float, ...]
     seeds: tuple[int, ...] = (0, 1, 2)
+    slow: bool = False
 
 
 @dataclass(frozen=True)
 class Arm:
     """One way of training.
 
-    options: what it is tuned over beside the learning rate: two settings, the same number for all
-        arms; {threshold} stands for one of the set's score thresholds.
-    steps: its optimiser steps, as a multiple of the others'.
-    tuned_as: take the settings chosen for that arm instead of tuning.
+    options: two settings that it is tuned over, beside the learning rate.
+    steps, like: as many times the steps, with the settings chosen for the arm `like`.
     """
 
     name: str
     settings: Settings
-    options: tuple[Settings, ...] = field(default_factory=tuple)
+    options: tuple[Settings, Settings] = ({}, {"loss.logit_scale": 30.0})
     steps: float = 1.0
-    tuned_as: str = ""
+    like: str = ""
 
 
-DEFAULT = "ranked (the default)"
+def arms_of(wanted: BenchmarkSet) -> list[Arm]:
+    """Return the arms of a set, all tuned over two options × the set's learning rates."""
+    low, high = ({"data.minimum_score": t} for t in wanted.thresholds)
+    weights = (DISCOUNT, EXPONENTIAL[0])
+    listnet = {"loss.target": "mask", "loss.listwise": "listnet"}
+    sigmoid = {"loss.target": "mask", "loss.form": "sigmoid", "loss.logit_scale": 10.0}
+    few = [
+        Arm("CLIP, all judged pairs", {**PAIRS, **CONSTANT}),
+        Arm(THRESHOLD, {**PAIRS, **CONSTANT}, (low, high)),
+        Arm(PAPER, PAIRS, EXPONENTIAL),
+        Arm("soft", {**LISTS, "loss.target": "soft"}, weights),
+        Arm(DEFAULT, LISTS),
+    ]
+    if wanted.slow:
+        return few
+    return [
+        *few[:3],
+        Arm("mask", {**LISTS, "loss.target": "mask"}, weights),
+        few[3],
+        Arm("mask, sigmoid", {**LISTS, **sigmoid}, weights),
+        Arm("mask + ListNet", {**LISTS, **listnet}, weights),
+        Arm("ranked, columns", {**LISTS, "loss.direction": "columns"}, (DISCOUNT, CONSTANT)),
+        Arm("ranked, both", {**LISTS, "loss.direction": "both"}, (DISCOUNT, CONSTANT)),
+        Arm("ranked, no more queries", {**LISTS, "batch.more_queries": 0}, (DISCOUNT, CONSTANT)),
+        Arm(
+            "ranked + LambdaLoss",
+            {**LISTS, "loss.listwise": "lambda"},
+            ({}, {"loss.listwise_weight": 0.3}),
+        ),
+        few[4],
+        Arm(f"{DEFAULT}, ⅓ of the steps", {}, steps=1 / 3, like=DEFAULT),
+        Arm(f"{PAPER}, 3 × the steps", {}, steps=3.0, like=PAPER),
+    ]
 
-ARMS = (
-    Arm("CLIP, all judged pairs", {**PAIRS, **CONSTANT}, ({}, {"loss.logit_scale": 20.0})),
-    Arm(
-        "CLIP above a threshold",
-        {**PAIRS, **CONSTANT},
-        ({"data.minimum_score": 0}, {"data.minimum_score": 1}),
+
+def choices_of(arm: Arm, wanted: BenchmarkSet) -> list[Settings]:
+    """Return the settings that an arm is tuned over: options × learning rates."""
+    return [
+        {**wanted.common, **arm.settings, **option, "optimizer.learning_rate": rate}
+        for option in arm.options
+        for rate in wanted.learning_rates
+    ]
+
+
+SMALL: Settings = {
+    "encoder.image_width": 128,
+    "encoder.image_size": 48,
+    "optimizer.weight_decay": 0.3,
+}
+"""A photo tower that trains in a minute, and the weight decay that all arms share."""
+
+SETS = {
+    "shop": BenchmarkSet(
+        title="Sample shop: 20,000 products, photo and title, all from scratch",
+        prepare=("sample", "{raw}", "--documents", "20000", "--queries", "2000"),
+        split=(),
+        common={**SMALL, "optimizer.steps": 500},
+        learning_rates=(1e-3, 2e-3),
+        thresholds=(51, 76),
     ),
-    Arm("GCL (the paper)", PAIRS, WEIGHTS),
-    Arm("mask", {**LISTS, "loss.target": "mask"}, WEIGHTS),
-    Arm("soft", {**LISTS, "loss.target": "soft"}, WEIGHTS),
-    Arm("soft, rows", {**LISTS, "loss.target": "soft", "loss.direction": "rows"}, WEIGHTS),
-    Arm(
-        "ranked, both directions",
-        {**LISTS, "loss.target": "ranked", "loss.direction": "both"},
-        (CONSTANT, WEIGHTS[0]),
+    "luma": BenchmarkSet(
+        title="luma: 417 clothes, photo, title and details, split by style",
+        prepare=("import", "tables", "{data}/luma", "{raw}", "--relevant", "3"),
+        split=("--group-documents-by", "style_id"),
+        common={**SMALL, "optimizer.steps": 200},
+        learning_rates=(1e-3, 2e-3),
+        thresholds=(2, 3),
     ),
-    Arm(
-        "ranked, columns",
-        {**LISTS, "loss.target": "ranked", "loss.direction": "columns"},
-        (CONSTANT, WEIGHTS[0]),
+    "grocery": BenchmarkSet(
+        title="grocery: 5,421 photos from shops, found by photo alone",
+        prepare=("import", "tables", "{data}/grocery", "{raw}", "--relevant", "3"),
+        split=(),
+        common={**SMALL, "optimizer.steps": 400},
+        learning_rates=(1e-3, 2e-3),
+        thresholds=(2, 3),
     ),
-)
+    "icecat": BenchmarkSet(
+        title="icecat: 19,406 electronics products by title, human grades",
+        prepare=(
+            *("import", "tables", "{data}/icecat", "{raw}"),
+            *("--document-field", "title", "--relevant", "1"),
+        ),
+        split=(),
+        common={"optimizer.steps": 40, "optimizer.weight_decay": 0.01},
+        learning_rates=(4e-5,),
+        thresholds=(1, 2),
+        slow=True,
+    ),
+}

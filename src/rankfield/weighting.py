@@ -13,6 +13,8 @@ log           1 / log₂(r + 1), the discount of DCG
 exponential   exp((s − maximum) / (temperature · (maximum − minimum)))
 piecewise     straight lines between given points [[score, weight], …], level outside them
 module:name   any importable function (scores, scale) → weights
+
+One more, "discount", looks at the place in a query's own list instead: `discount_weights`.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from numpy.typing import NDArray
 from rankfield.errors import RecipeError
 from rankfield.schema import ScoreScale
 
-__all__ = ["WEIGHT_FUNCTIONS", "score_weights"]
+__all__ = ["DISCOUNT", "WEIGHT_FUNCTIONS", "discount_weights", "score_weights"]
 
 Floats = NDArray[np.float64]
 
@@ -118,6 +120,50 @@ def score_weights(
             where=f"weight function {name!r}",
         ) from error
     _check_weights(values, weights, name)
+    return weights
+
+
+DISCOUNT = "discount"
+"""The name of the weight that depends on a query's own list, `discount_weights`."""
+
+
+def discount_weights(queries: NDArray[np.int64], scores: Floats, scale: ScoreScale) -> Floats:
+    """Return each pair's weight by its place in its query's list, float64 of the same length.
+
+    A query's judged documents form levels of equal score. With n the size of a pair's level, L the
+    number of levels, N the length of the list, and r = 1 + the number of documents judged higher,
+
+        w = N / (L · n) / log₂(1 + r)                   0 where the score has no gain
+
+    so that a level weighs as the discount of DCG at its first place in the ideal order, shared by
+    its documents: a long tail of low grades does not drown a few high ones. Where no scores are
+    equal w is DCG's discount. The scores matter by their order alone, whatever the scale, except
+    that one of gain 0 (score ≤ min(0, minimum)) says that a document is wrong: it weighs nothing.
+
+    Args:
+        queries: P query numbers.
+        scores: P finite scores.
+        scale: the data set's score scale.
+
+    Raises:
+        RecipeError: all weights are 0.
+    """
+    order = np.lexsort((-scores, queries))
+    owner, ordered = queries[order], scores[order]
+    new_query = np.append(True, owner[1:] != owner[:-1])
+    new_level = new_query | np.append(True, ordered[1:] != ordered[:-1])
+    query, level = np.cumsum(new_query) - 1, np.cumsum(new_level) - 1
+    first = np.flatnonzero(new_level)
+    rank = first[level] - np.flatnonzero(new_query)[query] + 1.0
+    length, levels = np.bincount(query), np.bincount(query[first])
+    share = (length / levels)[query] / np.bincount(level)[level]
+    weights = np.empty(len(order))
+    weights[order] = share / np.log2(1.0 + rank)
+    weights[scores <= min(0.0, scale.minimum)] = 0.0
+    if weights.size and not weights.any():
+        raise RecipeError(
+            "gave only zeros, nothing would be learnt", where=f"weight function {DISCOUNT!r}"
+        )
     return weights
 
 

@@ -37,7 +37,7 @@ def written(tmp_path: Path) -> Path:
         ({"data": {"min_score": 1.0}}, "recipe, data.min_score", "Did you mean 'minimum_score'?"),
         ({"encoder": {"text_modle": "x"}}, "encoder.text_modle", "Did you mean 'text_model'?"),
         ({"loss": {"wieght": "log"}}, "recipe, loss.wieght", "Did you mean 'weight'?"),
-        ({"batch": {"bananas": 1}}, "recipe, batch.bananas", "Known keys: size."),
+        ({"batch": {"bananas": 1}}, "recipe, batch.bananas", "Known keys: size, documents_per_query, choice, more_queries, similar_queries."),
         ({"dev": {"evry": 1}}, "recipe, dev.evry", "Did you mean 'every'?"),
         (
             {"negatives": {"refresh": 1}},

@@ -12,15 +12,22 @@ __all__ = ["command"]
 
 def command(
     dataset: Annotated[Path, typer.Argument(help="The data set to train on.")],
+    method: Annotated[
+        str,
+        typer.Option(
+            help="ranked (the default), gcl (the paper's loss) or clip (all pairs alike)."
+        ),
+    ] = "ranked",
     loss_weight: Annotated[
-        str, typer.Option("--weight", help="Score → weight; constant is the CLIP way.")
-    ] = "exponential",
+        str | None, typer.Option("--weight", help="Score → weight, in place of the method's own.")
+    ] = None,
 ) -> None:
     """Print a commented recipe for a data set.
 
-    Example: rankfield recipe shop-split > gcl.toml
+    Example: rankfield recipe shop-split > ranked.toml
     """
     from rankfield.schema import RankingDataset
     from rankfield.training.template import recipe_text
 
-    typer.echo(recipe_text(RankingDataset.load(dataset), weight=loss_weight), nl=False)
+    text = recipe_text(RankingDataset.load(dataset), method=method, weight=loss_weight)
+    typer.echo(text, nl=False)

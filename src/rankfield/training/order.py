@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 __all__ = ["Choice", "epoch_order", "similar_groups"]
 
-Choice = Literal["uniform", "score", "stratified"]
+Choice = Literal["uniform", "score", "stratified", "balanced"]
 Ints = NDArray[np.int64]
 
 
@@ -32,6 +32,8 @@ def epoch_order(
     uniform     each pair once; a visit is a random part of the query's list
     stratified  each pair once; the list is cut by score into `documents_per_query` strata, and a
                 visit gets one pair of each: good and bad together, every time
+    balanced    the list's levels of equal score get the same share of a visit, however many
+                documents they hold: few good ones beside many poor ones are met in every visit
     score       as many pairs, drawn in proportion to their weights: a pair of large weight comes in
                 several visits (at most once in each), one of small weight in few epochs
 
@@ -45,23 +47,68 @@ def epoch_order(
             of each query, the second of each …) stand together. None for no groups.
         rng: the randomness of the epoch.
     """
-    pairs = _drawn(queries, weights, documents_per_query, rng) if choice == "score" else None
-    taken = np.arange(len(queries)) if pairs is None else pairs
-    owner = queries[taken]
-    if documents_per_query == 1 and groups is None:
-        return taken[rng.permutation(len(taken))]
-    visits = -(-np.bincount(owner) // documents_per_query)
-    if choice == "stratified":
-        place = _places(owner, (rng.random(len(taken)), -scores[taken]))
-        stratum = place // visits[owner]
-        visit = _places(owner * (int(stratum.max()) + 1) + stratum, (rng.random(len(taken)),))
+    if documents_per_query == 1 and choice != "score" and groups is None:
+        return rng.permutation(len(queries))
+    if choice == "balanced":
+        taken, visit = _balanced(queries, scores, documents_per_query, rng)
+    elif choice == "score":
+        # Copies of a pair stand next to each other, and so go to different visits.
+        taken = _drawn(queries, weights, documents_per_query, rng)
+        owner = queries[taken]
+        visits = -(-np.bincount(owner) // documents_per_query)
+        visit = _places(owner, (np.arange(len(taken)),)) % visits[owner]
     else:
-        # Copies of a pair stand next to each other in `taken`, and so go to different visits.
-        keys = (rng.random(len(taken)),) if pairs is None else (np.arange(len(taken)),)
-        visit = _places(owner, keys) % visits[owner]
-    block = owner if groups is None else groups[taken]
-    order = taken[_shuffled_blocks(block, visit, owner, rng)]
+        taken = np.arange(len(queries))
+        visit = _dealt(queries, scores, documents_per_query, choice, rng)
+    block = queries[taken] if groups is None else groups[taken]
+    order = taken[_shuffled_blocks(block, visit, queries[taken], rng)]
     return np.resize(order, len(queries))  # drawn pairs may be some more or fewer
+
+
+def _dealt(
+    queries: Ints,
+    scores: NDArray[np.floating],
+    width: int,
+    choice: Choice,
+    rng: np.random.Generator,
+) -> Ints:
+    """Return the visit of each pair: its query's pairs are dealt out, each once."""
+    visits = -(-np.bincount(queries) // width)
+    if choice == "uniform":
+        return _places(queries, (rng.random(len(queries)),)) % visits[queries]
+    place = _places(queries, (rng.random(len(queries)), -scores))
+    stratum = place // visits[queries]
+    return _places(queries * (int(stratum.max()) + 1) + stratum, (rng.random(len(queries)),))
+
+
+def _balanced(
+    queries: Ints, scores: NDArray[np.floating], width: int, rng: np.random.Generator
+) -> tuple[Ints, Ints]:
+    """Return the pairs that a query's visits draw from its levels of equal score, and the visits.
+
+    Each level has a mass of 1, shared by its pairs. A visit takes the pairs at `width` places, one
+    in each equal part of the list's mass: systematic sampling, so that every visit meets high and
+    low scores.
+    """
+    order = np.lexsort((rng.random(len(queries)), -scores, queries))
+    owner, ordered = queries[order], scores[order]
+    new_query = np.append(True, owner[1:] != owner[:-1])
+    level = np.cumsum(new_query | np.append(True, ordered[1:] != ordered[:-1])) - 1
+    mass = 1.0 / np.bincount(level)[level]
+    upper = np.cumsum(mass)
+    starts = np.flatnonzero(new_query)
+    lengths = np.diff(np.append(starts, len(order)))
+    lower = (upper - mass)[starts]
+    visits = -(-lengths // width)
+    query = np.repeat(np.arange(len(starts)), visits)
+    visit = np.arange(len(query)) - np.repeat(np.cumsum(visits) - visits, visits)
+    part = (np.arange(width) + rng.random((len(query), 1))) / width
+    total = np.add.reduceat(mass, starts)
+    wanted = lower[query, None] + part * total[query, None]
+    place = np.searchsorted(upper, wanted, side="right")
+    # Rounding must not lead into a neighbour's list.
+    place = np.clip(place, starts[query, None], (starts + lengths - 1)[query, None])
+    return order[place].reshape(-1), np.repeat(visit, width)
 
 
 def _places(owner: Ints, keys: tuple[NDArray[np.floating] | Ints, ...]) -> Ints:

@@ -19,7 +19,7 @@ from rankfield.losses import JudgedPairs
 from rankfield.schema import RankingDataset
 from rankfield.training.recipe import Recipe
 from rankfield.training.sources import add_judgments
-from rankfield.weighting import score_weights
+from rankfield.weighting import DISCOUNT, discount_weights, score_weights
 
 __all__ = ["TrainingPairs"]
 
@@ -91,7 +91,12 @@ class TrainingPairs:
             )
         scores = merged["score"].to_numpy()
         loss = recipe.loss
-        weights = score_weights(scores, dataset.score_scale, loss.weight, **loss.weight_parameters)
+        if loss.weight == DISCOUNT:
+            queries = merged["query"].to_numpy()
+            weights = discount_weights(queries, scores, dataset.score_scale)
+        else:
+            parameters = loss.weight_parameters
+            weights = score_weights(scores, dataset.score_scale, loss.weight, **parameters)
         return cls(
             merged["query"].to_numpy(),
             merged["document"].to_numpy(),
@@ -121,9 +126,7 @@ class TrainingPairs:
         present = documents[document] == rows
         return self._as_judged(pair[present], query[present], document[present])
 
-    def judging(
-        self, documents: Ints, most: int, without: Ints, rng: np.random.Generator
-    ) -> Ints:
+    def judging(self, documents: Ints, most: int, without: Ints, rng: np.random.Generator) -> Ints:
         """Return up to `most` query rows, each with two or more pairs among these documents.
 
         Drawn without replacement in proportion to how many: Gumbel keys, log count + G.

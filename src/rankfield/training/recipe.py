@@ -97,13 +97,13 @@ class LossSection(_Section):
         "mask: the unjudged · ranked: the unjudged and the lower-scored · soft: as a distribution",
     )
     direction: Literal["rows", "columns", "both"] = Field(
-        "both", description="rows: documents compete for a query · columns: queries for a document"
+        "rows", description="rows: documents compete for a query · columns: queries for a document"
     )
     form: Literal["softmax", "sigmoid"] = Field("softmax", description="sigmoid: as in SigLIP")
     weight: str = Field(
-        "exponential",
-        description="score → weight: constant (CLIP), linear, inverse, inverse_sqrt, log, "
-        "exponential, piecewise, or module:function",
+        "discount",
+        description="score → weight: discount (of DCG, in the query's own list), constant (CLIP), "
+        "linear, inverse, inverse_sqrt, log, exponential, piecewise, or module:function",
     )
     weight_parameters: dict[str, Any] = Field(
         {}, description="step, temperature or points of the weight function"
@@ -143,11 +143,12 @@ class BatchSection(_Section):
     documents_per_query: int = Field(
         8, ge=1, description="judged documents of a query that go together"
     )
-    choice: Literal["uniform", "score", "stratified"] = Field(
-        "stratified", description="which: at random · by weight · from all over the list"
+    choice: Literal["uniform", "score", "stratified", "balanced"] = Field(
+        "balanced",
+        description="which: at random · by weight · from all over the list · of each grade alike",
     )
     more_queries: int = Field(
-        0, ge=0, description="further queries that judge the batch's documents; cheap and dense"
+        64, ge=0, description="further queries that judge the batch's documents; cheap and dense"
     )
     similar_queries: int = Field(
         0, ge=0, description="queries near each other that go together; 0: at random"

@@ -9,38 +9,48 @@ from pydantic import BaseModel
 
 from rankfield.errors import InputError
 from rankfield.schema import Field, RankingDataset
+from rankfield.training.methods import DEFAULT_METHOD, method_settings
+from rankfield.training.pairs import TrainingPairs
 from rankfield.training.recipe import Recipe, parse_recipe
-from rankfield.weighting import score_weights
 
 __all__ = ["recipe_text"]
 
 
-def recipe_text(dataset: RankingDataset, *, weight: str = "exponential") -> str:
+def recipe_text(
+    dataset: RankingDataset, *, method: str = DEFAULT_METHOD, weight: str | None = None
+) -> str:
     """Return a complete TOML recipe for `dataset`: every key with its value and what it means.
 
     The batch never exceeds a quarter of the pairs to train on.
 
+    Args:
+        dataset: saved in a folder, which the recipe names.
+        method: of `METHODS`.
+        weight: a score-to-weight function in place of the method's own.
+
     Raises:
         InputError: the data set has no folder to name.
-        RecipeError: a weight function that does not exist or does not fit the scores.
+        RecipeError: an unknown method, or a weight function that does not exist or does not fit
+            the scores.
     """
     if dataset.root is None:
         raise InputError("the data set has no folder; save it first", where=dataset.name)
-    scores = dataset.training_judgments()["score"]
-    score_weights(scores.to_numpy(), dataset.score_scale, weight)
-    pairs = len(scores)
+    settings = method_settings(method)
+    loss = settings["loss"] | ({} if weight is None else {"weight": weight})
+    pairs = len(dataset.training_judgments())
     recipe = parse_recipe(
         {
-            "name": "clip" if weight == "constant" else "gcl",
+            "name": method,
             "data": {
                 "dataset": str(dataset.root.resolve()),
                 "query_weights": _weights(dataset.query_fields),
                 "document_weights": _weights(dataset.document_fields),
             },
-            "loss": {"weight": weight},
-            "batch": {"size": max(2, min(128, pairs // 4))},
+            "loss": loss,
+            "batch": settings["batch"] | {"size": max(2, min(128, pairs // 4))},
         }
     )
+    TrainingPairs.of(recipe, dataset)  # refuses a weight function that does not fit the scores
     scale = dataset.score_scale
     lines = [
         f"# Recipe for {_one_line(dataset.name)}: {len(dataset.queries):,} queries, "

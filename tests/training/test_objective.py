@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from rankfield.encoders.model import Encoded
+from rankfield.losses import (
+    JudgedPairs,
+    contrastive_loss,
+    judged_contrastive_loss,
+    lambda_loss,
+    listnet_loss,
+    sigmoid_loss,
+    truncated,
+)
+from rankfield.schema import ScoreScale
+from rankfield.training.objective import BatchPairs, Objective
+from rankfield.training.recipe import LossSection
+
+SCALE = ScoreScale(0, 4, 2)
+QUERIES, DOCUMENTS = 3, 5
+
+
+def batch() -> tuple[Encoded, BatchPairs]:
+    generator = torch.Generator().manual_seed(0)
+
+    def units(n: int) -> torch.Tensor:
+        vectors = torch.randn(n, 6, generator=generator, dtype=torch.float64)
+        return F.normalize(vectors, dim=-1)
+
+    sampled = JudgedPairs(
+        torch.tensor([0, 0, 1, 2]),
+        torch.tensor([0, 1, 2, 3]),
+        torch.tensor([4.0, 2.0, 1.0, 3.0]).double(),
+        torch.tensor([1.0, 0.5, 0.3, 0.8]).double(),
+    )
+    judged = JudgedPairs(
+        torch.tensor([0, 0, 1, 1, 2]),
+        torch.tensor([0, 1, 2, 0, 3]),
+        torch.tensor([4.0, 2.0, 1.0, 4.0, 3.0]).double(),
+        torch.tensor([1.0, 0.5, 0.3, 1.0, 0.8]).double(),
+    )
+    title = units(DOCUMENTS)
+    title[1] = 0.0
+    encoded = Encoded(
+        units(QUERIES),
+        units(DOCUMENTS),
+        torch.tensor(9.0).double(),
+        torch.tensor(-3.0).double(),
+        {"title": title},
+    )
+    return encoded, BatchPairs(sampled, judged)
+
+
+def loss_of(**section: Any) -> torch.Tensor:
+    return Objective(LossSection(**section), SCALE)(*batch())
+
+
+def test_pair_takes_each_sampled_pair_as_a_row_and_a_column() -> None:
+    encoded, pairs = batch()
+    left = encoded.queries[pairs.sampled.queries]
+    right = encoded.documents[pairs.sampled.documents]
+    for direction in ("rows", "both"):
+        expected = contrastive_loss(left, right, pairs.sampled.weights, 9.0, direction=direction)
+        torch.testing.assert_close(loss_of(target="pair", direction=direction), expected)
+    place = torch.arange(4)
+    diagonal = JudgedPairs(place, place, pairs.sampled.scores, pairs.sampled.weights)
+    expected = sigmoid_loss(left, right, diagonal, 9.0, -3.0)
+    torch.testing.assert_close(loss_of(target="pair", form="sigmoid"), expected)
+
+
+@pytest.mark.parametrize("target", ["mask", "soft", "ranked"])
+def test_other_targets_take_all_judgments(target: Any) -> None:
+    left, right, *_ = batch()[0]
+    judged = batch()[1].judged
+    expected = judged_contrastive_loss(
+        left, right, judged, 9.0, target=target, direction="rows", normaliser="count"
+    )
+    found = loss_of(target=target, direction="rows", normaliser="count")
+    torch.testing.assert_close(found, expected)
+    expected = sigmoid_loss(left, right, judged, 9.0, -3.0, target=target)
+    torch.testing.assert_close(loss_of(target=target, form="sigmoid", direction="both"), expected)
+
+
+def test_a_margin_is_passed_on_and_refused_where_it_has_no_meaning() -> None:
+    left, right, *_ = batch()[0]
+    expected = judged_contrastive_loss(left, right, batch()[1].judged, 9.0, margin=0.2)
+    torch.testing.assert_close(loss_of(target="ranked", direction="both", margin=0.2), expected)
+    for values in ({"target": "soft"}, {"target": "pair"}, {"form": "sigmoid"}):
+        with pytest.raises(ValueError, match="a margin needs"):
+            LossSection(margin=0.1, **values)  # type: ignore[arg-type]
+
+
+def test_listwise_terms_are_added() -> None:
+    left, right, *_ = batch()[0]
+    judged = batch()[1].judged
+    alone = loss_of(target="mask")
+    terms = {
+        "listnet": listnet_loss(left, right, judged, 9.0 / 2),
+        "lambda": lambda_loss(left, right, judged, judged.scores / 4, 9.0 / 2),
+    }
+    for name, term in terms.items():
+        found = loss_of(target="mask", listwise=name, listwise_weight=0.7, listwise_temperature=2.0)
+        torch.testing.assert_close(found, alone + 0.7 * term)
+
+
+def test_a_field_has_a_term_over_the_documents_that_have_it() -> None:
+    encoded, pairs = batch()
+    kept = [0, 2, 3, 4]
+    judged = pairs.judged
+    has = judged.documents != 1
+    renumbered = torch.tensor([0, -1, 1, 2, 3])[judged.documents[has]]
+    known = JudgedPairs(judged.queries[has], renumbered, judged.scores[has], judged.weights[has])
+    term = judged_contrastive_loss(encoded.queries, encoded.parts["title"][kept], known, 9.0)
+    found = loss_of(target="ranked", direction="both", per_field=0.5)
+    alone = loss_of(target="ranked", direction="both")
+    torch.testing.assert_close(found, alone + 0.5 * term)
+
+
+def test_matryoshka_averages_over_dimensions() -> None:
+    left, right, *_ = batch()[0]
+    judged = batch()[1].judged
+    terms = [
+        judged_contrastive_loss(truncated(left, d), truncated(right, d), judged, 9.0)
+        for d in (2, 4, 6)
+    ]
+    found = loss_of(target="ranked", direction="both", matryoshka=[2, 4])
+    torch.testing.assert_close(found, torch.stack(terms).mean())

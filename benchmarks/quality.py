@@ -76,7 +76,7 @@ class Worker:
             tower._remembered = shared
             compute(tower, missing)
 
-        TextTower.remember = remember  # type: ignore[method-assign]
+        TextTower.remember = remember  # type: ignore[method-assign, assignment]
 
     def _recall(self, model: Any) -> None:
         """Give a loaded model the memory of the frozen tower that it was trained with."""

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rankfield.errors import RecipeError
 from rankfield.schema import ScoreScale
-from rankfield.weighting import WEIGHT_FUNCTIONS, score_weights
+from rankfield.weighting import WEIGHT_FUNCTIONS, discount_weights, score_weights
 
 LIST = ScoreScale(1, 100, 1)
 GRADES = ScoreScale(0, 3, 1)
@@ -82,3 +82,32 @@ def test_what_cannot_be_used_is_refused(
 ) -> None:
     with pytest.raises(RecipeError, match=message):
         score_weights(scores, LIST, name, **parameters)
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 10**6), queries=st.integers(1, 6), grades=st.integers(1, 5))
+def test_discount_is_shared_by_the_documents_of_a_level(
+    seed: int, queries: int, grades: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    owner = rng.integers(0, queries, 30)
+    scores = rng.integers(1, grades + 1, 30).astype(float)
+    found = discount_weights(owner, scores, ScoreScale(1, 5, 1))
+    for i in range(30):
+        mine = scores[owner == owner[i]]
+        levels, level = len(set(mine.tolist())), int((mine == scores[i]).sum())
+        rank = 1 + int((mine > scores[i]).sum())
+        expected = len(mine) / (levels * level) / math.log2(1 + rank)
+        assert found[i] == pytest.approx(expected, rel=1e-12)
+    rising = discount_weights(owner, np.exp(scores), ScoreScale(1, 200, 1))
+    np.testing.assert_allclose(rising, found)
+
+
+def test_discount_of_distinct_scores_is_that_of_dcg_and_no_gain_weighs_nothing() -> None:
+    owner = np.zeros(4, dtype=np.int64)
+    scale = ScoreScale(0, 3, 1)
+    found = discount_weights(owner, np.array([1.0, 3.0, 0.0, 2.0]), scale)
+    np.testing.assert_allclose(found, [1 / 2, 1.0, 0.0, 1 / math.log2(3)])
+    with pytest.raises(RecipeError, match="only zeros"):
+        discount_weights(owner, np.zeros(4), scale)
+    assert len(discount_weights(owner[:0], np.zeros(0), scale)) == 0

@@ -148,6 +148,8 @@ def discount_weights(queries: NDArray[np.int64], scores: Floats, scale: ScoreSca
     Raises:
         RecipeError: all weights are 0.
     """
+    if not len(scores):
+        return np.zeros(0)
     order = np.lexsort((-scores, queries))
     owner, ordered = queries[order], scores[order]
     new_query = np.append(True, owner[1:] != owner[:-1])
@@ -160,7 +162,7 @@ def discount_weights(queries: NDArray[np.int64], scores: Floats, scale: ScoreSca
     weights = np.empty(len(order))
     weights[order] = share / np.log2(1.0 + rank)
     weights[scores <= min(0.0, scale.minimum)] = 0.0
-    if weights.size and not weights.any():
+    if not weights.any():
         raise RecipeError(
             "gave only zeros, nothing would be learnt", where=f"weight function {DISCOUNT!r}"
         )
@@ -199,10 +201,11 @@ def _function(name: str) -> Callable[..., Floats]:
         return WEIGHT_FUNCTIONS[name]
     module, colon, attribute = name.partition(":")
     if not colon:
-        near = difflib.get_close_matches(name, WEIGHT_FUNCTIONS, 1)
+        known = [*WEIGHT_FUNCTIONS, DISCOUNT]
+        near = difflib.get_close_matches(name, known, 1)
         hint = f"Did you mean {near[0]!r}?" if near else ""
         raise RecipeError(
-            f"unknown; expected one of {', '.join(WEIGHT_FUNCTIONS)} or module:function",
+            f"unknown; expected one of {', '.join(known)} or module:function",
             where=f"weight function {name!r}",
             remedy=hint,
         )

@@ -50,7 +50,7 @@ def test_the_demo_goes_on_where_it_was_interrupted(
     assert "Next:" in text
     page = (out / "report.html").read_text("utf-8")
     assert "CLIP" in page
-    splits = json.loads((out / "gcl" / "results.json").read_text("utf-8"))["splits"]
+    splits = json.loads((out / "ranked" / "results.json").read_text("utf-8"))["splits"]
     assert set(splits) == {"in_domain", "novel_query", "novel_document", "zero_shot"}
 
     assert run(monkeypatch, "demo", str(out), *SIZE, "--seed", "1") == 2
@@ -72,5 +72,6 @@ def test_the_recipe_for_the_shop_is_the_demos() -> None:
 
     ours = settings(ROOT / "recipes" / "shop.toml")
     demo = settings(Path(demo_module.__file__).with_name("demo.toml"))
-    for section in ("data", "encoder", "loss", "batch", "optimizer", "dev"):
+    for section in ("data", "encoder", "batch", "optimizer", "dev"):
         assert ours[section] == demo[section], section
+    assert "loss" not in ours | demo  # the default

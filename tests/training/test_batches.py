@@ -26,10 +26,17 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> RankingDataset:
     return tiny_shop(tmp_path_factory.mktemp("data") / "tiny")
 
 
-def recipe(**data: Any) -> Recipe:
-    seed = data.pop("seed", 0)
-    encoder = {"text_width": 32, "text_layers": 1, "image_size": 24, "image_width": 32}
-    return parse_recipe({"seed": seed, "data": data, "encoder": encoder, "batch": {"size": SIZE}})
+def recipe(*, batch: dict[str, Any] | None = None, **data: Any) -> Recipe:
+    return parse_recipe(
+        {
+            "seed": data.pop("seed", 0),
+            "negatives": data.pop("negatives", {}),
+            "data": data,
+            "encoder": {"text_width": 32, "text_layers": 1, "image_size": 24, "image_width": 32},
+            "loss": {"weight": "exponential"},
+            "batch": {"size": SIZE, "choice": "stratified", "more_queries": 0} | (batch or {}),
+        }
+    )
 
 
 def batches(shop: RankingDataset, wanted: Recipe, **share: int) -> PairBatches:
@@ -125,6 +132,61 @@ def test_a_batch_knows_every_judgment_between_its_records(shop: RankingDataset) 
         }
         assert listed == expected
         assert len(found) == len(listed) >= SIZE
+
+
+def test_further_queries_judge_the_documents_in_hand(shop: RankingDataset) -> None:
+    plain, more = batches(shop, recipe()), batches(shop, recipe(batch={"more_queries": 5}))
+    for step in (0, 3):
+        one, other = plain[step], more[step]
+        assert np.array_equal(one.document_rows, other.document_rows)
+        added = np.setdiff1d(other.query_rows, one.query_rows)
+        assert 1 <= len(added) <= 5
+        assert len(other.query_rows) == len(one.query_rows) + len(added) == other.queries
+        counts = np.bincount(other.pairs.judged.queries.numpy(), minlength=other.queries)
+        assert (counts[np.isin(other.query_rows, added)] >= 2).all()
+        assert np.array_equal(other.query_rows, more[step].query_rows)
+
+
+def test_similar_queries_stand_together(shop: RankingDataset) -> None:
+    wanted = recipe(batch={"documents_per_query": 5, "similar_queries": 4})
+    made, same = batches(shop, wanted), batches(shop, wanted)
+    assert np.array_equal(made.indices(3), same.indices(3))
+    distances = []
+    for grouped in (made, batches(shop, recipe(batch={"documents_per_query": 5}))):
+        model = build_model(wanted, shop)
+        vectors = model.embed_queries(shop)
+        apart = []
+        for step in range(20):
+            rows = np.unique(grouped.pairs.query_rows[grouped.indices(step)])
+            apart.append(np.mean(vectors[rows] @ vectors[rows].T))
+        distances.append(np.mean(apart))
+    assert distances[0] > distances[1] + 0.002  # an untrained model finds all texts alike
+
+
+def test_hard_negatives_join_the_documents(shop: RankingDataset) -> None:
+    training = shop.training_judgments()
+    known = training.select("query_id", "doc_id")
+    everything = (
+        known.select("query_id").unique().join(known.select("doc_id").unique(), how="cross")
+    )
+    free = everything.join(known, on=["query_id", "doc_id"], how="anti").sort(pl.all())
+    wanted = recipe(negatives={"file": "given below", "per_query": 2})
+    plain, made = batches(shop, wanted), batches(shop, wanted)
+    made.use_negatives(free)
+    pairs = set(free.rows())
+    for step in (0, 5):
+        one, other = plain[step], made[step]
+        assert np.array_equal(one.query_rows, other.query_rows)
+        added = np.setdiff1d(other.document_rows, one.document_rows)
+        assert 1 <= len(added) <= 2 * other.queries
+        queries = shop.queries["query_id"].gather(other.query_rows).to_list()
+        for document in shop.documents["doc_id"].gather(added).to_list():
+            assert any((query, document) in pairs for query in queries)
+        assert np.array_equal(other.document_rows, made[step].document_rows)
+        assert set(np.unique(other.pairs.sampled.documents.numpy())) <= set(range(other.documents))
+    # A negative that is judged by now is none.
+    made.use_negatives(known)
+    assert np.array_equal(plain[0].document_rows, made[0].document_rows)
 
 
 def test_pairs_carry_the_weights_of_their_scores(shop: RankingDataset) -> None:

@@ -77,6 +77,45 @@ def test_a_visit_holds_one_document_of_each_stratum() -> None:
     assert any(not np.array_equal(group, [0, 1, 2, 3]) for group in mixed)
 
 
+@pytest.mark.parametrize("k", [3, 6, 8])
+def test_a_balanced_visit_takes_of_each_grade_alike(k: int) -> None:
+    """Of 2 good, 8 fair and 50 poor documents each visit has a third, within one document."""
+    list_scores = np.repeat([3.0, 2.0, 1.0], [2, 8, 50])
+    owner = np.repeat(np.arange(30), 60)
+    scores = np.tile(list_scores, 30)
+    order = order_of(owner, scores, k, "balanced", 0)
+    assert len(order) == len(owner)
+    assert np.array_equal(order, order_of(owner, scores, k, "balanced", 0))
+    assert not np.array_equal(order, order_of(owner, scores, k, "balanced", 1))
+    visits_of = order.reshape(-1, k)
+    assert (owner[visits_of] == owner[visits_of[:, :1]]).all()
+    for grade in (1.0, 2.0, 3.0):
+        counts = (scores[visits_of] == grade).sum(1)
+        assert counts.min() >= k // 3 - (k % 3 > 0)
+        assert counts.max() <= -(-k // 3) + (k % 3 > 0)
+        assert counts.mean() == pytest.approx(k / 3, rel=0.05)
+    # Within a grade all come alike.
+    met = np.bincount(order, minlength=len(owner)).reshape(30, 60).sum(0)
+    assert met[10:].min() > 0
+    assert met[:2].mean() == pytest.approx(4 * met[2:10].mean(), rel=0.1)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10**6), queries=st.integers(1, 9), k=st.integers(1, 9))
+def test_balanced_stays_within_each_query_and_takes_distinct_scores_alike(
+    seed: int, queries: int, k: int
+) -> None:
+    owner, scores = lists(seed, queries, 30)
+    order = order_of(owner, scores, k, "balanced", seed)
+    assert len(order) == len(owner)
+    assert order.min() >= 0
+    assert order.max() < len(owner)
+    alone = np.arange(40.0)
+    met = order_of(np.zeros(40, dtype=np.int64), alone, 8, "balanced", seed)
+    strata = np.sort(alone[met.reshape(-1, 8)], axis=1) // 5
+    assert (strata == np.arange(8)).all()
+
+
 def test_by_score_draws_in_proportion_to_the_weights() -> None:
     owner = np.repeat(np.arange(40), 20)
     scores = np.tile(np.arange(20.0) / 4, 40)

@@ -37,7 +37,11 @@ def written(tmp_path: Path) -> Path:
         ({"data": {"min_score": 1.0}}, "recipe, data.min_score", "Did you mean 'minimum_score'?"),
         ({"encoder": {"text_modle": "x"}}, "encoder.text_modle", "Did you mean 'text_model'?"),
         ({"loss": {"wieght": "log"}}, "recipe, loss.wieght", "Did you mean 'weight'?"),
-        ({"batch": {"bananas": 1}}, "recipe, batch.bananas", "Known keys: size, documents_per_query, choice, more_queries, similar_queries."),
+        (
+            {"batch": {"bananas": 1}},
+            "recipe, batch.bananas",
+            "Known keys: size, documents_per_query, choice, more_queries, similar_queries.",
+        ),
         ({"dev": {"evry": 1}}, "recipe, dev.evry", "Did you mean 'every'?"),
         (
             {"negatives": {"refresh": 1}},
@@ -263,14 +267,14 @@ def test_the_printed_recipe_parses_back(
     assert recipe.data.query_weights == {"query": 1.0}
     expected = ({"image": 0.5} if photos else {}) | {field: 0.25}
     assert recipe.data.document_weights == expected
-    defaults = Recipe().model_dump(exclude={"data", "batch"})
+    defaults = Recipe(name="ranked").model_dump(exclude={"data", "batch"})
     assert recipe.model_dump(exclude={"data", "batch"}) == defaults
     assert 2 <= recipe.batch.size <= len(data.training_judgments()) / 4
 
 
 def test_every_key_is_printed_and_explained(tmp_path: Path) -> None:
     data = tiny_shop(tmp_path / "shop", copies=2)
-    text = recipe_text(data, weight="constant")
+    text = recipe_text(data, method="clip")
     # The keys without a value stand there as comments, and so does a table of a list.
     for key in ("minimum_score", "text_learning_rate", "margin"):
         assert f"# {key} =" in text
@@ -294,6 +298,8 @@ def test_recipes_that_cannot_be_printed(tmp_path: Path) -> None:
     data = tiny_shop(tmp_path / "shop", copies=2)
     with pytest.raises(RecipeError, match=r"Did you mean 'inverse'\?"):
         recipe_text(data, weight="invers")
+    with pytest.raises(RecipeError, match=r"method 'ranke': unknown.*Did you mean 'ranked'\?"):
+        recipe_text(data, method="ranke")
     data.root = None
     with pytest.raises(InputError, match="has no folder"):
         recipe_text(data)

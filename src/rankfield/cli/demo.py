@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Callable
@@ -17,21 +18,21 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-RUNS: dict[str, tuple[str, ...]] = {
-    "CLIP": ("loss.weight=constant", "loss.weight_parameters={}"),
-    "GCL": (),
-}
-"""What the two models are called → what they change in demo.toml."""
+RUNS = {"CLIP": "clip", "GCL": "gcl", "Ranked": "ranked"}
+"""What the three models are called → their method, which says what they change in demo.toml."""
 
 
 def command(
-    out: Annotated[Path, typer.Argument(help="New folder for the data, both models, the page.")],
+    out: Annotated[Path, typer.Argument(help="New folder for the data, the models, the page.")],
     documents: Annotated[int, typer.Option(min=200, help="Products in the sample shop.")] = 3000,
     queries: Annotated[int, typer.Option(min=50, help="Queries of the sample shop.")] = 1000,
     steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps of each model.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the shop, the split and the training.")] = 0,
 ) -> None:
-    """Make a sample shop, train a model the CLIP way and with GCL, and compare them on a page.
+    """Make a sample shop, train a model in three ways, and compare them on a page.
+
+    The CLIP way, with the paper's loss (GCL), and with rankfield's own, which learns the order of
+    each query's documents.
 
     Example: rankfield demo demo-out
 
@@ -47,7 +48,7 @@ def command(
     results = []
     for label in RUNS:
         recipe = _recipe(label, steps, seed)
-        say(f"Train {label}: weight {recipe.loss.weight}, {recipe.optimizer.steps} steps")
+        say(f"Train {label}: {_described(recipe)}, {recipe.optimizer.steps} steps")
         results.append(_train_and_evaluate(recipe, data, out / label.lower(), label))
     page = out / "report.html"
     write_report(
@@ -55,7 +56,7 @@ def command(
         dataset=data,
         results=results,
         training_logs={label: out / label.lower() / "log.jsonl" for label in RUNS},
-        title="GCL against CLIP on the sample shop",
+        title="Ranked and GCL against CLIP on the sample shop",
         next_steps=_next_steps(out),
         seed=seed,
     )
@@ -105,10 +106,17 @@ def _shop(out: Path, documents: int, queries: int, seed: int) -> RankingDataset:
     return data
 
 
+def _described(recipe: Recipe) -> str:
+    return f"target {recipe.loss.target}, weight {recipe.loss.weight}"
+
+
 def _recipe(label: str, steps: int | None, seed: int) -> Recipe:
     from rankfield.training import load_recipe
+    from rankfield.training.methods import method_settings
 
-    overrides = [f"name={label}", f"seed={seed}", *RUNS[label]]
+    overrides = [f"name={label}", f"seed={seed}"]
+    for section, values in method_settings(RUNS[label]).items():
+        overrides += [f"{section}.{key}={json.dumps(value)}" for key, value in values.items()]
     if steps is not None:
         overrides.append(f"optimizer.steps={steps}")
     return load_recipe(Path(__file__).with_name("demo.toml"), overrides)
@@ -138,8 +146,8 @@ def _show(results: list[Results]) -> None:
 
 def _next_steps(out: Path) -> list[str]:
     return [
-        f'Search it: `rankfield search {out}/gcl/model {out}/shop "red striped mug"`',
-        f"See every metric: `rankfield compare {out}/clip/results.json {out}/gcl/results.json`",
+        f'Search it: `rankfield search {out}/ranked/model {out}/shop "red striped mug"`',
+        f"See every metric: `rankfield compare {out}/clip/results.json {out}/ranked/results.json`",
         "Bring your own tables: `rankfield import tables FOLDER my-data`, then "
         "`rankfield check my-data` and `rankfield split my-data my-split`",
         "Train on them: `rankfield recipe my-split > my.toml` and "

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from rankfield.schema import RankingDataset
 
 __all__ = ["command"]
 
@@ -14,7 +20,11 @@ def command(
     dataset: Annotated[Path, typer.Argument(help="The data set whose scores are weighed.")],
     names: Annotated[
         list[str] | None,
-        typer.Option("--weight", help="A function to show; repeatable. All of them by default."),
+        typer.Option(
+            "--weight",
+            help="A function to show; repeatable. By default all of the score's; `discount`, which "
+            "depends on a query's own list, shows its mean.",
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Draw the curves over the scores into this SVG or PNG.")
@@ -32,13 +42,20 @@ def command(
 
     from rankfield.schema import RankingDataset
     from rankfield.validate import require_valid
-    from rankfield.weighting import WEIGHT_FUNCTIONS, score_weights
+    from rankfield.weighting import DISCOUNT, WEIGHT_FUNCTIONS, score_weights
 
     data = RankingDataset.load(dataset)
     require_valid(data)
     scores, counts = np.unique(data.judgments["score"].to_numpy(), return_counts=True)
     chosen = names or [name for name in WEIGHT_FUNCTIONS if name != "piecewise"]
-    curves = {name: score_weights(scores, data.score_scale, name) for name in chosen}
+    curves = {
+        name: (
+            _mean_discounts(data)
+            if name == DISCOUNT
+            else score_weights(scores, data.score_scale, name)
+        )
+        for name in chosen
+    }
 
     table = Table(box=None, header_style="bold", pad_edge=False, collapse_padding=True)
     for column in ("score", "pairs", *chosen):  # all of them fit into 80 columns
@@ -53,6 +70,19 @@ def command(
 
         weights_figure(out, scores=scores, counts=counts, weights=curves)
         typer.echo(out)
+
+
+def _mean_discounts(data: RankingDataset) -> NDArray[np.float64]:
+    """Return the mean discount weight of each distinct score, rising."""
+    import numpy as np
+
+    from rankfield.weighting import discount_weights
+
+    scores = data.judgments["score"].to_numpy()
+    queries = data.judgments["query_id"].rank("dense").to_numpy().astype(np.int64)
+    weights = discount_weights(queries, scores, data.score_scale)
+    inverse = np.unique(scores, return_inverse=True)[1]
+    return np.bincount(inverse, weights) / np.bincount(inverse)
 
 
 def _rows_to_show(count: int, most: int = 20) -> list[int]:

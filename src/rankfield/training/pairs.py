@@ -92,6 +92,11 @@ class TrainingPairs:
         scores = merged["score"].to_numpy()
         loss = recipe.loss
         if loss.weight == DISCOUNT:
+            if loss.weight_parameters:
+                raise RecipeError(
+                    f"takes no parameters, found {sorted(loss.weight_parameters)}",
+                    where=f"weight function {DISCOUNT!r}",
+                )
             queries = merged["query"].to_numpy()
             weights = discount_weights(queries, scores, dataset.score_scale)
         else:

@@ -1,0 +1,101 @@
+"""Training on hard negatives as a whole: from a file, mined anew, interrupted, in two processes."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from rankfield.encoders import RankingModel
+from rankfield.errors import DataError, RecipeError
+from rankfield.schema import RankingDataset
+from rankfield.training import Recipe, build_model, parse_recipe, train
+from rankfield.training import trainer as trainer_module
+from rankfield.training.mine import MineSettings, mine
+from rankfield.training.negatives import load_negatives, save_negatives
+from training_data import tiny_shop
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> RankingDataset:
+    return tiny_shop(tmp_path_factory.mktemp("data") / "tiny")
+
+
+def recipe(negatives: dict[str, Any], **sections: Any) -> Recipe:
+    return parse_recipe(
+        {
+            "log_every": 5,
+            "trackers": [],
+            "encoder": {
+                "dimension": 16,
+                "text_width": 32,
+                "image_size": 24,
+                "image_width": 32,
+                "max_tokens": 12,
+            },
+            "batch": {"size": 16},
+            "negatives": {"relative_margin": -1.0, "near_duplicate": 2.0} | negatives,
+            "optimizer": {"steps": 12, "learning_rate": 3e-3},
+            "dev": {"every": 0},
+            **sections,
+        }
+    )
+
+
+def weights_of(folder: Path) -> dict[str, torch.Tensor]:
+    return dict(RankingModel.load(folder / "model").state_dict())
+
+
+def same(one: Path, other: Path) -> bool:
+    first, second = weights_of(one), weights_of(other)
+    return all(torch.equal(value, second[name]) for name, value in first.items())
+
+
+def test_a_file_of_negatives_changes_the_training(shop: RankingDataset, tmp_path: Path) -> None:
+    model = build_model(recipe({}), shop)
+    settings = MineSettings(relative_margin=-1.0, near_duplicate=2.0)
+    save_negatives(mine(model, shop, settings), tmp_path / "negatives.parquet")
+    with_file = recipe({"file": str(tmp_path / "negatives.parquet"), "per_query": 2})
+    train(with_file, shop, tmp_path / "one")
+    train(with_file, shop, tmp_path / "two")
+    train(recipe({}), shop, tmp_path / "without")
+    assert same(tmp_path / "one", tmp_path / "two")
+    assert not same(tmp_path / "one", tmp_path / "without")
+    with pytest.raises(DataError, match="there is no such file"):
+        train(recipe({"file": str(tmp_path / "none.parquet")}), shop, tmp_path / "three")
+    assert not (tmp_path / "three").exists()
+
+
+@pytest.mark.parametrize("stop", [4, 5, 7])
+def test_negatives_mined_anew_survive_an_interruption(
+    shop: RankingDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int
+) -> None:
+    wanted = recipe({"refresh_every": 5})
+    train(wanted, shop, tmp_path / "whole")
+    names = [path.name for path in sorted((tmp_path / "whole" / "negatives").iterdir())]
+    assert names == ["step-000000.parquet", "step-000005.parquet", "step-000010.parquet"]
+    first, last = (
+        load_negatives(tmp_path / "whole" / "negatives" / names[i], shop) for i in (0, 2)
+    )
+    assert not first.equals(last)
+    original = trainer_module._Trainer._step
+
+    def step(self: Any, number: int, raw: Any) -> Any:
+        if number + 1 == stop:
+            signal.raise_signal(signal.SIGINT)
+        return original(self, number, raw)
+
+    monkeypatch.setattr(trainer_module._Trainer, "_step", step)
+    with pytest.raises(KeyboardInterrupt):
+        train(wanted, shop, tmp_path / "cut")
+    monkeypatch.undo()
+    train(wanted, shop, tmp_path / "cut", resume=True)
+    assert same(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_negatives_need_a_loss_that_knows_the_judgments() -> None:
+    with pytest.raises(RecipeError, match="hard negatives need a loss"):
+        recipe({"refresh_every": 5}, loss={"target": "pair"})

@@ -29,6 +29,7 @@ import polars as pl
 
 from paired import paired_difference
 from quality_arms import PAPER, SETS, THRESHOLD, Arm, BenchmarkSet, arms_of, choices_of
+from quality_baselines import baselines
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -179,8 +180,12 @@ class Benchmark:
             "common": self.set.common,
             "fingerprint": some["fingerprint"],
             "milliseconds": self._times({arm.name: chosen[arm.name] for arm in arms}),
-            "rows": rows,
+            "rows": {**self._baselines(), **rows},
         }
+
+    def _baselines(self) -> Settings:
+        file = self.folder / "baselines.json"
+        return baselines(self.folder / "split", file, METRICS, self.set.text_weights)
 
     def _all(self, tasks: list[tuple[Settings, int]]) -> list[Path]:
         done: list[Path] = []

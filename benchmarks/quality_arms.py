@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = ["DEFAULT", "PAPER", "SETS", "THRESHOLD", "Arm", "BenchmarkSet", "arms_of", "choices_of"]
@@ -45,7 +45,8 @@ class BenchmarkSet:
     """A data set: how it is made, what all arms share, the rates and thresholds to choose from.
 
     common: settings over recipes/SET.toml, the same for every arm.
-    slow: a step takes seconds: time fewer of them.
+    text_weights: the document fields that the untrained text model reads.
+    slow: a step takes seconds: fewer arms, and fewer steps to time.
     """
 
     title: str
@@ -54,6 +55,7 @@ class BenchmarkSet:
     common: Settings
     learning_rates: tuple[float, ...]
     thresholds: tuple[float, ...]
+    text_weights: dict[str, float] = field(default_factory=dict)
     seeds: tuple[int, ...] = (0, 1, 2)
     slow: bool = False
 
@@ -140,6 +142,7 @@ SETS = {
         common={**SMALL, "optimizer.steps": 200},
         learning_rates=(1e-3, 2e-3),
         thresholds=(2, 3),
+        text_weights={"title": 0.5, "details": 0.5},
     ),
     "grocery": BenchmarkSet(
         title="grocery: 5,421 photos from shops, found by photo alone",
@@ -148,6 +151,7 @@ SETS = {
         common={**SMALL, "optimizer.steps": 400},
         learning_rates=(1e-3, 2e-3),
         thresholds=(2, 3),
+        text_weights={"title": 1.0},
     ),
     "icecat": BenchmarkSet(
         title="icecat: 19,406 electronics products by title, human grades",
@@ -159,6 +163,7 @@ SETS = {
         common={"optimizer.steps": 40, "optimizer.weight_decay": 0.01},
         learning_rates=(4e-5,),
         thresholds=(1, 2),
+        text_weights={"title": 1.0},
         slow=True,
     ),
 }

@@ -154,13 +154,13 @@ SETS = {
         text_weights={"title": 1.0},
     ),
     "icecat": BenchmarkSet(
-        title="icecat: 19,406 electronics products by title, human grades",
+        title="icecat: 19,406 electronics products by title, human grades; all in bf16",
         prepare=(
             *("import", "tables", "{data}/icecat", "{raw}"),
             *("--document-field", "title", "--relevant", "1"),
         ),
         split=(),
-        common={"optimizer.steps": 40, "optimizer.weight_decay": 0.01},
+        common={"optimizer.steps": 40, "optimizer.weight_decay": 0.01, "precision": "bf16"},
         learning_rates=(4e-5,),
         thresholds=(1, 2),
         text_weights={"title": 1.0},

@@ -171,7 +171,8 @@ class Benchmark:
         for arm in arms:
             if arm.like:
                 steps = round(self.set.common["optimizer.steps"] * arm.steps)
-                chosen[arm.name] = {**chosen[arm.like], "optimizer.steps": steps}
+                same = {**chosen[arm.like], **arm.settings}
+                chosen[arm.name] = {**same, "optimizer.steps": steps}
         tasks = [(chosen[arm.name], seed) for arm in arms for seed in self.set.seeds]
         found = iter(self._all(tasks))
         runs = {arm.name: [next(found) for _ in self.set.seeds] for arm in arms}
@@ -183,7 +184,10 @@ class Benchmark:
             "seeds": self.set.seeds,
             "common": self.set.common,
             "fingerprint": some["fingerprint"],
-            "milliseconds": self._times({arm.name: chosen[arm.name] for arm in arms}),
+            "milliseconds": self._times(
+                {arm.name: chosen[arm.name] for arm in arms if not arm.like}
+            ),
+            "variants": [arm.name for arm in arms if arm.variant],
             "rows": {**self._baselines(), **rows},
         }
 

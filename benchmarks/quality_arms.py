@@ -46,6 +46,7 @@ class BenchmarkSet:
 
     common: settings over recipes/SET.toml, the same for every arm.
     text_weights: the document fields that the untrained text model reads.
+    variants: whether to try the default's other settings, one by one.
     slow: a step takes seconds: fewer arms, and fewer steps to time.
     """
 
@@ -57,6 +58,7 @@ class BenchmarkSet:
     thresholds: tuple[float, ...]
     text_weights: dict[str, float] = field(default_factory=dict)
     seeds: tuple[int, ...] = (0, 1, 2)
+    variants: bool = False
     slow: bool = False
 
 
@@ -65,7 +67,8 @@ class Arm:
     """One way of training.
 
     options: two settings that it is tuned over, beside the learning rate.
-    steps, like: as many times the steps, with the settings chosen for the arm `like`.
+    steps, like: as many times the steps, with the settings chosen for the arm `like` and its own.
+    variant: shown in a table of its own.
     """
 
     name: str
@@ -73,6 +76,33 @@ class Arm:
     options: tuple[Settings, Settings] = ({}, {"loss.logit_scale": 30.0})
     steps: float = 1.0
     like: str = ""
+    variant: bool = False
+
+
+def _variant(key: str, value: Any, **more: Any) -> Arm:
+    settings = {key: value, **{k.replace("__", "."): v for k, v in more.items()}}
+    name = ", ".join(f"{k} = {v}".lower() for k, v in settings.items())
+    return Arm(f"`{name}`", settings, like=DEFAULT, variant=True)
+
+
+_VARIANTS = (
+    _variant("batch.documents_per_query", 4),
+    _variant("batch.documents_per_query", 16),
+    _variant("batch.choice", "stratified"),
+    _variant("batch.choice", "uniform"),
+    _variant("batch.choice", "score"),
+    _variant("batch.more_queries", 16),
+    _variant("batch.more_queries", 256),
+    _variant("batch.similar_queries", 4),
+    _variant("negatives.refresh_every", 50),
+    _variant("loss.margin", 0.1),
+    _variant("loss.per_field", 0.1),
+    _variant("loss.per_field", 0.5),
+    _variant("loss.matryoshka", [16, 64]),
+    _variant("data.field_dropout", 0.1),
+    _variant("encoder.learn_field_weights", True),
+    _variant("average.ema", 0.98),
+)
 
 
 def arms_of(wanted: BenchmarkSet) -> list[Arm]:
@@ -107,6 +137,7 @@ def arms_of(wanted: BenchmarkSet) -> list[Arm]:
         few[4],
         Arm(f"{DEFAULT}, ⅓ of the steps", {}, steps=1 / 3, like=DEFAULT),
         Arm(f"{PAPER}, 3 × the steps", {}, steps=3.0, like=PAPER),
+        *(_VARIANTS if wanted.variants else ()),
     ]
 
 
@@ -143,6 +174,7 @@ SETS = {
         learning_rates=(1e-3, 2e-3),
         thresholds=(2, 3),
         text_weights={"title": 0.5, "details": 0.5},
+        variants=True,
     ),
     "grocery": BenchmarkSet(
         title="grocery: 5,421 photos from shops, found by photo alone",

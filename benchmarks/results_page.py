@@ -43,7 +43,7 @@ def known() -> list[str]:
 
 def section(results: dict[str, Any]) -> str:
     """Return one set's tables."""
-    variants = results["variants"]
+    variants = results.get("variants", [])
     names = [name for name in results["rows"] if name not in variants]
     lines = [f"## {SETS[results['set']].title}", "", *table(results, "ndcg@10", names)]
     for metric in ("err@10", "rbp@10"):
@@ -116,7 +116,7 @@ def chosen(results: dict[str, Any]) -> list[str]:
     """Return the settings that dev chose."""
     lines = ["<details><summary>Settings chosen on dev</summary>", ""]
     for name, row in results["rows"].items():
-        if "settings" in row and name not in results["variants"]:
+        if "settings" in row and name not in results.get("variants", []):
             own = {k: v for k, v in row["settings"].items() if k not in results["common"]}
             lines.append(f"- {name}: `{', '.join(f'{k} = {v}' for k, v in own.items())}`")
     common = ", ".join(f"{k} = {v}" for k, v in results["common"].items())

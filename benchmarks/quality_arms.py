@@ -33,7 +33,7 @@ LISTS: Settings = {
     **DISCOUNT,
     "loss.target": "ranked",
     "loss.direction": "rows",
-    "batch.documents_per_query": 8,
+    "batch.documents_per_query": 4,
     "batch.choice": "balanced",
     "batch.more_queries": 64,
 }
@@ -86,8 +86,8 @@ def _variant(key: str, value: Any, **more: Any) -> Arm:
 
 
 _VARIANTS = (
-    _variant("batch.documents_per_query", 4),
-    _variant("batch.documents_per_query", 16),
+    _variant("batch.documents_per_query", 2),
+    _variant("batch.documents_per_query", 8),
     _variant("batch.choice", "stratified"),
     _variant("batch.choice", "uniform"),
     _variant("batch.choice", "score"),

@@ -83,12 +83,8 @@ class TrainingPairs:
             .agg(pl.col("score").mean(), pl.col("trust").max())
             .sort("query", "document")
         )
-        if len(merged) < recipe.batch.size:
-            raise RecipeError(
-                f"a batch takes {recipe.batch.size} pairs; {len(merged)} can be trained on",
-                where="recipe, batch.size",
-                remedy="Make the batch smaller or lower data.minimum_score.",
-            )
+        if merged.is_empty():
+            raise _too_few(recipe.batch.size, 0)
         scores = merged["score"].to_numpy()
         loss = recipe.loss
         if loss.weight == DISCOUNT:
@@ -102,12 +98,23 @@ class TrainingPairs:
         else:
             parameters = loss.weight_parameters
             weights = score_weights(scores, dataset.score_scale, loss.weight, **parameters)
-        return cls(
+        pairs = cls(
             merged["query"].to_numpy(),
             merged["document"].to_numpy(),
             scores,
             (weights * merged["trust"].to_numpy()).astype(np.float32),
         )
+        if len(pairs.pool) < recipe.batch.size:
+            raise _too_few(recipe.batch.size, len(pairs.pool))
+        return pairs
+
+    @cached_property
+    def pool(self) -> Ints:
+        """The pairs that batches are made of, rising: those that weigh anything.
+
+        The others are known all the same: nothing of the same query is pushed below them.
+        """
+        return np.flatnonzero(self.weights > 0)
 
     def __len__(self) -> int:
         return len(self.query_rows)
@@ -166,6 +173,14 @@ class TrainingPairs:
             torch.from_numpy(self.scores[pair]),
             torch.from_numpy(self.weights[pair]),
         )
+
+
+def _too_few(size: int, found: int) -> RecipeError:
+    return RecipeError(
+        f"a batch takes {size} pairs; {found} can be trained on",
+        where="recipe, batch.size",
+        remedy="Make the batch smaller or lower data.minimum_score.",
+    )
 
 
 def _first_of_content(rows: Ints, columns: Sequence[FieldColumn], dataset: RankingDataset) -> Ints:

@@ -39,6 +39,9 @@ LISTS: Settings = {
 }
 """What `rankfield recipe` prints; the other losses that know the judgments get the same batches."""
 
+SHORT_LISTS: Settings = {**LISTS, "loss.direction": "both", "batch.documents_per_query": 1}
+"""What it prints for data with few good documents a query."""
+
 
 @dataclass(frozen=True)
 class BenchmarkSet:
@@ -47,6 +50,7 @@ class BenchmarkSet:
     common: settings over recipes/SET.toml, the same for every arm.
     text_weights: the document fields that the untrained text model reads.
     variants: whether to try the default's other settings, one by one.
+    short_lists: a query has few good documents.
     slow: a step takes seconds: four arms, nothing tuned, and fewer steps to time.
     """
 
@@ -59,6 +63,7 @@ class BenchmarkSet:
     text_weights: dict[str, float] = field(default_factory=dict)
     seeds: tuple[int, ...] = (0, 1, 2)
     variants: bool = False
+    short_lists: bool = False
     slow: bool = False
 
 
@@ -115,7 +120,7 @@ def arms_of(wanted: BenchmarkSet) -> list[Arm]:
         Arm("CLIP, all judged pairs", {**PAIRS, **CONSTANT}),
         Arm(THRESHOLD, {**PAIRS, **CONSTANT}, (low, high)),
         Arm(PAPER, PAIRS, EXPONENTIAL),
-        Arm(DEFAULT, LISTS),
+        Arm(DEFAULT, SHORT_LISTS if wanted.short_lists else LISTS),
     ]
     if wanted.slow:
         return few
@@ -196,6 +201,7 @@ SETS = {
         learning_rates=(4e-5,),
         thresholds=(2, 1),
         text_weights={"title": 1.0},
+        short_lists=True,
         slow=True,
     ),
 }

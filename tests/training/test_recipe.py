@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_args
 
+import polars as pl
 import pytest
 import tomli_w
 
 from rankfield.errors import InputError, RecipeError
 from rankfield.schema import Field, RankingDataset, ScoreScale
 from rankfield.training import Recipe, load_recipe, parse_recipe
-from rankfield.training.recipe import JudgmentSource
+from rankfield.training.recipe import JudgmentSource, LossSection
 from rankfield.training.template import recipe_text
 from training_data import tiny_shop
 
@@ -267,9 +268,34 @@ def test_the_printed_recipe_parses_back(
     assert recipe.data.query_weights == {"query": 1.0}
     expected = ({"image": 0.5} if photos else {}) | {field: 0.25}
     assert recipe.data.document_weights == expected
-    defaults = Recipe(name="ranked").model_dump(exclude={"data", "batch"})
+    short = LossSection(direction="both")
+    defaults = Recipe(name="ranked", loss=short).model_dump(exclude={"data", "batch"})
     assert recipe.model_dump(exclude={"data", "batch"}) == defaults
+    assert recipe.batch.documents_per_query == 1
     assert 2 <= recipe.batch.size <= len(data.training_judgments()) / 4
+
+
+@pytest.mark.parametrize(("listed", "together"), [(19, 1), (20, 4)])
+def test_short_lists_are_trained_on_pair_by_pair(
+    tmp_path: Path, listed: int, together: int
+) -> None:
+    rows = [(f"q{q}", f"d{d}", float(d < listed)) for q in range(4) for d in range(30)]
+    data = RankingDataset(
+        name="lists",
+        query_fields=(Field("query", "text"),),
+        document_fields=(Field("title", "text"),),
+        score_scale=ScoreScale(0, 1, 1),
+        queries=pl.DataFrame({"query_id": [f"q{q}" for q in range(4)], "query": ["a"] * 4}),
+        documents=pl.DataFrame({"doc_id": [f"d{d}" for d in range(30)], "title": ["b"] * 30}),
+        judgments=pl.DataFrame(rows, ["query_id", "doc_id", "score"], orient="row"),
+    ).save(tmp_path / "lists")
+    for method in ("ranked", "gcl", "clip"):
+        recipe = parse_recipe(tomllib.loads(recipe_text(data, method=method)))
+        plain = method != "ranked"
+        assert recipe.name == method
+        assert recipe.batch.documents_per_query == (1 if plain else together)
+        assert recipe.loss.direction == ("both" if plain or together == 1 else "rows")
+        assert recipe.loss.target == ("pair" if plain else "ranked")
 
 
 def test_every_key_is_printed_and_explained(tmp_path: Path) -> None:

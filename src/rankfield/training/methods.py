@@ -5,9 +5,12 @@ from __future__ import annotations
 import difflib
 from typing import Any
 
-from rankfield.errors import RecipeError
+import polars as pl
 
-__all__ = ["DEFAULT_METHOD", "METHODS", "method_settings"]
+from rankfield.errors import RecipeError
+from rankfield.schema import RankingDataset
+
+__all__ = ["DEFAULT_METHOD", "METHODS", "fitted_settings", "method_settings"]
 
 _PAIRS: dict[str, Any] = {"documents_per_query": 1, "choice": "uniform", "more_queries": 0}
 
@@ -30,6 +33,9 @@ CLIP, all judged pairs alike.
 
 DEFAULT_METHOD = "ranked"
 
+_SHORT = 20
+"""A list of fewer good documents than this is short."""
+
 
 def method_settings(name: str) -> dict[str, dict[str, Any]]:
     """Return what a method sets: section → key → value.
@@ -45,3 +51,23 @@ def method_settings(name: str) -> dict[str, dict[str, Any]]:
             remedy=f"Did you mean {near[0]!r}?" if near else "",
         )
     return METHODS[name]
+
+
+def fitted_settings(name: str, dataset: RankingDataset) -> dict[str, dict[str, Any]]:
+    """Return what a method sets for this data.
+
+    For "ranked", where half of the training queries judge fewer than 20 documents good (a score of
+    some gain, > min(0, minimum)), batches of single pairs and both directions: so few documents of
+    a query in a step would leave few queries in it, and then queries must compete too.
+
+    Raises:
+        RecipeError: an unknown method.
+    """
+    settings = {section: dict(values) for section, values in method_settings(name).items()}
+    worth = min(0.0, dataset.score_scale.minimum)
+    good = dataset.training_judgments().filter(pl.col("score") > worth)
+    median = good.group_by("query_id").len()["len"].median()
+    if name == DEFAULT_METHOD and isinstance(median, int | float) and median < _SHORT:
+        settings["loss"]["direction"] = "both"
+        settings["batch"]["documents_per_query"] = 1
+    return settings

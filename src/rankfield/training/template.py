@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from rankfield.errors import InputError
 from rankfield.schema import Field, RankingDataset
-from rankfield.training.methods import DEFAULT_METHOD, method_settings
+from rankfield.training.methods import DEFAULT_METHOD, fitted_settings
 from rankfield.training.pairs import TrainingPairs
 from rankfield.training.recipe import Recipe, parse_recipe
 
@@ -35,7 +35,7 @@ def recipe_text(
     """
     if dataset.root is None:
         raise InputError("the data set has no folder; save it first", where=dataset.name)
-    settings = method_settings(method)
+    settings = fitted_settings(method, dataset)
     loss = settings["loss"] | ({} if weight is None else {"weight": weight})
     pairs = len(dataset.training_judgments())
     recipe = parse_recipe(

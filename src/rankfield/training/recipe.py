@@ -250,7 +250,7 @@ class Recipe(_Section):
     """One training run. Unknown keys are refused, with the nearest known one."""
 
     name: str = Field("gcl", description="of the model, in tables and reports")
-    seed: int = Field(0, ge=0, description="the same seed gives the same weights")
+    seed: int = Field(0, ge=0, lt=2**31, description="the same seed gives the same weights")
     precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="of the encoders")
     log_every: int = Field(20, ge=1, description="steps between lines of log.jsonl")
     checkpoint_every: int = Field(500, ge=0, description="steps; 0: only when interrupted")

@@ -121,7 +121,7 @@ class _Trainer:
                 f"{recipe.batch.size} pairs cannot be shared by {processes} processes evenly",
                 where="recipe, batch.size",
             )
-        self.model = build_model(recipe, dataset)
+        self.model = build_model(recipe, dataset).to(self.accelerator.device)
         rank = self.accelerator.process_index
         self.batches = PairBatches(recipe, dataset, self.model, rank=rank, processes=processes)
         self.objective = Objective(recipe.loss, dataset.score_scale)
@@ -136,7 +136,6 @@ class _Trainer:
 
     def run(self) -> RankingModel:
         optimizer = make_optimizer(self.model, self.recipe.optimizer)
-        self.model.to(self.accelerator.device)
         ema = self.recipe.average.ema
         self.average = WeightAverage(self.model, ema) if ema else None
         for side in ("query", "document"):

@@ -25,6 +25,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> RankingDataset:
 
 
 def recipe(negatives: dict[str, Any], **sections: Any) -> Recipe:
+    batch = sections.pop("batch", {})
     return parse_recipe(
         {
             "log_every": 5,
@@ -36,7 +37,7 @@ def recipe(negatives: dict[str, Any], **sections: Any) -> Recipe:
                 "image_width": 32,
                 "max_tokens": 12,
             },
-            "batch": {"size": 16},
+            "batch": {"size": 16} | batch,
             "negatives": {"relative_margin": -1.0, "near_duplicate": 2.0} | negatives,
             "optimizer": {"steps": 12, "learning_rate": 3e-3},
             "dev": {"every": 0},
@@ -69,11 +70,22 @@ def test_a_file_of_negatives_changes_the_training(shop: RankingDataset, tmp_path
     assert not (tmp_path / "three").exists()
 
 
-@pytest.mark.parametrize("stop", [4, 5, 7])
+@pytest.mark.parametrize(
+    ("stop", "sections"),
+    [
+        (4, {}),
+        (5, {"batch": {"similar_queries": 3, "documents_per_query": 4, "more_queries": 5}}),
+        (7, {"data": {"workers": 2}, "average": {"ema": 0.8}, "loss": {"per_field": 0.5}}),
+    ],
+)
 def test_negatives_mined_anew_survive_an_interruption(
-    shop: RankingDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int
+    shop: RankingDataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stop: int,
+    sections: dict[str, Any],
 ) -> None:
-    wanted = recipe({"refresh_every": 5})
+    wanted = recipe({"refresh_every": 5}, **sections)
     train(wanted, shop, tmp_path / "whole")
     names = [path.name for path in sorted((tmp_path / "whole" / "negatives").iterdir())]
     assert names == ["step-000000.parquet", "step-000005.parquet", "step-000010.parquet"]
@@ -94,6 +106,15 @@ def test_negatives_mined_anew_survive_an_interruption(
     monkeypatch.undo()
     train(wanted, shop, tmp_path / "cut", resume=True)
     assert same(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_workers_read_the_batches_of_the_training_process(
+    shop: RankingDataset, tmp_path: Path
+) -> None:
+    for workers in (0, 2):
+        data = {"workers": workers, "image_cache_mib": 0}
+        train(recipe({"refresh_every": 5}, data=data), shop, tmp_path / str(workers))
+    assert same(tmp_path / "0", tmp_path / "2")
 
 
 def test_negatives_need_a_loss_that_knows_the_judgments() -> None:

@@ -74,7 +74,10 @@ def _exponential(scores: Floats, scale: ScoreScale, *, temperature: float = 0.2)
 def _piecewise(
     scores: Floats, _scale: ScoreScale, *, points: Sequence[Sequence[float]] = ()
 ) -> Floats:
-    table = np.asarray(points, dtype=np.float64)
+    try:
+        table = np.asarray(points, dtype=np.float64)
+    except (TypeError, ValueError):
+        table = np.empty(0)
     if table.ndim != 2 or table.shape[1] != 2 or (np.diff(table[:, 0]) <= 0).any():
         raise RecipeError(
             f"expected points [[score, weight], …] with rising scores, found {points!r}",

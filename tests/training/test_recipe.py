@@ -79,6 +79,12 @@ def test_a_misspelt_key_suggests_the_right_one(
         ({"optimizer": 3}, "recipe, optimizer: input should be a valid dictionary"),
         ({"seed": -1}, "recipe, seed"),
         ({"seed": None}, "recipe, seed"),
+        ({"seed": 2**31}, "recipe, seed"),
+        ({"loss": {"margin": 0.1, "target": "soft"}}, "recipe, loss: a margin needs .* form$"),
+        (
+            {"loss": {"target": "pair"}, "negatives": {"refresh_every": 5}},
+            "recipe: hard negatives need a loss.target that knows the judgments$",
+        ),
         ({"name": 3}, "valid string, found 3"),
         ({"precision": "fp8"}, "'fp32', 'bf16' or 'fp16', found 'fp8'"),
         ({"batch": {"size": 1}}, "recipe, batch.size"),

@@ -120,3 +120,12 @@ def test_workers_read_the_batches_of_the_training_process(
 def test_negatives_need_a_loss_that_knows_the_judgments() -> None:
     with pytest.raises(RecipeError, match="hard negatives need a loss"):
         recipe({"refresh_every": 5}, loss={"target": "pair"})
+
+
+def test_a_batch_of_one_picture_is_too_small_for_batch_norm(
+    shop: RankingDataset, tmp_path: Path
+) -> None:
+    small = recipe({}, batch={"size": 2, "more_queries": 0})
+    with pytest.raises(RecipeError, match=r"batch norm needs two pictures; a process met one"):
+        train(small, shop, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

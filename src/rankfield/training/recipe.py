@@ -354,9 +354,11 @@ def _key_parts(key: str) -> list[str]:
 def _explain(error: ValidationError, where: str) -> RecipeError:
     first = error.errors()[0]
     location = [str(part) for part in first["loc"]]
-    place = f"{where}, {'.'.join(location)}"
+    place = ", ".join([where, *([".".join(location)] if location else [])])
     more = error.error_count() - 1
     also = f" ({more} more)" if more else ""
+    if first["type"] == "value_error":  # settings that do not go together: no single one is wrong
+        return RecipeError(f"{first['ctx']['error']}{also}", where=place)
     if first["type"] != "extra_forbidden":
         return RecipeError(
             f"{first['msg'][0].lower()}{first['msg'][1:]}, found {first['input']!r}{also}",

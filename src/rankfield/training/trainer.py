@@ -201,7 +201,7 @@ class _Trainer:
         queries = self._fields(raw, "query").to(device)
         documents = self._fields(raw, "document").to(device)
         set_learning_rates(self.optimizer, step, self.recipe.optimizer)
-        encoded = self.wrapped(queries, documents)
+        encoded = self._encoded(queries, documents)
         loss = self.objective(self._gathered(encoded, raw), raw.pairs.to(device))
         value = loss.item()
         if not math.isfinite(value):
@@ -227,6 +227,19 @@ class _Trainer:
             "queries": raw.queries,
             "documents": raw.documents,
         }
+
+    def _encoded(self, queries: FieldBatch, documents: FieldBatch) -> Encoded:
+        try:
+            encoded: Encoded = self.wrapped(queries, documents)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise RecipeError(
+                f"batch norm needs two pictures; a process met one at step {self.progress.step}",
+                where="recipe, batch.size",
+                remedy="Make the batch larger, or train with fewer processes.",
+            ) from error
+        return encoded
 
     def _gathered(self, encoded: Encoded, raw: RawBatch) -> Encoded:
         """Return the embeddings of all processes, which each compute the global batch's loss.

@@ -110,6 +110,8 @@ class Worker:
     def _train(
         self, settings: Settings, seed: int, folder: Path
     ) -> tuple[list[Settings], pl.DataFrame, Settings]:
+        import torch
+
         from rankfield.evaluation import evaluate
         from rankfield.training import load_recipe, train
 
@@ -122,7 +124,9 @@ class Worker:
         shutil.rmtree(folder, ignore_errors=True)
         model = train(load_recipe(self.recipe, overrides), plain, folder)
         self._recall(model)
-        results = evaluate(model, self.dataset, subset=None)
+        half = model.made["recipe"]["precision"] == "bf16"
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            results = evaluate(model, self.dataset, subset=None)
         log = [json.loads(line) for line in (folder / "log.jsonl").read_text("utf-8").splitlines()]
         shutil.rmtree(folder)
         columns = ["split", "query_id", *METRICS]
@@ -167,7 +171,8 @@ class Benchmark:
         for arm in arms:
             if arm.like:
                 steps = round(self.set.common["optimizer.steps"] * arm.steps)
-                chosen[arm.name] = {**chosen[arm.like], "optimizer.steps": steps}
+                same = {**chosen[arm.like], **arm.settings}
+                chosen[arm.name] = {**same, "optimizer.steps": steps}
         tasks = [(chosen[arm.name], seed) for arm in arms for seed in self.set.seeds]
         found = iter(self._all(tasks))
         runs = {arm.name: [next(found) for _ in self.set.seeds] for arm in arms}
@@ -179,7 +184,10 @@ class Benchmark:
             "seeds": self.set.seeds,
             "common": self.set.common,
             "fingerprint": some["fingerprint"],
-            "milliseconds": self._times({arm.name: chosen[arm.name] for arm in arms}),
+            "milliseconds": self._times(
+                {arm.name: chosen[arm.name] for arm in arms if not arm.like}
+            ),
+            "variants": [arm.name for arm in arms if arm.variant],
             "rows": {**self._baselines(), **rows},
         }
 
@@ -234,7 +242,7 @@ class Benchmark:
         One after the other in a process of its own, when nothing else of the benchmark runs.
         """
         self.pool.shutdown()
-        steps = 20 if self.set.slow else 100
+        steps = 10 if self.set.slow else 50
         times = {}
         for name, settings in chosen.items():
             folder = self.folder / "timing"

@@ -33,7 +33,7 @@ LISTS: Settings = {
     **DISCOUNT,
     "loss.target": "ranked",
     "loss.direction": "rows",
-    "batch.documents_per_query": 8,
+    "batch.documents_per_query": 4,
     "batch.choice": "balanced",
     "batch.more_queries": 64,
 }
@@ -46,7 +46,8 @@ class BenchmarkSet:
 
     common: settings over recipes/SET.toml, the same for every arm.
     text_weights: the document fields that the untrained text model reads.
-    slow: a step takes seconds: fewer arms, and fewer steps to time.
+    variants: whether to try the default's other settings, one by one.
+    slow: a step takes seconds: four arms, nothing tuned, and fewer steps to time.
     """
 
     title: str
@@ -57,6 +58,7 @@ class BenchmarkSet:
     thresholds: tuple[float, ...]
     text_weights: dict[str, float] = field(default_factory=dict)
     seeds: tuple[int, ...] = (0, 1, 2)
+    variants: bool = False
     slow: bool = False
 
 
@@ -65,7 +67,8 @@ class Arm:
     """One way of training.
 
     options: two settings that it is tuned over, beside the learning rate.
-    steps, like: as many times the steps, with the settings chosen for the arm `like`.
+    steps, like: as many times the steps, with the settings chosen for the arm `like` and its own.
+    variant: shown in a table of its own.
     """
 
     name: str
@@ -73,6 +76,33 @@ class Arm:
     options: tuple[Settings, Settings] = ({}, {"loss.logit_scale": 30.0})
     steps: float = 1.0
     like: str = ""
+    variant: bool = False
+
+
+def _variant(key: str, value: Any, **more: Any) -> Arm:
+    settings = {key: value, **{k.replace("__", "."): v for k, v in more.items()}}
+    name = ", ".join(f"{k} = {v}".lower() for k, v in settings.items())
+    return Arm(f"`{name}`", settings, like=DEFAULT, variant=True)
+
+
+_VARIANTS = (
+    _variant("batch.documents_per_query", 2),
+    _variant("batch.documents_per_query", 8),
+    _variant("batch.choice", "stratified"),
+    _variant("batch.choice", "uniform"),
+    _variant("batch.choice", "score"),
+    _variant("batch.more_queries", 16),
+    _variant("batch.more_queries", 256),
+    _variant("batch.similar_queries", 4),
+    _variant("negatives.refresh_every", 50),
+    _variant("loss.margin", 0.1),
+    _variant("loss.per_field", 0.1),
+    _variant("loss.per_field", 0.5),
+    _variant("loss.matryoshka", [16, 64]),
+    _variant("data.field_dropout", 0.1),
+    _variant("encoder.learn_field_weights", True),
+    _variant("average.ema", 0.98),
+)
 
 
 def arms_of(wanted: BenchmarkSet) -> list[Arm]:
@@ -85,7 +115,6 @@ def arms_of(wanted: BenchmarkSet) -> list[Arm]:
         Arm("CLIP, all judged pairs", {**PAIRS, **CONSTANT}),
         Arm(THRESHOLD, {**PAIRS, **CONSTANT}, (low, high)),
         Arm(PAPER, PAIRS, EXPONENTIAL),
-        Arm("soft", {**LISTS, "loss.target": "soft"}, weights),
         Arm(DEFAULT, LISTS),
     ]
     if wanted.slow:
@@ -93,7 +122,7 @@ def arms_of(wanted: BenchmarkSet) -> list[Arm]:
     return [
         *few[:3],
         Arm("mask", {**LISTS, "loss.target": "mask"}, weights),
-        few[3],
+        Arm("soft", {**LISTS, "loss.target": "soft"}, weights),
         Arm("mask, sigmoid", {**LISTS, **sigmoid}, weights),
         Arm("mask + ListNet", {**LISTS, **listnet}, weights),
         Arm("ranked, columns", {**LISTS, "loss.direction": "columns"}, (DISCOUNT, CONSTANT)),
@@ -104,17 +133,19 @@ def arms_of(wanted: BenchmarkSet) -> list[Arm]:
             {**LISTS, "loss.listwise": "lambda"},
             ({}, {"loss.listwise_weight": 0.3}),
         ),
-        few[4],
+        few[3],
         Arm(f"{DEFAULT}, ⅓ of the steps", {}, steps=1 / 3, like=DEFAULT),
         Arm(f"{PAPER}, 3 × the steps", {}, steps=3.0, like=PAPER),
+        *(_VARIANTS if wanted.variants else ()),
     ]
 
 
 def choices_of(arm: Arm, wanted: BenchmarkSet) -> list[Settings]:
     """Return the settings that an arm is tuned over: options × learning rates."""
+    options = arm.options[:1] if wanted.slow else arm.options
     return [
         {**wanted.common, **arm.settings, **option, "optimizer.learning_rate": rate}
-        for option in arm.options
+        for option in options
         for rate in wanted.learning_rates
     ]
 
@@ -143,6 +174,7 @@ SETS = {
         learning_rates=(1e-3, 2e-3),
         thresholds=(2, 3),
         text_weights={"title": 0.5, "details": 0.5},
+        variants=True,
     ),
     "grocery": BenchmarkSet(
         title="grocery: 5,421 photos from shops, found by photo alone",
@@ -154,15 +186,15 @@ SETS = {
         text_weights={"title": 1.0},
     ),
     "icecat": BenchmarkSet(
-        title="icecat: 19,406 electronics products by title, human grades",
+        title="icecat: 19,406 electronics products by title, human grades; in bf16, nothing tuned",
         prepare=(
             *("import", "tables", "{data}/icecat", "{raw}"),
             *("--document-field", "title", "--relevant", "1"),
         ),
         split=(),
-        common={"optimizer.steps": 40, "optimizer.weight_decay": 0.01},
+        common={"batch.size": 32, "optimizer.steps": 40, "precision": "bf16"},
         learning_rates=(4e-5,),
-        thresholds=(1, 2),
+        thresholds=(2, 1),
         text_weights={"title": 1.0},
         slow=True,
     ),

@@ -6,6 +6,7 @@ python benchmarks/results_page.py
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,31 +43,40 @@ def known() -> list[str]:
 
 def section(results: dict[str, Any]) -> str:
     """Return one set's tables."""
-    lines = [f"## {SETS[results['set']].title}", "", *table(results, "ndcg@10")]
+    variants = results.get("variants", [])
+    names = [name for name in results["rows"] if name not in variants]
+    lines = [f"## {SETS[results['set']].title}", "", *table(results, "ndcg@10", names)]
     for metric in ("err@10", "rbp@10"):
-        lines += ["", f"<details><summary>{metric}</summary>", "", *table(results, metric)]
+        lines += ["", f"<details><summary>{metric}</summary>", "", *table(results, metric, names)]
         lines += ["", "</details>"]
     for other in (PAPER, THRESHOLD):
         lines += ["", f"The default against {other}, NDCG@10, paired by query:", ""]
         lines += paired(results, other)
-    lines += ["", *cost(results), "", *chosen(results), ""]
+    lines += ["", *cost(results)]
+    if variants:
+        lines += ["", "The default with one setting changed, gains over the default:", ""]
+        lines += table(results, "ndcg@10", [DEFAULT, *variants], DEFAULT)
+    lines += ["", *chosen(results), ""]
     return "\n".join(lines)
 
 
-def table(results: dict[str, Any], metric: str) -> list[str]:
-    """Return a metric over the four splits."""
+def table(
+    results: dict[str, Any], metric: str, names: Sequence[str], against: str = PAPER
+) -> list[str]:
+    """Return a metric over the four splits, with gains over the row `against`."""
     splits = [split.replace("_", " ") for split in results["splits"]]
     lines = [f"| {metric} | {' | '.join(splits)} | mean |", "|---" * 6 + "|"]
-    paper = results["rows"][PAPER][metric]["mean"]
-    for name, row in results["rows"].items():
+    base = results["rows"][against][metric]["mean"]
+    for name in names:
+        row = results["rows"][name]
         values, spread = row[metric]["mean"], row[metric].get("standard_deviation")
         cells = []
         for i, value in enumerate(values):
             cell = f"{value:.3f}"
             if spread is not None:
                 cell += f" ± {spread[i]:.3f}"
-            if spread is not None and name != PAPER:
-                cell += f" ({100 * (value / paper[i] - 1):+.1f} %)"
+            if spread is not None and name != against:
+                cell += f" ({100 * (value / base[i] - 1):+.1f} %)"
             cells.append(cell)
         bold = "**" if name == DEFAULT else ""
         mean = sum(values) / len(values)
@@ -106,7 +116,7 @@ def chosen(results: dict[str, Any]) -> list[str]:
     """Return the settings that dev chose."""
     lines = ["<details><summary>Settings chosen on dev</summary>", ""]
     for name, row in results["rows"].items():
-        if "settings" in row:
+        if "settings" in row and name not in results.get("variants", []):
             own = {k: v for k, v in row["settings"].items() if k not in results["common"]}
             lines.append(f"- {name}: `{', '.join(f'{k} = {v}' for k, v in own.items())}`")
     common = ", ".join(f"{k} = {v}" for k, v in results["common"].items())

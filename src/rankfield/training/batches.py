@@ -148,7 +148,7 @@ class PairBatches(Dataset[RawBatch]):
     def indices(self, step: int) -> Ints:
         """Return the pairs of the global batch of a step."""
         size = self.recipe.batch.size
-        epoch, place = divmod(step, len(self.pairs) // size)
+        epoch, place = divmod(step, len(self.pairs.pool) // size)
         return self._epoch(epoch)[place * size : (place + 1) * size]
 
     def _epoch(self, epoch: int) -> Ints:
@@ -156,20 +156,22 @@ class PairBatches(Dataset[RawBatch]):
         if epoch not in self._orders:
             rng = np.random.default_rng([self.recipe.seed, epoch])
             batch = self.recipe.batch
+            pool = self.pairs.pool
+            queries = self.pairs.query_rows[pool]
             groups = None
             if self._vectors is not None:
-                inverse = np.unique(self.pairs.query_rows, return_inverse=True)[1]
+                inverse = np.unique(queries, return_inverse=True)[1]
                 groups = similar_groups(self._vectors, batch.similar_queries, rng)[inverse]
             order = epoch_order(
-                self.pairs.query_rows,
-                self.pairs.scores,
-                self.pairs.weights,
+                queries,
+                self.pairs.scores[pool],
+                self.pairs.weights[pool],
                 documents_per_query=batch.documents_per_query,
                 choice=batch.choice,
                 groups=groups,
                 rng=rng,
             )
-            self._orders = {epoch: order}
+            self._orders = {epoch: pool[order]}
         return self._orders[epoch]
 
     def texts(self, side: Side) -> list[str]:
@@ -187,7 +189,7 @@ class PairBatches(Dataset[RawBatch]):
 
     def _query_vectors(self) -> NDArray[np.float32]:
         """Embed the training queries with the untrained model: which are near each other."""
-        rows = np.unique(self.pairs.query_rows)
+        rows = np.unique(self.pairs.query_rows[self.pairs.pool])
         vectors = self.model.embed_queries(self.dataset, self.dataset.queries[rows])
         if dist.is_available() and dist.is_initialized():  # no two devices round alike
             shared = torch.from_numpy(vectors).to(self.model.device)  # NCCL takes no other

@@ -71,17 +71,24 @@ class TrainingPairs:
             queries = _first_of_content(queries, columns["query"], dataset)
             documents = _first_of_content(documents, columns["document"], dataset)
         merged = _merged(queries, documents, judgments)
-        if len(merged) < recipe.batch.size:
-            raise RecipeError(
-                f"a batch takes {recipe.batch.size} pairs; {len(merged)} can be trained on",
-                where="recipe, batch.size",
-                remedy="Make the batch smaller or lower data.minimum_score.",
-            )
+        if merged.is_empty():
+            raise _too_few(recipe.batch.size, 0)
         queries, documents = merged["query"].to_numpy(), merged["document"].to_numpy()
         scores, scale, loss = merged["score"].to_numpy(), dataset.score_scale, recipe.loss
         weights = pair_weights(queries, scores, scale, loss.weight, **loss.weight_parameters)
         trusted = (weights * merged["trust"].to_numpy()).astype(np.float32)
-        return cls(queries, documents, scores, trusted)
+        pairs = cls(queries, documents, scores, trusted)
+        if len(pairs.pool) < recipe.batch.size:
+            raise _too_few(recipe.batch.size, len(pairs.pool))
+        return pairs
+
+    @cached_property
+    def pool(self) -> Ints:
+        """The pairs that batches are made of, rising: those that weigh anything.
+
+        The others are known all the same: nothing of the same query is pushed below them.
+        """
+        return np.flatnonzero(self.weights > 0)
 
     def __len__(self) -> int:
         return len(self.query_rows)
@@ -147,6 +154,14 @@ def _merged(queries: Ints, documents: Ints, judgments: pl.DataFrame) -> pl.DataF
     pairs = judgments.select("score", "trust", query=queries, document=documents)
     trusted = pl.col("score").mean(), pl.col("trust").max()
     return pairs.group_by("query", "document").agg(*trusted).sort("query", "document")
+
+
+def _too_few(size: int, found: int) -> RecipeError:
+    return RecipeError(
+        f"a batch takes {size} pairs; {found} can be trained on",
+        where="recipe, batch.size",
+        remedy="Make the batch smaller or lower data.minimum_score.",
+    )
 
 
 def _first_of_content(rows: Ints, columns: Sequence[FieldColumn], dataset: RankingDataset) -> Ints:

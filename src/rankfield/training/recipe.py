@@ -141,7 +141,7 @@ class BatchSection(_Section):
 
     size: int = Field(128, ge=2, description="judged pairs a step, over all processes")
     documents_per_query: int = Field(
-        8, ge=1, description="judged documents of a query that go together"
+        4, ge=1, description="judged documents of a query that go together"
     )
     choice: Literal["uniform", "score", "stratified", "balanced"] = Field(
         "balanced",

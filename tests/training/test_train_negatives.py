@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,10 @@ def recipe(negatives: dict[str, Any], **sections: Any) -> Recipe:
 
 def weights_of(folder: Path) -> dict[str, torch.Tensor]:
     return dict(RankingModel.load(folder / "model").state_dict())
+
+
+def log_of(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text("utf-8").splitlines()]
 
 
 def same(one: Path, other: Path) -> bool:
@@ -106,6 +111,23 @@ def test_negatives_mined_anew_survive_an_interruption(
     monkeypatch.undo()
     train(wanted, shop, tmp_path / "cut", resume=True)
     assert same(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_a_file_serves_until_the_first_refresh(shop: RankingDataset, tmp_path: Path) -> None:
+    path = tmp_path / "negatives.parquet"
+    settings = MineSettings(per_query=1, relative_margin=-1.0, near_duplicate=2.0)
+    save_negatives(mine(build_model(recipe({}), shop), shop, settings), path)
+    steps = {"optimizer": {"steps": 7}}
+    for name, refresh in (("file", 0), ("both", 5)):
+        wanted = recipe({"file": str(path), "refresh_every": refresh}, **steps)
+        train(wanted.model_copy(update={"log_every": 1}), shop, tmp_path / name)
+    assert [p.name for p in (tmp_path / "both" / "negatives").iterdir()] == ["step-000005.parquet"]
+    file, both = (
+        [line["loss"] for line in log_of(tmp_path / name) if line["event"] == "train"]
+        for name in ("file", "both")
+    )
+    assert file[:5] == both[:5]
+    assert file[5:] != both[5:]
 
 
 def test_workers_read_the_batches_of_the_training_process(

@@ -168,7 +168,8 @@ class _Trainer:
         self._load_negatives(first)
         every = section.refresh_every or total
         while first < total:
-            if section.refresh_every and first % every == 0:
+            # A file serves until the first refresh: an untrained model would find nothing harder.
+            if section.refresh_every and first % every == 0 and (first or not section.file):
                 self._refresh_negatives(first)
             end = min(total, (first // every + 1) * every)
             loader = DataLoader(

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_args
 
+import polars as pl
 import pytest
 import tomli_w
 
@@ -309,3 +310,13 @@ def test_recipes_that_cannot_be_printed(tmp_path: Path) -> None:
     data.root = None
     with pytest.raises(InputError, match="has no folder"):
         recipe_text(data)
+
+
+def test_the_printed_batch_fits_the_pairs_that_weigh_anything(tmp_path: Path) -> None:
+    data = tiny_shop(tmp_path / "shop", copies=2)
+    wrong = pl.when(pl.int_range(pl.len()).over("query_id") > 0).then(0.0).otherwise("score")
+    few = data.with_tables(judgments=data.judgments.with_columns(score=wrong))
+    few.root = data.root
+    queries = few.training_judgments().filter(pl.col("score") > 0).height
+    assert few.training_judgments().height // 4 > queries // 4
+    assert parse_recipe(tomllib.loads(recipe_text(few))).batch.size == max(2, queries // 4)

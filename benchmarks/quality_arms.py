@@ -163,7 +163,7 @@ SETS = {
         prepare=("sample", "{raw}", "--documents", "20000", "--queries", "2000"),
         split=(),
         common={**SMALL, "optimizer.steps": 500},
-        learning_rates=(1e-3, 2e-3),
+        learning_rates=(1e-3,),
         thresholds=(51, 76),
     ),
     "luma": BenchmarkSet(
@@ -181,7 +181,7 @@ SETS = {
         prepare=("import", "tables", "{data}/grocery", "{raw}", "--relevant", "3"),
         split=(),
         common={**SMALL, "optimizer.steps": 400},
-        learning_rates=(1e-3, 2e-3),
+        learning_rates=(2e-3,),
         thresholds=(2, 3),
         text_weights={"title": 1.0},
     ),

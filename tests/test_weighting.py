@@ -89,21 +89,23 @@ def test_what_cannot_be_used_is_refused(
         score_weights(scores, LIST, name, **parameters)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(seed=st.integers(0, 10**6), queries=st.integers(1, 6), grades=st.integers(1, 5))
-def test_discount_is_shared_by_the_documents_of_a_level(
-    seed: int, queries: int, grades: int
-) -> None:
+def test_no_grade_outweighs_the_best_one(seed: int, queries: int, grades: int) -> None:
     rng = np.random.default_rng(seed)
     owner = rng.integers(0, queries, 30)
     scores = rng.integers(1, grades + 1, 30).astype(float)
     found = discount_weights(owner, scores, ScoreScale(1, 5, 1))
     for i in range(30):
-        mine = scores[owner == owner[i]]
-        levels, level = len(set(mine.tolist())), int((mine == scores[i]).sum())
-        rank = 1 + int((mine > scores[i]).sum())
-        expected = len(mine) / (levels * level) / math.log2(1 + rank)
+        mine = scores[owner == owner[i]].tolist()
+        sizes = {grade: mine.count(grade) for grade in mine}
+        largest = max(size for grade, size in sizes.items() if grade >= scores[i])
+        rank = 1 + sum(score > scores[i] for score in mine)
+        expected = min(1.0, sizes[max(mine)] / largest) / math.log2(1 + rank)
         assert found[i] == pytest.approx(expected, rel=1e-12)
+    for query in np.unique(owner):
+        order = np.argsort(-scores[owner == query], kind="stable")
+        assert (np.diff(found[owner == query][order]) <= 1e-12).all()
     rising = discount_weights(owner, np.exp(scores), ScoreScale(1, 200, 1))
     np.testing.assert_allclose(rising, found)
 

@@ -30,7 +30,14 @@ from numpy.typing import NDArray
 from rankfield.errors import RecipeError
 from rankfield.schema import ScoreScale
 
-__all__ = ["DISCOUNT", "WEIGHT_FUNCTIONS", "discount_weights", "pair_weights", "score_weights"]
+__all__ = [
+    "DISCOUNT",
+    "WEIGHT_FUNCTIONS",
+    "discount_weights",
+    "grade_shares",
+    "pair_weights",
+    "score_weights",
+]
 
 Floats = NDArray[np.float64]
 
@@ -130,18 +137,50 @@ DISCOUNT = "discount"
 """The name of the weight that depends on a query's own list, `discount_weights`."""
 
 
+def grade_shares(queries: NDArray[np.int64], scores: Floats) -> tuple[Floats, NDArray[np.int64]]:
+    """Return each pair's share in its grade and its rank, both of length P.
+
+    A query's judged documents form grades of equal score. With n(g) the number of documents of
+    grade g and g = 1 the best one,
+
+        share = min(1, n(1) / max_{h ≤ g} n(h))         rank = 1 + the number judged higher
+
+    so that no grade has more mass than the best one, and no document more than a better one: a
+    long tail of low grades does not drown a few high ones. Where no scores are equal all shares
+    are 1.
+
+    Args:
+        queries: P query numbers.
+        scores: P finite scores, which matter by their order alone.
+    """
+    order = np.lexsort((-scores, queries))
+    owner, ordered = queries[order], scores[order]
+    new_query = np.ones(len(order), dtype=bool)
+    new_query[1:] = owner[1:] != owner[:-1]
+    new_grade = new_query.copy()
+    new_grade[1:] |= ordered[1:] != ordered[:-1]
+    query, grade = np.cumsum(new_query) - 1, np.cumsum(new_grade) - 1
+    first = np.flatnonzero(new_grade)
+    size = np.bincount(grade, minlength=len(first))
+    best = size[grade[np.flatnonzero(new_query)]]
+    # The running maximum of each query's sizes: an offset keeps the queries apart.
+    offset = query[first] * (len(order) + 1)
+    largest = np.maximum.accumulate(size + offset) - offset
+    share, rank = np.empty(len(order)), np.empty(len(order), dtype=np.int64)
+    share[order] = np.minimum(1.0, best[query] / largest[grade])
+    rank[order] = first[grade] - np.flatnonzero(new_query)[query] + 1
+    return share, rank
+
+
 def discount_weights(queries: NDArray[np.int64], scores: Floats, scale: ScoreScale) -> Floats:
     """Return each pair's weight by its place in its query's list, float64 of the same length.
 
-    A query's judged documents form levels of equal score. With n the size of a pair's level, L the
-    number of levels, N the length of the list, and r = 1 + the number of documents judged higher,
+        w = share / log₂(1 + rank)                      0 where the score has no gain
 
-        w = N / (L · n) / log₂(1 + r)                   0 where the score has no gain
-
-    so that a level weighs as the discount of DCG at its first place in the ideal order, shared by
-    its documents: a long tail of low grades does not drown a few high ones. Where no scores are
-    equal w is DCG's discount. The scores matter by their order alone, whatever the scale, except
-    that one of gain 0 (score ≤ min(0, minimum)) says that a document is wrong: it weighs nothing.
+    with share and rank of `grade_shares`: the discount of DCG at the first place of its grade in
+    the ideal order, cut where a grade holds more documents than the best one. The scores matter by
+    their order alone, whatever the scale, except that one of gain 0 (score ≤ min(0, minimum)) says
+    that a document is wrong: it weighs nothing.
 
     Args:
         queries: P query numbers.
@@ -152,19 +191,8 @@ def discount_weights(queries: NDArray[np.int64], scores: Floats, scale: ScoreSca
         RecipeError: a score outside the scale, or all weights are 0.
     """
     _check_scores(scores, scale, DISCOUNT)
-    if not len(scores):
-        return np.zeros(0)
-    order = np.lexsort((-scores, queries))
-    owner, ordered = queries[order], scores[order]
-    new_query = np.append(True, owner[1:] != owner[:-1])
-    new_level = new_query | np.append(True, ordered[1:] != ordered[:-1])
-    query, level = np.cumsum(new_query) - 1, np.cumsum(new_level) - 1
-    first = np.flatnonzero(new_level)
-    rank = first[level] - np.flatnonzero(new_query)[query] + 1.0
-    length, levels = np.bincount(query), np.bincount(query[first])
-    share = (length / levels)[query] / np.bincount(level)[level]
-    weights = np.empty(len(order))
-    weights[order] = share / np.log2(1.0 + rank)
+    share, rank = grade_shares(queries, scores)
+    weights: Floats = share / np.log2(1.0 + rank)
     weights[scores <= min(0.0, scale.minimum)] = 0.0
     _check_weights(scores, weights, DISCOUNT)
     return weights

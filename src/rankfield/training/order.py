@@ -7,6 +7,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from rankfield.weighting import grade_shares
+
 __all__ = ["Choice", "epoch_order", "similar_groups"]
 
 Choice = Literal["uniform", "score", "stratified", "balanced"]
@@ -15,7 +17,7 @@ Ints = NDArray[np.int64]
 
 def epoch_order(
     queries: Ints,
-    scores: NDArray[np.floating],
+    scores: NDArray[np.float64],
     weights: NDArray[np.floating],
     *,
     documents_per_query: int,
@@ -32,9 +34,9 @@ def epoch_order(
     uniform     each pair once; a visit is a random part of the query's list
     stratified  each pair once; the list is cut by score into `documents_per_query` strata, and a
                 visit gets one pair of each: good and bad together, every time
-    balanced    the list's levels of equal score get the same share of a visit, however many
-                documents they hold: few good ones beside many poor ones are met in every visit,
-                and may fill several of its places; a list that fits into a visit is taken whole
+    balanced    pairs are drawn by `weighting.grade_shares`: no grade of the list takes a larger
+                part of a visit than the best one, however many documents it holds; a list that
+                fits into a visit is taken whole
     score       as many pairs, drawn in proportion to their weights: a pair of large weight comes in
                 several visits (at most once in each), one of small weight in few epochs
 
@@ -68,7 +70,7 @@ def epoch_order(
 
 def _dealt(
     queries: Ints,
-    scores: NDArray[np.floating],
+    scores: NDArray[np.float64],
     width: int,
     choice: Choice,
     rng: np.random.Generator,
@@ -83,21 +85,19 @@ def _dealt(
 
 
 def _balanced(
-    queries: Ints, scores: NDArray[np.floating], width: int, rng: np.random.Generator
+    queries: Ints, scores: NDArray[np.float64], width: int, rng: np.random.Generator
 ) -> tuple[Ints, Ints]:
-    """Return the pairs that a query's visits draw from its levels of equal score, and the visits.
+    """Return the pairs that a query's visits draw from its grades, and the visits.
 
-    Each level has a mass of 1, shared by its pairs. A visit takes the pairs at `width` places, one
-    in each equal part of the list's mass: systematic sampling, so that every visit meets high and
-    low scores. A list of at most `width` pairs is a visit as it is, each pair once.
+    Each pair has its share of `grade_shares` as mass. A visit takes the pairs at `width` places,
+    one in each equal part of the list's mass: systematic sampling, so that every visit meets high
+    and low scores. A list of at most `width` pairs is a visit as it is, each pair once.
     """
     order = np.lexsort((rng.random(len(queries)), -scores, queries))
-    owner, ordered = queries[order], scores[order]
-    new_query = np.append(True, owner[1:] != owner[:-1])
-    level = np.cumsum(new_query | np.append(True, ordered[1:] != ordered[:-1])) - 1
-    mass = 1.0 / np.bincount(level)[level]
+    owner = queries[order]
+    mass = grade_shares(queries, scores)[0][order]
     upper = np.cumsum(mass)
-    starts = np.flatnonzero(new_query)
+    starts = np.flatnonzero(np.append(True, owner[1:] != owner[:-1]))
     lengths = np.diff(np.append(starts, len(order)))
     total = np.add.reduceat(mass, starts)
     lower = (upper - mass)[starts]

@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 
 from rankfield.errors import RecipeError
 from rankfield.schema import ScoreScale
-from rankfield.weighting import WEIGHT_FUNCTIONS, discount_weights, score_weights
+from rankfield.weighting import (
+    WEIGHT_FUNCTIONS,
+    discount_weights,
+    pair_weights,
+    score_weights,
+)
 
 LIST = ScoreScale(1, 100, 1)
 GRADES = ScoreScale(0, 3, 1)
@@ -113,3 +118,23 @@ def test_discount_of_distinct_scores_is_that_of_dcg_and_no_gain_weighs_nothing()
     with pytest.raises(RecipeError, match="only zeros"):
         discount_weights(owner, np.zeros(4), scale)
     assert len(discount_weights(owner[:0], np.zeros(0), scale)) == 0
+
+
+def test_a_weight_of_any_name_and_what_does_not_fit_it() -> None:
+    queries, scores = np.array([0, 0, 1]), np.array([3.0, 1.0, 2.0])
+    found = pair_weights(queries, scores, GRADES, "discount")
+    assert np.array_equal(found, discount_weights(queries, scores, GRADES))
+    found = pair_weights(queries, scores, GRADES, "exponential", temperature=0.5)
+    assert np.array_equal(found, score_weights(scores, GRADES, "exponential", temperature=0.5))
+    with pytest.raises(RecipeError, match="takes no parameters, found step"):
+        pair_weights(queries, scores, GRADES, "discount", step=1.0)
+    with pytest.raises(RecipeError, match=r"score 9.0 lies outside the stated scale \[0, 3\]"):
+        discount_weights(queries, np.array([9.0, 1.0, 2.0]), GRADES)
+    with pytest.raises(RecipeError, match="depends on a query's own list"):
+        score_weights(scores, GRADES, "discount")
+
+
+@pytest.mark.parametrize("points", ["ab", [[1, 2], [3]], None, [["a", 1], ["b", 2]], {"a": 1}])
+def test_points_that_are_no_table_of_numbers(points: object) -> None:
+    with pytest.raises(RecipeError, match="expected points"):
+        score_weights([1.0, 2.0], GRADES, "piecewise", points=points)

@@ -35,6 +35,7 @@ __all__ = [
     "WEIGHT_FUNCTIONS",
     "discount_weights",
     "grade_shares",
+    "pair_weights",
     "score_weights",
 ]
 
@@ -80,7 +81,10 @@ def _exponential(scores: Floats, scale: ScoreScale, *, temperature: float = 0.2)
 def _piecewise(
     scores: Floats, _scale: ScoreScale, *, points: Sequence[Sequence[float]] = ()
 ) -> Floats:
-    table = np.asarray(points, dtype=np.float64)
+    try:
+        table = np.asarray(points, dtype=np.float64)
+    except (TypeError, ValueError):
+        table = np.empty(0)
     if table.ndim != 2 or table.shape[1] != 2 or (np.diff(table[:, 0]) <= 0).any():
         raise RecipeError(
             f"expected points [[score, weight], …] with rising scores, found {points!r}",
@@ -184,16 +188,39 @@ def discount_weights(queries: NDArray[np.int64], scores: Floats, scale: ScoreSca
         scale: the data set's score scale.
 
     Raises:
-        RecipeError: all weights are 0.
+        RecipeError: a score outside the scale, or all weights are 0.
     """
+    _check_scores(scores, scale, DISCOUNT)
     share, rank = grade_shares(queries, scores)
     weights: Floats = share / np.log2(1.0 + rank)
     weights[scores <= min(0.0, scale.minimum)] = 0.0
-    if weights.size and not weights.any():
-        raise RecipeError(
-            "gave only zeros, nothing would be learnt", where=f"weight function {DISCOUNT!r}"
-        )
+    _check_weights(scores, weights, DISCOUNT)
     return weights
+
+
+def pair_weights(
+    queries: NDArray[np.int64],
+    scores: Floats,
+    scale: ScoreScale,
+    name: str,
+    **parameters: object,
+) -> Floats:
+    """Return each pair's weight by the function of any name, float64 of the same length.
+
+    `discount_weights` for "discount", `score_weights` for every other.
+
+    Raises:
+        RecipeError: as they do, or "discount" with parameters.
+    """
+    if name != DISCOUNT:
+        return score_weights(scores, scale, name, **parameters)
+    if parameters:
+        raise RecipeError(
+            f"takes no parameters, found {', '.join(sorted(parameters))}",
+            where=f"weight function {DISCOUNT!r}",
+            remedy="Remove them (loss.weight_parameters), or choose another loss.weight.",
+        )
+    return discount_weights(queries, scores, scale)
 
 
 def _check_scores(values: Floats, scale: ScoreScale, name: str) -> None:
@@ -226,6 +253,12 @@ def _check_weights(values: Floats, weights: Floats, name: str) -> None:
 def _function(name: str) -> Callable[..., Floats]:
     if name in WEIGHT_FUNCTIONS:
         return WEIGHT_FUNCTIONS[name]
+    if name == DISCOUNT:
+        raise RecipeError(
+            "depends on a query's own list, not on a score alone",
+            where=f"weight function {name!r}",
+            remedy="Call discount_weights(queries, scores, scale).",
+        )
     module, colon, attribute = name.partition(":")
     if not colon:
         known = [*WEIGHT_FUNCTIONS, DISCOUNT]

@@ -218,8 +218,8 @@ def test_only_training_pairs_and_only_above_the_minimum_score(shop: RankingDatas
 
 def test_photos_are_the_same_with_and_without_a_cache(shop: RankingDataset) -> None:
     kept, read = batches(shop, recipe()), batches(shop, recipe(image_cache_mib=0))
-    assert kept._cache
-    assert not read._cache
+    assert kept.photos.kept
+    assert not read.photos.kept
     transform = kept.model.encoder.image_transform
     assert transform is not None
     for step in (0, 3):

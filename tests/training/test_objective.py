@@ -69,7 +69,7 @@ def test_pair_takes_each_sampled_pair_as_a_row_and_a_column() -> None:
     place = torch.arange(4)
     diagonal = JudgedPairs(place, place, pairs.sampled.scores, pairs.sampled.weights)
     expected = sigmoid_loss(left, right, diagonal, 9.0, -3.0)
-    torch.testing.assert_close(loss_of(target="pair", form="sigmoid"), expected)
+    torch.testing.assert_close(loss_of(target="pair", form="sigmoid", direction="both"), expected)
 
 
 @pytest.mark.parametrize("target", ["mask", "soft", "ranked"])
@@ -129,3 +129,10 @@ def test_matryoshka_averages_over_dimensions() -> None:
     ]
     found = loss_of(target="ranked", direction="both", matryoshka=[2, 4])
     torch.testing.assert_close(found, torch.stack(terms).mean())
+
+
+def test_a_batch_whose_documents_have_none_of_the_fields_has_no_field_terms() -> None:
+    encoded, pairs = batch()
+    bare = encoded._replace(parts={"title": torch.zeros(DOCUMENTS, 6, dtype=torch.float64)})
+    with_terms = Objective(LossSection(per_field=0.5), SCALE)(bare, pairs)
+    torch.testing.assert_close(with_terms, Objective(LossSection(), SCALE)(bare, pairs))

@@ -164,3 +164,24 @@ def test_similar_groups_are_small_and_hold_neighbours(number: int, size: int) ->
         distance = np.linalg.norm(vectors[:, None] - vectors[None, :], axis=-1)
         assert distance[same & ~np.eye(number, dtype=bool)].mean() < 0.9 * distance[~same].mean()
         assert not np.array_equal(groups, similar_groups(vectors, size, np.random.default_rng(2)))
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_balanced_takes_a_list_that_fits_into_a_visit_whole(grouped: bool) -> None:
+    """One judgment a query, as in a log of purchases: no batch may hold copies of few pairs."""
+    lengths = np.array([1, 2, 3, 8] * 30)
+    owner = np.repeat(np.arange(len(lengths)), lengths)
+    scores = np.random.default_rng(0).integers(0, 3, len(owner)).astype(float)
+    groups = owner // 4 if grouped else None
+    order = order_of(owner, scores, 8, "balanced", 0, groups)
+    assert np.array_equal(np.sort(order), np.arange(len(owner)))
+    assert all(len(visit) == lengths[owner[visit[0]]] for visit in visits(owner, order))
+
+
+@pytest.mark.parametrize("choice", ["uniform", "stratified", "balanced", "score"])
+def test_a_width_far_above_every_list_costs_no_memory(choice: Choice) -> None:
+    owner = np.repeat(np.arange(10**6, 10**6 + 5), 4)
+    order = order_of(owner, np.tile(np.arange(4.0), 5), 10**9, choice, 0)
+    assert len(order) == len(owner)
+    if choice != "score":
+        assert np.array_equal(np.sort(order), np.arange(len(owner)))

@@ -80,6 +80,12 @@ def test_a_misspelt_key_suggests_the_right_one(
         ({"optimizer": 3}, "recipe, optimizer: input should be a valid dictionary"),
         ({"seed": -1}, "recipe, seed"),
         ({"seed": None}, "recipe, seed"),
+        ({"seed": 2**31}, "recipe, seed"),
+        ({"loss": {"margin": 0.1, "target": "soft"}}, "recipe, loss: a margin needs .* form$"),
+        (
+            {"loss": {"target": "pair"}, "negatives": {"refresh_every": 5}},
+            "recipe: hard negatives need a loss.target that knows the judgments$",
+        ),
         ({"name": 3}, "valid string, found 3"),
         ({"precision": "fp8"}, "'fp32', 'bf16' or 'fp16', found 'fp8'"),
         ({"batch": {"size": 1}}, "recipe, batch.size"),
@@ -329,3 +335,13 @@ def test_recipes_that_cannot_be_printed(tmp_path: Path) -> None:
     data.root = None
     with pytest.raises(InputError, match="has no folder"):
         recipe_text(data)
+
+
+def test_the_printed_batch_fits_the_pairs_that_weigh_anything(tmp_path: Path) -> None:
+    data = tiny_shop(tmp_path / "shop", copies=2)
+    wrong = pl.when(pl.int_range(pl.len()).over("query_id") > 0).then(0.0).otherwise("score")
+    few = data.with_tables(judgments=data.judgments.with_columns(score=wrong))
+    few.root = data.root
+    queries = few.training_judgments().filter(pl.col("score") > 0).height
+    assert few.training_judgments().height // 4 > queries // 4
+    assert parse_recipe(tomllib.loads(recipe_text(few))).batch.size == max(2, queries // 4)

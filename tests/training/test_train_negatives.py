@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import torch
 
@@ -25,6 +27,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> RankingDataset:
 
 
 def recipe(negatives: dict[str, Any], **sections: Any) -> Recipe:
+    batch = sections.pop("batch", {})
     return parse_recipe(
         {
             "log_every": 5,
@@ -36,7 +39,7 @@ def recipe(negatives: dict[str, Any], **sections: Any) -> Recipe:
                 "image_width": 32,
                 "max_tokens": 12,
             },
-            "batch": {"size": 16},
+            "batch": {"size": 16} | batch,
             "negatives": {"relative_margin": -1.0, "near_duplicate": 2.0} | negatives,
             "optimizer": {"steps": 12, "learning_rate": 3e-3},
             "dev": {"every": 0},
@@ -47,6 +50,10 @@ def recipe(negatives: dict[str, Any], **sections: Any) -> Recipe:
 
 def weights_of(folder: Path) -> dict[str, torch.Tensor]:
     return dict(RankingModel.load(folder / "model").state_dict())
+
+
+def log_of(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text("utf-8").splitlines()]
 
 
 def same(one: Path, other: Path) -> bool:
@@ -69,11 +76,22 @@ def test_a_file_of_negatives_changes_the_training(shop: RankingDataset, tmp_path
     assert not (tmp_path / "three").exists()
 
 
-@pytest.mark.parametrize("stop", [4, 5, 7])
+@pytest.mark.parametrize(
+    ("stop", "sections"),
+    [
+        (4, {}),
+        (5, {"batch": {"similar_queries": 3, "documents_per_query": 4, "more_queries": 5}}),
+        (7, {"data": {"workers": 2}, "average": {"ema": 0.8}, "loss": {"per_field": 0.5}}),
+    ],
+)
 def test_negatives_mined_anew_survive_an_interruption(
-    shop: RankingDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int
+    shop: RankingDataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stop: int,
+    sections: dict[str, Any],
 ) -> None:
-    wanted = recipe({"refresh_every": 5})
+    wanted = recipe({"refresh_every": 5}, **sections)
     train(wanted, shop, tmp_path / "whole")
     names = [path.name for path in sorted((tmp_path / "whole" / "negatives").iterdir())]
     assert names == ["step-000000.parquet", "step-000005.parquet", "step-000010.parquet"]
@@ -96,6 +114,45 @@ def test_negatives_mined_anew_survive_an_interruption(
     assert same(tmp_path / "whole", tmp_path / "cut")
 
 
+def test_a_file_serves_until_the_first_refresh(shop: RankingDataset, tmp_path: Path) -> None:
+    path = tmp_path / "negatives.parquet"
+    settings = MineSettings(per_query=1, relative_margin=-1.0, near_duplicate=2.0)
+    save_negatives(mine(build_model(recipe({}), shop), shop, settings), path)
+    steps = {"optimizer": {"steps": 7}}
+    for name, refresh in (("file", 0), ("both", 5)):
+        wanted = recipe({"file": str(path), "refresh_every": refresh}, **steps)
+        train(wanted.model_copy(update={"log_every": 1}), shop, tmp_path / name)
+    assert [p.name for p in (tmp_path / "both" / "negatives").iterdir()] == ["step-000005.parquet"]
+    file, both = (
+        [line["loss"] for line in log_of(tmp_path / name) if line["event"] == "train"]
+        for name in ("file", "both")
+    )
+    assert file[:5] == both[:5]
+    assert file[5:] != both[5:]
+
+
+def test_workers_read_the_batches_of_the_training_process(
+    shop: RankingDataset, tmp_path: Path
+) -> None:
+    for workers in (0, 2):
+        data = {"workers": workers, "image_cache_mib": 0}
+        train(recipe({"refresh_every": 5}, data=data), shop, tmp_path / str(workers))
+    assert same(tmp_path / "0", tmp_path / "2")
+
+
 def test_negatives_need_a_loss_that_knows_the_judgments() -> None:
     with pytest.raises(RecipeError, match="hard negatives need a loss"):
         recipe({"refresh_every": 5}, loss={"target": "pair"})
+
+
+def test_a_batch_of_one_picture_is_too_small_for_batch_norm(
+    shop: RankingDataset, tmp_path: Path
+) -> None:
+    seen = shop.training_judgments()["doc_id"].unique().to_list()
+    pictured = shop.documents.filter(pl.col("doc_id").is_in(seen), pl.col("image").is_not_null())
+    alone = pl.when(pl.col("doc_id") == pictured["doc_id"][0]).then("image")
+    titles = pl.col("title").fill_null("nice thing")
+    documents = shop.documents.with_columns(image=alone, title=titles)
+    with pytest.raises(RecipeError, match=r"batch norm needs two pictures; a process met one"):
+        train(recipe({}), shop.with_tables(documents=documents), tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -157,7 +157,8 @@ class RankingModel(nn.Module):
         left = self.encode(queries, "query")
         right, parts = self.encode_parts(documents, "document")
         scale = self.log_logit_scale.exp()
-        bias = scale.new_zeros(()) if self.logit_bias is None else self.logit_bias
+        # A copy: DDP takes a bare weight among the outputs for an unused one.
+        bias = scale.new_zeros(()) if self.logit_bias is None else self.logit_bias.clone()
         return Encoded(left, right, scale, bias, parts)
 
     def encode(self, batch: FieldBatch, side: Side) -> Tensor:

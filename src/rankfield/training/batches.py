@@ -1,10 +1,8 @@
-"""Which judged pairs make up each step, and the photos they need, read ahead."""
+"""Which judged pairs make up each step, and what every process encodes of it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -19,12 +17,12 @@ from rankfield.encoders.base import Side
 from rankfield.encoders.columns import FieldColumn, field_columns
 from rankfield.encoders.contents import content_ids
 from rankfield.errors import RecipeError
-from rankfield.progress import progress
 from rankfield.schema import RankingDataset
 from rankfield.training.negatives import NegativeTable
 from rankfield.training.objective import BatchPairs
 from rankfield.training.order import epoch_order, similar_groups
 from rankfield.training.pairs import TrainingPairs
+from rankfield.training.photos import TrainingPhotos
 from rankfield.training.recipe import Recipe
 from rankfield.training.sources import add_judgments
 from rankfield.training.visible import visible_documents
@@ -33,7 +31,6 @@ __all__ = ["PairBatches", "RawBatch"]
 
 Ints = NDArray[np.int64]
 
-_READ_AT_ONCE = 256
 _DRAW, _MORE = 7, 8  # tell a step's random numbers for one purpose from those for another
 
 
@@ -81,13 +78,16 @@ class PairBatches(Dataset[RawBatch]):
             "document": field_columns(dataset.documents, model.fields("document")),
         }
         self.pairs = TrainingPairs.of(recipe, dataset, self.columns)
-        self._vectors = self._query_vectors() if recipe.batch.similar_queries else None
         self.negatives: NegativeTable | None = None
         self._orders: dict[int, Ints] = {}
-        self._cache: dict[tuple[Side, str], tuple[NDArray[np.int64], Tensor]] = {}
         self._rows = self._possible_rows()
         self._require_fields()
-        self._fill_cache()
+        self._vectors = self._query_vectors() if recipe.batch.similar_queries else None
+        self.photos = TrainingPhotos(
+            model, dataset, self.columns, self._rows, limit_mib=recipe.data.image_cache_mib
+        )
+        if recipe.batch.more_queries:
+            _ = self.pairs.by_document  # now, or each process that reads ahead sorts for itself
 
     def __len__(self) -> int:
         return self.recipe.optimizer.steps
@@ -108,12 +108,7 @@ class PairBatches(Dataset[RawBatch]):
             self.pairs.sampled(chosen, queries, documents), self.pairs.among(queries, documents)
         )
         rows: dict[Side, Ints] = {"query": self._share(queries), "document": self._share(documents)}
-        pixels = {}
-        for side, columns in self.columns.items():
-            for column in columns:
-                if column.field.modality == "image":
-                    codes = column.codes_of(rows[side])
-                    pixels[side, column.field.name] = self._pixels(side, column, codes)
+        pixels = self.photos.pixels(rows)
         sizes = len(queries), len(documents)
         return RawBatch(rows["query"], rows["document"], *sizes, pairs, pixels)
 
@@ -195,12 +190,12 @@ class PairBatches(Dataset[RawBatch]):
     def _query_vectors(self) -> NDArray[np.float32]:
         """Embed the training queries with the untrained model: which are near each other."""
         rows = np.unique(self.pairs.query_rows[self.pairs.pool])
-        vectors = torch.from_numpy(
-            self.model.embed_queries(self.dataset, self.dataset.queries[rows])
-        )
+        vectors = self.model.embed_queries(self.dataset, self.dataset.queries[rows])
         if dist.is_available() and dist.is_initialized():  # no two devices round alike
-            dist.broadcast(vectors, 0)
-        return vectors.numpy()
+            shared = torch.from_numpy(vectors).to(self.model.device)  # NCCL takes no other
+            dist.broadcast(shared, 0)
+            vectors = shared.cpu().numpy()
+        return vectors
 
     def _possible_rows(self) -> dict[Side, Ints]:
         """Return the rows that training can meet; a negative may be any visible document."""
@@ -217,41 +212,3 @@ class PairBatches(Dataset[RawBatch]):
                 raise RecipeError(
                     f"no {side} to train on has any of the fields {names}", where=self.dataset.name
                 )
-
-    def _fill_cache(self) -> None:
-        transform = self.model.encoder.image_transform
-        images = [
-            (side, column, self._used(side, column))
-            for side, columns in self.columns.items()
-            for column in columns
-            if column.field.modality == "image"
-        ]
-        if transform is None or not images:
-            return
-        one = transform.height * transform.width * 3
-        needed = sum(len(used) for _, _, used in images) * one
-        if needed > self.recipe.data.image_cache_mib * 2**20:
-            return
-        for side, column, used in images:
-            with progress("read photos", len(used), unit="photos") as advance:
-                pictures = self._read([column.values[code] for code in used], advance)
-            self._cache[side, column.field.name] = (used, pictures)
-
-    def _read(self, values: Sequence[str | bytes], advance: Any = None) -> Tensor:
-        parts = []
-        for start in range(0, len(values), _READ_AT_ONCE):
-            part = values[start : start + _READ_AT_ONCE]
-            parts.append(self.model.load_pixels(self.dataset, part))
-            if advance is not None:
-                advance(len(part))
-        transform = self.model.encoder.image_transform
-        assert transform is not None
-        shape = (0, transform.height, transform.width, 3)
-        return torch.cat(parts) if parts else torch.empty(shape, dtype=torch.uint8)
-
-    def _pixels(self, side: Side, column: FieldColumn, codes: NDArray[np.int64]) -> Tensor:
-        cached = self._cache.get((side, column.field.name))
-        if cached is not None:
-            known, pictures = cached
-            return pictures[torch.from_numpy(np.searchsorted(known, codes))]
-        return self._read([column.values[code] for code in codes])

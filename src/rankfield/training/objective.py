@@ -43,7 +43,8 @@ class Objective:
     The target "pair" takes the sampled pairs as rows and columns, repeated records included, as the
     paper does; every other target takes the distinct queries and documents and all their judgments.
     The first two are averaged over the dimensions of `matryoshka`. A field's term is the
-    contrastive one with the documents' embeddings of that field alone.
+    contrastive one with the documents' embeddings of that field alone; a field that none of the
+    batch's sampled documents has, has no term.
     """
 
     section: LossSection
@@ -64,7 +65,8 @@ class Objective:
         )
         if self.section.per_field:
             terms = list(self._fields(encoded, pairs))
-            loss = loss + self.section.per_field * torch.stack(terms).mean()
+            if terms:  # none of the batch's judged documents may have a field
+                loss = loss + self.section.per_field * torch.stack(terms).mean()
         return loss
 
     def _fused(self, encoded: Encoded, pairs: BatchPairs) -> Tensor:

@@ -35,7 +35,8 @@ def epoch_order(
     stratified  each pair once; the list is cut by score into `documents_per_query` strata, and a
                 visit gets one pair of each: good and bad together, every time
     balanced    pairs are drawn by `weighting.grade_shares`: no grade of the list takes a larger
-                part of a visit than the best one, however many documents it holds
+                part of a visit than the best one, however many documents it holds; a list that
+                fits into a visit is taken whole
     score       as many pairs, drawn in proportion to their weights: a pair of large weight comes in
                 several visits (at most once in each), one of small weight in few epochs
 
@@ -90,7 +91,7 @@ def _balanced(
 
     Each pair has its share of `grade_shares` as mass. A visit takes the pairs at `width` places,
     one in each equal part of the list's mass: systematic sampling, so that every visit meets high
-    and low scores.
+    and low scores. A list of at most `width` pairs is a visit as it is, each pair once.
     """
     order = np.lexsort((rng.random(len(queries)), -scores, queries))
     owner = queries[order]
@@ -98,26 +99,37 @@ def _balanced(
     upper = np.cumsum(mass)
     starts = np.flatnonzero(np.append(True, owner[1:] != owner[:-1]))
     lengths = np.diff(np.append(starts, len(order)))
+    total = np.add.reduceat(mass, starts)
     lower = (upper - mass)[starts]
     visits = -(-lengths // width)
     query = np.repeat(np.arange(len(starts)), visits)
-    visit = np.arange(len(query)) - np.repeat(np.cumsum(visits) - visits, visits)
-    part = (np.arange(width) + rng.random((len(query), 1))) / width
-    total = np.add.reduceat(mass, starts)
-    wanted = lower[query, None] + part * total[query, None]
-    place = np.searchsorted(upper, wanted, side="right")
+    offset = rng.random(len(query))
+    turn, place = _ranges(np.minimum(lengths, width)[query])
+    query, visit = query[turn], _ranges(visits)[1][turn]
+    wanted = lower[query] + (place + offset[turn]) / width * total[query]
+    found = np.searchsorted(upper, wanted, side="right")
     # Rounding must not lead into a neighbour's list.
-    place = np.clip(place, starts[query, None], (starts + lengths - 1)[query, None])
-    return order[place].reshape(-1), np.repeat(visit, width)
+    found = np.clip(found, starts[query], (starts + lengths - 1)[query])
+    found = np.where(lengths[query] <= width, starts[query] + place, found)
+    return order[found], visit
+
+
+def _ranges(counts: Ints) -> tuple[Ints, Ints]:
+    """Return which range each entry of range(counts[0]), range(counts[1]) … is of, and its value.
+
+    Both are int64 of length Σ counts.
+    """
+    which = np.repeat(np.arange(len(counts)), counts)
+    return which, np.arange(len(which)) - np.repeat(np.cumsum(counts) - counts, counts)
 
 
 def _places(owner: Ints, keys: tuple[NDArray[np.floating] | Ints, ...]) -> Ints:
     """Return each entry's place among those of its owner, by the last key first."""
     order = np.lexsort((*keys, owner))
-    counts = np.bincount(owner)
-    starts = np.cumsum(counts) - counts
+    ordered = owner[order]
+    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
     place = np.empty(len(owner), dtype=np.int64)
-    place[order] = np.arange(len(owner)) - starts[owner[order]]
+    place[order] = _ranges(np.diff(np.append(starts, len(owner))))[1]
     return place
 
 

@@ -19,7 +19,7 @@ from rankfield.losses import JudgedPairs
 from rankfield.schema import RankingDataset
 from rankfield.training.recipe import Recipe
 from rankfield.training.sources import add_judgments
-from rankfield.weighting import DISCOUNT, discount_weights, score_weights
+from rankfield.weighting import pair_weights
 
 __all__ = ["TrainingPairs"]
 
@@ -70,40 +70,14 @@ class TrainingPairs:
         if columns is not None:
             queries = _first_of_content(queries, columns["query"], dataset)
             documents = _first_of_content(documents, columns["document"], dataset)
-        merged = (
-            pl.DataFrame(
-                {
-                    "query": queries,
-                    "document": documents,
-                    "score": judgments["score"],
-                    "trust": judgments["trust"],
-                }
-            )
-            .group_by("query", "document")
-            .agg(pl.col("score").mean(), pl.col("trust").max())
-            .sort("query", "document")
-        )
+        merged = _merged(queries, documents, judgments)
         if merged.is_empty():
             raise _too_few(recipe.batch.size, 0)
-        scores = merged["score"].to_numpy()
-        loss = recipe.loss
-        if loss.weight == DISCOUNT:
-            if loss.weight_parameters:
-                raise RecipeError(
-                    f"takes no parameters, found {sorted(loss.weight_parameters)}",
-                    where=f"weight function {DISCOUNT!r}",
-                )
-            queries = merged["query"].to_numpy()
-            weights = discount_weights(queries, scores, dataset.score_scale)
-        else:
-            parameters = loss.weight_parameters
-            weights = score_weights(scores, dataset.score_scale, loss.weight, **parameters)
-        pairs = cls(
-            merged["query"].to_numpy(),
-            merged["document"].to_numpy(),
-            scores,
-            (weights * merged["trust"].to_numpy()).astype(np.float32),
-        )
+        queries, documents = merged["query"].to_numpy(), merged["document"].to_numpy()
+        scores, scale, loss = merged["score"].to_numpy(), dataset.score_scale, recipe.loss
+        weights = pair_weights(queries, scores, scale, loss.weight, **loss.weight_parameters)
+        trusted = (weights * merged["trust"].to_numpy()).astype(np.float32)
+        pairs = cls(queries, documents, scores, trusted)
         if len(pairs.pool) < recipe.batch.size:
             raise _too_few(recipe.batch.size, len(pairs.pool))
         return pairs
@@ -149,7 +123,7 @@ class TrainingPairs:
             without: query rows that are in the batch already.
             rng: the randomness of the step.
         """
-        order, starts = self._by_document
+        order, starts = self.by_document
         counts = starts[documents + 1] - starts[documents]
         offsets = np.repeat(starts[documents] - (np.cumsum(counts) - counts), counts)
         judging = self.query_rows[order[np.arange(counts.sum()) + offsets]]
@@ -160,7 +134,7 @@ class TrainingPairs:
         return queries[np.argsort(-keys, kind="stable")[:most]]
 
     @cached_property
-    def _by_document(self) -> tuple[Ints, Ints]:
+    def by_document(self) -> tuple[Ints, Ints]:
         """Return the pairs in the order of their documents, and where each row's begin."""
         counts = np.bincount(self.document_rows)
         starts = np.concatenate([[0], np.cumsum(counts)])
@@ -173,6 +147,13 @@ class TrainingPairs:
             torch.from_numpy(self.scores[pair]),
             torch.from_numpy(self.weights[pair]),
         )
+
+
+def _merged(queries: Ints, documents: Ints, judgments: pl.DataFrame) -> pl.DataFrame:
+    """Return each pair of rows once, by query and then document: mean score, largest trust."""
+    pairs = judgments.select("score", "trust", query=queries, document=documents)
+    trusted = pl.col("score").mean(), pl.col("trust").max()
+    return pairs.group_by("query", "document").agg(*trusted).sort("query", "document")
 
 
 def _too_few(size: int, found: int) -> RecipeError:

@@ -250,7 +250,7 @@ class Recipe(_Section):
     """One training run. Unknown keys are refused, with the nearest known one."""
 
     name: str = Field("gcl", description="of the model, in tables and reports")
-    seed: int = Field(0, ge=0, description="the same seed gives the same weights")
+    seed: int = Field(0, ge=0, lt=2**31, description="the same seed gives the same weights")
     precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="of the encoders")
     log_every: int = Field(20, ge=1, description="steps between lines of log.jsonl")
     checkpoint_every: int = Field(500, ge=0, description="steps; 0: only when interrupted")
@@ -354,9 +354,11 @@ def _key_parts(key: str) -> list[str]:
 def _explain(error: ValidationError, where: str) -> RecipeError:
     first = error.errors()[0]
     location = [str(part) for part in first["loc"]]
-    place = f"{where}, {'.'.join(location)}"
+    place = ", ".join([where, *([".".join(location)] if location else [])])
     more = error.error_count() - 1
     also = f" ({more} more)" if more else ""
+    if first["type"] == "value_error":  # settings that do not go together: no single one is wrong
+        return RecipeError(f"{first['ctx']['error']}{also}", where=place)
     if first["type"] != "extra_forbidden":
         return RecipeError(
             f"{first['msg'][0].lower()}{first['msg'][1:]}, found {first['input']!r}{also}",

@@ -21,7 +21,7 @@ def recipe_text(
 ) -> str:
     """Return a complete TOML recipe for `dataset`: every key with its value and what it means.
 
-    The batch never exceeds a quarter of the pairs to train on.
+    The batch never exceeds a quarter of the pairs that weigh anything.
 
     Args:
         dataset: saved in a folder, which the recipe names.
@@ -47,10 +47,12 @@ def recipe_text(
                 "document_weights": _weights(dataset.document_fields),
             },
             "loss": loss,
-            "batch": settings["batch"] | {"size": max(2, min(128, pairs // 4))},
+            "batch": settings["batch"] | {"size": 2},
         }
     )
-    TrainingPairs.of(recipe, dataset)  # refuses a weight function that does not fit the scores
+    pool = len(TrainingPairs.of(recipe, dataset).pool)  # refuses a weight that does not fit
+    batch = recipe.batch.model_copy(update={"size": max(2, min(128, pool // 4))})
+    recipe = recipe.model_copy(update={"batch": batch})
     scale = dataset.score_scale
     lines = [
         f"# Recipe for {_one_line(dataset.name)}: {len(dataset.queries):,} queries, "

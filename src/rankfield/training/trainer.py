@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
 import math
-import os
 import shutil
 import signal
 import time
@@ -24,12 +21,13 @@ from rankfield.encoders.base import Side
 from rankfield.encoders.columns import FieldColumn
 from rankfield.encoders.fusion import FieldBatch
 from rankfield.encoders.model import Encoded
-from rankfield.errors import MissingExtraError, OutputError, RecipeError
+from rankfield.errors import OutputError, RecipeError
 from rankfield.evaluation import dev_ndcg
 from rankfield.files import new_file, storage_errors
 from rankfield.losses import gather_shares
 from rankfield.progress import progress
 from rankfield.schema import RankingDataset
+from rankfield.training.accelerator import make_accelerator
 from rankfield.training.augment import flip_and_shift
 from rankfield.training.average import WeightAverage
 from rankfield.training.batches import PairBatches, RawBatch
@@ -42,11 +40,11 @@ from rankfield.training.objective import Objective
 from rankfield.training.optimizer import make_optimizer, schedule, set_learning_rates
 from rankfield.training.recipe import LoraSection, Recipe
 from rankfield.training.refresh import latest_negatives, refresh_negatives
+from rankfield.training.run_log import RunLog
 from rankfield.training.wise import check_shares, choose_share
 
 __all__ = ["train"]
 
-_PRECISION = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 _FREE_ON_RESUME = ("trackers", "log_every", "checkpoint_every")
 
 
@@ -72,39 +70,6 @@ def train(
         return _Trainer(recipe, dataset, Path(out), resume).run()
 
 
-def _make_accelerator(recipe: Recipe, out: Path) -> Any:
-    """Return the accelerator of a run, or refuse what this machine cannot do."""
-    from accelerate import Accelerator, DistributedDataParallelKwargs
-    from accelerate.state import AcceleratorState
-
-    if recipe.precision == "fp16" and not torch.cuda.is_available():
-        raise RecipeError(
-            "fp16 needs a GPU, and there is none",
-            where="recipe, precision",
-            remedy="Use bf16 or fp32.",
-        )
-    for tracker in recipe.trackers:
-        if importlib.util.find_spec(tracker) is None:  # accelerate would go on without it
-            raise MissingExtraError(
-                f"{tracker} is not installed",
-                where="recipe, trackers",
-                remedy=f"pip install {tracker}, or leave it out.",
-            )
-    # Accelerate keeps the precision of a process's first run for all later ones.
-    AcceleratorState._reset_state()
-    # Launched as several processes without a GPU, accelerate must be told to use the CPU: it
-    # would otherwise take each process for the only one.
-    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
-    return Accelerator(
-        cpu=several and not torch.cuda.is_available(),
-        mixed_precision=_PRECISION[recipe.precision],
-        log_with=list(recipe.trackers) or None,
-        project_dir=str(out),
-        # A batch may lack a field, and then its tower has no gradient.
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
-    )
-
-
 class _Trainer:
     def __init__(self, recipe: Recipe, dataset: RankingDataset, out: Path, resume: bool) -> None:
         if out.exists() and not resume:
@@ -114,14 +79,15 @@ class _Trainer:
                 remedy="Name another folder, or add --resume to go on with that run.",
             )
         self.recipe, self.dataset, self.out, self.resume = recipe, dataset, out, resume
-        self.accelerator = _make_accelerator(recipe, out)
+        self.accelerator = make_accelerator(recipe, out)
+        self.log = RunLog(out / "log.jsonl", self.accelerator)
         processes = self.accelerator.num_processes
         if recipe.batch.size % processes:
             raise RecipeError(
                 f"{recipe.batch.size} pairs cannot be shared by {processes} processes evenly",
                 where="recipe, batch.size",
             )
-        self.model = build_model(recipe, dataset)
+        self.model = build_model(recipe, dataset).to(self.accelerator.device)
         rank = self.accelerator.process_index
         self.batches = PairBatches(recipe, dataset, self.model, rank=rank, processes=processes)
         self.objective = Objective(recipe.loss, dataset.score_scale)
@@ -136,7 +102,6 @@ class _Trainer:
 
     def run(self) -> RankingModel:
         optimizer = make_optimizer(self.model, self.recipe.optimizer)
-        self.model.to(self.accelerator.device)
         ema = self.recipe.average.ema
         self.average = WeightAverage(self.model, ema) if ema else None
         for side in ("query", "document"):
@@ -146,7 +111,7 @@ class _Trainer:
             self.progress = load_checkpoint(
                 checkpoint, self.model, optimizer, self.progress, self.average
             )
-            self._cut_log()
+            self.log.cut(self.progress.step)
             if self.accelerator.scaler is not None:
                 self.accelerator.scaler.load_state_dict(self.progress.loss_scaler)
         with self._nothing_half_written():
@@ -183,11 +148,19 @@ class _Trainer:
                 if last or (recipe.dev.every and (step + 1) % recipe.dev.every == 0):
                     self._measure()
                 due = recipe.checkpoint_every and (step + 1) % recipe.checkpoint_every == 0
-                if (due or self.stopping) and not last:
+                stopping = self._asked_to_stop() and not last
+                if stopping or (due and not last):
                     self._checkpoint()
                 advance(1, f"loss {values['loss']:.3f}{self._best_text()}")
-                if self.stopping and not last:
+                if stopping:
                     raise KeyboardInterrupt
+
+    def _asked_to_stop(self) -> bool:
+        """Return whether any process was: an interrupt may reach them in different steps."""
+        if self.accelerator.num_processes == 1:
+            return self.stopping
+        asked = torch.tensor(float(self.stopping), device=self.accelerator.device)
+        return bool(self.accelerator.reduce(asked, "sum") > 0)
 
     def _batches(self, first: int) -> Iterator[tuple[int, RawBatch]]:
         """Yield the steps that are left; negatives are mined anew between two loaders' lives."""
@@ -195,7 +168,8 @@ class _Trainer:
         self._load_negatives(first)
         every = section.refresh_every or total
         while first < total:
-            if section.refresh_every and first % every == 0:
+            # A file serves until the first refresh: an untrained model would find nothing harder.
+            if section.refresh_every and first % every == 0 and (first or not section.file):
                 self._refresh_negatives(first)
             end = min(total, (first // every + 1) * every)
             loader = DataLoader(
@@ -228,7 +202,7 @@ class _Trainer:
         queries = self._fields(raw, "query").to(device)
         documents = self._fields(raw, "document").to(device)
         set_learning_rates(self.optimizer, step, self.recipe.optimizer)
-        encoded = self.wrapped(queries, documents)
+        encoded = self._encoded(queries, documents)
         loss = self.objective(self._gathered(encoded, raw), raw.pairs.to(device))
         value = loss.item()
         if not math.isfinite(value):
@@ -254,6 +228,19 @@ class _Trainer:
             "queries": raw.queries,
             "documents": raw.documents,
         }
+
+    def _encoded(self, queries: FieldBatch, documents: FieldBatch) -> Encoded:
+        try:
+            encoded: Encoded = self.wrapped(queries, documents)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise RecipeError(
+                f"batch norm needs two pictures; a process met one at step {self.progress.step}",
+                where="recipe, batch.size",
+                remedy="Make the batch larger, or train with fewer processes.",
+            ) from error
+        return encoded
 
     def _gathered(self, encoded: Encoded, raw: RawBatch) -> Encoded:
         """Return the embeddings of all processes, which each compute the global batch's loss.
@@ -294,7 +281,7 @@ class _Trainer:
             "seconds": round(self.progress.seconds, 3),
             "samples_per_second": round((step - first) * self.recipe.batch.size / seconds, 1),
         }
-        self._log("train", line)
+        self.log.write("train", step, line)
 
     def _measure(self) -> None:
         """Measure dev NDCG@10 and keep the model if it is the best so far."""
@@ -306,7 +293,7 @@ class _Trainer:
             if self.has_dev:
                 splits = dev_ndcg(self.model, self.dataset, self.recipe.dev.splits)
                 value = sum(splits.values()) / len(splits)
-                self._log("dev", {"ndcg@10": value, "splits": splits})
+                self.log.write("dev", self.progress.step, {"ndcg@10": value, "splits": splits})
             best = self.progress.best
             if value is None or best is None or value > best:
                 self.progress.best = value
@@ -331,7 +318,7 @@ class _Trainer:
         model.made |= {"wise": {"alpha": alpha, "ndcg@10": tried}}
         if found:
             model.made["dev_ndcg@10"] = found[alpha]
-        self._log("wise", model.made["wise"])
+        self.log.write("wise", self.progress.step, model.made["wise"])
         model.save(self.out / "model", overwrite=True)
 
     def _made(self) -> dict[str, Any]:
@@ -346,32 +333,6 @@ class _Trainer:
     def _best_text(self) -> str:
         best = self.progress.best
         return "" if best is None else f" · best dev NDCG@10 {best:.4f}"
-
-    def _log(self, event: str, values: dict[str, Any]) -> None:
-        if not self.accelerator.is_main_process:
-            return
-        line = {"event": event, "step": self.progress.step, **values}
-        with (self.out / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-        flat = {f"{event}/{k}": v for k, v in values.items() if isinstance(v, float)}
-        flat |= {f"{event}/{k}": v for k, v in values.get("splits", {}).items()}
-        self.accelerator.log(flat, step=self.progress.step)
-
-    def _cut_log(self) -> None:
-        """Drop what an interrupted run logged after its last checkpoint."""
-        path = self.out / "log.jsonl"
-        if not path.is_file() or not self.accelerator.is_main_process:
-            return
-        kept = []
-        for line in path.read_text("utf-8", errors="replace").splitlines():
-            try:
-                step = json.loads(line)["step"]
-            except (ValueError, TypeError, KeyError):
-                break  # a crash or a full disk cut the line short
-            if step <= self.progress.step:
-                kept.append(line)
-        with new_file(path) as temporary:
-            temporary.write_text("".join(f"{line}\n" for line in kept), "utf-8")
 
     def _write_recipe(self) -> None:
         values = self.recipe.model_dump(mode="json", exclude_none=True)

@@ -1,0 +1,61 @@
+"""accelerate's part of a run: processes, devices, precision and trackers."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rankfield.errors import MissingExtraError, RecipeError
+from rankfield.training.recipe import Recipe
+
+__all__ = ["make_accelerator"]
+
+_PRECISION = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
+_PATIENCE = timedelta(days=1)
+
+
+def make_accelerator(recipe: Recipe, out: Path) -> Any:
+    """Return the accelerator of a run in the folder `out`.
+
+    Raises:
+        RecipeError: fp16 without a GPU.
+        MissingExtraError: a tracker that is not installed.
+    """
+    from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
+    from accelerate.state import AcceleratorState
+
+    if recipe.precision == "fp16" and not torch.cuda.is_available():
+        raise RecipeError(
+            "fp16 needs a GPU, and there is none",
+            where="recipe, precision",
+            remedy="Use bf16 or fp32.",
+        )
+    for tracker in recipe.trackers:
+        if importlib.util.find_spec(tracker) is None:  # accelerate would go on without it
+            raise MissingExtraError(
+                f"{tracker} is not installed",
+                where="recipe, trackers",
+                remedy=f"pip install {tracker}, or leave it out.",
+            )
+    # Accelerate keeps the precision of a process's first run for all later ones.
+    AcceleratorState._reset_state()
+    # Launched as several processes without a GPU, accelerate must be told to use the CPU: it
+    # would otherwise take each process for the only one.
+    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    return Accelerator(
+        cpu=several and not torch.cuda.is_available(),
+        mixed_precision=_PRECISION[recipe.precision],
+        log_with=list(recipe.trackers) or None,
+        project_dir=str(out),
+        kwargs_handlers=[
+            # A batch may lack a field, and then its tower has no gradient.
+            DistributedDataParallelKwargs(find_unused_parameters=True),
+            # The others wait while the main process measures or mines.
+            InitProcessGroupKwargs(timeout=_PATIENCE),
+        ],
+    )

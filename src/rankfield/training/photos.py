@@ -1,0 +1,94 @@
+"""The photos that training needs: all in memory if they fit, else read for each batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rankfield.encoders import RankingModel
+from rankfield.encoders.base import Side
+from rankfield.encoders.columns import FieldColumn
+from rankfield.progress import progress
+from rankfield.schema import RankingDataset
+
+__all__ = ["TrainingPhotos"]
+
+Ints = NDArray[np.int64]
+
+_READ_AT_ONCE = 256
+
+
+class TrainingPhotos:
+    """Pixels of the distinct pictures of a batch, resized for the model's vision tower.
+
+    Args:
+        model: whose transform resizes.
+        dataset: where paths start from.
+        columns: the fields of both sides; texts are passed over.
+        rows: the rows of each side that training can meet.
+        limit_mib: keep all of their pictures in memory if they fit into this.
+    """
+
+    def __init__(
+        self,
+        model: RankingModel,
+        dataset: RankingDataset,
+        columns: Mapping[Side, Sequence[FieldColumn]],
+        rows: Mapping[Side, Ints],
+        *,
+        limit_mib: int,
+    ) -> None:
+        self.model, self.dataset = model, dataset
+        self.images = [
+            (side, column)
+            for side, fields in columns.items()
+            for column in fields
+            if column.field.modality == "image"
+        ]
+        self.kept: dict[tuple[Side, str], tuple[Ints, Tensor]] = {}
+        transform = model.encoder.image_transform
+        if transform is None or not self.images:
+            return
+        used = [column.codes_of(rows[side]) for side, column in self.images]
+        if sum(map(len, used)) * transform.height * transform.width * 3 > limit_mib * 2**20:
+            return
+        for (side, column), codes in zip(self.images, used, strict=True):
+            with progress("read photos", len(codes), unit="photos") as advance:
+                self.kept[side, column.field.name] = codes, self._read(column, codes, advance)
+
+    def pixels(self, rows: Mapping[Side, Ints]) -> dict[tuple[Side, str], Tensor]:
+        """Return (side, image field) → the distinct pictures of these rows, by rising code.
+
+        They are uint8 U × H × W × 3.
+
+        Raises:
+            ImageError: a picture that cannot be read.
+        """
+        found = {}
+        for side, column in self.images:
+            key, codes = (side, column.field.name), column.codes_of(rows[side])
+            if key in self.kept:
+                known, pictures = self.kept[key]
+                found[key] = pictures[torch.from_numpy(np.searchsorted(known, codes))]
+            else:
+                found[key] = self._read(column, codes)
+        return found
+
+    def _read(
+        self, column: FieldColumn, codes: Ints, advance: Callable[[int], object] | None = None
+    ) -> Tensor:
+        parts = []
+        for part in np.split(codes, range(_READ_AT_ONCE, len(codes), _READ_AT_ONCE)):
+            if len(part):
+                values = [column.values[code] for code in part]
+                parts.append(self.model.load_pixels(self.dataset, values))
+            if advance is not None:
+                advance(len(part))
+        transform = self.model.encoder.image_transform
+        assert transform is not None
+        shape = (0, transform.height, transform.width, 3)
+        return torch.cat(parts) if parts else torch.empty(shape, dtype=torch.uint8)

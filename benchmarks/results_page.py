@@ -18,11 +18,11 @@ HEAD = """# Results
 Written by `python benchmarks/quality.py`, which takes the data, trains, tunes, tests and writes
 this page; the figures stand in `benchmarks/results/`. Each row of a section has the same encoder,
 data, optimiser and steps (but for the two rows that say otherwise). Every trained row was tuned
-with seed 0 on the dev queries, over as many settings as every other (the learning rate, and two
-options such as the weight function, the threshold or the initial temperature); the chosen one was
-trained with three seeds and searched the whole corpus of each split for the test queries. ± is the
-standard deviation over seeds; the gain in brackets is over the paper's loss. `docs/losses.md` says
-what the rows are.
+with seed 0 on the dev queries: the two CLIPs, the paper's loss and the default over four settings
+each (two learning rates, and two thresholds, weight functions or initial temperatures), the other
+forms over two; the chosen one was trained with three seeds and searched the whole corpus of each
+split for the test queries. ± is the standard deviation over seeds; the gain in brackets is over the
+paper's loss. `docs/losses.md` says what the rows are.
 
 Documents and queries are the distinct ones that a step encodes; milliseconds are those of a whole
 step on one core, the least of ten stretches, all rows of a section one after the other.

@@ -145,7 +145,7 @@ class BatchSection(_Section):
     )
     choice: Literal["uniform", "score", "stratified", "balanced"] = Field(
         "balanced",
-        description="which: at random · by weight · from all over the list · of each grade alike",
+        description="uniform · score: by weight · stratified: over the list · balanced: by grade",
     )
     more_queries: int = Field(
         64, ge=0, description="further queries that judge the batch's documents; cheap and dense"

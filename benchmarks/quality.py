@@ -116,7 +116,7 @@ class Worker:
         from rankfield.training import load_recipe, train
 
         fixed = {"seed": seed, "trackers": [], "checkpoint_every": 0}
-        overrides = [f"{k}={_toml(v)}" for k, v in {**settings, **fixed}.items()]
+        overrides = [f"{k}={toml_value(v)}" for k, v in {**settings, **fixed}.items()]
         # Without subsets the training measures nothing on the way: the last model is kept, and
         # one pass over the corpus serves dev and test.
         queries = self.dataset.queries
@@ -300,9 +300,10 @@ def _short(settings: Settings, wanted: BenchmarkSet) -> str:
     )
 
 
-def _toml(value: Any) -> str:
+def toml_value(value: Any) -> str:
+    """Return a value as the command line's --set takes it."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{k} = {_toml(v)}" for k, v in value.items()) + "}"
+        return "{" + ", ".join(f"{k} = {toml_value(v)}" for k, v in value.items()) + "}"
     return json.dumps(value)
 
 

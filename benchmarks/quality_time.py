@@ -10,7 +10,7 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from quality import ROOT, toml_value
 
 
 def main() -> None:
@@ -24,7 +24,7 @@ def main() -> None:
     name, folder = sys.argv[1], Path(sys.argv[2])
     values = json.load(sys.stdin)
     recipe = load_recipe(
-        ROOT / "recipes" / f"{name}.toml", [f"{k}={_toml(v)}" for k, v in values.items()]
+        ROOT / "recipes" / f"{name}.toml", [f"{k}={toml_value(v)}" for k, v in values.items()]
     )
     data = RankingDataset.load(recipe.data.dataset)
     train(recipe, data.with_tables(queries=data.queries.drop("subset")), folder)
@@ -32,12 +32,6 @@ def main() -> None:
     lines = [line for line in log if line["event"] == "train"]
     least = min((b["seconds"] - a["seconds"]) / (b["step"] - a["step"]) for a, b in pairwise(lines))
     print(1000 * least)
-
-
-def _toml(value: object) -> str:
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{k} = {_toml(v)}" for k, v in value.items()) + "}"
-    return json.dumps(value)
 
 
 if __name__ == "__main__":

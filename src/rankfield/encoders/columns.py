@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rankfield.field_values import flat_values
+from rankfield.ranges import ranges
 from rankfield.schema import Field
 
 __all__ = ["FieldColumn", "field_columns"]
@@ -45,8 +46,7 @@ class FieldColumn:
         if not self.several:
             positions = np.flatnonzero(counts)
             return positions, self.entries[first[positions]]
-        positions = np.repeat(np.arange(len(rows)), counts)
-        place = np.arange(len(positions)) - np.repeat(np.cumsum(counts) - counts, counts)
+        positions, place = ranges(counts)
         return positions, self.entries[first[positions] + place]
 
     def codes_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -17,7 +17,7 @@ from rankfield.metrics.rankings import FloatArray
 from rankfield.schema import SPLITS, RankingDataset, SplitView
 from rankfield.search import Hits, exact_search
 
-__all__ = ["Embedder", "dev_ndcg", "evaluate", "evaluate_rankings"]
+__all__ = ["Embedder", "checked_embeddings", "dev_ndcg", "evaluate", "evaluate_rankings"]
 
 _CORPUS = {
     "in_domain": "seen",
@@ -181,8 +181,8 @@ def _searcher(model: Embedder, dataset: RankingDataset, k: int, device: str) -> 
         corpus = _CORPUS.get(view.name, "all")
         if corpus not in corpora:
             documents = model.embed_documents(dataset, view.documents)
-            corpora[corpus] = _checked(model, "documents", documents, view.documents)
-        queries = _checked(
+            corpora[corpus] = checked_embeddings(model, "documents", documents, view.documents)
+        queries = checked_embeddings(
             model, "queries", model.embed_queries(dataset, view.queries), view.queries
         )
         return exact_search(queries, corpora[corpus], k, device=device)
@@ -190,9 +190,20 @@ def _searcher(model: Embedder, dataset: RankingDataset, k: int, device: str) -> 
     return search
 
 
-def _checked(
+def checked_embeddings(
     model: Embedder, what: str, embeddings: npt.NDArray[np.float32], frame: pl.DataFrame
 ) -> npt.NDArray[np.float32]:
+    """Return `embeddings`, float32 (rows, D), as they are if they have one row for each of `frame`.
+
+    Args:
+        model: who made them, for the message.
+        what: "queries" or "documents".
+        embeddings: what it made.
+        frame: of which rows.
+
+    Raises:
+        ModelError: another shape.
+    """
     if embeddings.ndim != 2 or len(embeddings) != frame.height:
         raise ModelError(
             f"expected one embedding for each of {frame.height} {what}, "

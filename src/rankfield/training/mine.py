@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 
 from rankfield.encoders.columns import field_columns
 from rankfield.encoders.contents import content_ids
-from rankfield.errors import DataError, InputError, ModelError
-from rankfield.evaluation import Embedder
+from rankfield.errors import DataError, InputError
+from rankfield.evaluation.evaluate import Embedder, checked_embeddings
 from rankfield.progress import progress
 from rankfield.schema import RankingDataset
 from rankfield.search import exact_search
@@ -209,8 +209,10 @@ class _Search:
         ids = queries["query_id"], documents["doc_id"]
         columns = field_columns(documents, dataset.document_fields)
         return cls(
-            queries=_rows_of(model, "queries", model.embed_queries(dataset, queries), queries),
-            documents=_rows_of(
+            queries=checked_embeddings(
+                model, "queries", model.embed_queries(dataset, queries), queries
+            ),
+            documents=checked_embeddings(
                 model, "documents", model.embed_documents(dataset, documents), documents
             ),
             judged=_Lists.of(dataset.judgments, *ids),
@@ -226,16 +228,6 @@ def _relevant(training: pl.DataFrame, least: float) -> pl.DataFrame:
     """Return the relevant pairs, and of a query without any those of its highest score."""
     score, best = pl.col("score"), pl.col("score").max().over("query_id")
     return training.filter((score >= least) | (score == best))
-
-
-def _rows_of(model: Embedder, what: str, embeddings: Floats, frame: pl.DataFrame) -> Floats:
-    if embeddings.ndim != 2 or len(embeddings) != frame.height:
-        raise ModelError(
-            f"expected one embedding for each of {frame.height} {what}, "
-            f"found an array of shape {embeddings.shape}",
-            where=model.name,
-        )
-    return embeddings
 
 
 @dataclass

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from rankfield.ranges import ranges
 from rankfield.weighting import grade_shares
 
 __all__ = ["Choice", "epoch_order", "similar_groups"]
@@ -104,8 +105,8 @@ def _balanced(
     visits = -(-lengths // width)
     query = np.repeat(np.arange(len(starts)), visits)
     offset = rng.random(len(query))
-    turn, place = _ranges(np.minimum(lengths, width)[query])
-    query, visit = query[turn], _ranges(visits)[1][turn]
+    turn, place = ranges(np.minimum(lengths, width)[query])
+    query, visit = query[turn], ranges(visits)[1][turn]
     wanted = lower[query] + (place + offset[turn]) / width * total[query]
     found = np.searchsorted(upper, wanted, side="right")
     # Rounding must not lead into a neighbour's list.
@@ -114,22 +115,13 @@ def _balanced(
     return order[found], visit
 
 
-def _ranges(counts: Ints) -> tuple[Ints, Ints]:
-    """Return which range each entry of range(counts[0]), range(counts[1]) … is of, and its value.
-
-    Both are int64 of length Σ counts.
-    """
-    which = np.repeat(np.arange(len(counts)), counts)
-    return which, np.arange(len(which)) - np.repeat(np.cumsum(counts) - counts, counts)
-
-
 def _places(owner: Ints, keys: tuple[NDArray[np.floating] | Ints, ...]) -> Ints:
     """Return each entry's place among those of its owner, by the last key first."""
     order = np.lexsort((*keys, owner))
     ordered = owner[order]
     starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
     place = np.empty(len(owner), dtype=np.int64)
-    place[order] = _ranges(np.diff(np.append(starts, len(owner))))[1]
+    place[order] = ranges(np.diff(np.append(starts, len(owner))))[1]
     return place
 
 

@@ -16,6 +16,7 @@ from rankfield.encoders.columns import FieldColumn
 from rankfield.encoders.contents import content_ids
 from rankfield.errors import DataError, RecipeError
 from rankfield.losses import JudgedPairs
+from rankfield.ranges import ranges
 from rankfield.schema import RankingDataset
 from rankfield.training.recipe import Recipe
 from rankfield.training.sources import add_judgments
@@ -105,8 +106,8 @@ class TrainingPairs:
         """Return every pair of these query and document rows, both rising without repetition."""
         starts = np.searchsorted(self.query_rows, queries)
         counts = np.searchsorted(self.query_rows, queries, side="right") - starts
-        query = np.repeat(np.arange(len(queries)), counts)
-        pair = np.arange(counts.sum()) + np.repeat(starts - (np.cumsum(counts) - counts), counts)
+        query, place = ranges(counts)
+        pair = starts[query] + place
         rows = self.document_rows[pair]
         document = np.minimum(np.searchsorted(documents, rows), len(documents) - 1)
         present = documents[document] == rows
@@ -125,8 +126,8 @@ class TrainingPairs:
         """
         order, starts = self.by_document
         counts = starts[documents + 1] - starts[documents]
-        offsets = np.repeat(starts[documents] - (np.cumsum(counts) - counts), counts)
-        judging = self.query_rows[order[np.arange(counts.sum()) + offsets]]
+        document, place = ranges(counts)
+        judging = self.query_rows[order[starts[documents[document]] + place]]
         queries, times = np.unique(judging, return_counts=True)
         fits = (times > 1) & ~np.isin(queries, without)
         queries, times = queries[fits], times[fits]

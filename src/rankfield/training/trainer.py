@@ -184,7 +184,7 @@ class _Trainer:
     def _load_negatives(self, step: int) -> None:
         """Take the negatives that a run at this step has: mined by it before, or the recipe's."""
         section = self.recipe.negatives
-        mined = latest_negatives(self.out, step) if self.recipe.negatives.refresh_every else None
+        mined = latest_negatives(self.out, step) if section.refresh_every else None
         path = str(mined or section.file)
         if section.used and path:
             self.batches.use_negatives(load_negatives(path, self.dataset))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -18,9 +16,9 @@ from rankfield.errors import ModelError, RecipeError
 from rankfield.evaluation import dev_ndcg
 from rankfield.schema import SPLITS, RankingDataset
 from rankfield.training import Recipe, build_model, train
-from rankfield.training import trainer as trainer_module
 from tiny_models import recipe_of, tiny_clip
 from training_data import tiny_shop
+from training_runs import interrupt_in, log_of
 
 EACH: dict[str, dict[str, dict[str, Any]]] = {
     "layers": {"optimizer": {"layer_decay": 0.7, "unfreeze_over": 0.8}},
@@ -55,23 +53,6 @@ def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) ->
         assert torch.equal(value, other[name]), name
 
 
-def log_of(folder: Path) -> list[dict[str, Any]]:
-    timing = ("seconds", "samples_per_second")
-    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text("utf-8").splitlines()]
-    return [{k: v for k, v in line.items() if k not in timing} for line in lines]
-
-
-def stop_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = trainer_module._Trainer._step
-
-    def stopping(self: Any, number: int, raw: Any) -> Any:
-        if number + 1 == step:
-            signal.raise_signal(signal.SIGINT)
-        return original(self, number, raw)
-
-    monkeypatch.setattr(trainer_module._Trainer, "_step", stopping)
-
-
 def needs_peft(sections: dict[str, dict[str, Any]]) -> None:
     if "lora" in sections:
         pytest.importorskip("peft")
@@ -84,7 +65,7 @@ def test_a_resumed_run_ends_like_one_never_stopped(
     needs_peft(EACH[kind])
     recipe = recipe_of(clip, **EACH[kind])
     train(recipe, shop, tmp_path / "whole")
-    stop_at(8, monkeypatch)
+    interrupt_in(8, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         train(recipe, shop, tmp_path / "cut")
     monkeypatch.undo()
@@ -129,7 +110,7 @@ def test_statistics_of_batch_norm_are_resumed_in_the_average(
     small = {"kind": "small", "model": "", "image_size": 24, "image_width": 32, "text_width": 32}
     recipe = recipe_of(tmp_path, encoder=small, average={"ema": 0.9})
     train(recipe, shop, tmp_path / "whole")
-    stop_at(8, monkeypatch)
+    interrupt_in(8, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         train(recipe, shop, tmp_path / "cut")
     monkeypatch.undo()

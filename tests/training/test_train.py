@@ -3,7 +3,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from rankfield.schema import RankingDataset
 from rankfield.training import Recipe, build_model, parse_recipe, train
 from rankfield.training import trainer as trainer_module
 from training_data import tiny_shop
+from training_runs import interrupt_in, log_of
 
 SMALL: dict[str, Any] = {
     "log_every": 5,
@@ -64,12 +64,6 @@ def assert_same_weights(first: Path, second: Path) -> None:
         assert torch.equal(value, other[name]), name
 
 
-def log_of(folder: Path) -> list[dict[str, Any]]:
-    timing = ("seconds", "samples_per_second")
-    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text("utf-8").splitlines()]
-    return [{k: v for k, v in line.items() if k not in timing} for line in lines]
-
-
 def test_training_learns_to_rank(shop: RankingDataset, tmp_path: Path) -> None:
     wanted = recipe(optimizer__steps=120, dev__every=40)
     splits = ["in_domain", "zero_shot"]
@@ -103,7 +97,7 @@ def test_a_resumed_run_ends_like_one_never_stopped(
 ) -> None:
     wanted = recipe(data__workers=workers, data__image_cache_mib=0)
     train(wanted, shop, tmp_path / "whole")
-    interrupt_after(8, monkeypatch)
+    interrupt_in(8, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         train(wanted, shop, tmp_path / "cut")
     monkeypatch.undo()
@@ -111,17 +105,6 @@ def test_a_resumed_run_ends_like_one_never_stopped(
     train(wanted, shop, tmp_path / "cut", resume=True)
     assert_same_weights(tmp_path / "whole", tmp_path / "cut")
     assert log_of(tmp_path / "whole") == log_of(tmp_path / "cut")
-
-
-def interrupt_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = trainer_module._Trainer._step
-
-    def step(self: Any, number: int, raw: Any) -> Any:
-        if number + 1 == steps:
-            signal.raise_signal(signal.SIGINT)
-        return original(self, number, raw)
-
-    monkeypatch.setattr(trainer_module._Trainer, "_step", step)
 
 
 def test_a_run_killed_between_checkpoints_goes_on_from_the_last_one(

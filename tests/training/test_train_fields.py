@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import itertools
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from rankfield.encoders import RankingModel
 from rankfield.evaluation import dev_ndcg
 from rankfield.schema import Field, RankingDataset, ScoreScale
 from rankfield.training import Recipe, build_model, parse_recipe, train
-from rankfield.training import trainer as trainer_module
+from training_runs import interrupt_in
 
 COLOURS = {"red": (210, 30, 30), "green": (30, 160, 60), "blue": (40, 60, 210)}
 
@@ -114,14 +113,7 @@ def test_a_resumed_run_ends_like_one_never_stopped(
 ) -> None:
     wanted = recipe(field_dropout=0.4, image_cache_mib=cache)
     whole = train(wanted, shop, tmp_path / "whole")
-    original = trainer_module._Trainer._step
-
-    def step(self: Any, number: int, raw: Any) -> Any:
-        if number == 7:
-            signal.raise_signal(signal.SIGINT)
-        return original(self, number, raw)
-
-    monkeypatch.setattr(trainer_module._Trainer, "_step", step)
+    interrupt_in(8, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         train(wanted, shop, tmp_path / "cut")
     monkeypatch.undo()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,10 @@ from rankfield.encoders import RankingModel
 from rankfield.errors import DataError, RecipeError
 from rankfield.schema import RankingDataset
 from rankfield.training import Recipe, build_model, parse_recipe, train
-from rankfield.training import trainer as trainer_module
 from rankfield.training.mine import MineSettings, mine
 from rankfield.training.negatives import load_negatives, save_negatives
 from training_data import tiny_shop
+from training_runs import interrupt_in
 
 
 @pytest.fixture(scope="module")
@@ -99,14 +98,7 @@ def test_negatives_mined_anew_survive_an_interruption(
         load_negatives(tmp_path / "whole" / "negatives" / names[i], shop) for i in (0, 2)
     )
     assert not first.equals(last)
-    original = trainer_module._Trainer._step
-
-    def step(self: Any, number: int, raw: Any) -> Any:
-        if number + 1 == stop:
-            signal.raise_signal(signal.SIGINT)
-        return original(self, number, raw)
-
-    monkeypatch.setattr(trainer_module._Trainer, "_step", step)
+    interrupt_in(stop, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         train(wanted, shop, tmp_path / "cut")
     monkeypatch.undo()

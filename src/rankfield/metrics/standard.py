@@ -64,10 +64,15 @@ _FAMILIES: dict[str, _Family] = {
 
 @dataclass(frozen=True)
 class Mean:
-    """The mean of a metric over the `queries` for which it is defined; None if there is none."""
+    """The mean of a metric over the `queries` for which it is defined; None if there is none.
+
+    ``low`` and ``high`` bound its confidence interval, where one was computed.
+    """
 
     value: float | None
     queries: int
+    low: float | None = None
+    high: float | None = None
 
 
 def measure(name: str, rankings: JudgedRankings, scale: ScoreScale) -> FloatArray:

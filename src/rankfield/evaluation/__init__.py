@@ -8,18 +8,36 @@ from rankfield.evaluation.evaluate import Embedder, dev_ndcg, evaluate, evaluate
 from rankfield.evaluation.judge import judge
 from rankfield.evaluation.results import DatasetIdentity, Results, SplitSize
 from rankfield.evaluation.retrieve import retrieve
+from rankfield.evaluation.slices import slice_comparison, slice_queries, slice_results
+from rankfield.evaluation.statistics import (
+    PairedTest,
+    bootstrap_interval,
+    bootstrap_intervals,
+    holm,
+    paired_test,
+    paired_tests,
+)
 
 __all__ = [
     "BagOfWords",
     "Comparison",
     "DatasetIdentity",
     "Embedder",
+    "PairedTest",
     "Results",
     "SplitSize",
+    "bootstrap_interval",
+    "bootstrap_intervals",
     "compare",
     "dev_ndcg",
     "evaluate",
     "evaluate_rankings",
+    "holm",
     "judge",
+    "paired_test",
+    "paired_tests",
     "retrieve",
+    "slice_comparison",
+    "slice_queries",
+    "slice_results",
 ]

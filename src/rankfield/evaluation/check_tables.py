@@ -52,9 +52,7 @@ def check_tables(
         _refuse(rankings, twice, f"a {column} that one query has twice", where[1])
 
 
-def _check_metrics(
-    metrics: Mapping[str, Sequence[str]], queries: pl.DataFrame, where: str
-) -> None:
+def _check_metrics(metrics: Mapping[str, Sequence[str]], queries: pl.DataFrame, where: str) -> None:
     for name in dict.fromkeys(name for names in metrics.values() for name in names):
         if name not in queries.columns:
             raise InputError(f"the metric {name!r} has no column", where=where, remedy=_REMEDY)

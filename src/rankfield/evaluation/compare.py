@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
 
 from rankfield.errors import MetricError
 from rankfield.evaluation.results import Results
+from rankfield.evaluation.statistics import PairedTest, holm, paired_tests
 
 __all__ = ["Comparison", "compare"]
 
-
+_KEYS = ["split", "query_id"]
 _SCHEMA = {
     "split": pl.String,
     "metric": pl.String,
@@ -23,6 +26,20 @@ _SCHEMA = {
     "runs": pl.Int64,
     "queries": pl.Int64,
     "gain_percent": pl.Float64,
+}
+_TESTS = {
+    "split": pl.String,
+    "metric": pl.String,
+    "name": pl.String,
+    "queries": pl.Int64,
+    "difference": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "p_randomisation": pl.Float64,
+    "p_bootstrap": pl.Float64,
+    "better": pl.Int64,
+    "worse": pl.Int64,
+    "equal": pl.Int64,
 }
 
 
@@ -36,10 +53,13 @@ class Comparison:
         ``name``, ``value`` (mean over runs), ``standard_deviation`` (over runs, n − 1; null for
         one run), ``runs``, ``queries``, ``gain_percent`` = 100 · (value / first − 1), null for
         the first itself and where the first is 0 or undefined.
+    queries: one row for each name, split and query, in that order: ``name``, ``split``,
+        ``query_id``, and a column for each metric: the mean over runs, null where undefined.
     """
 
     names: tuple[str, ...]
     table: pl.DataFrame
+    queries: pl.DataFrame
 
     @property
     def splits(self) -> list[str]:
@@ -50,6 +70,41 @@ class Comparison:
     def metrics(self) -> list[str]:
         """The metrics compared."""
         return self.table["metric"].unique(maintain_order=True).to_list()
+
+    @cached_property
+    def tests(self) -> pl.DataFrame:
+        """Whether each name differs from the first by more than chance, over shared queries.
+
+        One row for each split, metric and name but the first: ``split``, ``metric``, ``name``,
+        ``queries``, ``difference`` (to the first) with its 95 % interval ``low``, ``high``,
+        ``p_randomisation``, ``p_bootstrap``, ``p_adjusted``, ``better``, ``worse``, ``equal``, as
+        `statistics.paired_test` with seed 0. ``p_adjusted`` is ``p_randomisation`` by `holm` over
+        all rows. A query counts once, with its mean over runs.
+        """
+        found = {
+            (split, name): self._paired(split, name)
+            for split in self.splits
+            for name in self.names[1:]
+        }
+        rows = [
+            (split, metric, name, *_figures(found[split, name][metric]))
+            for split in self.splits
+            for metric in self.metrics
+            for name in self.names[1:]
+        ]
+        table = pl.DataFrame(rows, schema=_TESTS, orient="row")
+        adjusted = pl.Series("p_adjusted", holm(table["p_randomisation"].to_numpy()))
+        return table.insert_column(table.columns.index("p_bootstrap") + 1, adjusted)
+
+    def _paired(self, split: str, name: str) -> dict[str, PairedTest]:
+        first, second = (
+            self.queries.filter(split=split, name=one).drop("name") for one in (self.names[0], name)
+        )
+        both = first.join(second, on=_KEYS, suffix=" of second", maintain_order="left")
+        return paired_tests(
+            {m: both[m].fill_null(np.nan).to_numpy() for m in self.metrics},
+            {m: both[f"{m} of second"].fill_null(np.nan).to_numpy() for m in self.metrics},
+        )
 
 
 def compare(
@@ -62,11 +117,11 @@ def compare(
     Args:
         results: at least one.
         metrics: which to compare; by default all that every run has.
-        force: compare although data, subsets or queries differ.
+        force: compare although protocols, data, subsets or queries differ.
 
     Raises:
-        MetricError: nothing to compare, a metric that a run lacks, or runs over different data,
-            subsets or queries without `force`.
+        MetricError: nothing to compare, a metric that a run lacks, or runs by different protocols
+            or over different data, subsets or queries without `force`.
     """
     if not results:
         raise MetricError("expected at least one evaluation, found none", where="compare")
@@ -79,13 +134,15 @@ def compare(
     chosen = _metrics(results, splits, metrics)
     groups = _groups(results)
     rows = [row for split in splits for metric in chosen for row in _rows(groups, split, metric)]
-    return Comparison(tuple(groups), pl.DataFrame(rows, schema=_SCHEMA))
+    table = pl.DataFrame(rows, schema=_SCHEMA)
+    return Comparison(tuple(groups), table, _per_query(groups, splits, chosen))
 
 
 def _refuse_different(first: Results, other: Results, splits: Sequence[str]) -> None:
     remedy = "Evaluate both on the same data, or compare anyway (--force)."
     where = f"{_title(first)} and {_title(other)}"
     for what, mine, yours in (
+        ("protocol", first.protocol, other.protocol),
         ("data", first.dataset.fingerprint, other.dataset.fingerprint),
         ("subset", first.subset, other.subset),
     ):
@@ -117,9 +174,11 @@ def _metrics(
     ]
     for name in metrics or ():
         if name not in shared:
+            close = difflib.get_close_matches(name, shared, n=1)
             raise MetricError(
                 f"unknown metric {name!r}; the evaluations share {', '.join(shared)}",
                 where="compare",
+                remedy=f"Did you mean {close[0]!r}?" if close else "",
             )
     return list(dict.fromkeys(metrics)) if metrics else shared
 
@@ -165,6 +224,30 @@ def _rows(groups: dict[str, list[Results]], split: str, metric: str) -> list[dic
             }
         )
     return rows
+
+
+def _per_query(
+    groups: dict[str, list[Results]], splits: Sequence[str], metrics: Sequence[str]
+) -> pl.DataFrame:
+    """Return each name's queries with the metrics' means over its runs."""
+    columns = [pl.col(metric).cast(pl.Float64) for metric in metrics]
+    return pl.concat(
+        pl.concat(run.queries.select(*_KEYS, *columns) for run in runs)
+        .filter(pl.col("split").is_in(splits))
+        .group_by(_KEYS, maintain_order=True)
+        .mean()
+        .select(pl.lit(name).alias("name"), pl.all())
+        for name, runs in groups.items()
+    )
+
+
+def _figures(test: PairedTest) -> tuple[float | int | None, ...]:
+    """Return the columns of `_TESTS` after the name."""
+    difference = test.difference
+    return (
+        *(difference.queries, difference.value, difference.low, difference.high),
+        *(test.p_randomisation, test.p_bootstrap, test.better, test.worse, test.equal),
+    )
 
 
 def _gain(value: float | None, first: float | None) -> float | None:

@@ -159,7 +159,7 @@ def paired_tests(
                 where="paired test",
             )
         differences[name] = after - before
-    found = {}
+    found: dict[str, PairedTest] = {}
     for names, z in _by_defined(differences):
         tests = _tests(z, _rounds(rounds, len(z)), seed)
         found.update(zip(names, tests, strict=True))
@@ -237,9 +237,7 @@ def _with_interval(mean: Mean, drawn: FloatArray, level: float) -> Mean:
         return mean
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
     # Equal values may average to a mean that differs in the last bit.
-    return Mean(
-        mean.value, mean.queries, min(float(low), mean.value), max(float(high), mean.value)
-    )
+    return Mean(mean.value, mean.queries, min(float(low), mean.value), max(float(high), mean.value))
 
 
 def _tests(z: FloatArray, rounds: int, seed: int) -> list[PairedTest]:
@@ -297,13 +295,23 @@ def _randomisation_p(z: FloatArray, rounds: int, seed: int) -> FloatArray:
     size = max(1, _CHUNK // max(count, 1))
     for start in range(0, tried, size):
         rows = min(size, tried - start)
-        if exact:
-            kept = np.arange(start, start + rows)[:, None] >> np.arange(count) & 1
-        else:
-            random = rng.integers(0, 256, (rows, (count + 7) // 8), dtype=np.uint8)
-            kept = np.unpackbits(random, axis=1, count=count)
-        sums = 2.0 * (kept.astype(np.float64) @ z) - total
+        kept = _every_choice(start, rows, count) if exact else _choices(rng, rows, count)
+        sums = 2.0 * (kept @ z) - total
         # The same sum in another order may differ in its last bits.
         reached += (np.abs(sums) >= np.abs(total) - 1e-12 * room).sum(axis=0)
     shares: FloatArray = reached / tried if exact else (reached + 1) / (tried + 1)
     return shares
+
+
+def _every_choice(start: int, rows: int, count: int) -> FloatArray:
+    """Return the bits of the numbers from `start`, (rows, count): which signs are kept."""
+    bits: FloatArray = (np.arange(start, start + rows)[:, None] >> np.arange(count) & 1).astype(
+        np.float64
+    )
+    return bits
+
+
+def _choices(rng: np.random.Generator, rows: int, count: int) -> FloatArray:
+    """Return random bits, (rows, count)."""
+    drawn = rng.integers(0, 256, (rows, (count + 7) // 8), dtype=np.uint8)
+    return np.unpackbits(drawn, axis=1, count=count).astype(np.float64)

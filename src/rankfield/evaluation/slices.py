@@ -236,7 +236,7 @@ def _bins(values: pl.Series) -> tuple[pl.Series, list[str]]:
 
 
 def _common(values: pl.Series) -> tuple[pl.Series, list[str]]:
-    """Return the place of each value, null where absent, and the names; the last is of rare ones."""
+    """Return the place of each value, null where absent, and names; the last is of rare ones."""
     counted = values.alias("value").drop_nulls().value_counts(name="queries")
     if values.dtype.is_numeric():
         kept = counted.sort("value")["value"]

@@ -10,6 +10,7 @@ import polars as pl
 
 from rankfield.errors import MetricError
 from rankfield.evaluation.results import Results
+from rankfield.metrics import canonical_name
 
 __all__ = ["Comparison", "compare"]
 
@@ -61,7 +62,7 @@ def compare(
 
     Args:
         results: at least one.
-        metrics: which to compare; by default all that every run has.
+        metrics: which to compare, in any spelling; by default all that every run has.
         force: compare although data, subsets or queries differ.
 
     Raises:
@@ -116,12 +117,12 @@ def _metrics(
         if all(name in r.splits[split] for r in results for split in splits)
     ]
     for name in metrics or ():
-        if name not in shared:
+        if canonical_name(name) not in shared:
             raise MetricError(
                 f"unknown metric {name!r}; the evaluations share {', '.join(shared)}",
                 where="compare",
             )
-    return list(dict.fromkeys(metrics)) if metrics else shared
+    return list(dict.fromkeys(map(canonical_name, metrics))) if metrics else shared
 
 
 def _title(results: Results) -> str:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from rankfield import __version__
 from rankfield.errors import InputError, OutputError
 from rankfield.files import new_file, read_json
-from rankfield.metrics import Mean
+from rankfield.metrics import Mean, canonical_name
 
 __all__ = ["DatasetIdentity", "Results", "SplitSize"]
 
@@ -109,7 +109,7 @@ class Results:
 
     @classmethod
     def load(cls, path: str | Path) -> Results:
-        """Read what `save` wrote.
+        """Read what `save` wrote; metrics get the names of today ("ndcg@10" is nDCG@10).
 
         Raises:
             InputError: a file is missing or malformed; says which and where in it.
@@ -126,9 +126,13 @@ class Results:
                 where=f"{source}, {place}",
                 remedy="Make it again with `rankfield evaluate`.",
             ) from error
+        stored.splits = {
+            split: {canonical_name(name): mean for name, mean in means.items()}
+            for split, means in stored.splits.items()
+        }
         queries, rankings = _tables(source)
         return cls(
-            queries=_read_table(queries, ("split", "query_id")),
+            queries=_read_table(queries, ("split", "query_id")).rename(canonical_name),
             rankings=_read_table(rankings, ("split", "query_id", "rank", "doc_id")),
             **dict(stored),
         )

@@ -34,7 +34,7 @@ from quality_baselines import baselines
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 SPLITS = ("in_domain", "novel_query", "novel_document", "zero_shot")
-METRICS = ("ndcg@10", "err@10", "rbp@10")
+METRICS = ("nDCG@10", "ERR@10", "RBP@10")
 
 Settings = dict[str, Any]
 
@@ -199,7 +199,7 @@ class Benchmark:
         done: list[Path] = []
         for task, path in zip(tasks, self.pool.map(_run, tasks), strict=True):
             done.append(path)
-            dev = _mean(path, "dev")["ndcg@10"]
+            dev = _mean(path, "dev")["nDCG@10"]
             print(f"{self.name} {len(done)}/{len(tasks)} seed {task[1]} dev {dev.mean():.4f} "
                   f"{dev.round(3).tolist()} {_short(task[0], self.set)}", flush=True)  # fmt: skip
         return done
@@ -211,7 +211,7 @@ class Benchmark:
         found = iter(self._all(tasks))
         chosen = {}
         for arm in arms:
-            scored = [(_mean(next(found), "dev")["ndcg@10"].mean(), c) for c in options[arm.name]]
+            scored = [(_mean(next(found), "dev")["nDCG@10"].mean(), c) for c in options[arm.name]]
             chosen[arm.name] = max(scored, key=lambda pair: pair[0])[1]
         return chosen
 
@@ -274,17 +274,24 @@ def _prepare(wanted: BenchmarkSet, folder: Path, data: Path) -> None:
 
 def _mean(path: Path, subset: str) -> dict[str, Any]:
     """Return metric → mean over the queries of each split."""
-    frame = pl.read_parquet(path.with_suffix(".parquet")).filter(pl.col("subset") == subset)
+    frame = _queries(path).filter(pl.col("subset") == subset)
     parts = [frame.filter(pl.col("split") == split) for split in SPLITS]
     return {m: np.array([part[m].drop_nulls().mean() for part in parts]) for m in METRICS}
 
 
+def _queries(path: Path) -> pl.DataFrame:
+    """Return a run's figures of each query; runs kept from before have older names of metrics."""
+    from rankfield.metrics import canonical_name
+
+    return pl.read_parquet(path.with_suffix(".parquet")).rename(canonical_name)
+
+
 def _per_query(paths: list[Path], split: str) -> pl.Series:
     """Return each test query's NDCG@10, mean over the seeds, in the order of its id."""
-    frames = [pl.read_parquet(path.with_suffix(".parquet")) for path in paths]
+    frames = [_queries(path) for path in paths]
     wanted = (pl.col("subset") == "test") & (pl.col("split") == split)
-    grouped = pl.concat(frames).filter(wanted).group_by("query_id").agg(pl.col("ndcg@10").mean())
-    return grouped.sort("query_id")["ndcg@10"].drop_nulls()
+    grouped = pl.concat(frames).filter(wanted).group_by("query_id").agg(pl.col("nDCG@10").mean())
+    return grouped.sort("query_id")["nDCG@10"].drop_nulls()
 
 
 def _key(settings: Settings, seed: int) -> str:

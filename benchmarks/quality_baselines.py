@@ -21,11 +21,12 @@ def baselines(
     `text_weights`: the document fields that all-MiniLM-L6-v2 reads; empty to leave it out.
     """
     from rankfield.evaluation import BagOfWords, evaluate, evaluate_rankings
+    from rankfield.metrics import canonical_name
     from rankfield.schema import SPLITS, RankingDataset
 
     if out.exists():
-        found: dict[str, Any] = json.loads(out.read_text("utf-8"))
-        return found
+        kept: dict[str, Any] = json.loads(out.read_text("utf-8"))
+        return {name: {canonical_name(m): v for m, v in row.items()} for name, row in kept.items()}
     data = RankingDataset.load(dataset)
     results = {
         "Chance (random order)": evaluate_rankings("chance", _shuffle, data),

@@ -45,8 +45,8 @@ def section(results: dict[str, Any]) -> str:
     """Return one set's tables."""
     variants = results.get("variants", [])
     names = [name for name in results["rows"] if name not in variants]
-    lines = [f"## {SETS[results['set']].title}", "", *table(results, "ndcg@10", names)]
-    for metric in ("err@10", "rbp@10"):
+    lines = [f"## {SETS[results['set']].title}", "", *table(results, "nDCG@10", names)]
+    for metric in ("ERR@10", "RBP@10"):
         lines += ["", f"<details><summary>{metric}</summary>", "", *table(results, metric, names)]
         lines += ["", "</details>"]
     for other in (PAPER, THRESHOLD):
@@ -55,7 +55,7 @@ def section(results: dict[str, Any]) -> str:
     lines += ["", *cost(results)]
     if variants:
         lines += ["", "The default with one setting changed, gains over the default:", ""]
-        lines += table(results, "ndcg@10", [DEFAULT, *variants], DEFAULT)
+        lines += table(results, "nDCG@10", [DEFAULT, *variants], DEFAULT)
     lines += ["", *chosen(results), ""]
     return "\n".join(lines)
 
@@ -86,7 +86,7 @@ def table(
 
 def paired(results: dict[str, Any], other: str) -> list[str]:
     """Return the default's differences from another row: per query, means over the seeds."""
-    first, second = (results["rows"][name]["ndcg@10"]["mean"] for name in (DEFAULT, other))
+    first, second = (results["rows"][name]["nDCG@10"]["mean"] for name in (DEFAULT, other))
     tests = results["rows"][DEFAULT]["against"][other]
     lines = ["| split | gain | difference | 95 % interval | p |", "|---" * 5 + "|"]
     for i, split in enumerate(results["splits"]):

@@ -28,15 +28,15 @@ def test_the_table(
     for seed in range(2):
         paths.append(tmp_path / f"gcl{seed}.json")
         evaluate(FakeModel(noise=0.5, seed=seed), dataset, label="gcl").save(paths[-1])
-    assert run(monkeypatch, "compare", *paths, "--metric", "ndcg@10") == 0
+    assert run(monkeypatch, "compare", *paths, "--metric", "nDCG@10") == 0
     shown = capsys.readouterr().out
     assert "gcl (2 runs)" in shown
-    assert f"{first.splits['zero_shot']['ndcg@10'].value:.3f}" in shown
+    assert f"{first.splits['zero_shot']['nDCG@10'].value:.3f}" in shown
     assert "±" in shown
     assert " %)" in shown
-    assert "err@10" not in shown
+    assert "ERR@10" not in shown
     assert run(monkeypatch, "compare", *paths) == 0
-    assert "err@10" in capsys.readouterr().out
+    assert "ERR@10" in capsys.readouterr().out
 
 
 def test_bad_input_exits_with_two(
@@ -51,4 +51,4 @@ def test_bad_input_exits_with_two(
     assert "expected the same data" in capsys.readouterr().err
     assert run(monkeypatch, "compare", first, "--metric", "ndcg") == 2
     assert "unknown metric 'ndcg'" in capsys.readouterr().err
-    assert run(monkeypatch, "compare", first, second, "--force", "--metric", "mrr@10") == 0
+    assert run(monkeypatch, "compare", first, second, "--force", "--metric", "RR@10") == 0

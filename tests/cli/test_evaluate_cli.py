@@ -45,7 +45,7 @@ def test_a_model(
     stored = Results.load(out)
     assert (stored.model, stored.label, stored.subset) == ("tiny", "mine", "test")
     assert stored.splits == evaluate(model, data).splits
-    assert f"{stored.splits['in_domain']['ndcg@10'].value:.3f}" in shown
+    assert f"{stored.splits['in_domain']['nDCG@10'].value:.3f}" in shown
 
     assert run(monkeypatch, *arguments) == 2
     assert "exists already" in capsys.readouterr().err
@@ -83,7 +83,7 @@ def test_queries_without_anything_relevant_are_told(
     data.with_tables(judgments=judgments).save(tmp_path / "zero")
     out = tmp_path / "zero.json"
     assert run(monkeypatch, "evaluate", "bag-of-words", tmp_path / "zero", "--out", out) == 0
-    assert json.loads(out.read_text())["splits"]["in_domain"]["map@1000"]["value"] is None
+    assert json.loads(out.read_text())["splits"]["in_domain"]["mAP@1000"]["value"] is None
     assert "queries have no relevant document" in capsys.readouterr().out
 
 

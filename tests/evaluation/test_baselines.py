@@ -16,7 +16,7 @@ def test_bag_of_words_finds_shared_words() -> None:
     dataset = ranking_shop()
     words, chance = BagOfWords().evaluate(dataset), evaluate(FakeModel(noise=50.0), dataset)
     for split in words.splits:
-        found, guessed = words.splits[split]["ndcg@10"].value, chance.splits[split]["ndcg@10"].value
+        found, guessed = words.splits[split]["nDCG@10"].value, chance.splits[split]["nDCG@10"].value
         assert found is not None
         assert guessed is not None
         assert found > guessed
@@ -54,7 +54,7 @@ def test_bm25_by_hand() -> None:
 def test_nothing_to_find(titles: list[str], query: str) -> None:
     results = BagOfWords().evaluate(tiny(titles, query))
     assert results.rankings.height == 0
-    assert results.splits["all"]["mrr@10"].value == 0
+    assert results.splits["all"]["RR@10"].value == 0
 
 
 def test_needs_text() -> None:

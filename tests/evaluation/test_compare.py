@@ -31,22 +31,22 @@ def test_gains_over_the_first() -> None:
     assert comparison.metrics == list(STANDARD_METRICS)
     assert comparison.splits == list(first.splits)
     for split in comparison.splits:
-        before, after = first.splits[split]["ndcg@10"].value, second.splits[split]["ndcg@10"].value
+        before, after = first.splits[split]["nDCG@10"].value, second.splits[split]["nDCG@10"].value
         assert before
         assert after
-        found = row(comparison, split, "ndcg@10", "gcl")
+        found = row(comparison, split, "nDCG@10", "gcl")
         assert found["value"] == after
         assert found["gain_percent"] == pytest.approx(100 * (after - before) / before)
         assert found["standard_deviation"] is None
-        assert row(comparison, split, "ndcg@10", "clip")["gain_percent"] is None
+        assert row(comparison, split, "nDCG@10", "clip")["gain_percent"] is None
 
 
 def test_runs_of_one_label_are_averaged() -> None:
     runs = [run(1.0, label="gcl", seed=seed) for seed in range(3)]
-    comparison = compare([run(2.0, name="clip"), *runs], metrics=["err@10"])
+    comparison = compare([run(2.0, name="clip"), *runs], metrics=["ERR@10"])
     assert comparison.names == ("clip", "gcl")
-    found = row(comparison, "in_domain", "err@10", "gcl")
-    values = [float(r.splits["in_domain"]["err@10"].value or 0) for r in runs]
+    found = row(comparison, "in_domain", "ERR@10", "gcl")
+    values = [float(r.splits["in_domain"]["ERR@10"].value or 0) for r in runs]
     assert found["runs"] == 3
     assert found["value"] == pytest.approx(np.mean(values))
     assert found["standard_deviation"] == pytest.approx(np.std(values, ddof=1))
@@ -60,10 +60,10 @@ def test_runs_without_a_label_stand_alone() -> None:
 def test_undefined_and_zero_values_have_no_gain() -> None:
     results = run(1.0)
     for value in (None, 0.0):
-        splits = {"in_domain": {"ndcg@10": Mean(value, 0)}}
+        splits = {"in_domain": {"nDCG@10": Mean(value, 0)}}
         changed = replace(results, splits=splits)
-        other = replace(changed, splits={"in_domain": {"ndcg@10": Mean(0.5, 4)}})
-        found = row(compare([changed, other]), "in_domain", "ndcg@10", "fake (2)")
+        other = replace(changed, splits={"in_domain": {"nDCG@10": Mean(0.5, 4)}})
+        found = row(compare([changed, other]), "in_domain", "nDCG@10", "fake (2)")
         assert found["gain_percent"] is None
     assert compare([changed]).table.schema["gain_percent"] == pl.Float64
 
@@ -87,8 +87,9 @@ def test_refuses_what_cannot_be_compared(what: str) -> None:
 def test_refuses_nothing_and_unknown_metrics() -> None:
     with pytest.raises(MetricError, match="at least one"):
         compare([])
-    with pytest.raises(MetricError, match=r"unknown metric 'ndcg@5'.*ndcg@10"):
-        compare([run(1.0)], metrics=["ndcg@5"])
+    assert compare([run(1.0)], metrics=["ndcg@10", "mrr@10"]).metrics == ["nDCG@10", "RR@10"]
+    with pytest.raises(MetricError, match=r"unknown metric 'nDCG@5'.*nDCG@10"):
+        compare([run(1.0)], metrics=["nDCG@5"])
     one, two = (evaluate(FakeModel(), DATASET, splits=[s]) for s in ("in_domain", "zero_shot"))
     with pytest.raises(MetricError, match="no split in common"):
         compare([one, two], force=True)

@@ -42,9 +42,9 @@ def test_figures_equal_a_plain_evaluation() -> None:
             values.append(reference.ndcg(ranked, judged[query], 10, judged[query]))
         found = results.queries.filter(pl.col("split") == split)
         assert found["query_id"].to_list() == view.queries["query_id"].to_list()
-        ours = found["ndcg@10"].fill_null(float("nan")).to_numpy()
+        ours = found["nDCG@10"].fill_null(float("nan")).to_numpy()
         np.testing.assert_allclose(ours, values, rtol=1e-9)
-        mean = results.splits[split]["ndcg@10"]
+        mean = results.splits[split]["nDCG@10"]
         assert mean.value == pytest.approx(np.nanmean(values))
         assert mean.queries == np.isfinite(values).sum()
 
@@ -53,7 +53,7 @@ def test_a_better_model_has_better_figures() -> None:
     dataset = ranking_shop()
     good, bad = (evaluate(FakeModel(noise=noise), dataset) for noise in (0.1, 3.0))
     for split in SPLITS:
-        for name in ("ndcg@10", "ndcg_exp@10", "err@10", "rbp@10", "map@1000"):
+        for name in ("nDCG@10", "nDCG(gain=exp)@10", "ERR@10", "RBP@10", "mAP@1000"):
             better, worse = good.splits[split][name].value, bad.splits[split][name].value
             assert better is not None
             assert worse is not None
@@ -109,7 +109,7 @@ def test_dev_ndcg_equals_the_full_evaluation() -> None:
     dataset, model = ranking_shop(), FakeModel(noise=1.0)
     full = evaluate(model, dataset, subset="dev")
     quick = dev_ndcg(model, dataset, SPLITS)
-    assert quick == {split: full.splits[split]["ndcg@10"].value for split in SPLITS}
+    assert quick == {split: full.splits[split]["nDCG@10"].value for split in SPLITS}
 
 
 def test_dev_ndcg_without_anything_relevant() -> None:
@@ -117,8 +117,8 @@ def test_dev_ndcg_without_anything_relevant() -> None:
     dataset = dataset.with_tables(judgments=dataset.judgments.with_columns(score=pl.lit(0.0)))
     assert math.isnan(dev_ndcg(FakeModel(), dataset, ["in_domain"])["in_domain"])
     empty = evaluate(FakeModel(), dataset, splits=["in_domain"])
-    assert empty.splits["in_domain"]["ndcg@10"].value is None
-    assert empty.queries["ndcg@10"].null_count() == empty.queries.height
+    assert empty.splits["in_domain"]["nDCG@10"].value is None
+    assert empty.queries["nDCG@10"].null_count() == empty.queries.height
 
 
 def test_lists_shorter_than_the_depth() -> None:
@@ -133,7 +133,7 @@ def test_lists_shorter_than_the_depth() -> None:
     results = evaluate_rankings("first", first_documents, dataset, splits=["in_domain"])
     queries = results.sizes["in_domain"].queries
     assert results.rankings.height == 2 * (queries - 1)
-    assert results.queries["judged@10"][0] == 0
+    assert results.queries["Judged@10"][0] == 0
     assert results.sizes["in_domain"].tied_queries == queries - 1
 
 

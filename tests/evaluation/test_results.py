@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from rankfield import __version__
 from rankfield.errors import InputError, OutputError
 from rankfield.evaluation import Results, evaluate
+from rankfield.metrics import STANDARD_METRICS
 from ranking_shop import FakeModel, ranking_shop
 
 
@@ -29,12 +31,46 @@ def test_save_and_load(tmp_path: Path) -> None:
     ]
 
 
+def test_loads_files_with_the_older_names_of_metrics(tmp_path: Path) -> None:
+    results = evaluate(FakeModel(noise=1.0), ranking_shop())
+    older = dict(
+        zip(
+            STANDARD_METRICS,
+            [
+                "ndcg@10",
+                "ndcg_exp@10",
+                "err@10",
+                "rbp@10",
+                "mrr@10",
+                "map@1000",
+                "recall@10",
+                "recall@100",
+                "recall@1000",
+                "precision@10",
+                "judged@10",
+            ],
+            strict=True,
+        )
+    )
+    replace(
+        results,
+        splits={
+            split: {older[name]: mean for name, mean in means.items()}
+            for split, means in results.splits.items()
+        },
+        queries=results.queries.rename(older),
+    ).save(tmp_path / "old.json")
+    loaded = Results.load(tmp_path / "old.json")
+    assert loaded.splits == results.splits
+    assert loaded.queries.equals(results.queries)
+
+
 def test_the_form_of_results_json(tmp_path: Path) -> None:
     dataset = ranking_shop().save(tmp_path / "data")
     evaluate(FakeModel("mine"), dataset).save(tmp_path / "r.json")
     stored = json.loads((tmp_path / "r.json").read_text())
     assert set(stored["splits"]) == {"in_domain", "novel_query", "novel_document", "zero_shot"}
-    assert set(stored["splits"]["in_domain"]["ndcg@10"]) == {"value", "queries", "low", "high"}
+    assert set(stored["splits"]["in_domain"]["nDCG@10"]) == {"value", "queries", "low", "high"}
     assert stored["model"] == "mine"
     assert stored["dataset"] == {
         "name": "shop",
@@ -92,8 +128,8 @@ def edited(value: Any, place: list[str], new: object) -> Any:
     [
         (["splits"], None, "splits"),
         (["splits"], {}, "splits"),
-        (["splits", "in_domain", "ndcg@10", "value"], "high", "splits.in_domain.ndcg@10.value"),
-        (["splits", "in_domain", "ndcg@10", "queries"], None, "splits.in_domain.ndcg@10.queries"),
+        (["splits", "in_domain", "nDCG@10", "value"], "high", "splits.in_domain.nDCG@10.value"),
+        (["splits", "in_domain", "nDCG@10", "queries"], None, "splits.in_domain.nDCG@10.queries"),
         (["dataset", "fingerprint"], None, "dataset.fingerprint"),
         (["model"], 3, "model"),
     ],

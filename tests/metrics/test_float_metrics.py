@@ -69,15 +69,15 @@ def expected(name: str, query: Query, scale: ScoreScale) -> float:
     relevant = sum(s >= scale.relevant for s in judged.values())
     found = reference.hits(ranked, judged, k, scale.relevant)
     return {
-        "ndcg": reference.ndcg(ranked, judged, k, linear),
-        "ndcg_exp": reference.ndcg(ranked, judged, k, exponential),
-        "err": reference.err(ranked, grades, k, min(span, 4.0)),
-        "rbp": reference.rbp(ranked, fractions, k, 0.9),
-        "mrr": reference.reciprocal_rank(ranked, judged, k, scale.relevant),
-        "map": reference.average_precision(ranked, judged, k, scale.relevant),
-        "recall": found / relevant if relevant else float("nan"),
-        "precision": found / k,
-        "judged": sum(d in judged for d in ranked[:k]) / max(min(len(ranked), k), 1),
+        "nDCG": reference.ndcg(ranked, judged, k, linear),
+        "nDCG(gain=exp)": reference.ndcg(ranked, judged, k, exponential),
+        "ERR": reference.err(ranked, grades, k, min(span, 4.0)),
+        "RBP": reference.rbp(ranked, fractions, k, 0.9),
+        "RR": reference.reciprocal_rank(ranked, judged, k, scale.relevant),
+        "mAP": reference.average_precision(ranked, judged, k, scale.relevant),
+        "R": found / relevant if relevant else float("nan"),
+        "P": found / k,
+        "Judged": sum(d in judged for d in ranked[:k]) / max(min(len(ranked), k), 1),
     }[family]
 
 
@@ -131,7 +131,7 @@ def test_a_better_document_moved_up_never_lowers(
     improves = judged.get(ranked[lower], floor) >= judged.get(ranked[upper], floor)
     worse, better = (ranked, swapped) if improves else (swapped, ranked)
     both = of([(worse, judged), (better, judged)])
-    for name in ("ndcg@10", "ndcg_exp@10", "err@10", "rbp@10", "ndcg@3", "err@3", "rbp@3"):
+    for name in ("nDCG@10", "nDCG(gain=exp)@10", "ERR@10", "RBP@10", "nDCG@3", "ERR@3", "RBP@3"):
         before, after = measure(name, both, scale)
         assert np.isnan(before) or after >= before - 1e-12, name
 
@@ -142,7 +142,7 @@ def test_the_ideal_order_has_ndcg_one(scale: ScoreScale) -> None:
     judged = dict(zip(DOCUMENTS, rng.uniform(scale.minimum, scale.maximum, 12), strict=True))
     best = sorted(judged, key=lambda document: judged[document], reverse=True)
     rankings = of([(best, judged), (best[::-1], judged)])
-    for name in ("ndcg@10", "ndcg_exp@10"):
+    for name in ("nDCG@10", "nDCG(gain=exp)@10"):
         values = measure(name, rankings, scale)
         assert values[0] == 1.0
         assert values[1] < 1.0
@@ -150,12 +150,12 @@ def test_the_ideal_order_has_ndcg_one(scale: ScoreScale) -> None:
 
 def test_scores_that_differ_by_less_than_one_count() -> None:
     judged = {"a": 0.9, "b": 0.4}
-    values = measure("ndcg@10", of([(["b", "a"], judged)]), ScoreScale(0, 1, 0.5))
+    values = measure("nDCG@10", of([(["b", "a"], judged)]), ScoreScale(0, 1, 0.5))
     assert values[0] == pytest.approx((0.4 + 0.9 / np.log2(3)) / (0.9 + 0.4 / np.log2(3)))
 
 
 def test_the_ideal_counts_documents_that_were_not_retrieved() -> None:
-    values = measure("ndcg@10", of([(["b"], {"a": 2.0, "b": 1.0})]), ScoreScale(0, 2, 1))
+    values = measure("nDCG@10", of([(["b"], {"a": 2.0, "b": 1.0})]), ScoreScale(0, 2, 1))
     assert values[0] == pytest.approx(1 / (2 + 1 / np.log2(3)))
 
 
@@ -167,11 +167,11 @@ def test_undefined_queries_are_left_out_and_counted() -> None:
         ([], {"a": 1.0}),
     ]
     found = summarise(standard_metrics(of(queries), ScoreScale(0, 1, 0.5)))
-    assert found["ndcg@10"] == Mean(0.5, 2)
-    assert found["map@1000"] == Mean(0.5, 2)
-    assert found["recall@10"] == Mean(0.5, 2)
-    assert found["mrr@10"] == Mean(0.25, 4)
-    assert found["judged@10"] == Mean(0.5, 4)
+    assert found["nDCG@10"] == Mean(0.5, 2)
+    assert found["mAP@1000"] == Mean(0.5, 2)
+    assert found["R@10"] == Mean(0.5, 2)
+    assert found["RR@10"] == Mean(0.25, 4)
+    assert found["Judged@10"] == Mean(0.5, 4)
     assert mean_of_defined(np.array([np.nan])) == Mean(None, 0)
 
 
@@ -207,9 +207,10 @@ def test_no_queries() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("ndgc@10", "Did you mean 'ndcg'"),
-        ("ndcg", "cutoff"),
-        ("ndcg@0", "at least 1"),
+        ("ndgc@10", "Did you mean 'nDCG'"),
+        ("recal@10", "Did you mean 'R'"),
+        ("P", "cutoff"),
+        ("nDCG@0", "at least 1"),
         ("ndcg@-1", "at least 1"),
         ("ndcg@ten", "at least 1"),
         ("ndcg@²", "at least 1"),

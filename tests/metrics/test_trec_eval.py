@@ -24,13 +24,13 @@ Runs = dict[str, dict[str, float]]
 SCALE = ScoreScale(0, 4, 1)
 RUNS = 320
 NAMES = {
-    "ndcg@10": "ndcg_cut_10",
-    "map@1000": "map_cut_1000",
-    "mrr@1000": "recip_rank",
-    "recall@10": "recall_10",
-    "recall@100": "recall_100",
-    "recall@1000": "recall_1000",
-    "precision@10": "P_10",
+    "nDCG@10": "ndcg_cut_10",
+    "mAP@1000": "map_cut_1000",
+    "RR@1000": "recip_rank",
+    "R@10": "recall_10",
+    "R@100": "recall_100",
+    "R@1000": "recall_1000",
+    "P@10": "P_10",
 }
 
 
@@ -72,7 +72,7 @@ def test_equals_trec_eval_on_many_runs() -> None:
                 expected = peer[query][peer_name] if query in runs else 0.0
                 nothing_relevant = not any(grades[query].values())
                 assert np.isnan(value) == (
-                    nothing_relevant and name.split("@")[0] in ("ndcg", "map", "recall")
+                    nothing_relevant and name.split("@")[0] in ("nDCG", "mAP", "R")
                 )
                 assert abs(np.nan_to_num(value) - expected) < 1e-6, (seed, query, name)
                 compared += 1
@@ -87,10 +87,10 @@ def test_equals_trec_eval_on_many_runs() -> None:
 @pytest.mark.parametrize(
     ("name", "peer"),
     [
-        ("ndcg_exp@10", ir_measures.nDCG(dcg="exp-log2") @ 10),
-        ("ndcg_exp@5", ir_measures.nDCG(dcg="exp-log2") @ 5),
-        ("err@10", ir_measures.ERR @ 10),
-        ("err@20", ir_measures.ERR @ 20),
+        ("nDCG(gain=exp)@10", ir_measures.nDCG(dcg="exp-log2") @ 10),
+        ("nDCG(gain=exp)@5", ir_measures.nDCG(dcg="exp-log2") @ 5),
+        ("ERR@10", ir_measures.ERR @ 10),
+        ("ERR@20", ir_measures.ERR @ 20),
     ],
 )
 def test_equals_ir_measures_by_gdeval(name: str, peer: object) -> None:
@@ -118,5 +118,5 @@ def test_judged_equals_ir_measures() -> None:
             q: {d: s + i / 1000 for i, (d, s) in enumerate(run.items())} for q, run in runs.items()
         }
         expected = {m.query_id: m.value for m in ir_measures.iter_calc([peer], grades, runs)}
-        for query, value in zip(grades, values_of("judged@10", grades, runs), strict=True):
+        for query, value in zip(grades, values_of("Judged@10", grades, runs), strict=True):
             assert value == pytest.approx(expected.get(query, 0.0))

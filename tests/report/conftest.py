@@ -81,7 +81,7 @@ def make_results(dataset: RankingDataset) -> MakeResults:
                     (split, f"q{q}", rank, f"d{2 * (rank - 1) + (not seen)}", 1 - rank / 10)
                     for rank in range(1, 7)
                 ]
-        frame = pl.DataFrame(queries, schema=["split", "query_id", "ndcg@10"], orient="row")
+        frame = pl.DataFrame(queries, schema=["split", "query_id", "nDCG@10"], orient="row")
         return Results(
             model=f"runs/{label}",
             label=label,
@@ -89,7 +89,7 @@ def make_results(dataset: RankingDataset) -> MakeResults:
             subset="test",
             splits={
                 split: {
-                    "ndcg@10": Mean(value, frame.filter(pl.col("split") == split).height),
+                    "nDCG@10": Mean(value, frame.filter(pl.col("split") == split).height),
                     "mrr": Mean(value / 2, 3),
                     "map": Mean(None, 0),
                 }

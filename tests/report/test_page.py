@@ -105,7 +105,7 @@ def test_the_page_is_well_formed_accessible_and_complete(
     for words in ("In domain", "Novel query", "Novel document", "Zero-shot", "CC0-1.0"):
         assert words in page.words
     assert dataset.fingerprint() in page.words
-    trained = "weight function inverse, batch 64, seed 5, 60 steps, 60 s, best dev ndcg@10 0.625"
+    trained = "weight function inverse, batch 64, seed 5, 60 steps, 60 s, best dev nDCG@10 0.625"
     assert trained in page.words
 
 
@@ -156,7 +156,7 @@ def test_a_loss_is_called_a_loss(
 ) -> None:
     results = [make_results("CLIP", 0.5), make_results("GCL", 0.45)]
     worse = results[1].splits
-    worse["zero_shot"]["ndcg@10"] = Mean(0.6, 3)
+    worse["zero_shot"]["nDCG@10"] = Mean(0.6, 3)
     _, page = _write(tmp_path / "report.html", dataset, results)
     lead = page.words.split("Query by query")[0]
     assert "GCL ranks 20.0 % better than CLIP on zero-shot, but" in lead
@@ -230,15 +230,15 @@ def test_a_metric_that_no_query_defines(
     tmp_path: Path, dataset: RankingDataset, results: list[Results]
 ) -> None:
     for one in results:
-        one.splits["zero_shot"]["ndcg@10"] = Mean(None, 0)
+        one.splits["zero_shot"]["nDCG@10"] = Mean(None, 0)
     blank = [
         dataclasses.replace(
             one,
             queries=one.queries.with_columns(
                 pl.when(pl.col("split") == "zero_shot")
                 .then(None)
-                .otherwise(pl.col("ndcg@10"))
-                .alias("ndcg@10")
+                .otherwise(pl.col("nDCG@10"))
+                .alias("nDCG@10")
             ),
         )
         for one in results
@@ -255,7 +255,7 @@ def test_no_query_at_all(
     results = make_results("GCL", 0.5)
     empty = dataclasses.replace(
         results,
-        splits={split: {"ndcg@10": Mean(None, 0)} for split in SPLITS},
+        splits={split: {"nDCG@10": Mean(None, 0)} for split in SPLITS},
         queries=results.queries.clear(),
         rankings=results.rankings.clear(),
     )

@@ -255,7 +255,7 @@ def test_text_alone_and_data_without_splits(tmp_path: Path) -> None:
     model = train(recipe(), unsplit, tmp_path / "run")
     assert model.made["step"] == 12
     assert model.made["dev_ndcg@10"] is None
-    assert evaluate(model, unsplit, splits=["all"]).splits["all"]["ndcg@10"].queries > 0
+    assert evaluate(model, unsplit, splits=["all"]).splits["all"]["nDCG@10"].queries > 0
 
 
 @pytest.mark.parametrize("precision", ["bf16"])

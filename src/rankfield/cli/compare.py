@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command", "show"]
 
-_METRICS = ("ndcg@10", "err@10", "mrr@10", "map@1000", "recall@100")
+_METRICS = ("nDCG@10", "ERR@10", "RR@10", "mAP@1000", "R@100")
 
 
 def command(
@@ -36,7 +36,7 @@ def command(
 
     Runs that were evaluated with the same --label are averaged: mean ± standard deviation.
 
-    Example: rankfield compare clip.json gcl.json --metric ndcg@10
+    Example: rankfield compare clip.json gcl.json --metric nDCG@10
     """
     from rankfield.evaluation import Results, compare
 

@@ -141,7 +141,7 @@ def _show(results: list[Results]) -> None:
     from rankfield.cli.compare import show
     from rankfield.evaluation import compare
 
-    show(compare(results, metrics=["ndcg@10"]), "ndcg@10")
+    show(compare(results, metrics=["nDCG@10"]), "nDCG@10")
 
 
 def _next_steps(out: Path) -> list[str]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 BAG_OF_WORDS = "bag-of-words"
-_COLUMNS = ("ndcg@10", "err@10", "mrr@10", "map@1000", "recall@100", "judged@10")
+_COLUMNS = ("nDCG@10", "ERR@10", "RR@10", "mAP@1000", "R@100", "Judged@10")
 
 
 def command(
@@ -133,9 +133,8 @@ def _show(results: Results) -> None:
         )
     Console().print(table)
     for split, means in results.splits.items():
-        undefined = results.sizes[split].queries - means["map@1000"].queries
+        undefined = results.sizes[split].queries - means["mAP@1000"].queries
         if undefined:
             typer.echo(
-                f"{split}: {undefined} queries have no relevant document; "
-                "map and recall leave them out."
+                f"{split}: {undefined} queries have no relevant document; mAP and R leave them out."
             )

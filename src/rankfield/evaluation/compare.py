@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,6 +13,7 @@ import polars as pl
 from rankfield.errors import MetricError
 from rankfield.evaluation.results import Results
 from rankfield.evaluation.statistics import PairedTest, holm, paired_tests
+from rankfield.metrics import canonical_name
 
 __all__ = ["Comparison", "compare"]
 
@@ -53,13 +54,12 @@ class Comparison:
         ``name``, ``value`` (mean over runs), ``standard_deviation`` (over runs, n − 1; null for
         one run), ``runs``, ``queries``, ``gain_percent`` = 100 · (value / first − 1), null for
         the first itself and where the first is 0 or undefined.
-    queries: one row for each name, split and query, in that order: ``name``, ``split``,
-        ``query_id``, and a column for each metric: the mean over runs, null where undefined.
+    runs: name → its results.
     """
 
     names: tuple[str, ...]
     table: pl.DataFrame
-    queries: pl.DataFrame
+    runs: Mapping[str, Sequence[Results]]
 
     @property
     def splits(self) -> list[str]:
@@ -70,6 +70,23 @@ class Comparison:
     def metrics(self) -> list[str]:
         """The metrics compared."""
         return self.table["metric"].unique(maintain_order=True).to_list()
+
+    @cached_property
+    def queries(self) -> pl.DataFrame:
+        """One row for each name, split and query: the metrics' means over the name's runs.
+
+        ``name``, ``split``, ``query_id``, and a float column for each metric, null where it is
+        undefined.
+        """
+        columns = [pl.col(metric).cast(pl.Float64) for metric in self.metrics]
+        return pl.concat(
+            pl.concat(run.queries.select(*_KEYS, *columns) for run in runs)
+            .filter(pl.col("split").is_in(self.splits))
+            .group_by(_KEYS, maintain_order=True)
+            .mean()
+            .select(pl.lit(name).alias("name"), pl.all())
+            for name, runs in self.runs.items()
+        )
 
     @cached_property
     def tests(self) -> pl.DataFrame:
@@ -116,7 +133,7 @@ def compare(
 
     Args:
         results: at least one.
-        metrics: which to compare; by default all that every run has.
+        metrics: which to compare, in any spelling; by default all that every run has.
         force: compare although protocols, data, subsets or queries differ.
 
     Raises:
@@ -134,8 +151,7 @@ def compare(
     chosen = _metrics(results, splits, metrics)
     groups = _groups(results)
     rows = [row for split in splits for metric in chosen for row in _rows(groups, split, metric)]
-    table = pl.DataFrame(rows, schema=_SCHEMA)
-    return Comparison(tuple(groups), table, _per_query(groups, splits, chosen))
+    return Comparison(tuple(groups), pl.DataFrame(rows, schema=_SCHEMA), groups)
 
 
 def _refuse_different(first: Results, other: Results, splits: Sequence[str]) -> None:
@@ -173,14 +189,14 @@ def _metrics(
         if all(name in r.splits[split] for r in results for split in splits)
     ]
     for name in metrics or ():
-        if name not in shared:
+        if canonical_name(name) not in shared:
             close = difflib.get_close_matches(name, shared, n=1)
             raise MetricError(
                 f"unknown metric {name!r}; the evaluations share {', '.join(shared)}",
                 where="compare",
                 remedy=f"Did you mean {close[0]!r}?" if close else "",
             )
-    return list(dict.fromkeys(metrics)) if metrics else shared
+    return list(dict.fromkeys(map(canonical_name, metrics))) if metrics else shared
 
 
 def _title(results: Results) -> str:
@@ -224,21 +240,6 @@ def _rows(groups: dict[str, list[Results]], split: str, metric: str) -> list[dic
             }
         )
     return rows
-
-
-def _per_query(
-    groups: dict[str, list[Results]], splits: Sequence[str], metrics: Sequence[str]
-) -> pl.DataFrame:
-    """Return each name's queries with the metrics' means over its runs."""
-    columns = [pl.col(metric).cast(pl.Float64) for metric in metrics]
-    return pl.concat(
-        pl.concat(run.queries.select(*_KEYS, *columns) for run in runs)
-        .filter(pl.col("split").is_in(splits))
-        .group_by(_KEYS, maintain_order=True)
-        .mean()
-        .select(pl.lit(name).alias("name"), pl.all())
-        for name, runs in groups.items()
-    )
 
 
 def _figures(test: PairedTest) -> tuple[float | int | None, ...]:

@@ -169,7 +169,7 @@ def dev_ndcg(
     found = {}
     for split in splits:
         view = dataset.view(split, subset)
-        values = measure(f"ndcg@{k}", judge(view, search(view)), dataset.score_scale)
+        values = measure(f"nDCG@{k}", judge(view, search(view)), dataset.score_scale)
         mean = mean_of_defined(values).value
         found[split] = float("nan") if mean is None else mean
     return found

@@ -14,7 +14,7 @@ from rankfield import __version__
 from rankfield.errors import InputError, OutputError
 from rankfield.evaluation.check_tables import check_tables
 from rankfield.files import new_file, read_json
-from rankfield.metrics import Mean
+from rankfield.metrics import Mean, canonical_name
 
 __all__ = ["DatasetIdentity", "Results", "SplitSize"]
 
@@ -120,7 +120,7 @@ class Results:
 
     @classmethod
     def load(cls, path: str | Path) -> Results:
-        """Read what `save` wrote.
+        """Read what `save` wrote; metrics get the names of today ("ndcg@10" is nDCG@10).
 
         Raises:
             InputError: a file is missing or malformed, or the tables hold an unknown query, a NaN,
@@ -138,9 +138,13 @@ class Results:
                 where=f"{source}, {place}",
                 remedy="Make it again with `rankfield evaluate`.",
             ) from error
+        stored.splits = {
+            split: {canonical_name(name): mean for name, mean in means.items()}
+            for split, means in stored.splits.items()
+        }
         queries, rankings = _tables(source)
         found = cls(
-            queries=_read_table(queries, ("split", "query_id")),
+            queries=_read_table(queries, ("split", "query_id")).rename(canonical_name),
             rankings=_read_table(rankings, ("split", "query_id", "rank", "doc_id")),
             **dict(stored),
         )

@@ -26,7 +26,7 @@ _FIGURES = {"queries": pl.Int64, "value": pl.Float64, "low": pl.Float64, "high":
 
 
 def slice_results(
-    results: Results, dataset: RankingDataset, by: str, *, metric: str = "ndcg@10"
+    results: Results, dataset: RankingDataset, by: str, *, metric: str = "nDCG@10"
 ) -> pl.DataFrame:
     """Return the mean of a metric on each slice of the queries, with its 95 % interval.
 
@@ -55,7 +55,7 @@ def slice_results(
 
 
 def slice_comparison(
-    comparison: Comparison, dataset: RankingDataset, by: str, *, metric: str = "ndcg@10"
+    comparison: Comparison, dataset: RankingDataset, by: str, *, metric: str = "nDCG@10"
 ) -> pl.DataFrame:
     """Return the same as `slice_results` for each name of a comparison, in a column ``name``.
 

@@ -1,7 +1,7 @@
 """Ranking metrics on float scores, one value a query; numpy only.
 
 `JudgedRankings` is what every metric reads, `GainMap` says what a score is worth, `measure`
-computes a metric by its name ("ndcg@10").
+computes a metric by its name ("nDCG@10"), of which `Metric` is the value.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from rankfield.metrics.binary import average_precision, precision, recall, recip
 from rankfield.metrics.err import err
 from rankfield.metrics.gains import GainMap
 from rankfield.metrics.judged import judged
+from rankfield.metrics.named import Metric, canonical_name
 from rankfield.metrics.ndcg import ndcg
 from rankfield.metrics.rankings import JudgedRankings
 from rankfield.metrics.rbp import rbp
@@ -27,7 +28,9 @@ __all__ = [
     "GainMap",
     "JudgedRankings",
     "Mean",
+    "Metric",
     "average_precision",
+    "canonical_name",
     "err",
     "judged",
     "mean_of_defined",

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from rankfield.metrics.rankings import FloatArray, JudgedRankings
+from rankfield.metrics.rankings import FloatArray, JudgedRankings, at_cutoffs
 
-__all__ = ["average_precision", "precision", "recall", "reciprocal_rank"]
+__all__ = [
+    "average_precision",
+    "average_precision_at",
+    "precision",
+    "precision_at",
+    "recall",
+    "recall_at",
+    "reciprocal_rank",
+    "reciprocal_rank_at",
+]
 
 
 def reciprocal_rank(rankings: JudgedRankings, k: int, threshold: float) -> FloatArray:
@@ -15,10 +26,21 @@ def reciprocal_rank(rankings: JudgedRankings, k: int, threshold: float) -> Float
     Raises:
         MetricError: k < 1.
     """
-    relevant = rankings.relevant(k, threshold)
+    values: FloatArray = reciprocal_rank_at(rankings, [k], threshold)[0]
+    return values
+
+
+def reciprocal_rank_at(
+    rankings: JudgedRankings, cutoffs: Sequence[int], threshold: float
+) -> FloatArray:
+    """Return `reciprocal_rank` at each of the cutoffs, float64 (C, Q)."""
+    relevant = rankings.relevant(max(cutoffs), threshold)
     if not relevant.shape[1]:
-        return np.zeros(len(rankings))
-    return np.where(relevant.any(axis=1), 1.0 / (relevant.argmax(axis=1) + 1.0), 0.0)
+        return np.zeros((len(cutoffs), len(rankings)))
+    ranks = relevant.argmax(axis=1) + 1.0
+    found = relevant.any(axis=1) & (ranks <= np.array(cutoffs)[:, None])
+    values: FloatArray = found / ranks
+    return values
 
 
 def average_precision(rankings: JudgedRankings, k: int, threshold: float) -> FloatArray:
@@ -30,11 +52,20 @@ def average_precision(rankings: JudgedRankings, k: int, threshold: float) -> Flo
     Raises:
         MetricError: k < 1.
     """
-    relevant = rankings.relevant(k, threshold)
-    found = np.cumsum(relevant, axis=1, dtype=np.float64)
-    found *= relevant
-    sums = found @ (1.0 / np.arange(1, relevant.shape[1] + 1, dtype=np.float64))
-    return _divided(sums, rankings.relevant_counts(threshold).astype(np.float64))
+    values: FloatArray = average_precision_at(rankings, [k], threshold)[0]
+    return values
+
+
+def average_precision_at(
+    rankings: JudgedRankings, cutoffs: Sequence[int], threshold: float
+) -> FloatArray:
+    """Return `average_precision` at each of the cutoffs, float64 (C, Q)."""
+    relevant = rankings.relevant(max(cutoffs), threshold)
+    precisions = np.cumsum(relevant, axis=1, dtype=np.float64)
+    precisions *= relevant
+    precisions /= np.arange(1, relevant.shape[1] + 1, dtype=np.float64)
+    sums = at_cutoffs(np.cumsum(precisions, axis=1), cutoffs)
+    return _per_relevant(sums, rankings, threshold)
 
 
 def recall(rankings: JudgedRankings, k: int, threshold: float) -> FloatArray:
@@ -45,8 +76,13 @@ def recall(rankings: JudgedRankings, k: int, threshold: float) -> FloatArray:
     Raises:
         MetricError: k < 1.
     """
-    found = rankings.relevant(k, threshold).sum(axis=1, dtype=np.float64)
-    return _divided(found, rankings.relevant_counts(threshold).astype(np.float64))
+    values: FloatArray = recall_at(rankings, [k], threshold)[0]
+    return values
+
+
+def recall_at(rankings: JudgedRankings, cutoffs: Sequence[int], threshold: float) -> FloatArray:
+    """Return `recall` at each of the cutoffs, float64 (C, Q)."""
+    return _per_relevant(_found(rankings, cutoffs, threshold), rankings, threshold)
 
 
 def precision(rankings: JudgedRankings, k: int, threshold: float) -> FloatArray:
@@ -57,11 +93,23 @@ def precision(rankings: JudgedRankings, k: int, threshold: float) -> FloatArray:
     Raises:
         MetricError: k < 1.
     """
-    shares: FloatArray = rankings.relevant(k, threshold).sum(axis=1, dtype=np.float64) / k
+    values: FloatArray = precision_at(rankings, [k], threshold)[0]
+    return values
+
+
+def precision_at(rankings: JudgedRankings, cutoffs: Sequence[int], threshold: float) -> FloatArray:
+    """Return `precision` at each of the cutoffs, float64 (C, Q)."""
+    shares: FloatArray = _found(rankings, cutoffs, threshold) / np.array(cutoffs)[:, None]
     return shares
 
 
-def _divided(values: FloatArray, counts: FloatArray) -> FloatArray:
+def _found(rankings: JudgedRankings, cutoffs: Sequence[int], threshold: float) -> FloatArray:
+    relevant = rankings.relevant(max(cutoffs), threshold)
+    return at_cutoffs(np.cumsum(relevant, axis=1, dtype=np.float64), cutoffs)
+
+
+def _per_relevant(values: FloatArray, rankings: JudgedRankings, threshold: float) -> FloatArray:
+    counts = rankings.relevant_counts(threshold)
     shares = np.full(values.shape, np.nan)
     np.divide(values, counts, out=shares, where=counts > 0)
     return shares

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from rankfield.metrics.rankings import FloatArray, Gain, JudgedRankings
+from rankfield.metrics.rankings import FloatArray, Gain, JudgedRankings, at_cutoffs
 
-__all__ = ["err"]
+__all__ = ["err", "err_at"]
 
 
 def err(rankings: JudgedRankings, k: int, grade: Gain, highest_grade: float) -> FloatArray:
@@ -25,9 +27,18 @@ def err(rankings: JudgedRankings, k: int, grade: Gain, highest_grade: float) -> 
     Raises:
         MetricError: k < 1.
     """
-    stop = np.expm1(np.log(2.0) * rankings.gains(k, grade)) / np.exp2(highest_grade)
+    values: FloatArray = err_at(rankings, [k], grade, highest_grade)[0]
+    return values
+
+
+def err_at(
+    rankings: JudgedRankings, cutoffs: Sequence[int], grade: Gain, highest_grade: float
+) -> FloatArray:
+    """Return `err` at each of the cutoffs, float64 (C, Q)."""
+    grades = rankings.gains(max(cutoffs), grade)
+    stop = np.expm1(np.log(2.0) * grades) / np.exp2(highest_grade)
     # The chance to reach a rank is that of not having stopped before it.
     reach = np.ones_like(stop)
     np.cumprod(1.0 - stop[:, :-1], axis=1, out=reach[:, 1:])
-    values: FloatArray = (stop * reach) @ (1.0 / np.arange(1, stop.shape[1] + 1, dtype=np.float64))
-    return values
+    ranks = np.arange(1, stop.shape[1] + 1, dtype=np.float64)
+    return at_cutoffs(np.cumsum(stop * reach / ranks, axis=1), cutoffs)

@@ -21,9 +21,9 @@ class GainMap:
     With floor = min(0, minimum) and span = maximum − floor:
 
     - linear gain = score − floor: the score itself unless the scale goes below 0.
-    - grade g = score − floor where span ≤ 4, with g_max = span; on wider scales
-      g = 4 · (score − floor) / span, with g_max = 4. So grades of up to 4 stay what they are,
-      and 2^g stays sane on a scale of 1–100.
+    - grade g = score − floor where span ≤ top, with g_max = span; on wider scales
+      g = top · (score − floor) / span, with g_max = top. With the usual top = 4, grades of up to
+      4 stay what they are, and 2^g stays sane on a scale of 1–100.
     - exponential gain = 2^g − 1.
     - fraction = (score − floor) / span.
 
@@ -32,6 +32,7 @@ class GainMap:
 
     minimum: float
     maximum: float
+    top: float = HIGHEST_GRADE
 
     @property
     def floor(self) -> float:
@@ -46,7 +47,7 @@ class GainMap:
     @property
     def highest_grade(self) -> float:
         """The grade g_max of the best score."""
-        return min(self.span, HIGHEST_GRADE)
+        return min(self.span, self.top)
 
     def linear(self, scores: FloatArray) -> FloatArray:
         """Return max(score − floor, 0)."""
@@ -60,10 +61,10 @@ class GainMap:
 
     def grade(self, scores: FloatArray) -> FloatArray:
         """Return g, in [0, g_max]."""
-        if self.span <= HIGHEST_GRADE:
+        if self.span <= self.top:
             return np.minimum(self.linear(scores), self.span)
-        return HIGHEST_GRADE * self.fraction(scores)
+        return self.top * self.fraction(scores)
 
     def exponential(self, scores: FloatArray) -> FloatArray:
-        """Return 2^g − 1, in [0, 15]."""
+        """Return 2^g − 1, in [0, 2^g_max − 1]."""
         return np.exp2(self.grade(scores)) - 1.0

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from rankfield.metrics.rankings import FloatArray, JudgedRankings, check_cutoff
+from rankfield.metrics.rankings import FloatArray, JudgedRankings, at_cutoffs, check_cutoff
 
-__all__ = ["judged"]
+__all__ = ["judged", "judged_at"]
 
 
 def judged(rankings: JudgedRankings, k: int) -> FloatArray:
@@ -17,6 +19,14 @@ def judged(rankings: JudgedRankings, k: int) -> FloatArray:
     Raises:
         MetricError: k < 1.
     """
-    known = (~np.isnan(rankings.scores[:, : check_cutoff(k)])).sum(axis=1, dtype=np.float64)
-    shares: FloatArray = known / np.clip(rankings.lengths, 1, k)
+    values: FloatArray = judged_at(rankings, [k])[0]
+    return values
+
+
+def judged_at(rankings: JudgedRankings, cutoffs: Sequence[int]) -> FloatArray:
+    """Return `judged` at each of the cutoffs, float64 (C, Q)."""
+    check_cutoff(min(cutoffs))
+    known = ~np.isnan(rankings.scores[:, : max(cutoffs)])
+    found = at_cutoffs(np.cumsum(known, axis=1, dtype=np.float64), cutoffs)
+    shares: FloatArray = found / np.clip(rankings.lengths, 1, np.array(cutoffs)[:, None])
     return shares

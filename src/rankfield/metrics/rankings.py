@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from rankfield.errors import MetricError
 
-__all__ = ["FloatArray", "Gain", "IntArray", "JudgedRankings", "check_cutoff"]
+__all__ = ["FloatArray", "Gain", "IntArray", "JudgedRankings", "at_cutoffs", "check_cutoff"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -69,9 +70,13 @@ class JudgedRankings:
         return _filled(self.scores[:, : check_cutoff(k)], gain)
 
     def ideal_gains(self, k: int, gain: Gain) -> FloatArray:
-        """Return the k largest gains that any ranking could collect, (Q, k), padded with 0."""
-        ranks = np.arange(check_cutoff(k))
-        inside = ranks < np.diff(self.ideal_offsets)[:, None]
+        """Return the k largest gains that any ranking could collect, best first.
+
+        Shape (Q, min(k, most judged documents of a query)), padded with 0.
+        """
+        counts = np.diff(self.ideal_offsets)
+        ranks = np.arange(min(check_cutoff(k), int(counts.max(initial=0))))
+        inside = ranks < counts[:, None]
         best = np.full(inside.shape, np.nan)
         best[inside] = self.ideal_scores[(self.ideal_offsets[:-1, None] + ranks)[inside]]
         return _filled(best, gain)
@@ -86,6 +91,30 @@ class JudgedRankings:
         sums = np.concatenate([[0], np.cumsum(self.ideal_scores >= threshold, dtype=np.int64)])
         counts: IntArray = sums[self.ideal_offsets[1:]] - sums[self.ideal_offsets[:-1]]
         return counts
+
+    @cached_property
+    def condensed(self) -> JudgedRankings:
+        """The same lists without their unjudged documents; those behind them move up.
+
+        Sakai, Alternatives to bpref, SIGIR 2007.
+        """
+        known = ~np.isnan(self.scores)
+        lengths: IntArray = known.sum(axis=1, dtype=np.int64)
+        scores = np.full((len(self), int(lengths.max(initial=0))), np.nan)
+        scores[np.arange(scores.shape[1]) < lengths[:, None]] = self.scores[known]
+        return JudgedRankings(scores, lengths, self.ideal_offsets, self.ideal_scores)
+
+
+def at_cutoffs(running: FloatArray, cutoffs: Sequence[int]) -> FloatArray:
+    """Return the column of running sums (Q, K) at each cutoff, (C, Q); the last one past the end.
+
+    A sum over the first k ranks is a running sum's column, so that one pass serves every cutoff,
+    and a figure does not depend on which others are asked for.
+    """
+    if not running.shape[1]:
+        return np.zeros((len(cutoffs), len(running)))
+    columns: FloatArray = running.T[np.minimum(cutoffs, running.shape[1]) - 1]
+    return columns
 
 
 def check_cutoff(k: int) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from rankfield.metrics.rankings import FloatArray, Gain, JudgedRankings
+from rankfield.metrics.rankings import FloatArray, Gain, JudgedRankings, at_cutoffs
 
-__all__ = ["rbp"]
+__all__ = ["rbp", "rbp_at"]
 
 
 def rbp(
@@ -21,8 +23,14 @@ def rbp(
     Raises:
         MetricError: k < 1.
     """
-    found = rankings.gains(k, fraction)
-    values: FloatArray = (1.0 - persistence) * (
-        found @ persistence ** np.arange(found.shape[1], dtype=np.float64)
-    )
+    values: FloatArray = rbp_at(rankings, [k], fraction, persistence=persistence)[0]
     return values
+
+
+def rbp_at(
+    rankings: JudgedRankings, cutoffs: Sequence[int], fraction: Gain, *, persistence: float = 0.9
+) -> FloatArray:
+    """Return `rbp` at each of the cutoffs, float64 (C, Q)."""
+    found = rankings.gains(max(cutoffs), fraction)
+    found *= (1.0 - persistence) * persistence ** np.arange(found.shape[1], dtype=np.float64)
+    return at_cutoffs(np.cumsum(found, axis=1), cutoffs)

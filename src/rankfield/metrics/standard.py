@@ -1,21 +1,26 @@
-"""Metrics by name, such as "ndcg@10", and their means over queries."""
+"""Metrics by name, such as "nDCG@10", and their means over queries."""
 
 from __future__ import annotations
 
-import difflib
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from rankfield.errors import MetricError
-from rankfield.metrics.binary import average_precision, precision, recall, reciprocal_rank
-from rankfield.metrics.err import err
+from rankfield.metrics.binary import (
+    average_precision_at,
+    precision_at,
+    recall_at,
+    reciprocal_rank_at,
+)
+from rankfield.metrics.err import err_at
 from rankfield.metrics.gains import GainMap
-from rankfield.metrics.judged import judged
-from rankfield.metrics.ndcg import ndcg
+from rankfield.metrics.judged import judged_at
+from rankfield.metrics.named import Metric
+from rankfield.metrics.ndcg import ndcg_at
 from rankfield.metrics.rankings import FloatArray, JudgedRankings
-from rankfield.metrics.rbp import rbp
+from rankfield.metrics.rbp import rbp_at
 from rankfield.schema import ScoreScale
 
 __all__ = [
@@ -28,38 +33,22 @@ __all__ = [
 ]
 
 STANDARD_METRICS: tuple[str, ...] = (
-    "ndcg@10",
-    "ndcg_exp@10",
-    "err@10",
-    "rbp@10",
-    "mrr@10",
-    "map@1000",
-    "recall@10",
-    "recall@100",
-    "recall@1000",
-    "precision@10",
-    "judged@10",
+    "nDCG@10",
+    "nDCG(gain=exp)@10",
+    "ERR@10",
+    "RBP@10",
+    "RR@10",
+    "mAP@1000",
+    "R@10",
+    "R@100",
+    "R@1000",
+    "P@10",
+    "Judged@10",
 )
 """What an evaluation reports."""
 
-_Family = Callable[[JudgedRankings, int, ScoreScale], FloatArray]
-
-
-def _gains(scale: ScoreScale) -> GainMap:
-    return GainMap(scale.minimum, scale.maximum)
-
-
-_FAMILIES: dict[str, _Family] = {
-    "ndcg": lambda r, k, s: ndcg(r, k, _gains(s).linear),
-    "ndcg_exp": lambda r, k, s: ndcg(r, k, _gains(s).exponential),
-    "err": lambda r, k, s: err(r, k, _gains(s).grade, _gains(s).highest_grade),
-    "rbp": lambda r, k, s: rbp(r, k, _gains(s).fraction),
-    "mrr": lambda r, k, s: reciprocal_rank(r, k, s.relevant),
-    "map": lambda r, k, s: average_precision(r, k, s.relevant),
-    "recall": lambda r, k, s: recall(r, k, s.relevant),
-    "precision": lambda r, k, s: precision(r, k, s.relevant),
-    "judged": lambda r, k, s: judged(r, k),  # noqa: ARG005
-}
+_Family = Callable[[JudgedRankings, Sequence[int], Metric, ScoreScale], FloatArray]
+_BinaryMetric = Callable[[JudgedRankings, Sequence[int], float], FloatArray]
 
 
 @dataclass(frozen=True)
@@ -75,42 +64,98 @@ class Mean:
     high: float | None = None
 
 
-def measure(name: str, rankings: JudgedRankings, scale: ScoreScale) -> FloatArray:
-    """Return the metric called `name` for each query, float64 (Q,); NaN where it is undefined.
+def measure(metric: str | Metric, rankings: JudgedRankings, scale: ScoreScale) -> FloatArray:
+    """Return a metric's value for each query, float64 (Q,); NaN where it is undefined.
 
-    A name is a family and a cutoff, "ndcg@10". The families: ndcg (linear gain), ndcg_exp
-    (gain 2^g − 1), err, rbp (p = 0.9), mrr, map, recall, precision (a document is relevant if its
-    score ≥ ``scale.relevant``) and judged. `GainMap` states how scores become gains and grades.
+    `Metric` says how metrics are named, `GainMap` how scores on `scale` become gains and grades;
+    a document is relevant if its score ≥ ``scale.relevant``, unless the metric's `rel` says else.
 
     Raises:
-        MetricError: an unknown family, or no cutoff of at least 1.
+        MetricError: a name that `Metric.parse` refuses.
     """
-    family, _, cutoff = name.partition("@")
-    if family not in _FAMILIES:
-        close = difflib.get_close_matches(family, _FAMILIES, n=1)
-        raise MetricError(
-            f"unknown metric; expected one of {', '.join(_FAMILIES)}, then @ and a cutoff",
-            where=f"metric {name!r}",
-            remedy=f"Did you mean {close[0]!r}?" if close else "",
-        )
-    if not (cutoff.isascii() and cutoff.isdigit() and int(cutoff) >= 1):
-        raise MetricError(
-            f"expected a cutoff of at least 1 after @, found {cutoff!r}",
-            where=f"metric {name!r}",
-            remedy=f"Write {family}@10, for instance.",
-        )
-    return _FAMILIES[family](rankings, int(cutoff), scale)
+    (values,) = standard_metrics(rankings, scale, [metric]).values()
+    return values
 
 
 def standard_metrics(
-    rankings: JudgedRankings, scale: ScoreScale, names: Sequence[str] = STANDARD_METRICS
+    rankings: JudgedRankings,
+    scale: ScoreScale,
+    metrics: Sequence[str | Metric] = STANDARD_METRICS,
 ) -> dict[str, FloatArray]:
-    """Return name → values of each query, as `measure`.
+    """Return canonical name → values of each query, as `measure`.
+
+    Metrics that differ in the cutoff alone are computed in one pass.
 
     Raises:
-        MetricError: an unknown name.
+        MetricError: a name that `Metric.parse` refuses.
     """
-    return {name: measure(name, rankings, scale) for name in names}
+    parsed = [Metric.parse(metric) for metric in metrics]
+    passes: dict[tuple[object, ...], list[Metric]] = {}
+    for metric in parsed:
+        passes.setdefault((metric.family, metric.parameters), []).append(metric)
+    found: dict[Metric, FloatArray] = {}
+    for alike in passes.values():
+        cutoffs = [metric.cutoff or sys.maxsize for metric in alike]
+        lists = rankings.condensed if alike[0].condensed else rankings
+        values = _FAMILIES[alike[0].family](lists, cutoffs, alike[0], scale)
+        found.update(zip(alike, values, strict=True))
+    return {str(metric): found[metric] for metric in parsed}
+
+
+def _ndcg(
+    r: JudgedRankings, cutoffs: Sequence[int], metric: Metric, scale: ScoreScale
+) -> FloatArray:
+    gains = _gain_map(metric, scale)
+    exponential = metric.value("gain") == "exp"
+    return ndcg_at(r, cutoffs, gains.exponential if exponential else gains.linear)
+
+
+def _err(
+    r: JudgedRankings, cutoffs: Sequence[int], metric: Metric, scale: ScoreScale
+) -> FloatArray:
+    gains = _gain_map(metric, scale)
+    return err_at(r, cutoffs, gains.grade, gains.highest_grade)
+
+
+def _rbp(
+    r: JudgedRankings, cutoffs: Sequence[int], metric: Metric, scale: ScoreScale
+) -> FloatArray:
+    fraction = GainMap(scale.minimum, scale.maximum).fraction
+    return rbp_at(r, cutoffs, fraction, persistence=_number(metric, "p"))
+
+
+def _judged(r: JudgedRankings, cutoffs: Sequence[int], *_: object) -> FloatArray:
+    return judged_at(r, cutoffs)
+
+
+def _binary(family: _BinaryMetric) -> _Family:
+    def values(
+        r: JudgedRankings, cutoffs: Sequence[int], metric: Metric, scale: ScoreScale
+    ) -> FloatArray:
+        own = metric.value("rel") is not None
+        return family(r, cutoffs, _number(metric, "rel") if own else scale.relevant)
+
+    return values
+
+
+def _gain_map(metric: Metric, scale: ScoreScale) -> GainMap:
+    return GainMap(scale.minimum, scale.maximum, top=_number(metric, "max"))
+
+
+def _number(metric: Metric, parameter: str) -> float:
+    return float(metric.value(parameter) or 0)
+
+
+_FAMILIES: dict[str, _Family] = {
+    "nDCG": _ndcg,
+    "ERR": _err,
+    "RBP": _rbp,
+    "RR": _binary(reciprocal_rank_at),
+    "mAP": _binary(average_precision_at),
+    "R": _binary(recall_at),
+    "P": _binary(precision_at),
+    "Judged": _judged,
+}
 
 
 def mean_of_defined(values: FloatArray) -> Mean:

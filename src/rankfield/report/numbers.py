@@ -26,7 +26,7 @@ __all__ = [
     "summary",
 ]
 
-PRIMARY = "ndcg@10"
+PRIMARY = "nDCG@10"
 """The metric that a report is about."""
 
 

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from rankfield.evaluation.baselines import BagOfWords
+from rankfield.evaluation.baselines import (
+    BASELINES,
+    BagOfWords,
+    evaluate_baseline,
+    oracle_ranking,
+    popularity_ranking,
+    random_ranking,
+)
 from rankfield.evaluation.compare import Comparison, compare
 from rankfield.evaluation.evaluate import Embedder, dev_ndcg, evaluate, evaluate_rankings
 from rankfield.evaluation.judge import judge
@@ -19,6 +26,7 @@ from rankfield.evaluation.statistics import (
 )
 
 __all__ = [
+    "BASELINES",
     "BagOfWords",
     "Comparison",
     "DatasetIdentity",
@@ -31,11 +39,15 @@ __all__ = [
     "compare",
     "dev_ndcg",
     "evaluate",
+    "evaluate_baseline",
     "evaluate_rankings",
     "holm",
     "judge",
+    "oracle_ranking",
     "paired_test",
     "paired_tests",
+    "popularity_ranking",
+    "random_ranking",
     "retrieve",
     "slice_comparison",
     "slice_queries",

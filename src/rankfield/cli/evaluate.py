@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rankfield.cli.baselines import UNTRAINED, chosen_baselines, output_of, untrained_model
 from rankfield.errors import InputError
 
 if TYPE_CHECKING:
+    from rankfield.encoders import RankingModel
     from rankfield.evaluation import Results
+    from rankfield.metrics import Mean
     from rankfield.schema import RankingDataset
 
 __all__ = ["command"]
@@ -24,11 +27,13 @@ def command(
     model: Annotated[
         str,
         typer.Argument(
-            help=f"Model folder, or the word {BAG_OF_WORDS} for the BM25 baseline.",
+            help="Model folder; with --baseline leave it out.",
             show_default=False,
         ),
     ],
-    dataset: Annotated[Path, typer.Argument(help="Data set folder.", show_default=False)],
+    dataset: Annotated[
+        Path | None, typer.Argument(help="Data set folder.", show_default=False)
+    ] = None,
     *,
     split: Annotated[
         str,
@@ -52,6 +57,37 @@ def command(
         int | None,
         typer.Option(min=1, help="Cut the embeddings to this many dimensions; default: all."),
     ] = None,
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="In place of a model: bm25, random, popularity, oracle, untrained, or all of "
+            "them; repeat for more. Of several, each gets a file of its own beside --out."
+        ),
+    ] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(help="Recipe of the model that --baseline untrained measures.")
+    ] = None,
+    popularity_column: Annotated[
+        str | None,
+        typer.Option(
+            help="Column of the documents that orders what training knows nothing of, for "
+            "--baseline popularity: a count of reviews, for instance."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of --baseline random.")] = 0,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Evaluate as if no record had this field, `title` or `document.title`; repeat "
+            "for more."
+        ),
+    ] = None,
+    robustness: Annotated[
+        bool,
+        typer.Option(
+            "--robustness", help="Also measure without each field in turn, as if none had it."
+        ),
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,
 ) -> None:
     """Measure how well a model ranks, by exact search over the whole corpus of each split.
@@ -61,35 +97,124 @@ def command(
     ones.
 
     Example: rankfield evaluate runs/gcl/model shop-split --out gcl.json
+
+    Example: rankfield evaluate shop-split --baseline bm25 --out bm25.json
     """
-    from rankfield.evaluation import Results
     from rankfield.schema import RankingDataset
     from rankfield.validate import require_valid
 
-    if out is not None and not overwrite:
-        Results.require_new(out)
+    if model == BAG_OF_WORDS and dataset is not None and not baseline:
+        model, dataset, baseline = str(dataset), None, ["bm25"]
+    folder, data_folder = _places(model, dataset, baselines=bool(baseline))
+    names = chosen_baselines(baseline or (), untrained=bool(recipe or folder))
+    _refuse_contradictions(folder, names, label, without or (), robustness=robustness)
+    _refuse_unused(names, recipe, popularity_column, dimension)
+    outputs = _outputs(out, names, overwrite=overwrite)
     if subset not in ("dev", "test", "all"):
         raise InputError(f"expected dev, test or all, found {subset!r}", where="--subset")
-    data = RankingDataset.load(dataset)
+    data = RankingDataset.load(data_folder)
     require_valid(data)
-    results = _evaluate(
-        model,
-        data,
-        splits=None if split == "all" else [split],
-        subset=None if subset == "all" else subset,
-        label=label,
-        device=device,
-        dimension=dimension,
-    )
-    if out is not None:
-        results.save(out, overwrite=overwrite)
-    _show(results)
-    if out is not None:
-        typer.echo(f"All metrics, each query and its best documents: {out}")
+    splits = None if split == "all" else [split]
+    chosen_subset = None if subset == "all" else subset
+    for name, target in outputs.items():
+        if name in ("", UNTRAINED):
+            results = _evaluate(
+                untrained_model(data, recipe=recipe, model=folder) if name else folder,
+                data,
+                splits=splits,
+                subset=chosen_subset,
+                label=label,
+                device=device,
+                dimension=dimension,
+                without=without or (),
+                robustness=robustness,
+            )
+        else:
+            from rankfield.evaluation import evaluate_baseline
+
+            results = evaluate_baseline(
+                name,
+                data,
+                splits=splits,
+                subset=chosen_subset,
+                label=label,
+                seed=seed,
+                popularity_column=popularity_column,
+            )
+        if target is not None:
+            results.save(target, overwrite=overwrite)
+        _show(results)
+        if target is not None:
+            typer.echo(f"All metrics, each query and its best documents: {target}")
+
+
+def _places(model: str, dataset: Path | None, *, baselines: bool) -> tuple[Path | None, Path]:
+    """Return the model's folder, if there is one, and the data set's."""
+    if dataset is not None:
+        return Path(model), dataset
+    if not baselines:
+        raise InputError(
+            "expected a model and a data set, found one of them",
+            where=model,
+            remedy="Name both, or the data set and a --baseline.",
+        )
+    return None, Path(model)
+
+
+def _refuse_contradictions(
+    model: Path | None,
+    names: Sequence[str],
+    label: str | None,
+    without: Sequence[str],
+    *,
+    robustness: bool,
+) -> None:
+    if names and model is not None and UNTRAINED not in names:
+        raise InputError(
+            f"{', '.join(names)} needs no model, found {model}",
+            where="--baseline",
+            remedy="Give the data set alone.",
+        )
+    if len(names) > 1 and label is not None:
+        raise InputError("one label for several baselines would average them", where="--label")
+    if without and robustness:
+        raise InputError("measures the whole model, found --without too", where="--robustness")
+    if names and names != [UNTRAINED] and (without or robustness):
+        raise InputError(
+            "only models can leave fields out", where="--without" if without else "--robustness"
+        )
+
+
+def _refuse_unused(
+    names: Sequence[str],
+    recipe: Path | None,
+    popularity_column: str | None,
+    dimension: int | None,
+) -> None:
+    """Refuse options that would have no effect, rather than leave the user to believe in one."""
+    if recipe is not None and UNTRAINED not in names:
+        raise InputError("is for --baseline untrained", where="--recipe")
+    if popularity_column is not None and "popularity" not in names:
+        raise InputError("is for --baseline popularity", where="--popularity-column")
+    if dimension is not None and names and UNTRAINED not in names:
+        raise InputError(f"{', '.join(names)} has no embeddings to cut", where="--dimension")
+
+
+def _outputs(out: Path | None, names: Sequence[str], *, overwrite: bool) -> dict[str, Path | None]:
+    """Return baseline (or "" for the model) → where its results go, none of which exist."""
+    from rankfield.evaluation import Results
+
+    outputs: dict[str, Path | None] = {}
+    for name in names or [""]:
+        target = None if out is None else output_of(out, name, several=len(names) > 1)
+        if target is not None and not overwrite:
+            Results.require_new(target)
+        outputs[name] = target
+    return outputs
 
 
 def _evaluate(
-    model: str,
+    model: RankingModel | Path | None,
     data: RankingDataset,
     *,
     splits: Sequence[str] | None,
@@ -97,21 +222,47 @@ def _evaluate(
     label: str | None,
     device: str | None,
     dimension: int | None,
+    without: Sequence[str],
+    robustness: bool,
 ) -> Results:
-    from rankfield.evaluation import BagOfWords, evaluate
-
-    if model == BAG_OF_WORDS:
-        if dimension is not None:
-            raise InputError("bag-of-words has no embeddings to cut", where="--dimension")
-        return BagOfWords().evaluate(data, splits=splits, subset=subset, label=label)
+    """Evaluate a model, loaded already or to be loaded from its folder."""
     from rankfield.cli.device import chosen_device
+    from rankfield.encoders.fingerprint import model_fingerprint
     from rankfield.encoders.model import RankingModel
+    from rankfield.evaluation import evaluate
 
     device = chosen_device(device)
-    loaded = RankingModel.load(Path(model)).to(device)
+    made: dict[str, str | int] = {"device": device}
+    if isinstance(model, RankingModel):
+        loaded = model.to(device)
+        made["baseline"] = UNTRAINED
+    else:
+        assert model is not None
+        loaded = RankingModel.load(model).to(device)
+        made |= {"model": str(model.resolve()), "fingerprint": model_fingerprint(model)}
     if dimension is not None:
         loaded.truncate_to(dimension)
-    return evaluate(loaded, data, splits=splits, subset=subset, label=label, device=device)
+    made["dimension"] = loaded.dimension
+    if without:
+        from rankfield.evaluation.robustness import FieldEmbeddings, evaluate_without
+
+        return evaluate_without(
+            FieldEmbeddings(loaded, data),
+            without,
+            splits=splits,
+            subset=subset,
+            label=label,
+            device=device,
+            made=made,
+        )
+    results = evaluate(
+        loaded, data, splits=splits, subset=subset, label=label, device=device, made=made
+    )
+    if robustness:
+        from rankfield.evaluation.robustness import FieldEmbeddings, measure_robustness
+
+        results = measure_robustness(FieldEmbeddings(loaded, data), results, device=device)
+    return results
 
 
 def _show(results: Results) -> None:
@@ -125,16 +276,47 @@ def _show(results: Results) -> None:
     for name in ("queries", *_COLUMNS):
         table.add_column(name.replace("@", "\n@"), justify="right", no_wrap=True)
     for split, means in results.splits.items():
-        values = [means[name].value for name in _COLUMNS]
-        table.add_row(
-            split,
-            f"{results.sizes[split].queries:,}",
-            *("–" if value is None else f"{value:.3f}" for value in values),
-        )
+        cells = [_cell(means[name]) for name in _COLUMNS]
+        table.add_row(split, f"{results.sizes[split].queries:,}", *cells)
     Console().print(table)
+    typer.echo(
+        "±: half of the 95 % bootstrap interval over queries; the results hold both of its ends."
+    )
     for split, means in results.splits.items():
         undefined = results.sizes[split].queries - means["mAP@1000"].queries
         if undefined:
             typer.echo(
                 f"{split}: {undefined} queries have no relevant document; mAP and R leave them out."
             )
+    if results.robustness:
+        _show_robustness(results)
+
+
+def _cell(mean: Mean) -> str:
+    if mean.value is None:
+        return "–"
+    if mean.low is None or mean.high is None:
+        return f"{mean.value:.3f}"
+    return f"{mean.value:.3f}\n±{(mean.high - mean.low) / 2:.3f}"
+
+
+def _show_robustness(results: Results) -> None:
+    from rich.box import SIMPLE
+    from rich.console import Console
+    from rich.table import Table
+
+    title = f"{_COLUMNS[0]} without a field, and the change"
+    table = Table(title=title, box=SIMPLE, pad_edge=False, title_justify="left")
+    table.add_column("without", no_wrap=True)
+    for split in results.splits:
+        table.add_column(split, justify="right")
+    for field, splits in results.robustness.items():
+        cells = []
+        for split, means in results.splits.items():
+            whole, left = means[_COLUMNS[0]].value, splits[split][_COLUMNS[0]].value
+            if whole is None or left is None:
+                cells.append("–")
+            else:
+                cells.append(f"{left:.3f} ({left - whole:+.3f})")
+        table.add_row(field, *cells)
+    Console().print(table)

@@ -24,6 +24,7 @@ VERBS: dict[str, str] = {
     "train": "train",
     "evaluate": "evaluate",
     "compare": "compare",
+    "report": "report",
     "search": "search",
 }
 """Verb → module under `rankfield.cli` that holds its function `command`, in the order of help."""

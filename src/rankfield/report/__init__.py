@@ -1,8 +1,19 @@
-"""Reports: one HTML page with tables, curves and pictures; figures of weights."""
+"""Reports: a page, Markdown, JSON and a model card from results; figures of weights."""
 
 from __future__ import annotations
 
-from rankfield.report.page import write_report
+from rankfield.report.content import Content, gather
+from rankfield.report.markdown import render_markdown
+from rankfield.report.model_card import render_model_card
+from rankfield.report.page import render_page, write_report
 from rankfield.report.plots import weights_figure
 
-__all__ = ["weights_figure", "write_report"]
+__all__ = [
+    "Content",
+    "gather",
+    "render_markdown",
+    "render_model_card",
+    "render_page",
+    "weights_figure",
+    "write_report",
+]

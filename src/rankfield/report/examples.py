@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from rankfield.evaluation import Results
+from rankfield.evaluation import Comparison, Results
 from rankfield.field_values import first_value
-from rankfield.report.numbers import model_name, paired_queries, split_names
+from rankfield.report.numbers import paired_queries
 from rankfield.report.thumbnails import Thumbnails
-from rankfield.schema import Field, RankingDataset
+from rankfield.schema import SPLITS, Field, RankingDataset
 
-__all__ = ["Column", "Example", "Shown", "choose_queries", "make_examples"]
+__all__ = ["Column", "Example", "Shown", "choose_extremes", "choose_queries", "make_examples"]
+
+_EQUAL = 1e-9
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Example:
     """A query, what each model ranks first for it, and the best possible list."""
 
     split: str
+    query_id: str
     text: str
     picture: str
     difference: float
@@ -60,7 +63,7 @@ class Example:
     ideal: list[Shown]
 
 
-def choose_queries(results: Sequence[Results], count: int, seed: int = 0) -> pl.DataFrame:
+def choose_queries(comparison: Comparison, count: int, seed: int = 0) -> pl.DataFrame:
     """Choose `count` queries that stand for all: wins, losses and draws in their true proportion.
 
     The count is shared evenly between the splits. In each, the queries are put in order of the
@@ -70,16 +73,10 @@ def choose_queries(results: Sequence[Results], count: int, seed: int = 0) -> pl.
     Returns:
         split, query_id, first, last, difference; by split, then from loss to win.
     """
-    first, last = results[0], results[-1]
-    pairs = paired_queries(first, last)
-    for result in (first, last):
-        pairs = pairs.join(
-            result.rankings.select("split", "query_id").unique(),
-            on=["split", "query_id"],
-            how="semi",
-        )
-    order = "difference" if len(results) > 1 else "last"
-    splits = [s for s in split_names(results) if s in set(pairs["split"])]
+    pairs = _shown_pairs(comparison)
+    order = "difference" if len(comparison.names) > 1 else "last"
+    found = set(pairs["split"])
+    splits = [s for s in dict.fromkeys((*SPLITS, *comparison.splits)) if s in found]
     tables = {s: pairs.filter(pl.col("split") == s).sort(order, "query_id") for s in splits}
     generator = np.random.default_rng(seed)
     chosen = [pairs.clear()]
@@ -88,6 +85,37 @@ def choose_queries(results: Sequence[Results], count: int, seed: int = 0) -> pl.
         rows = [int(generator.integers(a, b)) for a, b in pairwise(edges)]
         chosen.append(tables[split][rows])
     return pl.concat(chosen)
+
+
+def choose_extremes(comparison: Comparison, count: int) -> pl.DataFrame:
+    """Choose the `count` queries that the last model wins by most, then those it loses by most.
+
+    A query is taken once, on the split where it differs most; of equal ones the first by split and
+    id. Nothing for a single model.
+
+    Returns:
+        split, query_id, first, last, difference: the wins from the largest down, then the losses
+        from the largest down.
+    """
+    pairs = _shown_pairs(comparison)
+    if len(comparison.names) < 2:
+        return pairs.clear()
+    keys = ["split", "query_id"]
+    wins = pairs.filter(pl.col("difference") > _EQUAL).sort(-pl.col("difference"), *keys)
+    losses = pairs.filter(pl.col("difference") < -_EQUAL).sort("difference", *keys)
+    return pl.concat(
+        side.unique("query_id", keep="first", maintain_order=True).head(count)
+        for side in (wins, losses)
+    )
+
+
+def _shown_pairs(comparison: Comparison) -> pl.DataFrame:
+    """Return `paired_queries`, of those whose rankings both models have kept."""
+    pairs = paired_queries(comparison)
+    for name in (comparison.names[0], comparison.names[-1]):
+        kept = comparison.runs[name][0].rankings.select("split", "query_id").unique()
+        pairs = pairs.join(kept, on=["split", "query_id"], how="semi", maintain_order="left")
+    return pairs
 
 
 def _shares(sizes: Mapping[str, int], count: int) -> dict[str, int]:
@@ -103,35 +131,44 @@ def _shares(sizes: Mapping[str, int], count: int) -> dict[str, int]:
 
 def make_examples(
     dataset: RankingDataset,
-    results: Sequence[Results],
-    colours: Sequence[str],
+    comparison: Comparison,
+    colours: Mapping[str, str],
+    choices: Sequence[pl.DataFrame],
     *,
-    count: int,
     depth: int,
-    seed: int,
-) -> list[Example]:
-    """Gather what the page shows of `count` queries, `depth` documents deep."""
-    sides = [(results[0], colours[0])]
-    if len(results) > 1:
-        sides.append((results[-1], colours[-1]))
-    chosen = choose_queries(results, count, seed)
+) -> list[tuple[Example, ...]]:
+    """Gather what the page shows of the chosen queries, `depth` documents deep.
+
+    Args:
+        dataset: where queries and documents are.
+        comparison: the first and the last model are shown, each by its first run.
+        colours: name of a model → its colour.
+        choices: what `choose_queries` and `choose_extremes` return.
+        depth: documents in each list.
+
+    Returns:
+        The examples of each choice, in its order.
+    """
+    names = list(dict.fromkeys((comparison.names[0], comparison.names[-1])))
+    chosen = pl.concat(choices)
     keys = list(zip(chosen["split"], chosen["query_id"], strict=True))
     judged = [_judged(dataset, *key) for key in keys]
-    tops = [[_top(result, *key, depth) for result, _ in sides] for key in keys]
+    tops = [[_top(comparison.runs[n][0], *key, depth) for n in names] for key in keys]
     shown = {d for table in judged for d in table["doc_id"].head(depth)}
     shown |= {d for pair in tops for top in pair for d in top["doc_id"]}
     maker = _Maker(dataset, shown)
     examples = []
     for row, best, pair in zip(chosen.iter_rows(named=True), judged, tops, strict=True):
-        values = (row["first"], row["last"])[-len(sides) :]
+        values = (row["first"], row["last"])[-len(names) :]
         columns = [
-            Column(model_name(result), colour, value, maker.ranked(top, best))
-            for (result, colour), value, top in zip(sides, values, pair, strict=True)
+            Column(name, colours[name], value, maker.ranked(top, best))
+            for name, value, top in zip(names, values, pair, strict=True)
         ]
         text, picture = maker.query(row["query_id"])
         examples.append(
             Example(
                 split=row["split"],
+                query_id=row["query_id"],
                 text=text,
                 picture=picture,
                 difference=row["difference"],
@@ -140,7 +177,10 @@ def make_examples(
                 ideal=maker.ranked(best.head(depth), best),
             )
         )
-    return examples
+    ends = list(accumulate(map(len, choices)))
+    return [
+        tuple(examples[end - len(choice) : end]) for choice, end in zip(choices, ends, strict=True)
+    ]
 
 
 def _top(result: Results, split: str, query_id: str, depth: int) -> pl.DataFrame:

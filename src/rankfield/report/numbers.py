@@ -1,150 +1,164 @@
-"""The figures of a report: gains, paired differences, and the sentence that sums them up."""
+"""The figures of a report: means with intervals, gains with their tests, the sentence on top."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
-from rankfield.evaluation import Results
-from rankfield.report.style import SPLIT_TITLES, SPLIT_WHERE, decimal, signed_percent
+from rankfield.evaluation import Comparison, bootstrap_interval
+from rankfield.report.style import SPLIT_MEANINGS, SPLIT_TITLES, SPLIT_WHERE, decimal, percent
 from rankfield.schema import SPLITS
 
-__all__ = [
-    "PRIMARY",
-    "PairedDifference",
-    "gain",
-    "metric_names",
-    "metric_value",
-    "model_name",
-    "paired_difference",
-    "paired_queries",
-    "query_count",
-    "split_names",
-    "summary",
-]
+__all__ = ["PRIMARY", "SIGNIFICANT", "Cell", "SplitRow", "paired_queries", "split_rows", "summary"]
 
 PRIMARY = "nDCG@10"
 """The metric that a report is about."""
 
-
-def model_name(result: Results) -> str:
-    """Return what the page calls a model: its label, or its own name."""
-    return result.label or result.model
-
-
-def split_names(results: Sequence[Results]) -> list[str]:
-    """Return the splits that any of the results has, the four known ones first."""
-    present = {name for result in results for name in result.splits}
-    known = [name for name in (*SPLITS, "all") if name in present]
-    return known + sorted(present - set(SPLIT_TITLES))
-
-
-def metric_names(results: Sequence[Results], split: str) -> list[str]:
-    """Return the metrics that any of the results has on a split, in the order first met."""
-    return list(dict.fromkeys(m for result in results for m in result.splits.get(split, {})))
-
-
-def metric_value(result: Results, split: str, metric: str = PRIMARY) -> float | None:
-    """Return a mean, or None where it was not measured or has no query."""
-    mean = result.splits.get(split, {}).get(metric)
-    known = mean is not None and mean.value is not None and math.isfinite(mean.value)
-    return mean.value if mean is not None and known else None
-
-
-def query_count(result: Results, split: str, metric: str = PRIMARY) -> int:
-    """Return how many queries a mean is over."""
-    mean = result.splits.get(split, {}).get(metric)
-    return 0 if mean is None else mean.queries
-
-
-def gain(value: float | None, base: float | None) -> float | None:
-    """Return value / base − 1, or None where it is undefined."""
-    return None if value is None or not base else value / base - 1
+SIGNIFICANT = 0.05
+"""Below this adjusted p a difference counts as more than chance."""
 
 
 @dataclass(frozen=True)
-class PairedDifference:
-    """The mean difference over the queries that both have, and its 95 % half-width.
+class Cell:
+    """One model's mean on a split, and how it differs from the first model's.
 
-    The half-width is 1.96 · s / √n with s the sample deviation of the differences: the normal
-    approximation of the paired interval.
+    value, low, high: the mean over queries (each with its mean over runs) and its 95 % interval.
+    standard_deviation: over runs; None for one.
+    gain: value / the first's − 1.
+    difference, difference_low, difference_high: paired over queries, with its 95 % interval.
+    p_value: of the randomisation test, by Holm's correction over all splits and models.
+    better, worse, equal: on how many queries.
+
+    What compares with the first model is None (the counts 0) for that model itself.
     """
 
-    mean: float
-    half_width: float
-    better: int
-    worse: int
-    equal: int
+    name: str
+    runs: int
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    standard_deviation: float | None = None
+    gain: float | None = None
+    difference: float | None = None
+    difference_low: float | None = None
+    difference_high: float | None = None
+    p_value: float | None = None
+    better: int = 0
+    worse: int = 0
+    equal: int = 0
 
     @property
     def clear(self) -> bool:
-        """Whether the interval leaves out zero."""
-        return abs(self.mean) > self.half_width
+        """Whether the difference is more than chance."""
+        return self.p_value is not None and self.p_value < SIGNIFICANT
 
 
-def paired_queries(first: Results, last: Results) -> pl.DataFrame:
-    """Return split, query_id, first, last and difference of NDCG@10, where both have a value."""
-    empty = pl.DataFrame(
-        schema={"split": pl.String, "query_id": pl.String, "first": pl.Float64, "last": pl.Float64}
-    )
-    keys = ["split", "query_id"]
-    if PRIMARY in first.queries.columns and PRIMARY in last.queries.columns:
-        empty = first.queries.select(*keys, pl.col(PRIMARY).cast(pl.Float64).alias("first")).join(
-            last.queries.select(*keys, pl.col(PRIMARY).cast(pl.Float64).alias("last")), on=keys
+@dataclass(frozen=True)
+class SplitRow:
+    """A split, how much was searched there, and a cell for each model."""
+
+    split: str
+    title: str
+    meaning: str
+    queries: int
+    documents: int | None
+    cells: tuple[Cell, ...]
+
+
+def split_rows(comparison: Comparison) -> list[SplitRow]:
+    """Return a row for each split of a comparison on `PRIMARY`, the four known splits first."""
+    order = [s for s in (*SPLITS, "all") if s in comparison.splits]
+    order += [s for s in comparison.splits if s not in order]
+    first = comparison.runs[comparison.names[0]][0]
+    rows = []
+    for split in order:
+        size = first.sizes.get(split)
+        table = comparison.table.filter(split=split, metric=PRIMARY)
+        rows.append(
+            SplitRow(
+                split=split,
+                title=SPLIT_TITLES.get(split, split),
+                meaning=SPLIT_MEANINGS.get(split, ""),
+                queries=int(table["queries"].max() or 0),  # type: ignore[arg-type]
+                documents=size.documents if size else None,
+                cells=tuple(_cell(comparison, split, name) for name in comparison.names),
+            )
         )
-    both = empty.with_columns((pl.col("last") - pl.col("first")).alias("difference"))
+    return rows
+
+
+def _cell(comparison: Comparison, split: str, name: str) -> Cell:
+    row = comparison.table.filter(split=split, metric=PRIMARY, name=name).row(0, named=True)
+    values = comparison.queries.filter(split=split, name=name)[PRIMARY]
+    mean = bootstrap_interval(values.fill_null(np.nan).to_numpy())
+    test = comparison.tests.filter(split=split, metric=PRIMARY, name=name)
+    compared = {}
+    if test.height and row["value"] is not None:
+        found = test.row(0, named=True)
+        compared = {
+            "gain": None if row["gain_percent"] is None else row["gain_percent"] / 100,
+            "difference": found["difference"],
+            "difference_low": found["low"],
+            "difference_high": found["high"],
+            "p_value": found["p_adjusted"] if found["queries"] else None,
+            **{kind: found[kind] for kind in ("better", "worse", "equal")},
+        }
+    return Cell(
+        name=name,
+        runs=row["runs"],
+        value=row["value"],
+        low=mean.low,
+        high=mean.high,
+        standard_deviation=row["standard_deviation"],
+        **compared,
+    )
+
+
+def paired_queries(comparison: Comparison) -> pl.DataFrame:
+    """Return split, query_id, first, last and difference of `PRIMARY`, where both have a value."""
+    keys = ["split", "query_id"]
+    first, last = (
+        comparison.queries.filter(name=name).select(*keys, pl.col(PRIMARY).alias(alias))
+        for name, alias in ((comparison.names[0], "first"), (comparison.names[-1], "last"))
+    )
+    both = first.join(last, on=keys, maintain_order="left")
+    both = both.with_columns((pl.col("last") - pl.col("first")).alias("difference"))
     return both.filter(pl.col("difference").is_finite())
 
 
-def paired_difference(first: Results, last: Results, split: str) -> PairedDifference | None:
-    """Compare two results on the same queries of a split; None below two common queries."""
-    differences = paired_queries(first, last).filter(pl.col("split") == split)["difference"]
-    if len(differences) < 2:
-        return None
-    deviation = float(differences.std() or 0.0)  # type: ignore[arg-type]
-    better, worse = int((differences > 1e-9).sum()), int((differences < -1e-9).sum())
-    return PairedDifference(
-        mean=float(differences.mean()),  # type: ignore[arg-type]
-        half_width=1.96 * deviation / math.sqrt(len(differences)),
-        better=better,
-        worse=worse,
-        equal=len(differences) - better - worse,
-    )
-
-
-def summary(results: Sequence[Results]) -> list[str]:
+def summary(names: Sequence[str], rows: Sequence[SplitRow]) -> list[str]:
     """Say in a sentence or two how the last model does against the first, also when it loses."""
-    first, last = results[0], results[-1]
-    splits = split_names(results)
-    if len(results) == 1:
+    first, last = names[0], names[-1]
+    if len(names) == 1:
         values = [
-            f"{decimal(value)} {SPLIT_WHERE.get(split, f'on {split}')}"
-            for split in splits
-            if (value := metric_value(last, split)) is not None
+            f"{decimal(row.cells[0].value)} {_where(row)}"
+            for row in rows
+            if row.cells[0].value is not None
         ]
         if not values:
-            return [f"{model_name(last)} was measured on no query."]
-        return [f"{model_name(last)} reaches an NDCG@10 of {_join(values)}."]
-    gains = {
-        split: change
-        for split in splits
-        if (change := gain(metric_value(last, split), metric_value(first, split))) is not None
-    }
+            return [f"{last} was measured on no query."]
+        return [f"{last} reaches an NDCG@10 of {_join(values)}."]
+    gains = {_where(row): row.cells[-1] for row in rows if row.cells[-1].gain is not None}
     if not gains:
-        return [f"{model_name(last)} and {model_name(first)} have no common figure to compare."]
-    return [_verdict(model_name(first), model_name(last), gains), *_by_query(first, last)]
+        return [f"{last} and {first} have no common figure to compare."]
+    return [_verdict(first, last, gains), *_by_query(rows)]
 
 
-def _verdict(first: str, last: str, gains: dict[str, float]) -> str:
+def _where(row: SplitRow) -> str:
+    return SPLIT_WHERE.get(row.split, f"on {row.split}")
+
+
+def _verdict(first: str, last: str, gains: dict[str, Cell]) -> str:
     parts: dict[str, list[str]] = {"better": [], "worse": [], "equal": []}
-    for split, change in gains.items():
-        where = SPLIT_WHERE.get(split, f"on {split}")
-        percent = signed_percent(change).lstrip("+−±")
+    for where, cell in gains.items():
+        change = cell.gain or 0.0
+        doubt = "" if cell.clear else " (within chance)"
         sort = "equal" if abs(change) < 5e-4 else "better" if change > 0 else "worse"
-        parts[sort].append(where if sort == "equal" else f"{percent} {where}")
+        size = percent(abs(change))
+        parts[sort].append(where if sort == "equal" else f"{size} {where}{doubt}")
     phrases = []
     for sort in ("better", "worse"):
         if parts[sort]:
@@ -158,16 +172,17 @@ def _verdict(first: str, last: str, gains: dict[str, float]) -> str:
     )
 
 
-def _by_query(first: Results, last: Results) -> list[str]:
-    differences = paired_queries(first, last)["difference"]
-    if differences.is_empty():
+def _by_query(rows: Sequence[SplitRow]) -> list[str]:
+    counts = {
+        kind: sum(getattr(row.cells[-1], kind) for row in rows)
+        for kind in ("better", "worse", "equal")
+    }
+    total = sum(counts.values())
+    if not total:
         return []
-    total = len(differences)
-    better, worse = int((differences > 1e-9).sum()), int((differences < -1e-9).sum())
-    counts = {"better": better, "worse": worse, "equal": total - better - worse}
     shares = [
-        f"{sort} on {100 * count / total:.0f}\N{NO-BREAK SPACE}%"
-        for sort, count in counts.items()
+        f"{kind} on {percent(count / total, 0 if count >= total / 100 else 1)}"
+        for kind, count in counts.items()
         if count
     ]
     return [f"Query by query, it is {_join(shares)} of the {total:,} rankings compared."]

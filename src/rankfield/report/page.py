@@ -1,47 +1,36 @@
-"""The report: one self-contained HTML page that compares models on a ranking data set."""
+"""The report as one self-contained HTML page."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import tomli_w
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from rankfield import __version__
-from rankfield.errors import MetricError
-from rankfield.evaluation import Results, compare
+from rankfield.evaluation import Results
 from rankfield.files import new_file
-from rankfield.report.examples import make_examples
-from rankfield.report.log import TrainingLog, read_log
-from rankfield.report.numbers import (
-    PRIMARY,
-    PairedDifference,
-    gain,
-    metric_names,
-    metric_value,
-    model_name,
-    paired_difference,
-    query_count,
-    split_names,
-    summary,
-)
-from rankfield.report.plots import bar_chart, line_chart
+from rankfield.report.content import Content, SliceTable, gather
+from rankfield.report.log import TrainingLog
+from rankfield.report.numbers import SIGNIFICANT
+from rankfield.report.plots import bar_chart, interval_chart, line_chart
+from rankfield.report.rank_scores import RankScores
 from rankfield.report.style import (
-    SPLIT_MEANINGS,
     SPLIT_TITLES,
     decimal,
+    p_value,
     series_names,
+    signed,
     signed_percent,
 )
 from rankfield.schema import RankingDataset
 
-__all__ = ["write_report"]
+__all__ = ["render_page", "write_report"]
 
 _HERE = Path(__file__).parent
-_DEPTH = 6
 
 # Figure sizes in inches, so that text comes out at about 13 pixels in the width each one gets.
 _WIDE, _HALF, _THIRD, _NARROW = (11.0, 3.4), (5.2, 3.0), (3.5, 2.6), (3.8, 2.8)
@@ -55,78 +44,71 @@ def write_report(
     training_logs: Mapping[str, Path],
     title: str,
     next_steps: Sequence[str] = (),
+    slices: Sequence[str] | None = None,
     queries_shown: int = 12,
     seed: int = 0,
 ) -> None:
-    """Write a page with the comparison of models, their training, and pictures of what they find.
-
-    The page needs no network: styles, figures (SVG) and pictures (WebP of at most 96 pixels) are
-    inside. The same input gives the same bytes. Gains are relative to the first of the results;
-    the pictures compare the first with the last.
+    """Gather a report (`content.gather`) and write its page.
 
     Args:
         path: the HTML file to write; an older one is replaced.
-        dataset: the data set that the results were measured on.
-        results: at least one, the baseline first, the model that the page is about last.
-        training_logs: label of a run → the JSON Lines log that its training wrote.
-        title: the page's heading.
+        dataset, results, training_logs, title, slices, queries_shown, seed: as `content.gather`.
         next_steps: what the reader may do next; text between backticks is set as code.
-        queries_shown: how many queries to show, chosen by `examples.choose_queries`.
-        seed: for that choice.
 
     Raises:
-        MetricError: no results, two of one name, or results of other data, splits or queries.
-        InputError: a log that cannot be read.
+        MetricError: no results, or results of other data, protocols, splits or queries.
+        InputError: a log that cannot be read, or an unknown slice.
         OutputError: the page cannot be written.
     """
-    labels = _labels(dataset, results)
-    logs = {label: read_log(log) for label, log in training_logs.items()}
-    splits = split_names(results)
-    colours = dict(zip(labels, series_names(len(labels)), strict=True))
-    context = {
-        "title": title,
-        "css": Markup((_HERE / "page.css").read_text("utf-8")),
-        "version": __version__,
-        "summary": summary(results),
-        "labels": labels,
-        "models": [(model_name(result), result.model) for result in results],
-        "subset": results[0].subset,
-        "colours": colours,
-        "rows": [_row(results, split) for split in splits],
-        "all_metrics": [_every_metric(results, split) for split in splits],
-        "bars": _bars(results, colours),
-        "curves": _curves(logs, colours),
-        "seed": seed,
-        "examples": make_examples(
-            dataset, results, list(colours.values()), count=queries_shown, depth=_DEPTH, seed=seed
-        ),
-        "has_pictures": any(f.modality == "image" for f in dataset.document_fields),
-        "facts": _facts(dataset),
-        "runs": [_run(label, log) for label, log in logs.items()],
-        "next_steps": [step.split("`") for step in next_steps],
-        "split_titles": SPLIT_TITLES,
-    }
-    page = _environment().get_template("page.html").render(context)
+    content = gather(
+        dataset,
+        results,
+        title=title,
+        training_logs=training_logs,
+        slices=slices,
+        queries_shown=queries_shown,
+        seed=seed,
+    )
+    page = render_page(content, next_steps)
     with new_file(path) as temporary:
         temporary.write_text(page, "utf-8")
 
 
-def _labels(dataset: RankingDataset, results: Sequence[Results]) -> list[str]:
-    """Return the models' names, after a look at whether the results belong together."""
-    compare(results)
-    labels = [model_name(result) for result in results]
-    if len(set(labels)) < len(labels):
-        raise MetricError(
-            f"expected results with different labels, found {', '.join(labels)}", where="report"
+def render_page(content: Content, next_steps: Sequence[str] = ()) -> str:
+    """Return the page: models compared, their training, and pictures of what they find.
+
+    The page needs no network: styles, figures (SVG) and pictures (WebP of at most 96 pixels) are
+    inside. The same content gives the same bytes. Gains are relative to the first of the models;
+    the pictures compare the first with the last.
+    """
+    colours = content.colours
+    documents = [
+        d for e in (*content.extremes, *content.examples) for c in e.columns for d in c.documents
+    ]
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            content=content,
+            css=Markup((_HERE / "page.css").read_text("utf-8")),
+            labels=content.names,
+            colours=colours,
+            bars=_bars(content),
+            curves=_curves(content.logs, colours),
+            rank_curves=[_rank_curve(scores, colours) for scores in content.rank_scores],
+            slices=[(table, _slice_figure(table, colours)) for table in content.slices],
+            robustness=_by_split(content.robustness),
+            all_metrics=[
+                (title, list(rows))
+                for title, rows in groupby(content.every_metric, key=lambda row: row[0])
+            ],
+            several_runs=any(cell.runs > 1 for row in content.rows for cell in row.cells),
+            has_pictures=any(document.picture for document in documents),
+            next_steps=[step.split("`") for step in next_steps],
+            split_titles=SPLIT_TITLES,
+            significant=SIGNIFICANT,
         )
-    measured, given = results[0].dataset.fingerprint, dataset.fingerprint()
-    if measured != given:
-        raise MetricError(
-            f"the results were measured on other data: {measured}, not {given}",
-            where=f"report on {dataset.name}",
-            remedy="Evaluate the models on this data set.",
-        )
-    return labels
+    )
 
 
 def _environment() -> Environment:
@@ -140,67 +122,25 @@ def _environment() -> Environment:
     )
     environment.filters["decimal"] = decimal
     environment.filters["percent"] = signed_percent
-    environment.filters["signed"] = _signed
+    environment.filters["signed"] = signed
+    environment.filters["p_value"] = p_value
+    environment.filters["toml"] = tomli_w.dumps
     return environment
 
 
-def _signed(value: float | None, digits: int = 3) -> str:
-    """Write a difference with its sign, a true minus."""
-    text = decimal(None if value is None else abs(value), digits)
-    if value is None or text == "–":
-        return text
-    return f"{'±' if float(text) == 0 else '+' if value > 0 else '−'}{text}"
+def _by_split(rows: Sequence[Any]) -> list[tuple[str, list[Any]]]:
+    """Return the rows under the title of their split."""
+    return [
+        (SPLIT_TITLES.get(split, split), list(group))
+        for split, group in groupby(rows, key=lambda row: row.split)
+    ]
 
 
-@dataclass(frozen=True)
-class _Cell:
-    value: float | None
-    gain: float | None
-    paired: PairedDifference | None
-
-
-@dataclass(frozen=True)
-class _Row:
-    title: str
-    meaning: str
-    searched: str
-    cells: list[_Cell]
-
-
-def _row(results: Sequence[Results], split: str) -> _Row:
-    first = results[0]
-    base = metric_value(first, split)
-    cells = []
-    for result in results:
-        value = metric_value(result, split)
-        own = result is first
-        cells.append(
-            _Cell(
-                value,
-                None if own else gain(value, base),
-                None if own else paired_difference(first, result, split),
-            )
-        )
-    searched = f"{max(query_count(result, split) for result in results):,} queries"
-    if size := first.sizes.get(split):
-        searched += f" over {size.documents:,} documents"
-    return _Row(SPLIT_TITLES.get(split, split), SPLIT_MEANINGS.get(split, ""), searched, cells)
-
-
-def _every_metric(results: Sequence[Results], split: str) -> dict[str, Any]:
-    metrics = metric_names(results, split)
-    return {
-        "title": SPLIT_TITLES.get(split, split),
-        "rows": [(name, [metric_value(r, split, name) for r in results]) for name in metrics],
-    }
-
-
-def _bars(results: Sequence[Results], colours: Mapping[str, str]) -> dict[str, Markup]:
-    splits = split_names(results)
-    groups = [SPLIT_TITLES.get(split, split) for split in splits]
+def _bars(content: Content) -> dict[str, Markup]:
+    groups = [row.title for row in content.rows]
     series = [
-        (model_name(r), colours[model_name(r)], [metric_value(r, s) for s in splits])
-        for r in results
+        (name, content.colours[name], [row.cells[i].value for row in content.rows])
+        for i, name in enumerate(content.names)
     ]
     said = "; ".join(
         f"{group}: " + ", ".join(f"{name} {decimal(values[i])}" for name, _, values in series)
@@ -216,6 +156,22 @@ def _bars(results: Sequence[Results], colours: Mapping[str, str]) -> dict[str, M
             bar_chart(groups, series, width=_NARROW[0], upright=False, description=description)
         ),
     }
+
+
+def _rank_curve(scores: RankScores, colours: Mapping[str, str]) -> dict[str, Any]:
+    lines = [("best possible", "faint", scores.ideal)]
+    lines += [(name, colours[name], values) for name, values in scores.models.items()]
+    title = SPLIT_TITLES.get(scores.split, scores.split)
+    said = "; ".join(
+        f"{name} {decimal(values[0], 2)} at rank 1 and {decimal(values[-1], 2)} at rank "
+        f"{len(values)}"
+        for name, _, values in lines
+    )
+    drawn = [(name, colour, dict(enumerate(values, start=1))) for name, colour, values in lines]
+    return _figure(
+        title, drawn, y_label="mean score", columns=2, said=f"Mean score by rank: {said}",
+        x_label="rank",
+    )  # fmt: skip
 
 
 def _curves(logs: Mapping[str, TrainingLog], colours: Mapping[str, str]) -> dict[str, Any]:
@@ -239,62 +195,46 @@ def _curve(
         f"{label} goes from {decimal(points[min(points)])} to {decimal(points[max(points)])}"
         for label, _, points in lines
     )
-    description = f"{title}: {said}"
-    wide = {1: _WIDE, 2: _HALF, 3: _THIRD}[columns]
+    return _figure(title, lines, y_label=y_label, columns=columns, said=f"{title}: {said}")
+
+
+def _figure(
+    title: str,
+    lines: Sequence[tuple[str, str, Mapping[int, float]]],
+    *,
+    y_label: str,
+    columns: int,
+    said: str,
+    x_label: str = "step",
+) -> dict[str, Any]:
+    sizes = {"wide": {1: _WIDE, 2: _HALF, 3: _THIRD}[columns], "narrow": _NARROW}
     return {
         "title": title,
         "legend": [(label, colour) for label, colour, _ in lines],
         **{
-            name: Markup(line_chart(lines, y_label=y_label, size=size, description=description))
-            for name, size in (("wide", wide), ("narrow", _NARROW))
+            name: Markup(
+                line_chart(lines, y_label=y_label, x_label=x_label, size=size, description=said)
+            )
+            for name, size in sizes.items()
         },
     }
 
 
-def _facts(dataset: RankingDataset) -> list[tuple[str, str]]:
-    """Return what there is to say about the data set."""
-    origin, scale = dataset.provenance, dataset.score_scale
-    fields = [
-        f"{side}: " + ", ".join(f"{f.name} ({f.modality}, weight {f.weight:g})" for f in fields)
-        for side, fields in (("query", dataset.query_fields), ("document", dataset.document_fields))
+def _slice_figure(table: SliceTable, colours: Mapping[str, str]) -> dict[str, Markup]:
+    groups = [
+        (SPLIT_TITLES.get(split, split), [name for _, name, _ in rows])
+        for split, rows in (
+            (split, list(rows)) for split, rows in groupby(table.rows, key=lambda row: row[0])
+        )
     ]
-    facts = [
-        ("Data set", dataset.name),
-        ("Fingerprint", dataset.fingerprint()),
-        (
-            "Size",
-            f"{len(dataset.queries):,} queries, {len(dataset.documents):,} documents, "
-            f"{len(dataset.judgments):,} judged pairs",
-        ),
-        ("Fields", "; ".join(fields)),
-        ("Scores", f"{scale.minimum:g} to {scale.maximum:g}, relevant from {scale.relevant:g}"),
-        ("Meaning of a score", scale.meaning),
-        ("Source", origin.source),
-        ("Licence", origin.licence),
-        ("Made by", origin.made_by),
-        ("Seed of the data", "" if origin.seed is None else str(origin.seed)),
-        *(("Note", note) for note in origin.notes),
-        ("rankfield", __version__),
+    series = [
+        (name, colour, [(m[i].value, m[i].low, m[i].high) for _, _, m in table.rows])
+        for i, (name, colour) in enumerate(colours.items())
     ]
-    return [(name, value) for name, value in facts if value]
-
-
-def _run(label: str, log: TrainingLog) -> tuple[str, str]:
-    """Say in a line how a run was trained, as far as its log and recipe tell."""
-    recipe = log.recipe
-    told = (
-        ("weight function", recipe.get("loss", {}).get("weight")),
-        ("pairs with a score from", recipe.get("data", {}).get("minimum_score")),
-        ("batch", recipe.get("batch", {}).get("size")),
-        ("learning rate", recipe.get("optimizer", {}).get("learning_rate")),
-        ("seed", recipe.get("seed")),
-    )
-    parts = [f"{name} {value}" for name, value in told if value is not None]
-    if steps := max([*log.loss, *log.dev], default=0):
-        parts.append(f"{steps:,} steps")
-    if isinstance(seconds := log.facts.get("seconds"), int | float):
-        parts.append(f"{seconds:,.0f} s")
-    if log.dev:
-        best = max(log.dev, key=lambda step: log.dev[step])
-        parts.append(f"best dev {PRIMARY} {decimal(log.dev[best])} at step {best:,}")
-    return label, ", ".join(parts) or "its log is empty"
+    said = f"NDCG@10 {table.title[0].lower()}{table.title[1:]}, with intervals; the table says it."
+    return {
+        name: Markup(
+            interval_chart(groups, series, width=width, x_label="NDCG@10", description=said)
+        )
+        for name, width in (("wide", _WIDE[0]), ("narrow", _NARROW[0]))
+    }

@@ -20,7 +20,10 @@ from rankfield.errors import InputError
 from rankfield.files import new_file
 from rankfield.report.style import decimal
 
-__all__ = ["bar_chart", "line_chart", "weights_figure"]
+__all__ = ["Interval", "bar_chart", "interval_chart", "line_chart", "weights_figure"]
+
+Interval = tuple[float | None, float | None, float | None]
+"""A value and the ends of its interval; None where there is none."""
 
 # A page's colours depend on light or dark, which matplotlib cannot know: it draws with these
 # stand-ins, and each becomes a CSS variable in the finished SVG.
@@ -127,12 +130,14 @@ def line_chart(
     y_label: str,
     size: tuple[float, float],
     description: str,
+    x_label: str = "step",
 ) -> str:
-    """Draw values over training steps, as an `<svg>` element for a page.
+    """Draw values over training steps or ranks, as an `<svg>` element for a page.
 
     Args:
         lines: (name, colour name, step → value).
         y_label: what the values are.
+        x_label: what the steps are.
         size: width and height in inches.
         description: what a screen reader says.
     """
@@ -144,17 +149,75 @@ def line_chart(
             axes.plot(
                 steps,
                 [points[step] for step in steps],
-                _DASHES[i % len(_DASHES)] if colour not in ("slate", "accent") else "-",
+                ":" if colour == "faint" else _dash(i, colour),
                 color=_STAND_INS[colour],
                 linewidth=1.8,
                 marker="o" if len(steps) <= 15 else "",
                 markersize=4,
             )
-        axes.set_xlabel("step")
+        axes.set_xlabel(x_label)
         axes.set_ylabel(y_label)
         axes.margins(x=0.03, y=0.08)
         axes.locator_params(axis="x", nbins=8 if size[0] > 6 else 5, integer=True)
         axes.locator_params(axis="y", nbins=5)
+        return _inline(figure, description)
+
+
+def _dash(position: int, colour: str) -> str:
+    return "-" if colour in ("slate", "accent") else _DASHES[position % len(_DASHES)]
+
+
+def interval_chart(
+    groups: Sequence[tuple[str, Sequence[str]]],
+    series: Sequence[tuple[str, str, Sequence[Interval]]],
+    *,
+    width: float,
+    x_label: str,
+    description: str,
+) -> str:
+    """Draw means as dots with their intervals, a row for each slice, as an `<svg>` for a page.
+
+    Args:
+        groups: (heading, names of its rows).
+        series: (name, colour name, (value, low, high) for each row over all groups; None where
+            there is none).
+        width: in inches; the height follows.
+        x_label: what the values are.
+        description: what a screen reader says.
+    """
+    places, labels, place = [], [], 0.0
+    headings = []
+    for heading, names in groups:
+        headings.append((place, heading))
+        place += 1.0
+        for name in names:
+            places.append(place)
+            labels.append(name)
+            place += 1.0
+        place += 0.35
+    with _page_style():
+        figure = Figure(figsize=(width, 0.55 + 0.27 * place), layout="constrained")
+        axes = figure.add_subplot()
+        step = 0.56 / max(len(series), 1)
+        for i, (_, colour, means) in enumerate(series):
+            offset = (i - (len(series) - 1) / 2) * step
+            for row, (value, low, high) in zip(places, means, strict=True):
+                if value is None:
+                    continue
+                at, ink = row + offset, _STAND_INS[colour]
+                if low is not None and high is not None:
+                    axes.plot([low, high], [at, at], "-", color=ink, linewidth=1.4)
+                axes.plot([value], [at], "o", color=ink, markersize=4.5)
+        axes.set_yticks(places, labels)
+        axes.set_ylim(place - 0.6, -0.6)
+        axes.set_xlabel(x_label)
+        axes.margins(x=0.04)
+        axes.grid(visible=False, axis="y")
+        axes.grid(visible=True, axis="x")
+        for at, heading in headings:
+            axes.text(
+                0, at, heading, transform=axes.get_yaxis_transform(), va="center", weight="bold"
+            )
         return _inline(figure, description)
 
 

@@ -9,7 +9,10 @@ __all__ = [
     "SPLIT_TITLES",
     "SPLIT_WHERE",
     "decimal",
+    "p_value",
+    "percent",
     "series_names",
+    "signed",
     "signed_percent",
 ]
 
@@ -53,11 +56,31 @@ def decimal(value: float | None, digits: int = 3) -> str:
     return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
 
 
+def signed(value: float | None, digits: int = 3) -> str:
+    """Write a difference with its sign, a true minus; a dash where there is none."""
+    text = decimal(None if value is None else abs(value), digits)
+    if value is None or text == "–":
+        return text
+    return f"{'±' if float(text) == 0 else '+' if value > 0 else '−'}{text}"
+
+
+def percent(ratio: float, digits: int = 1) -> str:
+    """Write 0.312 as "31.2 %", with a blank that does not break."""
+    return f"{100 * ratio:.{digits}f}\N{NO-BREAK SPACE}%"
+
+
+def p_value(value: float | None) -> str:
+    """Write "p = 0.012", "p < 0.001", or nothing where there is no test."""
+    if value is None:
+        return ""
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+
+
 def signed_percent(ratio: float | None) -> str:
     """Write 0.312 as "+31.2 %", with a true minus sign; a dash where there is none."""
     if ratio is None or not math.isfinite(ratio):
         return "–"
-    text = f"{abs(ratio) * 100:.1f}\N{NO-BREAK SPACE}%"
+    text = percent(abs(ratio))
     if text.startswith("0.0\N{NO-BREAK SPACE}"):
         return "±" + text
     return ("+" if ratio > 0 else "−") + text

@@ -1,0 +1,292 @@
+"""All that a report says, before it is HTML, Markdown or JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rankfield import __version__
+from rankfield.errors import MetricError
+from rankfield.evaluation import Comparison, Results, compare, slice_comparison
+from rankfield.metrics import Mean
+from rankfield.report.examples import Example, choose_extremes, choose_queries, make_examples
+from rankfield.report.log import TrainingLog, read_log
+from rankfield.report.numbers import PRIMARY, SplitRow, split_rows, summary
+from rankfield.report.rank_scores import RankScores, rank_scores
+from rankfield.report.style import SPLIT_TITLES, decimal, series_names
+from rankfield.schema import RankingDataset
+
+__all__ = ["Content", "RobustnessRow", "SliceTable", "gather"]
+
+_DEPTH = 6
+_SLICE_TITLES = {
+    "judgments": "By the number of judged documents",
+    "length": "By words in the query",
+    "frequency": "By how often training saw the query",
+}
+
+
+@dataclass(frozen=True)
+class SliceTable:
+    """Means of `PRIMARY` by slices: (split, slice, a mean for each model) in each row."""
+
+    by: str
+    title: str
+    rows: tuple[tuple[str, str, tuple[Mean, ...]], ...]
+
+
+@dataclass(frozen=True)
+class RobustnessRow:
+    """`PRIMARY` on a split without a field ("" is with all), a value or None for each model."""
+
+    split: str
+    field: str
+    values: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class Content:
+    """A report's title, figures, queries and facts; `gather` fills it.
+
+    names: the models, the first is what the others are compared with.
+    models: name → what the results call the model.
+    every_metric: (split's title, metric, a mean for each model).
+    examples, extremes: queries drawn fairly, and those that the last model wins and loses by most.
+    runs: name → how it was trained, a line; recipes: name → its recipe.
+    """
+
+    title: str
+    names: tuple[str, ...]
+    models: dict[str, str]
+    subset: str
+    protocol: str
+    summary: tuple[str, ...]
+    rows: tuple[SplitRow, ...]
+    every_metric: tuple[tuple[str, str, tuple[float | None, ...]], ...]
+    rank_scores: tuple[RankScores, ...]
+    slices: tuple[SliceTable, ...]
+    robustness: tuple[RobustnessRow, ...]
+    extremes: tuple[Example, ...]
+    examples: tuple[Example, ...]
+    facts: tuple[tuple[str, str], ...]
+    runs: dict[str, str]
+    recipes: dict[str, dict[str, Any]]
+    logs: dict[str, TrainingLog]
+    seed: int
+    version: str = __version__
+
+    @property
+    def colours(self) -> dict[str, str]:
+        """Name → the colour of the model in tables and figures."""
+        return dict(zip(self.names, series_names(len(self.names)), strict=True))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything but the pictures as plain values, ready for JSON."""
+        plain = _without_pictures(asdict(self))
+        assert isinstance(plain, dict)
+        return plain
+
+
+def gather(
+    dataset: RankingDataset,
+    results: Sequence[Results],
+    *,
+    title: str,
+    training_logs: Mapping[str, Path],
+    slices: Sequence[str] | None = None,
+    queries_shown: int = 12,
+    extremes_shown: int = 3,
+    seed: int = 0,
+) -> Content:
+    """Return all that the report of `results` says.
+
+    Results of one label are averaged, as by `compare`; queries are shown of the first of them.
+
+    Args:
+        dataset: what the results were measured on.
+        results: at least one, the baseline first, the model that the report is about last.
+        title: the heading.
+        training_logs: name of a model → the JSON Lines log that its training wrote.
+        slices: as `evaluation.slice_queries`; by default judgments, and length and frequency
+            where they differ between queries.
+        queries_shown: how many queries to draw fairly.
+        extremes_shown: how many of the largest wins, and of the largest losses.
+        seed: for the draw.
+
+    Raises:
+        MetricError: no results, or results of other data, protocols, splits or queries.
+        InputError: a log that cannot be read, or an unknown slice.
+    """
+    main = compare(results, metrics=[PRIMARY])
+    _refuse_other_data(dataset, results)
+    logs = {label: read_log(log) for label, log in training_logs.items()}
+    rows = split_rows(main)
+    fair = choose_queries(main, queries_shown, seed)
+    extreme = choose_extremes(main, extremes_shown)
+    colours = dict(zip(main.names, series_names(len(main.names)), strict=True))
+    examples = make_examples(dataset, main, colours, [fair, extreme], depth=_DEPTH)
+    return Content(
+        title=title,
+        names=main.names,
+        models={name: runs[0].model for name, runs in main.runs.items()},
+        subset=results[0].subset,
+        protocol=results[0].protocol,
+        summary=tuple(summary(main.names, rows)),
+        rows=tuple(rows),
+        every_metric=tuple(_every_metric(compare(results), [row.split for row in rows])),
+        rank_scores=tuple(rank_scores(main, dataset)),
+        slices=tuple(_slices(main, dataset, slices)),
+        robustness=tuple(_robustness(main, rows)),
+        examples=examples[0],
+        extremes=examples[1],
+        facts=tuple(_facts(dataset)),
+        runs={label: _run(log) for label, log in logs.items()},
+        recipes={label: log.recipe for label, log in logs.items() if log.recipe},
+        logs=logs,
+        seed=seed,
+    )
+
+
+def _refuse_other_data(dataset: RankingDataset, results: Sequence[Results]) -> None:
+    measured, given = results[0].dataset.fingerprint, dataset.fingerprint()
+    if measured != given:
+        raise MetricError(
+            f"the results were measured on other data: {measured}, not {given}",
+            where=f"report on {dataset.name}",
+            remedy="Evaluate the models on this data set.",
+        )
+
+
+def _every_metric(
+    comparison: Comparison, splits: Sequence[str]
+) -> list[tuple[str, str, tuple[float | None, ...]]]:
+    found = []
+    for split in splits:
+        for metric in comparison.metrics:
+            values = comparison.table.filter(split=split, metric=metric)["value"].to_list()
+            found.append((SPLIT_TITLES.get(split, split), metric, tuple(values)))
+    return found
+
+
+def _slices(
+    comparison: Comparison, dataset: RankingDataset, wanted: Sequence[str] | None
+) -> list[SliceTable]:
+    if wanted is None:
+        has_text = any(f.modality == "text" for f in dataset.query_fields)
+        kinds = ["judgments", *(["length"] if has_text else []), "frequency"]
+    else:
+        kinds = list(dict.fromkeys(wanted))
+    tables = []
+    for by in kinds:
+        frame = slice_comparison(comparison, dataset, by, metric=PRIMARY)
+        if wanted is None and frame["slice"].n_unique() < 2:
+            continue
+        rows = []
+        for (split, name), group in frame.group_by(["split", "slice"], maintain_order=True):
+            means = {row["name"]: row for row in group.iter_rows(named=True)}
+            rows.append(
+                (str(split), str(name), tuple(_mean(means.get(n)) for n in comparison.names))
+            )
+        tables.append(SliceTable(by, _slice_title(by), tuple(rows)))
+    return tables
+
+
+def _mean(row: Mapping[str, Any] | None) -> Mean:
+    if row is None:
+        return Mean(None, 0)
+    return Mean(row["value"], row["queries"], row["low"], row["high"])
+
+
+def _slice_title(by: str) -> str:
+    table, _, column = by.partition(".")
+    side = "queries’" if table == "query" else "documents’"
+    return _SLICE_TITLES.get(by) or f"By the {side} {column}"
+
+
+def _robustness(comparison: Comparison, rows: Sequence[SplitRow]) -> list[RobustnessRow]:
+    """Return the rows of every split, first with all fields; nothing where none was measured."""
+    fields = list(
+        dict.fromkeys(f for runs in comparison.runs.values() for r in runs for f in r.robustness)
+    )
+    if not fields:
+        return []
+    found = []
+    for row in rows:
+        found.append(RobustnessRow(row.split, "", tuple(cell.value for cell in row.cells)))
+        for field in fields:
+            values = [_without(runs, field, row.split) for runs in comparison.runs.values()]
+            found.append(RobustnessRow(row.split, field, tuple(values)))
+    return found
+
+
+def _without(runs: Sequence[Results], field: str, split: str) -> float | None:
+    """Return the mean over runs of `PRIMARY` without a field; None where a run lacks it."""
+    values = []
+    for run in runs:
+        mean = run.robustness.get(field, {}).get(split, {}).get(PRIMARY)
+        if mean is None or mean.value is None:
+            return None
+        values.append(mean.value)
+    return sum(values) / len(values)
+
+
+def _facts(dataset: RankingDataset) -> list[tuple[str, str]]:
+    """Return what there is to say about the data set."""
+    origin, scale = dataset.provenance, dataset.score_scale
+    fields = [
+        f"{side}: " + ", ".join(f"{f.name} ({f.modality}, weight {f.weight:g})" for f in fields)
+        for side, fields in (("query", dataset.query_fields), ("document", dataset.document_fields))
+    ]
+    facts = [
+        ("Data set", dataset.name),
+        ("Fingerprint", dataset.fingerprint()),
+        (
+            "Size",
+            f"{len(dataset.queries):,} queries, {len(dataset.documents):,} documents, "
+            f"{len(dataset.judgments):,} judged pairs",
+        ),
+        ("Fields", "; ".join(fields)),
+        ("Scores", f"{scale.minimum:g} to {scale.maximum:g}, relevant from {scale.relevant:g}"),
+        ("Meaning of a score", scale.meaning),
+        ("Source", origin.source),
+        ("Licence", origin.licence),
+        ("Made by", origin.made_by),
+        ("Seed of the data", "" if origin.seed is None else str(origin.seed)),
+        *(("Note", note) for note in origin.notes),
+        ("rankfield", __version__),
+    ]
+    return [(name, value) for name, value in facts if value]
+
+
+def _run(log: TrainingLog) -> str:
+    """Say in a line how a run was trained, as far as its log and recipe tell."""
+    recipe = log.recipe
+    told = (
+        ("target", recipe.get("loss", {}).get("target")),
+        ("weight function", recipe.get("loss", {}).get("weight")),
+        ("pairs with a score from", recipe.get("data", {}).get("minimum_score")),
+        ("batch", recipe.get("batch", {}).get("size")),
+        ("learning rate", recipe.get("optimizer", {}).get("learning_rate")),
+        ("seed", recipe.get("seed")),
+    )
+    parts = [f"{name} {value}" for name, value in told if value is not None]
+    if steps := max([*log.loss, *log.dev], default=0):
+        parts.append(f"{steps:,} steps")
+    if isinstance(seconds := log.facts.get("seconds"), int | float):
+        parts.append(f"{seconds:,.0f} s")
+    if log.dev:
+        best = max(log.dev, key=lambda step: log.dev[step])
+        parts.append(f"best dev {PRIMARY} {decimal(log.dev[best])} at step {best:,}")
+    return ", ".join(parts) or "its log is empty"
+
+
+def _without_pictures(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            str(k): _without_pictures(v) for k, v in value.items() if k not in ("picture", "logs")
+        }
+    if isinstance(value, list | tuple):
+        return [_without_pictures(item) for item in value]
+    return value

@@ -1,0 +1,148 @@
+"""The report as Markdown: the same figures as the page, without pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from rankfield.report.content import Content
+from rankfield.report.examples import Example
+from rankfield.report.numbers import PRIMARY, SIGNIFICANT, Cell
+from rankfield.report.style import SPLIT_TITLES, decimal, p_value, signed, signed_percent
+
+__all__ = ["markdown_table", "render_markdown", "splits_table"]
+
+_SPECIAL = str.maketrans({c: f"\\{c}" for c in "\\`*_{}[]<>#|~"})
+
+
+def render_markdown(content: Content) -> str:
+    """Return the report as GitHub-flavoured Markdown; the same content gives the same text."""
+    parts = [f"# {_text(content.title)}", *map(_text, content.summary), "## Result"]
+    parts.append(splits_table(content))
+    if len(content.names) > 1:
+        parts.append(
+            f"In brackets 95 % intervals; gains over {_text(content.names[0])} with the mean "
+            "difference over the same queries and the p of a paired randomisation test, corrected "
+            f"by Holm’s method; “not clear”: p is {SIGNIFICANT} or more."
+        )
+    parts += ["## Every metric", _every_metric(content)]
+    parts += _rank_scores(content) + _slices(content) + _robustness(content)
+    if content.extremes:
+        first, last = content.names[0], content.names[-1]
+        parts.append(f"## Queries that {_text(last)} wins and loses by most")
+        parts.append(_extremes(content.extremes, first, last))
+    parts += ["## How it was made", _facts(content)]
+    parts.append(f"Made with rankfield {content.version}.")
+    return "\n\n".join(parts) + "\n"
+
+
+def splits_table(content: Content) -> str:
+    """Return the table of splits and models with intervals, gains and tests."""
+    rows = []
+    for row in content.rows:
+        size = f"{row.queries:,}" + ("" if row.documents is None else f" over {row.documents:,}")
+        rows.append([row.title, size, *map(_cell, row.cells)])
+    head = [PRIMARY, "queries over documents", *map(_text, content.names)]
+    return markdown_table(head, rows)
+
+
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table; the cells are Markdown already, the first column is to the left."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _text(text: str) -> str:
+    """Return foreign text as one line in which nothing is Markdown or HTML."""
+    return " ".join(text.split()).translate(_SPECIAL)
+
+
+def _cell(cell: Cell) -> str:
+    parts = [decimal(cell.value)]
+    if cell.low is not None:
+        parts.append(f"({decimal(cell.low)} to {decimal(cell.high)})")
+    if cell.gain is not None:
+        parts.append(f"**{signed_percent(cell.gain)}**")
+    if cell.p_value is not None:
+        doubt = "" if cell.clear else ", not clear"
+        parts.append(f"{signed(cell.difference)}, {p_value(cell.p_value)}{doubt}")
+    return " ".join(parts)
+
+
+def _every_metric(content: Content) -> str:
+    rows = [
+        [title, name, *(decimal(value, 4) for value in values)]
+        for title, name, values in content.every_metric
+    ]
+    return markdown_table(["split", "metric", *map(_text, content.names)], rows)
+
+
+def _rank_scores(content: Content) -> list[str]:
+    if not content.rank_scores:
+        return []
+    rows = []
+    for scores in content.rank_scores:
+        title = SPLIT_TITLES.get(scores.split, scores.split)
+        curves = {"best possible": scores.ideal, **scores.models}
+        for name, values in curves.items():
+            shown = [decimal(values[r - 1], 2) if r <= len(values) else "–" for r in _RANKS]
+            rows.append([title, _text(name), *shown])
+    head = ["split", "model", *(f"rank {rank}" for rank in _RANKS)]
+    return ["## Mean score by rank", markdown_table(head, rows)]
+
+
+_RANKS = (1, 2, 3, 5, 10, 20)
+
+
+def _slices(content: Content) -> list[str]:
+    parts = []
+    for table in content.slices:
+        rows = [
+            [
+                SPLIT_TITLES.get(split, split),
+                _text(name),
+                f"{means[0].queries:,}",
+                *(
+                    decimal(m.value)
+                    + ("" if m.low is None else f" ({decimal(m.low)} to {decimal(m.high)})")
+                    for m in means
+                ),
+            ]
+            for split, name, means in table.rows
+        ]
+        head = ["split", "slice", "queries", *map(_text, content.names)]
+        parts += [f"## {_text(table.title)}", markdown_table(head, rows)]
+    return parts
+
+
+def _robustness(content: Content) -> list[str]:
+    if not content.robustness:
+        return []
+    rows = []
+    for split, group in groupby(content.robustness, key=lambda row: row.split):
+        for row in group:
+            values = [decimal(value) for value in row.values]
+            rows.append([SPLIT_TITLES.get(split, split), _text(row.field or "nothing"), *values])
+    head = ["split", "missing", *map(_text, content.names)]
+    return ["## When a field is missing", markdown_table(head, rows)]
+
+
+def _extremes(examples: Sequence[Example], first: str, last: str) -> str:
+    rows = [
+        [
+            _text(example.text or example.query_id),
+            SPLIT_TITLES.get(example.split, example.split),
+            signed(example.difference),
+            *("; ".join(_text(d.title) for d in c.documents[:3]) for c in example.columns),
+            "; ".join(_text(d.title) for d in example.ideal[:3]),
+        ]
+        for example in examples
+    ]
+    head = ["query", "split", PRIMARY, *(f"{_text(n)} finds" for n in (first, last)), "best"]
+    return markdown_table(head, rows)
+
+
+def _facts(content: Content) -> str:
+    lines = [f"- {name}: {_text(value)}" for name, value in content.facts]
+    lines += [f"- Training of {_text(name)}: {_text(text)}" for name, text in content.runs.items()]
+    return "\n".join(lines)

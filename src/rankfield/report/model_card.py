@@ -1,0 +1,126 @@
+"""A model card: what a model is for, how it was made, how well it ranks, in Markdown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import tomli_w
+
+from rankfield.report.content import Content
+from rankfield.report.markdown import markdown_table, splits_table
+from rankfield.report.numbers import PRIMARY
+from rankfield.report.style import SPLIT_TITLES, decimal
+
+__all__ = ["render_model_card"]
+
+
+def render_model_card(content: Content) -> str:
+    """Return the card of the last model of a report, in the form that model hubs read.
+
+    Between the first two lines of dashes stands YAML (each value written as JSON, which YAML
+    contains) with the metrics of every split as a ``model-index``; then Markdown: use, fields,
+    training with the whole recipe, data, evaluation with intervals, limits.
+    """
+    name = content.names[-1]
+    facts = dict(content.facts)
+    parts = [
+        _front_matter(content, name, facts),
+        f"# {name}",
+        "An embedding model that ranks: single-stage vector search with it returns documents in "
+        "the order of their scores. Trained with rankfield (Generalized Contrastive Learning, "
+        "arXiv 2404.08535).",
+        "## Use",
+        _USE,
+        "## Training",
+        _training(content, name),
+        "## Data",
+        "\n".join(f"- {key}: {value}" for key, value in facts.items() if key != "rankfield"),
+        "## Evaluation",
+        " ".join(content.summary),
+        splits_table(content),
+        markdown_table(
+            ["split", "metric", name],
+            [[title, m, decimal(values[-1], 4)] for title, m, values in content.every_metric],
+        ),
+        "Exact search over the whole corpus of each split; scores stay floats, an unjudged "
+        "document counts as worth nothing. Intervals are 95 % bootstrap over queries.",
+        "## Limits",
+        _limits(content),
+        f"Made with rankfield {content.version}.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+_USE = """```python
+from pathlib import Path
+
+from rankfield.encoders import RankingModel
+from rankfield.evaluation import retrieve
+from rankfield.schema import RankingDataset
+
+model = RankingModel.load(Path("model"))
+print(retrieve(model, RankingDataset.load("documents"), "red striped mug", k=10))
+```"""
+
+
+def _front_matter(content: Content, name: str, facts: Mapping[str, str]) -> str:
+    values = {
+        "library_name": "rankfield",
+        "pipeline_tag": "feature-extraction",
+        "tags": ["ranking", "retrieval", "embeddings", "contrastive-learning", "GCL"],
+        "model-index": [{"name": name, "results": _index(content, facts)}],
+    }
+    lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
+    return "\n".join(["---", *lines, "---"])
+
+
+def _index(content: Content, facts: Mapping[str, str]) -> list[dict[str, Any]]:
+    results = []
+    for row in content.rows:
+        title = SPLIT_TITLES.get(row.split, row.split)
+        metrics = [
+            {"type": metric, "name": metric, "value": values[-1]}
+            for group, metric, values in content.every_metric
+            if group == title and values[-1] is not None
+        ]
+        dataset = {"name": facts.get("Data set", ""), "type": "rankfield", "split": row.split}
+        dataset["revision"] = facts.get("Fingerprint", "")
+        task = {"type": "text-retrieval", "name": "ranking"}
+        results.append({"task": task, "dataset": dataset, "metrics": metrics})
+    return results
+
+
+def _training(content: Content, name: str) -> str:
+    parts = [content.runs.get(name, "Nothing is known of its training.")]
+    if recipe := content.recipes.get(name):
+        parts.append(f"```toml\n{tomli_w.dumps(recipe)}```")
+    return "\n\n".join(parts)
+
+
+def _limits(content: Content) -> str:
+    lines = [
+        f"- The figures hold for the {content.subset} queries of this data set; other queries and "
+        "catalogues need their own evaluation.",
+        "- What the judgments prefer, the model prefers: their biases (positions, popularity, "
+        "raters) are learnt with them.",
+    ]
+    for row in content.robustness:
+        if row.field and row.values[-1] is not None:
+            where = SPLIT_TITLES.get(row.split, row.split)
+            lines.append(f"- Without {row.field}, {where}: {PRIMARY} {decimal(row.values[-1])}.")
+    worst = min(
+        (
+            (mean.value, split, name, table.title)
+            for table in content.slices
+            for split, name, means in table.rows
+            if (mean := means[-1]).value is not None and mean.queries >= 5
+        ),
+        default=None,
+    )
+    if worst is not None:
+        value, split, name, title = worst
+        where = SPLIT_TITLES.get(split, split)
+        lines.append(f"- Weakest slice: {title.lower()}, {name} ({where}): {decimal(value)}.")
+    return "\n".join(lines)

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rankfield.evaluation import Results
-from rankfield.report.examples import _picture, choose_queries
+from rankfield.evaluation import Results, compare
+from rankfield.report.examples import _picture, choose_extremes, choose_queries
 from rankfield.report.thumbnails import Thumbnails
 from rankfield.schema import Field
 
@@ -20,7 +20,7 @@ MakeResults = Callable[..., Results]
 def test_the_choice_is_even_distinct_and_repeatable(
     make_results: MakeResults, count: int, seed: int
 ) -> None:
-    results = [make_results("A", 0.5), make_results("B", 0.5, 0.1)]
+    results = compare([make_results("A", 0.5), make_results("B", 0.5, 0.1)], metrics=["nDCG@10"])
     chosen = choose_queries(results, count, seed)
     assert chosen.equals(choose_queries(results, count, seed))
     assert len(chosen) == min(count, 18)
@@ -32,7 +32,7 @@ def test_the_choice_is_even_distinct_and_repeatable(
 
 def test_losses_are_shown_with_wins(make_results: MakeResults) -> None:
     """Half of the queries lose, so half of those shown do, whatever the seed."""
-    results = [make_results("A", 0.5), make_results("B", 0.5, 0.1)]
+    results = compare([make_results("A", 0.5), make_results("B", 0.5, 0.1)], metrics=["nDCG@10"])
     for seed in range(20):
         chosen = choose_queries(results, 8, seed)
         split = chosen.filter(chosen["split"] == "in_domain")
@@ -41,11 +41,22 @@ def test_losses_are_shown_with_wins(make_results: MakeResults) -> None:
         assert (split["difference"] > 0).sum() == 1
 
 
+def test_the_largest_wins_and_losses(make_results: MakeResults) -> None:
+    """B differs from A by 0.1 · (q − mean of q): on q0 … q5 by ±.25 at most, on q6 … q8 by ±.1."""
+    chosen = choose_extremes(
+        compare([make_results("A", 0.5), make_results("B", 0.5, 0.1)], metrics=["nDCG@10"]), 2
+    )
+    assert chosen["query_id"].to_list() == ["q5", "q4", "q0", "q1"]
+    assert chosen["difference"].round(9).to_list() == [0.25, 0.15, -0.25, -0.15]
+    assert choose_extremes(compare([make_results("A", 0.5)], metrics=["nDCG@10"]), 2).is_empty()
+
+
 def test_only_queries_with_rankings_of_both(make_results: MakeResults) -> None:
     first, last = make_results("A", 0.5), make_results("B", 0.6)
     kept = last.rankings["query_id"] != "q0"
     object.__setattr__(last, "rankings", last.rankings.filter(kept))
-    assert "q0" not in set(choose_queries([first, last], 100)["query_id"])
+    comparison = compare([first, last], metrics=["nDCG@10"])
+    assert "q0" not in set(choose_queries(comparison, 100)["query_id"])
 
 
 def test_of_several_pictures_the_first_that_is_there_is_shown() -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from rankfield.errors import InputError
 from rankfield.report import weights_figure
-from rankfield.report.plots import bar_chart, line_chart
+from rankfield.report.plots import bar_chart, interval_chart, line_chart
 
 SCORES = np.linspace(1, 100, 100)
 COUNTS = np.arange(100) + 5
@@ -69,3 +69,24 @@ def test_bars_carry_their_values(upright: bool) -> None:
 def test_curves_of_one_point() -> None:
     svg = line_chart([("A", "slate", {10: 0.5})], y_label="loss", size=(4, 3), description="d")
     assert svg.startswith("<svg viewBox=")
+
+
+def test_intervals_are_drawn_for_each_row_and_model() -> None:
+    groups = [("In domain", ["1–3", "4"]), ("Zero-shot", ["1–3"])]
+    means = [(0.5, 0.4, 0.6), (0.7, None, None), (None, None, None)]
+    one = interval_chart(
+        groups, [("A", "slate", means)], width=6, x_label="NDCG@10", description="a < b"
+    )
+    root = ET.fromstring(one.replace("xlink:href", "href"))
+    assert root.attrib["aria-label"] == "a < b"
+    assert "var(--slate)" in one
+    words = "".join(root.itertext())
+    assert all(word in words for word in ("In domain", "Zero-shot", "1–3", "NDCG@10"))
+    two = interval_chart(
+        groups,
+        [("A", "slate", means), ("B", "accent", means)],
+        width=6,
+        x_label="NDCG@10",
+        description="",
+    )
+    assert two.count("var(--accent)") == two.count("var(--slate)") == one.count("var(--slate)")

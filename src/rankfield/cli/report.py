@@ -27,6 +27,7 @@ def command(
             show_default=False,
         ),
     ],
+    *,
     out: Annotated[
         list[Path] | None,
         typer.Option(help="What to write: .html, .md or .json; repeatable.", show_default=False),

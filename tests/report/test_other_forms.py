@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rankfield.evaluation import Results
+from rankfield.metrics import Mean
+from rankfield.report import Content, gather, render_markdown, render_model_card, render_page
+from rankfield.report.markdown import _text
+from rankfield.schema import SPLITS, RankingDataset
+
+MakeResults = Callable[..., Results]
+
+
+@pytest.fixture
+def content(dataset: RankingDataset, make_results: MakeResults, log: Path) -> Content:
+    without = {"document.title": {str(split): {"nDCG@10": Mean(0.2, 6)} for split in SPLITS}}
+    best = dataclasses.replace(make_results("GCL|x", 0.625, 0.01), robustness=without)
+    return gather(
+        dataset, [make_results("CLIP", 0.5), best], title="A *report*", training_logs={"GCL|x": log}
+    )
+
+
+def test_json_holds_the_figures_and_no_picture(content: Content) -> None:
+    value = json.loads(json.dumps(content.to_json(), allow_nan=False))
+    cell = value["rows"][0]["cells"][1]
+    assert (cell["value"], cell["gain"]) == (0.625, pytest.approx(0.25))
+    assert cell["low"] < 0.625 < cell["high"]
+    assert value["recipes"]["GCL|x"]["loss"]["weight"] == "inverse"
+    assert value["version"]
+    assert "data:image" not in json.dumps(value)
+    assert len(value["extremes"]) == 3
+
+
+def test_markdown_says_the_same_and_escapes(content: Content) -> None:
+    text = render_markdown(content)
+    assert text.startswith("# A \\*report\\*\n")
+    assert "**+25.0\N{NO-BREAK SPACE}%**" in text
+    for heading in ("Result", "Every metric", "When a field is missing", "How it was made"):
+        assert f"\n## {heading}\n" in text
+    tables = [block for block in text.split("\n\n") if block.startswith("|")]
+    assert len(tables) >= 5
+    for table in tables:  # an unescaped bar in a name would add a column
+        columns = {line.replace("\\|", "").count("|") for line in table.splitlines()}
+        assert len(columns) == 1, table
+    assert "<script" not in text.replace("\\<script", "")
+
+
+def test_text_is_one_line_in_which_nothing_is_markdown() -> None:
+    assert _text("a\n| b *c* <d> [e](f) `g`") == "a \\| b \\*c\\* \\<d\\> \\[e\\](f) \\`g\\`"
+
+
+def test_the_model_card_is_of_the_last_model(content: Content) -> None:
+    card = render_model_card(content)
+    _, front, body = card.split("---\n", 2)
+    fields = dict(line.split(": ", 1) for line in front.splitlines())
+    index = json.loads(fields["model-index"])
+    assert index[0]["name"] == "GCL|x"
+    first = index[0]["results"][0]
+    assert first["dataset"]["split"] == "in_domain"
+    assert {"type": "nDCG@10", "name": "nDCG@10", "value": 0.625} in first["metrics"]
+    for words in ('weight = "inverse"', "CC0-1.0", "Without document.title", "RankingModel.load"):
+        assert words in body
+
+
+def test_the_page_of_the_same_content(content: Content) -> None:
+    page = render_page(content)
+    assert "Recipe of GCL|x" in page
+    assert "weight = &#34;inverse&#34;" in page

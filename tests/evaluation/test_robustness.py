@@ -53,11 +53,13 @@ def shop() -> RankingDataset:
 DATASET = shop()
 
 
-def model_of(dataset: RankingDataset, **options: bool) -> RankingModel:
+def model_of(dataset: RankingDataset, *, learnt: bool = False) -> RankingModel:
     torch.manual_seed(0)
     texts = [*ranking_shop().documents["title"], *dataset.queries["text"]]
     encoder = small_encoder(texts, ["text"], dimension=16, width=32, layers=1)
-    return RankingModel(encoder, dataset.query_fields, dataset.document_fields, **options).eval()
+    return RankingModel(
+        encoder, dataset.query_fields, dataset.document_fields, learn_field_weights=learnt
+    ).eval()
 
 
 MODEL = model_of(DATASET)
@@ -83,7 +85,7 @@ def test_with_all_fields_it_is_the_model_itself() -> None:
 
 @pytest.mark.parametrize("learnt", [False, True])
 def test_without_a_field_is_with_its_column_empty(learnt: bool) -> None:
-    model = model_of(DATASET, learn_field_weights=learnt)
+    model = model_of(DATASET, learnt=learnt)
     if learnt:
         with torch.no_grad():
             for weights in model.field_weights.parameters():

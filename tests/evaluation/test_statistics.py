@@ -40,7 +40,8 @@ def test_the_interval_by_a_plain_loop() -> None:
     def quantile(share: float) -> float:
         place = share * (len(means) - 1)
         below = int(place)
-        return means[below] + (place - below) * (means[below + 1] - means[below])
+        value: float = means[below] + (place - below) * (means[below + 1] - means[below])
+        return value
 
     found = bootstrap_interval(values, rounds=400, seed=5, level=0.9)
     assert found.value == pytest.approx(values.mean())

@@ -20,7 +20,7 @@ def test_bag_of_words_finds_shared_words() -> None:
         assert found is not None
         assert guessed is not None
         assert found > guessed
-    assert compare([chance, words]).names == ("fake", "bag-of-words")
+    assert compare([chance, words]).names == ("fake", "bm25")
 
 
 def tiny(titles: list[str], query: str) -> RankingDataset:
@@ -68,7 +68,7 @@ def test_needs_text() -> None:
         documents=dataset.documents,
         judgments=dataset.judgments,
     )
-    with pytest.raises(DataError, match="needs a text field"):
+    with pytest.raises(DataError, match="BM25 needs a text field"):
         BagOfWords().evaluate(pictures)
 
 

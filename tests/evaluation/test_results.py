@@ -70,7 +70,7 @@ def test_the_form_of_results_json(tmp_path: Path) -> None:
     evaluate(FakeModel("mine"), dataset).save(tmp_path / "r.json")
     stored = json.loads((tmp_path / "r.json").read_text())
     assert set(stored["splits"]) == {"in_domain", "novel_query", "novel_document", "zero_shot"}
-    assert set(stored["splits"]["in_domain"]["nDCG@10"]) == {"value", "queries"}
+    assert set(stored["splits"]["in_domain"]["nDCG@10"]) == {"value", "queries", "low", "high"}
     assert stored["model"] == "mine"
     assert stored["dataset"] == {
         "name": "shop",

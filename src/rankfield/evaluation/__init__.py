@@ -2,24 +2,54 @@
 
 from __future__ import annotations
 
-from rankfield.evaluation.baselines import BagOfWords
+from rankfield.evaluation.baselines import (
+    BASELINES,
+    BagOfWords,
+    evaluate_baseline,
+    oracle_ranking,
+    popularity_ranking,
+    random_ranking,
+)
 from rankfield.evaluation.compare import Comparison, compare
 from rankfield.evaluation.evaluate import Embedder, dev_ndcg, evaluate, evaluate_rankings
 from rankfield.evaluation.judge import judge
 from rankfield.evaluation.results import DatasetIdentity, Results, SplitSize
 from rankfield.evaluation.retrieve import retrieve
+from rankfield.evaluation.slices import slice_comparison, slice_queries, slice_results
+from rankfield.evaluation.statistics import (
+    PairedTest,
+    bootstrap_interval,
+    bootstrap_intervals,
+    holm,
+    paired_test,
+    paired_tests,
+)
 
 __all__ = [
+    "BASELINES",
     "BagOfWords",
     "Comparison",
     "DatasetIdentity",
     "Embedder",
+    "PairedTest",
     "Results",
     "SplitSize",
+    "bootstrap_interval",
+    "bootstrap_intervals",
     "compare",
     "dev_ndcg",
     "evaluate",
+    "evaluate_baseline",
     "evaluate_rankings",
+    "holm",
     "judge",
+    "oracle_ranking",
+    "paired_test",
+    "paired_tests",
+    "popularity_ranking",
+    "random_ranking",
     "retrieve",
+    "slice_comparison",
+    "slice_queries",
+    "slice_results",
 ]

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
 
 from rankfield.errors import MetricError
 from rankfield.evaluation.results import Results
+from rankfield.evaluation.statistics import PairedTest, holm, paired_tests
 from rankfield.metrics import canonical_name
 
 __all__ = ["Comparison", "compare"]
 
-
+_KEYS = ["split", "query_id"]
 _SCHEMA = {
     "split": pl.String,
     "metric": pl.String,
@@ -24,6 +27,20 @@ _SCHEMA = {
     "runs": pl.Int64,
     "queries": pl.Int64,
     "gain_percent": pl.Float64,
+}
+_TESTS = {
+    "split": pl.String,
+    "metric": pl.String,
+    "name": pl.String,
+    "queries": pl.Int64,
+    "difference": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "p_randomisation": pl.Float64,
+    "p_bootstrap": pl.Float64,
+    "better": pl.Int64,
+    "worse": pl.Int64,
+    "equal": pl.Int64,
 }
 
 
@@ -37,10 +54,12 @@ class Comparison:
         ``name``, ``value`` (mean over runs), ``standard_deviation`` (over runs, n − 1; null for
         one run), ``runs``, ``queries``, ``gain_percent`` = 100 · (value / first − 1), null for
         the first itself and where the first is 0 or undefined.
+    runs: name → its results.
     """
 
     names: tuple[str, ...]
     table: pl.DataFrame
+    runs: Mapping[str, Sequence[Results]]
 
     @property
     def splits(self) -> list[str]:
@@ -51,6 +70,58 @@ class Comparison:
     def metrics(self) -> list[str]:
         """The metrics compared."""
         return self.table["metric"].unique(maintain_order=True).to_list()
+
+    @cached_property
+    def queries(self) -> pl.DataFrame:
+        """One row for each name, split and query: the metrics' means over the name's runs.
+
+        ``name``, ``split``, ``query_id``, and a float column for each metric, null where it is
+        undefined.
+        """
+        columns = [pl.col(metric).cast(pl.Float64) for metric in self.metrics]
+        return pl.concat(
+            pl.concat(run.queries.select(*_KEYS, *columns) for run in runs)
+            .filter(pl.col("split").is_in(self.splits))
+            .group_by(_KEYS, maintain_order=True)
+            .mean()
+            .select(pl.lit(name).alias("name"), pl.all())
+            for name, runs in self.runs.items()
+        )
+
+    @cached_property
+    def tests(self) -> pl.DataFrame:
+        """Whether each name differs from the first by more than chance, over shared queries.
+
+        One row for each split, metric and name but the first: ``split``, ``metric``, ``name``,
+        ``queries``, ``difference`` (to the first) with its 95 % interval ``low``, ``high``,
+        ``p_randomisation``, ``p_bootstrap``, ``p_adjusted``, ``better``, ``worse``, ``equal``, as
+        `statistics.paired_test` with seed 0. ``p_adjusted`` is ``p_randomisation`` by `holm` over
+        all rows. A query counts once, with its mean over runs.
+        """
+        found = {
+            (split, name): self._paired(split, name)
+            for split in self.splits
+            for name in self.names[1:]
+        }
+        rows = [
+            (split, metric, name, *_figures(found[split, name][metric]))
+            for split in self.splits
+            for metric in self.metrics
+            for name in self.names[1:]
+        ]
+        table = pl.DataFrame(rows, schema=_TESTS, orient="row")
+        adjusted = pl.Series("p_adjusted", holm(table["p_randomisation"].to_numpy()))
+        return table.insert_column(table.columns.index("p_bootstrap") + 1, adjusted)
+
+    def _paired(self, split: str, name: str) -> dict[str, PairedTest]:
+        first, second = (
+            self.queries.filter(split=split, name=one).drop("name") for one in (self.names[0], name)
+        )
+        both = first.join(second, on=_KEYS, suffix=" of second", maintain_order="left")
+        return paired_tests(
+            {m: both[m].fill_null(np.nan).to_numpy() for m in self.metrics},
+            {m: both[f"{m} of second"].fill_null(np.nan).to_numpy() for m in self.metrics},
+        )
 
 
 def compare(
@@ -63,11 +134,11 @@ def compare(
     Args:
         results: at least one.
         metrics: which to compare, in any spelling; by default all that every run has.
-        force: compare although data, subsets or queries differ.
+        force: compare although protocols, data, subsets or queries differ.
 
     Raises:
-        MetricError: nothing to compare, a metric that a run lacks, or runs over different data,
-            subsets or queries without `force`.
+        MetricError: nothing to compare, a metric that a run lacks, or runs by different protocols
+            or over different data, subsets or queries without `force`.
     """
     if not results:
         raise MetricError("expected at least one evaluation, found none", where="compare")
@@ -80,13 +151,14 @@ def compare(
     chosen = _metrics(results, splits, metrics)
     groups = _groups(results)
     rows = [row for split in splits for metric in chosen for row in _rows(groups, split, metric)]
-    return Comparison(tuple(groups), pl.DataFrame(rows, schema=_SCHEMA))
+    return Comparison(tuple(groups), pl.DataFrame(rows, schema=_SCHEMA), groups)
 
 
 def _refuse_different(first: Results, other: Results, splits: Sequence[str]) -> None:
     remedy = "Evaluate both on the same data, or compare anyway (--force)."
     where = f"{_title(first)} and {_title(other)}"
     for what, mine, yours in (
+        ("protocol", first.protocol, other.protocol),
         ("data", first.dataset.fingerprint, other.dataset.fingerprint),
         ("subset", first.subset, other.subset),
     ):
@@ -118,9 +190,11 @@ def _metrics(
     ]
     for name in metrics or ():
         if canonical_name(name) not in shared:
+            close = difflib.get_close_matches(name, shared, n=1)
             raise MetricError(
                 f"unknown metric {name!r}; the evaluations share {', '.join(shared)}",
                 where="compare",
+                remedy=f"Did you mean {close[0]!r}?" if close else "",
             )
     return list(dict.fromkeys(map(canonical_name, metrics))) if metrics else shared
 
@@ -166,6 +240,15 @@ def _rows(groups: dict[str, list[Results]], split: str, metric: str) -> list[dic
             }
         )
     return rows
+
+
+def _figures(test: PairedTest) -> tuple[float | int | None, ...]:
+    """Return the columns of `_TESTS` after the name."""
+    difference = test.difference
+    return (
+        *(difference.queries, difference.value, difference.low, difference.high),
+        *(test.p_randomisation, test.p_bootstrap, test.better, test.worse, test.equal),
+    )
 
 
 def _gain(value: float | None, first: float | None) -> float | None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from rankfield.errors import ModelError
+from rankfield.evaluation.check_hits import check_hits
 from rankfield.evaluation.judge import judge
 from rankfield.evaluation.results import DatasetIdentity, Results, SplitSize
-from rankfield.metrics import JudgedRankings, mean_of_defined, measure, standard_metrics, summarise
+from rankfield.evaluation.statistics import LEVEL, bootstrap_intervals
+from rankfield.metrics import JudgedRankings, mean_of_defined, measure, standard_metrics
 from rankfield.metrics.rankings import FloatArray
 from rankfield.schema import SPLITS, RankingDataset, SplitView
 from rankfield.search import Hits, exact_search
@@ -26,6 +28,9 @@ _CORPUS = {
     "zero_shot": "unseen",
 }
 """Split → its corpus: two splits search the same documents, which are embedded once."""
+
+_SEED = 0
+"""Of the resampling behind the intervals."""
 
 _Search = Callable[[SplitView], Hits]
 
@@ -58,6 +63,7 @@ def evaluate(
     keep: int = 10,
     label: str | None = None,
     device: str = "cpu",
+    made: Mapping[str, Any] | None = None,
 ) -> Results:
     """Return all `metrics.STANDARD_METRICS` of `model` on each split.
 
@@ -74,6 +80,7 @@ def evaluate(
         keep: how many of them to keep in ``Results.rankings``.
         label: a name under which `compare` averages several runs.
         device: where to search, as torch names it.
+        made: what else to write into ``Results.made``, such as the model's path.
 
     Raises:
         SplitError: an unknown split or subset, or a split without queries.
@@ -88,6 +95,7 @@ def evaluate(
         subset=subset,
         keep=keep,
         label=label,
+        made={"k": k, **(made or {})},
     )
 
 
@@ -100,6 +108,7 @@ def evaluate_rankings(
     subset: str | None = "test",
     keep: int = 10,
     label: str | None = None,
+    made: Mapping[str, Any] | None = None,
 ) -> Results:
     """Return the same as `evaluate` for anything that ranks.
 
@@ -109,15 +118,17 @@ def evaluate_rankings(
     Raises:
         SplitError: an unknown split or subset, or a split without queries.
         DataError: an id or pair that occurs twice.
+        ModelError: hits of another shape, of unknown or repeated documents, or scored NaN.
     """
     subset = _subset(dataset, subset)
     means, sizes, per_query, rankings = {}, {}, [], []
     for split in _splits(dataset, splits):
         view = dataset.view(split, subset)
         hits = search(view)
+        check_hits(name, view, hits)
         judged = judge(view, hits)
         values = standard_metrics(judged, dataset.score_scale)
-        means[split] = summarise(values)
+        means[split] = bootstrap_intervals(values, seed=_SEED)
         sizes[split] = SplitSize(
             view.queries.height, view.documents.height, view.judgments.height, hits.ties
         )
@@ -133,6 +144,7 @@ def evaluate_rankings(
         sizes=sizes,
         queries=pl.concat(per_query),
         rankings=pl.concat(rankings),
+        made={"intervals": {"level": LEVEL, "seed": _SEED}, **(made or {})},
     )
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rankfield import __version__
 from rankfield.errors import InputError, OutputError
+from rankfield.evaluation.check_tables import check_tables
 from rankfield.files import new_file, read_json
 from rankfield.metrics import Mean, canonical_name
 
@@ -41,13 +42,20 @@ class SplitSize:
 class Results:
     """What `evaluate` found.
 
-    splits: split → metric → mean over the queries for which it is defined.
+    splits: split → metric → mean over the queries for which it is defined, with its 95 %
+        bootstrap interval; files of earlier versions have none.
     queries: one row for each split and query: ``split``, ``query_id``, a float column for each
         metric, null where it is undefined.
     rankings: the best documents: ``split``, ``query_id``, ``rank`` from 1, ``doc_id``,
         ``similarity`` (float32), ``score`` (float64, null where unjudged).
     subset: "dev", "test" or "all".
     label: a name under which `compare` averages several runs, or None.
+    protocol: the name of the rules by which metrics were computed; only runs of one protocol
+        compare.
+    made: how the results were made: depth of search, seed and level of the intervals, and what
+        the caller knows of the model (path, fingerprint, device, …).
+    robustness: field left out ("document.title") → split → metric → mean without that field;
+        empty where it was not measured.
     """
 
     model: str
@@ -59,20 +67,23 @@ class Results:
     sizes: dict[str, SplitSize] = field(default_factory=dict)
     label: str | None = None
     rankfield: str = __version__
+    protocol: str = "rankfield"
+    made: dict[str, Any] = field(default_factory=dict)
+    robustness: dict[str, dict[str, dict[str, Mean]]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return what stands in results.json: everything but the two tables."""
         return {
-            "splits": {
-                split: {name: asdict(mean) for name, mean in means.items()}
-                for split, means in self.splits.items()
-            },
+            "splits": _plain(self.splits),
             "model": self.model,
             "label": self.label,
             "dataset": asdict(self.dataset),
             "subset": self.subset,
             "sizes": {split: asdict(size) for split, size in self.sizes.items()},
             "rankfield": self.rankfield,
+            "protocol": self.protocol,
+            "made": self.made,
+            "robustness": {name: _plain(splits) for name, splits in self.robustness.items()},
         }
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
@@ -112,7 +123,8 @@ class Results:
         """Read what `save` wrote; metrics get the names of today ("ndcg@10" is nDCG@10).
 
         Raises:
-            InputError: a file is missing or malformed; says which and where in it.
+            InputError: a file is missing or malformed, or the tables hold an unknown query, a NaN,
+                or a query, rank or document twice; says which and where in it.
         """
         source = Path(path)
         value = read_json(source)
@@ -131,11 +143,18 @@ class Results:
             for split, means in stored.splits.items()
         }
         queries, rankings = _tables(source)
-        return cls(
+        found = cls(
             queries=_read_table(queries, ("split", "query_id")).rename(canonical_name),
             rankings=_read_table(rankings, ("split", "query_id", "rank", "doc_id")),
             **dict(stored),
         )
+        check_tables(
+            {split: list(means) for split, means in found.splits.items()},
+            found.queries,
+            found.rankings,
+            where=(str(queries), str(rankings)),
+        )
+        return found
 
 
 class _Stored(BaseModel):
@@ -150,6 +169,16 @@ class _Stored(BaseModel):
     rankfield: str
     sizes: dict[str, SplitSize] = Field(default_factory=dict)
     label: str | None = None
+    protocol: str = "rankfield"
+    made: dict[str, Any] = Field(default_factory=dict)
+    robustness: dict[str, dict[str, dict[str, Mean]]] = Field(default_factory=dict)
+
+
+def _plain(splits: dict[str, dict[str, Mean]]) -> dict[str, dict[str, dict[str, Any]]]:
+    return {
+        split: {name: asdict(mean) for name, mean in means.items()}
+        for split, means in splits.items()
+    }
 
 
 def _tables(path: Path) -> tuple[Path, Path]:

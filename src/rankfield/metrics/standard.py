@@ -53,10 +53,15 @@ _BinaryMetric = Callable[[JudgedRankings, Sequence[int], float], FloatArray]
 
 @dataclass(frozen=True)
 class Mean:
-    """The mean of a metric over the `queries` for which it is defined; None if there is none."""
+    """The mean of a metric over the `queries` for which it is defined; None if there is none.
+
+    ``low`` and ``high`` bound its confidence interval, where one was computed.
+    """
 
     value: float | None
     queries: int
+    low: float | None = None
+    high: float | None = None
 
 
 def measure(metric: str | Metric, rankings: JudgedRankings, scale: ScoreScale) -> FloatArray:

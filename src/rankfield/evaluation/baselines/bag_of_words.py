@@ -1,9 +1,9 @@
-"""Rankers without training to compare with."""
+"""BM25 over the words of all text fields."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
 
 import numpy as np
@@ -31,7 +31,7 @@ class BagOfWords:
         MissingExtraError: bm25s is not installed.
     """
 
-    name = "bag-of-words"
+    name = "bm25"
 
     def __init__(self) -> None:
         self._bm25s = _import_bm25s()
@@ -52,19 +52,30 @@ class BagOfWords:
             DataError: the queries or the documents have no text field.
             SplitError: an unknown split or subset, or a split without queries.
         """
+        return evaluate_rankings(
+            self.name,
+            self.ranking(dataset, k=k),
+            dataset,
+            splits=splits,
+            subset=subset,
+            keep=keep,
+            label=label,
+        )
+
+    def ranking(self, dataset: RankingDataset, *, k: int = 1000) -> Callable[[SplitView], Hits]:
+        """Return the search over `dataset` that `evaluate_rankings` takes.
+
+        Raises:
+            DataError: the queries or the documents have no text field.
+        """
         for table in ("queries", "documents"):
             if not any(f.modality == "text" for f in dataset.fields(table)):
                 raise DataError(
-                    "a bag of words needs a text field, found none",
+                    "BM25 needs a text field, found none",
                     where=f"{dataset.name}, {table}",
                 )
 
-        def search(view: SplitView) -> Hits:
-            return self._search(dataset, view, k)
-
-        return evaluate_rankings(
-            self.name, search, dataset, splits=splits, subset=subset, keep=keep, label=label
-        )
+        return lambda view: self._search(dataset, view, k)
 
     def _search(self, dataset: RankingDataset, view: SplitView, k: int) -> Hits:
         documents = _words(view.documents, dataset.document_fields)
@@ -94,7 +105,7 @@ def _import_bm25s() -> ModuleType:
         import bm25s
     except ImportError as error:
         raise MissingExtraError(
-            "the bag-of-words baseline needs bm25s",
+            "the BM25 baseline needs bm25s",
             remedy="Install it: pip install 'rankfield[baselines]'.",
         ) from error
     module: ModuleType = bm25s

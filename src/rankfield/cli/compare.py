@@ -38,11 +38,12 @@ def command(
 
     Example: rankfield compare clip.json gcl.json --metric nDCG@10
     """
-    from rankfield.evaluation import Results, compare
+    from rankfield.evaluation import Results, compare, protocol_named
 
-    comparison = compare(
-        [Results.load(path) for path in results], metrics=metric or _METRICS, force=force
-    )
+    loaded = [Results.load(path) for path in results]
+    own = loaded[0].protocol == "rankfield"
+    default = _METRICS if own else protocol_named(loaded[0].protocol).main
+    comparison = compare(loaded, metrics=metric or default, force=force)
     for name in comparison.metrics:
         show(comparison, name)
 

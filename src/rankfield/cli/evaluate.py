@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 BAG_OF_WORDS = "bag-of-words"
-_COLUMNS = ("nDCG@10", "ERR@10", "RR@10", "mAP@1000", "R@100", "Judged@10")
 
 
 def command(
@@ -52,6 +51,12 @@ def command(
         int | None,
         typer.Option(min=1, help="Cut the embeddings to this many dimensions; default: all."),
     ] = None,
+    protocol: Annotated[
+        str,
+        typer.Option(
+            help="By whose rules: rankfield; marqo-gs, the published evaluation of GCL; beir."
+        ),
+    ] = "rankfield",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,
 ) -> None:
     """Measure how well a model ranks, by exact search over the whole corpus of each split.
@@ -62,7 +67,7 @@ def command(
 
     Example: rankfield evaluate runs/gcl/model shop-split --out gcl.json
     """
-    from rankfield.evaluation import Results
+    from rankfield.evaluation import Results, protocol_named
     from rankfield.schema import RankingDataset
     from rankfield.validate import require_valid
 
@@ -70,6 +75,7 @@ def command(
         Results.require_new(out)
     if subset not in ("dev", "test", "all"):
         raise InputError(f"expected dev, test or all, found {subset!r}", where="--subset")
+    protocol_named(protocol)
     data = RankingDataset.load(dataset)
     require_valid(data)
     results = _evaluate(
@@ -80,6 +86,7 @@ def command(
         label=label,
         device=device,
         dimension=dimension,
+        protocol=protocol,
     )
     if out is not None:
         results.save(out, overwrite=overwrite)
@@ -97,13 +104,16 @@ def _evaluate(
     label: str | None,
     device: str | None,
     dimension: int | None,
+    protocol: str,
 ) -> Results:
-    from rankfield.evaluation import BagOfWords, evaluate
+    from rankfield.evaluation import evaluate, evaluate_baseline
 
     if model == BAG_OF_WORDS:
         if dimension is not None:
             raise InputError("bag-of-words has no embeddings to cut", where="--dimension")
-        return BagOfWords().evaluate(data, splits=splits, subset=subset, label=label)
+        return evaluate_baseline(
+            "bm25", data, splits=splits, subset=subset, label=label, protocol=protocol
+        )
     from rankfield.cli.device import chosen_device
     from rankfield.encoders.model import RankingModel
 
@@ -111,7 +121,15 @@ def _evaluate(
     loaded = RankingModel.load(Path(model)).to(device)
     if dimension is not None:
         loaded.truncate_to(dimension)
-    return evaluate(loaded, data, splits=splits, subset=subset, label=label, device=device)
+    return evaluate(
+        loaded,
+        data,
+        splits=splits,
+        subset=subset,
+        label=label,
+        device=device,
+        protocol=protocol,
+    )
 
 
 def _show(results: Results) -> None:
@@ -119,19 +137,25 @@ def _show(results: Results) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from rankfield.evaluation import protocol_named
+
+    columns = protocol_named(results.protocol).main
     title = f"{results.model} on {results.dataset.name}, {results.subset} queries"
     table = Table(title=title, box=SIMPLE, pad_edge=False, title_justify="left")
     table.add_column("split", no_wrap=True)
-    for name in ("queries", *_COLUMNS):
+    for name in ("queries", *columns):
         table.add_column(name.replace("@", "\n@"), justify="right", no_wrap=True)
     for split, means in results.splits.items():
-        values = [means[name].value for name in _COLUMNS]
+        values = [means[name].value for name in columns]
         table.add_row(
             split,
             f"{results.sizes[split].queries:,}",
             *("–" if value is None else f"{value:.3f}" for value in values),
         )
     Console().print(table)
+    if results.protocol != "rankfield":
+        typer.echo(f"By the rules of {results.protocol}: see docs/metrics.md.")
+        return
     for split, means in results.splits.items():
         undefined = results.sizes[split].queries - means["mAP@1000"].queries
         if undefined:

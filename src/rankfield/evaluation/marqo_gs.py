@@ -37,6 +37,8 @@ __all__ = [
     "CUTOFFS",
     "DEPTH",
     "PERSISTENCES",
+    "QUERIES",
+    "SEED",
     "marqo_gs_figures",
     "marqo_gs_mean",
     "marqo_gs_metrics",
@@ -49,10 +51,12 @@ __all__ = [
 CUTOFFS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 20, 30, 40, 50, 60, 70, 80, 90, 100, 200, 500, 1000)
 DEPTH = 1000
 """The script's --top-k: how many documents are retrieved, and judged at most, for a query."""
+QUERIES = 2000
+"""The script's --top-q: how many test queries are drawn."""
+SEED = 1
+"""Pandas' ``random_state`` for the draw."""
 PERSISTENCES = {"mRBP7": 0.7, "mRBP8": 0.8, "mRBP9": 0.9}
 
-_QUERIES = 2000
-_SEED = 1
 _GROUPS = {
     "mAP": "MAP",
     "ndcg": "NDCG",
@@ -85,7 +89,7 @@ def marqo_gs_metrics(
 
 
 def marqo_gs_view(
-    view: SplitView, *, queries: int = _QUERIES, depth: int = DEPTH, seed: int = _SEED
+    view: SplitView, *, queries: int = QUERIES, depth: int = DEPTH, seed: int = SEED
 ) -> SplitView:
     """Return the split as the script sees it: sampled queries, whole grades, cut ground truth.
 
@@ -125,7 +129,7 @@ def whole_grades(scores: FloatArray) -> IntArray:
 
 
 def sampled_queries(
-    judgments: pl.DataFrame, *, count: int = _QUERIES, seed: int = _SEED
+    judgments: pl.DataFrame, *, count: int = QUERIES, seed: int = SEED
 ) -> list[str]:
     """Return min(count, all) query ids, drawn in proportion to their summed scores.
 

@@ -13,6 +13,7 @@ from rankfield.evaluation.baselines import (
 from rankfield.evaluation.compare import Comparison, compare
 from rankfield.evaluation.evaluate import Embedder, dev_ndcg, evaluate, evaluate_rankings
 from rankfield.evaluation.judge import judge
+from rankfield.evaluation.judge_run import JudgedRun, judge_run
 from rankfield.evaluation.protocol import PROTOCOLS, EvaluationProtocol, protocol_named
 from rankfield.evaluation.results import DatasetIdentity, Results, SplitSize
 from rankfield.evaluation.retrieve import retrieve
@@ -34,6 +35,7 @@ __all__ = [
     "DatasetIdentity",
     "Embedder",
     "EvaluationProtocol",
+    "JudgedRun",
     "PairedTest",
     "Results",
     "SplitSize",
@@ -46,6 +48,7 @@ __all__ = [
     "evaluate_rankings",
     "holm",
     "judge",
+    "judge_run",
     "oracle_ranking",
     "paired_test",
     "paired_tests",

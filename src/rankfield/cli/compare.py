@@ -72,13 +72,15 @@ def command(
 
     Example: rankfield compare clip.json gcl.json --slice length --slice document.category
     """
-    from rankfield.evaluation import Results, compare, slice_comparison
+    from rankfield.evaluation import Results, compare, protocol_named, slice_comparison
     from rankfield.evaluation.comparison_file import check_comparison_file, save_comparison
 
     if out is not None:
         check_comparison_file(out, slices=bool(slice_by), overwrite=overwrite)
     loaded = [Results.load(path) for path in results]
-    comparison = compare(loaded, metrics=metric or _METRICS, force=force)
+    own = loaded[0].protocol == "rankfield"
+    default = _METRICS if own else protocol_named(loaded[0].protocol).main
+    comparison = compare(loaded, metrics=metric or default, force=force)
     sliced = comparison.metrics if metric else comparison.metrics[:1]
     slices: dict[str, pl.DataFrame] = {}
     if slice_by:

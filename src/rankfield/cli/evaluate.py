@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rankfield.cli.baselines import UNTRAINED, chosen_baselines, output_of, untrained_model
+from rankfield.cli.results_table import show_results
 from rankfield.errors import InputError
 
 if TYPE_CHECKING:
     from rankfield.encoders import RankingModel
     from rankfield.evaluation import Results
-    from rankfield.metrics import Mean
     from rankfield.schema import RankingDataset
 
 __all__ = ["command"]
 
 BAG_OF_WORDS = "bag-of-words"
-_COLUMNS = ("nDCG@10", "ERR@10", "RR@10", "mAP@1000", "R@100", "Judged@10")
 
 
 def command(
@@ -88,6 +87,12 @@ def command(
             "--robustness", help="Also measure without each field in turn, as if none had it."
         ),
     ] = False,
+    protocol: Annotated[
+        str,
+        typer.Option(
+            help="By whose rules: rankfield; marqo-gs, the published evaluation of GCL; beir."
+        ),
+    ] = "rankfield",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,
 ) -> None:
     """Measure how well a model ranks, by exact search over the whole corpus of each split.
@@ -100,6 +105,7 @@ def command(
 
     Example: rankfield evaluate shop-split --baseline bm25 --out bm25.json
     """
+    from rankfield.evaluation import protocol_named
     from rankfield.schema import RankingDataset
     from rankfield.validate import require_valid
 
@@ -112,6 +118,7 @@ def command(
     outputs = _outputs(out, names, overwrite=overwrite)
     if subset not in ("dev", "test", "all"):
         raise InputError(f"expected dev, test or all, found {subset!r}", where="--subset")
+    protocol_named(protocol)
     data = RankingDataset.load(data_folder)
     require_valid(data)
     splits = None if split == "all" else [split]
@@ -124,6 +131,7 @@ def command(
                 splits=splits,
                 subset=chosen_subset,
                 label=label,
+                protocol=protocol,
                 device=device,
                 dimension=dimension,
                 without=without or (),
@@ -138,12 +146,13 @@ def command(
                 splits=splits,
                 subset=chosen_subset,
                 label=label,
+                protocol=protocol,
                 seed=seed,
                 popularity_column=popularity_column,
             )
         if target is not None:
             results.save(target, overwrite=overwrite)
-        _show(results)
+        show_results(results)
         if target is not None:
             typer.echo(f"All metrics, each query and its best documents: {target}")
 
@@ -222,6 +231,7 @@ def _evaluate(
     label: str | None,
     device: str | None,
     dimension: int | None,
+    protocol: str,
     without: Sequence[str],
     robustness: bool,
 ) -> Results:
@@ -252,71 +262,22 @@ def _evaluate(
             splits=splits,
             subset=subset,
             label=label,
+            protocol=protocol,
             device=device,
             made=made,
         )
     results = evaluate(
-        loaded, data, splits=splits, subset=subset, label=label, device=device, made=made
+        loaded,
+        data,
+        splits=splits,
+        subset=subset,
+        label=label,
+        device=device,
+        protocol=protocol,
+        made=made,
     )
     if robustness:
         from rankfield.evaluation.robustness import FieldEmbeddings, measure_robustness
 
         results = measure_robustness(FieldEmbeddings(loaded, data), results, device=device)
     return results
-
-
-def _show(results: Results) -> None:
-    from rich.box import SIMPLE
-    from rich.console import Console
-    from rich.table import Table
-
-    title = f"{results.model} on {results.dataset.name}, {results.subset} queries"
-    table = Table(title=title, box=SIMPLE, pad_edge=False, title_justify="left")
-    table.add_column("split", no_wrap=True)
-    for name in ("queries", *_COLUMNS):
-        table.add_column(name.replace("@", "\n@"), justify="right", no_wrap=True)
-    for split, means in results.splits.items():
-        cells = [_cell(means[name]) for name in _COLUMNS]
-        table.add_row(split, f"{results.sizes[split].queries:,}", *cells)
-    Console().print(table)
-    typer.echo(
-        "±: half of the 95 % bootstrap interval over queries; the results hold both of its ends."
-    )
-    for split, means in results.splits.items():
-        undefined = results.sizes[split].queries - means["mAP@1000"].queries
-        if undefined:
-            typer.echo(
-                f"{split}: {undefined} queries have no relevant document; mAP and R leave them out."
-            )
-    if results.robustness:
-        _show_robustness(results)
-
-
-def _cell(mean: Mean) -> str:
-    if mean.value is None:
-        return "–"
-    if mean.low is None or mean.high is None:
-        return f"{mean.value:.3f}"
-    return f"{mean.value:.3f}\n±{(mean.high - mean.low) / 2:.3f}"
-
-
-def _show_robustness(results: Results) -> None:
-    from rich.box import SIMPLE
-    from rich.console import Console
-    from rich.table import Table
-
-    title = f"{_COLUMNS[0]} without a field, and the change"
-    table = Table(title=title, box=SIMPLE, pad_edge=False, title_justify="left")
-    table.add_column("without", no_wrap=True)
-    for split in results.splits:
-        table.add_column(split, justify="right")
-    for field, splits in results.robustness.items():
-        cells = []
-        for split, means in results.splits.items():
-            whole, left = means[_COLUMNS[0]].value, splits[split][_COLUMNS[0]].value
-            if whole is None or left is None:
-                cells.append("–")
-            else:
-                cells.append(f"{left:.3f} ({left - whole:+.3f})")
-        table.add_row(field, *cells)
-    Console().print(table)

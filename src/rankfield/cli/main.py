@@ -24,6 +24,7 @@ VERBS: dict[str, str] = {
     "train": "train",
     "evaluate": "evaluate",
     "compare": "compare",
+    "metrics": "metrics",
     "search": "search",
 }
 """Verb → module under `rankfield.cli` that holds its function `command`, in the order of help."""

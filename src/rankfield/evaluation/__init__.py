@@ -13,6 +13,8 @@ from rankfield.evaluation.baselines import (
 from rankfield.evaluation.compare import Comparison, compare
 from rankfield.evaluation.evaluate import Embedder, dev_ndcg, evaluate, evaluate_rankings
 from rankfield.evaluation.judge import judge
+from rankfield.evaluation.judge_run import JudgedRun, judge_run
+from rankfield.evaluation.protocol import PROTOCOLS, EvaluationProtocol, protocol_named
 from rankfield.evaluation.results import DatasetIdentity, Results, SplitSize
 from rankfield.evaluation.retrieve import retrieve
 from rankfield.evaluation.slices import slice_comparison, slice_queries, slice_results
@@ -27,10 +29,13 @@ from rankfield.evaluation.statistics import (
 
 __all__ = [
     "BASELINES",
+    "PROTOCOLS",
     "BagOfWords",
     "Comparison",
     "DatasetIdentity",
     "Embedder",
+    "EvaluationProtocol",
+    "JudgedRun",
     "PairedTest",
     "Results",
     "SplitSize",
@@ -43,10 +48,12 @@ __all__ = [
     "evaluate_rankings",
     "holm",
     "judge",
+    "judge_run",
     "oracle_ranking",
     "paired_test",
     "paired_tests",
     "popularity_ranking",
+    "protocol_named",
     "random_ranking",
     "retrieve",
     "slice_comparison",

@@ -181,7 +181,7 @@ def _show_tests(comparison: Comparison) -> None:
     for row in tests.iter_rows(named=True):
         table.add_row(
             *(row["metric"], row["split"], row["name"]),
-            _interval(row["difference"], row["low"], row["high"], sign="+"),
+            _interval(row["difference"], row["low"], row["high"]),
             *(f"{row[f'p_{p}']:.4f}" for p in ("adjusted", "randomisation", "bootstrap")),
             f"{row['better']:,}, {row['worse']:,}, {row['equal']:,}",
         )
@@ -194,7 +194,7 @@ def _show_slices(title: str, slices: pl.DataFrame) -> None:
     from rich.table import Table
 
     names = slices["name"].unique(maintain_order=True).to_list()
-    title += ", with 95 % bootstrap intervals"
+    title += " (±: half of the 95 % bootstrap interval)"
     table = Table(title=title, box=SIMPLE, pad_edge=False, title_justify="left")
     table.add_column("split", no_wrap=True)
     table.add_column("slice", overflow="fold")
@@ -206,18 +206,25 @@ def _show_slices(title: str, slices: pl.DataFrame) -> None:
     for row in slices.iter_rows(named=True):
         key = row["split"], row["slice"]
         queries.setdefault(key, row["queries"])
-        cells.setdefault(key, {})[row["name"]] = _interval(row["value"], row["low"], row["high"])
+        cells.setdefault(key, {})[row["name"]] = _half(row["value"], row["low"], row["high"])
     for (split, label), found in cells.items():
         values = [found.get(name, "–") for name in names]
         table.add_row(split, label, f"{queries[split, label]:,}", *values)
     Console().print(table)
 
 
-def _interval(value: float | None, low: float | None, high: float | None, *, sign: str = "") -> str:
+def _interval(value: float | None, low: float | None, high: float | None) -> str:
     if value is None:
         return "–"
-    text = f"{value:{sign}.3f}"
-    return text if low is None else f"{text} [{low:{sign}.3f}, {high:{sign}.3f}]"
+    return f"{value:+.3f}" if low is None else f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
+def _half(value: float | None, low: float | None, high: float | None) -> str:
+    if value is None:
+        return "–"
+    if low is None or high is None:
+        return f"{value:.3f}"
+    return f"{value:.3f} ±{(high - low) / 2:.3f}"
 
 
 def _cell(value: float | None, deviation: float | None, gain: float | None) -> str:

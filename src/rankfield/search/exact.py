@@ -13,9 +13,9 @@ from rankfield.search.rows import check_finite, rows_of
 from rankfield.search.scan import Scan, guessed_thresholds
 from rankfield.search.screening import PRECISIONS, chosen_dtype, full_precision
 from rankfield.search.threads import thread_count
-from rankfield.search.tiling import Tiling, tiling
+from rankfield.search.tiling import tiling
 
-__all__ = ["exact_search", "rank_scores"]
+__all__ = ["best_keys", "exact_search", "rank_scores"]
 
 _DENSE = 4
 """From k = N / 4 on, screening saves nothing."""
@@ -53,14 +53,33 @@ def exact_search(
         DataError: k < 1, an unknown precision, widths that differ, more than 2³² − 1 documents, or
             an embedding that is not finite or longer than 2⁶⁰.
     """
+    return hits_of(
+        best_keys(queries, documents, k, memory_mib=memory_mib, device=device, precision=precision)
+    )
+
+
+def best_keys(
+    queries: npt.NDArray[np.float32] | torch.Tensor,
+    documents: npt.NDArray[np.floating] | torch.Tensor,
+    k: int,
+    *,
+    memory_mib: int = 256,
+    device: str = "cpu",
+    precision: str = "auto",
+    span: range | None = None,
+) -> torch.Tensor:
+    """Return what `exact_search` does as sorted keys (`order.packed`), int64 (Q, min(k, N)).
+
+    span: which rows of the documents to search, all by default.
+    """
     _check_search(queries, documents, k, precision)
+    span = range(len(documents)) if span is None else span
     place = torch.device("cpu" if device.startswith("mps") else device)
-    best = min(k, documents.shape[0])
-    dtype = chosen_dtype(precision, place)
+    best = min(k, len(span))
     plan = tiling(
         memory_mib,
         len(queries),
-        len(documents),
+        len(span),
         documents.shape[1],
         best,
         threads=thread_count(place),
@@ -71,9 +90,10 @@ def exact_search(
         for start in range(0, len(queries) if best else 0, plan.queries):
             left = rows_of(queries, slice(start, start + plan.queries), place)
             check_finite("query", left, start)
-            found.append(_search_pass(left, documents, best, dtype, plan).cpu())
-    indices, scores = hits_of(torch.cat(found))
-    return Hits(indices.reshape(len(queries), best), scores.reshape(len(queries), best))
+            dtype = chosen_dtype(precision, place)
+            scan = Scan(left, documents, k=best, dtype=dtype, plan=plan, span=span)
+            found.append(_one_pass(scan, left).cpu())
+    return torch.cat(found) if best else torch.zeros((len(queries), 0), dtype=torch.int64)
 
 
 def rank_scores(scores: npt.NDArray[np.float32], k: int) -> Hits:
@@ -83,29 +103,29 @@ def rank_scores(scores: npt.NDArray[np.float32], k: int) -> Hits:
     """
     values = torch.from_numpy(np.array(scores, dtype=np.float32))
     keys = packed(values, torch.arange(values.shape[1]).expand(values.shape))
-    indices, best = hits_of(sort_rows(keys, k))
-    return Hits(np.where(np.isneginf(best), -1, indices), best)
+    hits = hits_of(sort_rows(keys, k))
+    return Hits(np.where(np.isneginf(hits.scores), -1, hits.indices), hits.scores)
 
 
-def _search_pass(
-    queries: torch.Tensor,
-    documents: npt.NDArray[np.floating] | torch.Tensor,
-    k: int,
-    dtype: torch.dtype,
-    plan: Tiling,
-) -> torch.Tensor:
-    """Return the sorted keys of the k best documents of some queries, int64 (Q, k)."""
-    scan = Scan(queries, documents, k, dtype, plan.documents)
-    if k * _DENSE >= len(documents):
+def _one_pass(scan: Scan, queries: torch.Tensor) -> torch.Tensor:
+    """Return the sorted keys of the k best documents of the scan's queries, int64 (Q, k)."""
+    if scan.k * _DENSE >= len(scan.span):
         return scan.run(None)
-    guess = guessed_thresholds(scan, plan.sample)
+    guess = guessed_thresholds(scan)
     keys = scan.run(guess)
     # Every document that reaches the guess was looked at. Where fewer than k do, the guess was
     # too high, and the query is searched again without one.
     last, _ = unpacked(keys[:, -1])
     short = (last < guess).nonzero()[:, 0]
     if len(short):
-        again = Scan(queries[short], documents, k, dtype, plan.documents)
+        again = Scan(
+            queries[short],
+            scan.documents,
+            k=scan.k,
+            dtype=scan.dtype,
+            plan=scan.plan,
+            span=scan.span,
+        )
         keys[short] = again.run(torch.full_like(guess[short], -torch.inf))
     return keys
 
@@ -133,5 +153,4 @@ def _check_search(
         raise DataError(
             f"expected at most {MAX_ROWS:,} documents, found {len(documents):,}",
             where="search",
-            remedy="Search the corpus in shards and merge them (rankfield.search.merge_hits).",
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from rankfield.search.hits import Hits
+
 __all__ = ["MAX_ROWS", "NOTHING", "hits_of", "packed", "sort_rows", "unpacked"]
 
 NOTHING = torch.iinfo(torch.int64).max
@@ -54,7 +56,7 @@ def sort_rows(keys: torch.Tensor, k: int) -> torch.Tensor:
     return best
 
 
-def hits_of(keys: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows and scores of sorted keys, as `Hits` wants them."""
+def hits_of(keys: torch.Tensor) -> Hits:
+    """Return sorted keys (Q, k) as `Hits`."""
     scores, rows = unpacked(keys.cpu())
-    return rows.numpy(), scores.numpy()
+    return Hits(rows.numpy(), scores.numpy())

@@ -53,7 +53,7 @@ class RunningBest:
             self._filled[part] += counts
 
     def best(self, first: int, last: int) -> torch.Tensor:
-        """Return the k best keys of the queries ``first : last``, in order; `NOTHING` past the end."""
+        """Return the k best keys of queries ``first : last``, in order; `NOTHING` past the end."""
         used = int(self._filled[first:last].max()) if last > first else 0
         return sort_rows(self._keys[first:last, : max(used, self._k)], self._k)
 

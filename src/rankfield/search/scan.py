@@ -21,7 +21,7 @@ from rankfield.search.similarity import (
     pair_similarities,
 )
 from rankfield.search.threads import run_in_threads, thread_count
-from rankfield.search.tiling import CANDIDATES
+from rankfield.search.tiling import Tiling
 
 __all__ = ["Scan", "guessed_thresholds"]
 
@@ -35,14 +35,17 @@ class Scan:
         self,
         queries: torch.Tensor,
         documents: npt.NDArray[np.floating] | torch.Tensor,
+        *,
         k: int,
         dtype: torch.dtype,
-        tile: int,
+        plan: Tiling,
+        span: range,
     ) -> None:
-        """Prepare float32 queries (Q, D) for products in `dtype` with `tile` documents at once."""
+        """Prepare float32 queries (Q, D) for products in `dtype` with the rows `span`."""
         low = tile_of(queries, dtype)
         self.count, self.device, self.dtype = len(queries), queries.device, dtype
-        self.documents, self.k, self.tile = documents, k, min(tile, len(documents))
+        self.documents, self.span, self.k, self.plan = documents, span, k, plan
+        self.tile = min(plan.documents, len(span))
         self.threads = thread_count(self.device)
         self.screen = Screen(low)
         self._exact = embeddings_of(queries, low.norms)
@@ -72,14 +75,15 @@ class Scan:
                 if bad:
                     return
 
-        tiles = range(0, len(self.documents), self.tile)
+        tiles = range(self.span.start, self.span.stop, self.tile)
         run_in_threads(work, tiles, min(self.threads, len(tiles)))
         if bad:
             raise min(bad, key=lambda found: found[0])[1]
         return self._finished(best)
 
     def _add_tile(self, best: RunningBest, first: int, space: _Workspace | None) -> None:
-        block = rows_of(self.documents, slice(first, first + self.tile), self.device)
+        last = min(first + self.tile, self.span.stop)
+        block = rows_of(self.documents, slice(first, last), self.device)
         tile = tile_of(block, self.dtype)
         check_finite("document", block, first, tile.norms)
         exact = embeddings_of(block, tile.norms)
@@ -98,7 +102,8 @@ class Scan:
         width = len(exact.vectors)
         edges = torch.arange(self.count + 1, device=self.device) * width
         starts = torch.searchsorted(places, edges)
-        step = self.count if len(places) <= CANDIDATES else max(1, CANDIDATES // width)
+        limit = self.plan.candidates
+        step = self.count if len(places) <= limit else max(1, limit // width)
         for query in range(0, self.count, step):
             part = starts[query : query + step + 1]
             columns = places[int(part[0]) : int(part[-1])] % width
@@ -110,7 +115,7 @@ class Scan:
     def _add_all(self, best: RunningBest, exact: Embeddings, first: int) -> None:
         """Add every pair of the tile."""
         width = len(exact.vectors)
-        step = max(1, CANDIDATES // width)
+        step = max(1, self.plan.candidates // width)
         rows = torch.arange(width, device=self.device) + first
         for query in range(0, self.count, step):
             similarities = all_similarities(self._queries(query, query + step), exact)
@@ -148,22 +153,22 @@ class _Workspace:
         return self._products[:used].view(size), self._mask[:used].view(size)
 
 
-def guessed_thresholds(scan: Scan, size: int) -> torch.Tensor:
+def guessed_thresholds(scan: Scan) -> torch.Tensor:
     """Return for each query a similarity that a few more than k documents reach, float32 (Q,).
 
     Of n documents drawn from N, one in each of n equal stretches, about e = n·k/N are among the
-    k best; the guess is the product with the (e + 5√e + 4)-th best of them, which is too high for
-    less than one query in a million. −∞ where the sample is too small to say.
+    k best; the guess is the product with the (e + 4√e + 3)-th best of them, which is too high for
+    about one query in 100,000. −∞ where the sample is too small to say.
     """
-    total = len(scan.documents)
+    total, size = len(scan.span), scan.plan.sample
     expected = size * scan.k / total
-    rank = math.ceil(expected + 5 * math.sqrt(expected) + 4)
+    rank = math.ceil(expected + 4 * math.sqrt(expected) + 3)
     guess = torch.full((scan.count,), -torch.inf, device=scan.device)
     if rank * 2 > size:
         return guess
     stretches = np.arange(size) + np.random.default_rng(0).random(size)
     rows = (stretches * (total / size)).astype(np.int64).clip(max=total - 1)
-    sample = tile_of(rows_of(scan.documents, rows, scan.device), scan.dtype)
+    sample = tile_of(rows_of(scan.documents, scan.span.start + rows, scan.device), scan.dtype)
 
     def work(blocks: Iterator[int]) -> None:
         for first in blocks:

@@ -116,7 +116,7 @@ def passing(products: torch.Tensor, cutoffs: torch.Tensor, out: torch.Tensor) ->
 
 
 def chosen_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """Return in what to multiply: for "auto" bfloat16 where the processor has instructions for it."""
+    """Return in what to multiply: for "auto" bfloat16 where the processor can, else float32."""
     if precision == "auto":
         return torch.bfloat16 if _has_bfloat16(device) else torch.float32
     return torch.bfloat16 if precision == "bfloat16" else torch.float32

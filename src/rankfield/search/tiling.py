@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["CANDIDATES", "Tiling", "tiling"]
+__all__ = ["Tiling", "tiling"]
 
-CANDIDATES = 2**17
-"""How many pairs are scored exactly at once."""
-
+_MOST_CANDIDATES = 2**17
 _BYTES_PER_CANDIDATE = 72  # places, columns, rows, sums, errors, keys
 _BYTES_PER_ELEMENT = 18  # a document in float32, its rounding, the difference, float64
 _BYTES_PER_PRODUCT = 13  # float32, the mask, and the places of those that pass
@@ -17,10 +15,17 @@ _LARGEST = {"cpu": 1024, "cuda": 16384}
 
 @dataclass(frozen=True)
 class Tiling:
-    """documents: rows of a tile; queries: of a pass over the corpus; sample: rows to guess from."""
+    """How much to do at once.
+
+    documents: rows of a tile.
+    queries: how many pass over the corpus together.
+    candidates: how many pairs a thread scores exactly.
+    sample: how many rows to guess from.
+    """
 
     documents: int
     queries: int
+    candidates: int
     sample: int
 
 
@@ -34,12 +39,13 @@ def tiling(
     """
     budget = memory_mib * 2**20
     tile = _LARGEST.get(device, 4096)
+    candidates = min(_MOST_CANDIDATES, budget // (8 * threads * _BYTES_PER_CANDIDATE))
     while True:
-        fixed = threads * (tile * width * _BYTES_PER_ELEMENT + CANDIDATES * _BYTES_PER_CANDIDATE)
+        fixed = threads * (tile * width * _BYTES_PER_ELEMENT + candidates * _BYTES_PER_CANDIDATE)
         each = 16 * width + 8 * (k + max(k, tile)) + 24 * k + threads * tile * _BYTES_PER_PRODUCT
         fitting = (budget - fixed) // each
         if fitting >= queries or tile <= 16 or (fitting >= 1024 and tile <= 256):
             break
         tile //= 2
     sample = min(8192, documents // 8, budget // 8 // (width * _BYTES_PER_ELEMENT))
-    return Tiling(tile, max(1, min(fitting, queries)), sample)
+    return Tiling(tile, max(1, min(fitting, queries)), candidates, sample)

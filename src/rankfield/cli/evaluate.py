@@ -52,6 +52,23 @@ def command(
         int | None,
         typer.Option(min=1, help="Cut the embeddings to this many dimensions; default: all."),
     ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder that keeps the embeddings: the same model and data are embedded once, and "
+            "an interrupted run goes on where it stopped."
+        ),
+    ] = None,
+    memory: Annotated[
+        int,
+        typer.Option(min=1, help="MiB that the search may use beside the embeddings."),
+    ] = 256,
+    precision: Annotated[
+        str,
+        typer.Option(
+            help="How the search multiplies: auto, float32 or bfloat16; the result is the same."
+        ),
+    ] = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,
 ) -> None:
     """Measure how well a model ranks, by exact search over the whole corpus of each split.
@@ -61,6 +78,8 @@ def command(
     ones.
 
     Example: rankfield evaluate runs/gcl/model shop-split --out gcl.json
+
+    Example: rankfield evaluate runs/gcl/model shop-split --cache embeddings --memory 1024
     """
     from rankfield.evaluation import Results
     from rankfield.schema import RankingDataset
@@ -70,6 +89,10 @@ def command(
         Results.require_new(out)
     if subset not in ("dev", "test", "all"):
         raise InputError(f"expected dev, test or all, found {subset!r}", where="--subset")
+    if precision not in ("auto", "float32", "bfloat16"):
+        raise InputError(
+            f"expected auto, float32 or bfloat16, found {precision!r}", where="--precision"
+        )
     data = RankingDataset.load(dataset)
     require_valid(data)
     results = _evaluate(
@@ -80,6 +103,9 @@ def command(
         label=label,
         device=device,
         dimension=dimension,
+        cache=cache,
+        memory=memory,
+        precision=precision,
     )
     if out is not None:
         results.save(out, overwrite=overwrite)
@@ -97,21 +123,39 @@ def _evaluate(
     label: str | None,
     device: str | None,
     dimension: int | None,
+    cache: Path | None,
+    memory: int,
+    precision: str,
 ) -> Results:
-    from rankfield.evaluation import BagOfWords, evaluate
+    from rankfield.evaluation import BagOfWords, CachedEmbedder, evaluate
 
     if model == BAG_OF_WORDS:
         if dimension is not None:
             raise InputError("bag-of-words has no embeddings to cut", where="--dimension")
+        if cache is not None:
+            raise InputError("bag-of-words has no embeddings to keep", where="--cache")
         return BagOfWords().evaluate(data, splits=splits, subset=subset, label=label)
     from rankfield.cli.device import chosen_device
+    from rankfield.encoders.fingerprint import model_fingerprint
     from rankfield.encoders.model import RankingModel
 
     device = chosen_device(device)
     loaded = RankingModel.load(Path(model)).to(device)
     if dimension is not None:
         loaded.truncate_to(dimension)
-    return evaluate(loaded, data, splits=splits, subset=subset, label=label, device=device)
+    embedder: RankingModel | CachedEmbedder = loaded
+    if cache is not None:
+        embedder = CachedEmbedder(loaded, model_fingerprint(model), cache)
+    return evaluate(
+        embedder,
+        data,
+        splits=splits,
+        subset=subset,
+        label=label,
+        device=device,
+        memory_mib=memory,
+        precision=precision,
+    )
 
 
 def _show(results: Results) -> None:

@@ -58,6 +58,8 @@ def evaluate(
     keep: int = 10,
     label: str | None = None,
     device: str = "cpu",
+    memory_mib: int = 256,
+    precision: str = "auto",
 ) -> Results:
     """Return all `metrics.STANDARD_METRICS` of `model` on each split.
 
@@ -74,6 +76,8 @@ def evaluate(
         keep: how many of them to keep in ``Results.rankings``.
         label: a name under which `compare` averages several runs.
         device: where to search, as torch names it.
+        memory_mib: about how much the search may use beside the embeddings and the result.
+        precision: how `search.exact_search` multiplies; it changes the speed only.
 
     Raises:
         SplitError: an unknown split or subset, or a split without queries.
@@ -82,7 +86,7 @@ def evaluate(
     """
     return evaluate_rankings(
         model.name,
-        _searcher(model, dataset, k, device),
+        _searcher(model, dataset, k, device=device, memory_mib=memory_mib, precision=precision),
         dataset,
         splits=splits,
         subset=subset,
@@ -153,7 +157,7 @@ def dev_ndcg(
         SplitError, DataError, ModelError: as `evaluate`.
     """
     subset = _subset(dataset, subset)
-    search = _searcher(model, dataset, k, device)
+    search = _searcher(model, dataset, k, device=device)
     found = {}
     for split in splits:
         view = dataset.view(split, subset)
@@ -173,7 +177,15 @@ def _subset(dataset: RankingDataset, subset: str | None) -> str | None:
     return subset if "subset" in dataset.queries.columns else None
 
 
-def _searcher(model: Embedder, dataset: RankingDataset, k: int, device: str) -> _Search:
+def _searcher(
+    model: Embedder,
+    dataset: RankingDataset,
+    k: int,
+    *,
+    device: str,
+    memory_mib: int = 256,
+    precision: str = "auto",
+) -> _Search:
     """Return exact search by `model`; each corpus is embedded once, when it is first needed."""
     corpora: dict[str, npt.NDArray[np.float32]] = {}
 
@@ -185,7 +197,14 @@ def _searcher(model: Embedder, dataset: RankingDataset, k: int, device: str) -> 
         queries = checked_embeddings(
             model, "queries", model.embed_queries(dataset, view.queries), view.queries
         )
-        return exact_search(queries, corpora[corpus], k, device=device)
+        return exact_search(
+            queries,
+            corpora[corpus],
+            k,
+            memory_mib=memory_mib,
+            device=device,
+            precision=precision,
+        )
 
     return search
 

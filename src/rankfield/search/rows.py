@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import mmap
+
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from rankfield.errors import DataError
 
-__all__ = ["check_finite", "rows_of"]
+__all__ = ["check_finite", "release_pages", "rows_of"]
 
 _LONGEST = 2.0**60
 
@@ -24,6 +26,18 @@ def rows_of(
         return embeddings.detach()[chosen].to(device, torch.float32).contiguous()
     # A copy, since a memory-mapped array is often read-only, which torch does not know.
     return torch.from_numpy(np.array(embeddings[rows], dtype=np.float32, order="C")).to(device)
+
+
+def release_pages(embeddings: npt.NDArray[np.floating] | torch.Tensor) -> None:
+    """Let go of what was read of a memory-mapped file, or it would count as used until the end."""
+    array: object = embeddings
+    while isinstance(array, np.ndarray):
+        # Of a copy-on-write map the caller's changes would be lost.
+        if isinstance(array, np.memmap) and array.mode == "c":
+            return
+        array = array.base
+    if isinstance(array, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        array.madvise(mmap.MADV_DONTNEED)
 
 
 def check_finite(

@@ -11,7 +11,7 @@ import torch
 
 from rankfield.errors import DataError
 from rankfield.search.order import packed
-from rankfield.search.rows import check_finite, rows_of
+from rankfield.search.rows import check_finite, release_pages, rows_of
 from rankfield.search.running import RunningBest
 from rankfield.search.screening import Screen, passing, tile_of
 from rankfield.search.similarity import (
@@ -26,6 +26,8 @@ from rankfield.search.tiling import Tiling
 __all__ = ["Scan", "guessed_thresholds"]
 
 _QUERY_BLOCK = 256
+_RELEASE_EVERY = 2**25
+"""Bytes of a memory-mapped file that a thread reads before it lets go of them."""
 
 
 class Scan:
@@ -67,7 +69,12 @@ class Scan:
 
         def work(tiles: Iterator[int]) -> None:
             space = _Workspace(self.count, self.tile, self.dtype, self.device)
+            read = 0
             for first in tiles:
+                read += self.tile * self.documents.shape[1] * 4
+                if read >= _RELEASE_EVERY:
+                    release_pages(self.documents)
+                    read = 0
                 try:
                     self._add_tile(best, first, None if threshold is None else space)
                 except DataError as error:

@@ -55,6 +55,17 @@ def test_a_model(
     assert run(monkeypatch, *arguments, "--split", "zero_shot", "--overwrite") == 0
     assert list(Results.load(out).splits) == ["zero_shot"]
 
+    kept = (*arguments, "--overwrite", "--cache", tmp_path / "kept", "--memory", "8")
+    assert run(monkeypatch, *kept, "--precision", "float32") == 0
+    assert Results.load(out).splits == stored.splits
+    assert len(list((tmp_path / "kept").iterdir())) == 4  # two corpora, two sets of queries
+    with monkeypatch.context() as patch:
+        patch.setattr(RankingModel, "embed_chunks", None)
+        assert run(monkeypatch, *kept, "--precision", "bfloat16") == 0
+    assert Results.load(out).splits == stored.splits
+    assert run(monkeypatch, *kept, "--precision", "int8") == 2
+    assert "float32 or bfloat16" in capsys.readouterr().err
+
     assert run(monkeypatch, *arguments, "--dimension", "4", "--overwrite") == 0
     cut = Results.load(out).splits
     assert cut == evaluate(model.truncate_to(4), data).splits
@@ -108,6 +119,8 @@ def test_queries_without_anything_relevant_are_told(
         (["evaluate", "DATA", "--baseline", "bm25", "--recipe", "r.toml"], "is for --baseline unt"),
         (["evaluate", "a", "DATA", "--popularity-column", "x"], "is for --baseline popularity"),
         (["evaluate", "a", "DATA", "--without", "x", "--robustness"], "measures the whole model"),
+        (["evaluate", "a", "DATA", "--without", "x", "--cache", "c"], "keeps whole embeddings"),
+        (["evaluate", "DATA", "--baseline", "bm25", "--cache", "c"], "of saved models only"),
         (["evaluate", "DATA", "--baseline", "untrained", "--recipe", "r.toml"], "r.toml"),
     ],
 )

@@ -93,6 +93,23 @@ def command(
             help="By whose rules: rankfield; marqo-gs, the published evaluation of GCL; beir."
         ),
     ] = "rankfield",
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder that keeps the embeddings: the same model and data are embedded once, and "
+            "an interrupted run goes on where it stopped."
+        ),
+    ] = None,
+    memory: Annotated[
+        int,
+        typer.Option(min=1, help="MiB that the search may use beside the embeddings."),
+    ] = 256,
+    precision: Annotated[
+        str,
+        typer.Option(
+            help="How the search multiplies: auto, float32 or bfloat16; the result is the same."
+        ),
+    ] = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,
 ) -> None:
     """Measure how well a model ranks, by exact search over the whole corpus of each split.
@@ -104,6 +121,8 @@ def command(
     Example: rankfield evaluate runs/gcl/model shop-split --out gcl.json
 
     Example: rankfield evaluate shop-split --baseline bm25 --out bm25.json
+
+    Example: rankfield evaluate runs/gcl/model shop-split --cache embeddings --memory 1024
     """
     from rankfield.evaluation import protocol_named
     from rankfield.schema import RankingDataset
@@ -114,10 +133,16 @@ def command(
     folder, data_folder = _places(model, dataset, baselines=bool(baseline))
     names = chosen_baselines(baseline or (), untrained=bool(recipe or folder))
     _refuse_contradictions(folder, names, label, without or (), robustness=robustness)
-    _refuse_unused(names, recipe, popularity_column, dimension)
+    if without and cache is not None:
+        raise InputError("keeps whole embeddings, found --without", where="--cache")
+    _refuse_unused(names, recipe, popularity_column, dimension, cache)
     outputs = _outputs(out, names, overwrite=overwrite)
     if subset not in ("dev", "test", "all"):
         raise InputError(f"expected dev, test or all, found {subset!r}", where="--subset")
+    if precision not in ("auto", "float32", "bfloat16"):
+        raise InputError(
+            f"expected auto, float32 or bfloat16, found {precision!r}", where="--precision"
+        )
     protocol_named(protocol)
     data = RankingDataset.load(data_folder)
     require_valid(data)
@@ -134,6 +159,9 @@ def command(
                 protocol=protocol,
                 device=device,
                 dimension=dimension,
+                cache=cache,
+                memory=memory,
+                precision=precision,
                 without=without or (),
                 robustness=robustness,
             )
@@ -199,12 +227,15 @@ def _refuse_unused(
     recipe: Path | None,
     popularity_column: str | None,
     dimension: int | None,
+    cache: Path | None,
 ) -> None:
     """Refuse options that would have no effect, rather than leave the user to believe in one."""
     if recipe is not None and UNTRAINED not in names:
         raise InputError("is for --baseline untrained", where="--recipe")
     if popularity_column is not None and "popularity" not in names:
         raise InputError("is for --baseline popularity", where="--popularity-column")
+    if cache is not None and names:
+        raise InputError("keeps the embeddings of saved models only", where="--cache")
     if dimension is not None and names and UNTRAINED not in names:
         raise InputError(f"{', '.join(names)} has no embeddings to cut", where="--dimension")
 
@@ -231,28 +262,18 @@ def _evaluate(
     label: str | None,
     device: str | None,
     dimension: int | None,
+    cache: Path | None,
+    memory: int,
+    precision: str,
     protocol: str,
     without: Sequence[str],
     robustness: bool,
 ) -> Results:
-    """Evaluate a model, loaded already or to be loaded from its folder."""
     from rankfield.cli.device import chosen_device
-    from rankfield.encoders.fingerprint import model_fingerprint
-    from rankfield.encoders.model import RankingModel
-    from rankfield.evaluation import evaluate
+    from rankfield.evaluation import CachedEmbedder, evaluate
 
     device = chosen_device(device)
-    made: dict[str, str | int] = {"device": device}
-    if isinstance(model, RankingModel):
-        loaded = model.to(device)
-        made["baseline"] = UNTRAINED
-    else:
-        assert model is not None
-        loaded = RankingModel.load(model).to(device)
-        made |= {"model": str(model.resolve()), "fingerprint": model_fingerprint(model)}
-    if dimension is not None:
-        loaded.truncate_to(dimension)
-    made["dimension"] = loaded.dimension
+    loaded, made = _loaded(model, device, dimension)
     if without:
         from rankfield.evaluation.robustness import FieldEmbeddings, evaluate_without
 
@@ -266,18 +287,44 @@ def _evaluate(
             device=device,
             made=made,
         )
+    embedder: RankingModel | CachedEmbedder = loaded
+    if cache is not None:
+        embedder = CachedEmbedder(loaded, str(made["fingerprint"]), cache)
     results = evaluate(
-        loaded,
+        embedder,
         data,
         splits=splits,
         subset=subset,
         label=label,
         device=device,
+        memory_mib=memory,
+        precision=precision,
         protocol=protocol,
-        made=made,
+        made={**made, "precision": precision},
     )
     if robustness:
         from rankfield.evaluation.robustness import FieldEmbeddings, measure_robustness
 
         results = measure_robustness(FieldEmbeddings(loaded, data), results, device=device)
     return results
+
+
+def _loaded(
+    model: RankingModel | Path | None, device: str, dimension: int | None
+) -> tuple[RankingModel, dict[str, str | int]]:
+    """Return the model, loaded from its folder if it is one, and what results say of it."""
+    from rankfield.encoders.fingerprint import model_fingerprint
+    from rankfield.encoders.model import RankingModel
+
+    made: dict[str, str | int] = {"device": device}
+    if isinstance(model, RankingModel):
+        loaded = model.to(device)
+        made["baseline"] = UNTRAINED
+    else:
+        assert model is not None
+        loaded = RankingModel.load(model).to(device)
+        made |= {"model": str(model.resolve()), "fingerprint": model_fingerprint(model)}
+    if dimension is not None:
+        loaded.truncate_to(dimension)
+    made["dimension"] = loaded.dimension
+    return loaded, made

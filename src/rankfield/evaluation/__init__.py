@@ -11,6 +11,7 @@ from rankfield.evaluation.baselines import (
     random_ranking,
 )
 from rankfield.evaluation.compare import Comparison, compare
+from rankfield.evaluation.embedding_cache import CachedEmbedder
 from rankfield.evaluation.evaluate import Embedder, dev_ndcg, evaluate, evaluate_rankings
 from rankfield.evaluation.judge import judge
 from rankfield.evaluation.judge_run import JudgedRun, judge_run
@@ -31,6 +32,7 @@ __all__ = [
     "BASELINES",
     "PROTOCOLS",
     "BagOfWords",
+    "CachedEmbedder",
     "Comparison",
     "DatasetIdentity",
     "Embedder",

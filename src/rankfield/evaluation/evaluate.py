@@ -66,6 +66,8 @@ def evaluate(
     device: str = "cpu",
     protocol: str = "rankfield",
     made: Mapping[str, Any] | None = None,
+    memory_mib: int = 256,
+    precision: str = "auto",
 ) -> Results:
     """Return all `metrics.STANDARD_METRICS` of `model` on each split.
 
@@ -84,6 +86,8 @@ def evaluate(
         device: where to search, as torch names it.
         protocol: by whose rules: one of `protocol.PROTOCOLS`.
         made: what else to write into ``Results.made``, such as the model's path.
+        memory_mib: about how much the search may use beside the embeddings and the result.
+        precision: how `search.exact_search` multiplies; it changes the speed only.
 
     Raises:
         SplitError: an unknown split or subset, or a split without queries.
@@ -93,7 +97,7 @@ def evaluate(
     """
     return evaluate_rankings(
         model.name,
-        _searcher(model, dataset, k, device),
+        _searcher(model, dataset, k, device=device, memory_mib=memory_mib, precision=precision),
         dataset,
         splits=splits,
         subset=subset,
@@ -173,7 +177,7 @@ def dev_ndcg(
         SplitError, DataError, ModelError: as `evaluate`.
     """
     subset = _subset(dataset, subset)
-    search = _searcher(model, dataset, k, device)
+    search = _searcher(model, dataset, k, device=device)
     found = {}
     for split in splits:
         view = dataset.view(split, subset)
@@ -193,7 +197,15 @@ def _subset(dataset: RankingDataset, subset: str | None) -> str | None:
     return subset if "subset" in dataset.queries.columns else None
 
 
-def _searcher(model: Embedder, dataset: RankingDataset, k: int, device: str) -> _Search:
+def _searcher(
+    model: Embedder,
+    dataset: RankingDataset,
+    k: int,
+    *,
+    device: str,
+    memory_mib: int = 256,
+    precision: str = "auto",
+) -> _Search:
     """Return exact search by `model`; each corpus is embedded once, when it is first needed."""
     corpora: dict[str, npt.NDArray[np.float32]] = {}
 
@@ -205,7 +217,14 @@ def _searcher(model: Embedder, dataset: RankingDataset, k: int, device: str) -> 
         queries = checked_embeddings(
             model, "queries", model.embed_queries(dataset, view.queries), view.queries
         )
-        return exact_search(queries, corpora[corpus], k, device=device)
+        return exact_search(
+            queries,
+            corpora[corpus],
+            k,
+            memory_mib=memory_mib,
+            device=device,
+            precision=precision,
+        )
 
     return search
 

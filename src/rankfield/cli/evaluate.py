@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rankfield.cli.baselines import UNTRAINED, chosen_baselines, output_of, untrained_model
+from rankfield.cli.results_table import show_results
 from rankfield.errors import InputError
 
 if TYPE_CHECKING:
+    from rankfield.encoders import RankingModel
     from rankfield.evaluation import Results
     from rankfield.schema import RankingDataset
 
@@ -23,11 +26,13 @@ def command(
     model: Annotated[
         str,
         typer.Argument(
-            help=f"Model folder, or the word {BAG_OF_WORDS} for the BM25 baseline.",
+            help="Model folder; with --baseline leave it out.",
             show_default=False,
         ),
     ],
-    dataset: Annotated[Path, typer.Argument(help="Data set folder.", show_default=False)],
+    dataset: Annotated[
+        Path | None, typer.Argument(help="Data set folder.", show_default=False)
+    ] = None,
     *,
     split: Annotated[
         str,
@@ -51,6 +56,37 @@ def command(
         int | None,
         typer.Option(min=1, help="Cut the embeddings to this many dimensions; default: all."),
     ] = None,
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="In place of a model: bm25, random, popularity, oracle, untrained, or all of "
+            "them; repeat for more. Of several, each gets a file of its own beside --out."
+        ),
+    ] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(help="Recipe of the model that --baseline untrained measures.")
+    ] = None,
+    popularity_column: Annotated[
+        str | None,
+        typer.Option(
+            help="Column of the documents that orders what training knows nothing of, for "
+            "--baseline popularity: a count of reviews, for instance."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of --baseline random.")] = 0,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Evaluate as if no record had this field, `title` or `document.title`; repeat "
+            "for more."
+        ),
+    ] = None,
+    robustness: Annotated[
+        bool,
+        typer.Option(
+            "--robustness", help="Also measure without each field in turn, as if none had it."
+        ),
+    ] = False,
     protocol: Annotated[
         str,
         typer.Option(
@@ -66,37 +102,128 @@ def command(
     ones.
 
     Example: rankfield evaluate runs/gcl/model shop-split --out gcl.json
+
+    Example: rankfield evaluate shop-split --baseline bm25 --out bm25.json
     """
-    from rankfield.evaluation import Results, protocol_named
+    from rankfield.evaluation import protocol_named
     from rankfield.schema import RankingDataset
     from rankfield.validate import require_valid
 
-    if out is not None and not overwrite:
-        Results.require_new(out)
+    if model == BAG_OF_WORDS and dataset is not None and not baseline:
+        model, dataset, baseline = str(dataset), None, ["bm25"]
+    folder, data_folder = _places(model, dataset, baselines=bool(baseline))
+    names = chosen_baselines(baseline or (), untrained=bool(recipe or folder))
+    _refuse_contradictions(folder, names, label, without or (), robustness=robustness)
+    _refuse_unused(names, recipe, popularity_column, dimension)
+    outputs = _outputs(out, names, overwrite=overwrite)
     if subset not in ("dev", "test", "all"):
         raise InputError(f"expected dev, test or all, found {subset!r}", where="--subset")
     protocol_named(protocol)
-    data = RankingDataset.load(dataset)
+    data = RankingDataset.load(data_folder)
     require_valid(data)
-    results = _evaluate(
-        model,
-        data,
-        splits=None if split == "all" else [split],
-        subset=None if subset == "all" else subset,
-        label=label,
-        device=device,
-        dimension=dimension,
-        protocol=protocol,
-    )
-    if out is not None:
-        results.save(out, overwrite=overwrite)
-    _show(results)
-    if out is not None:
-        typer.echo(f"All metrics, each query and its best documents: {out}")
+    splits = None if split == "all" else [split]
+    chosen_subset = None if subset == "all" else subset
+    for name, target in outputs.items():
+        if name in ("", UNTRAINED):
+            results = _evaluate(
+                untrained_model(data, recipe=recipe, model=folder) if name else folder,
+                data,
+                splits=splits,
+                subset=chosen_subset,
+                label=label,
+                protocol=protocol,
+                device=device,
+                dimension=dimension,
+                without=without or (),
+                robustness=robustness,
+            )
+        else:
+            from rankfield.evaluation import evaluate_baseline
+
+            results = evaluate_baseline(
+                name,
+                data,
+                splits=splits,
+                subset=chosen_subset,
+                label=label,
+                protocol=protocol,
+                seed=seed,
+                popularity_column=popularity_column,
+            )
+        if target is not None:
+            results.save(target, overwrite=overwrite)
+        show_results(results)
+        if target is not None:
+            typer.echo(f"All metrics, each query and its best documents: {target}")
+
+
+def _places(model: str, dataset: Path | None, *, baselines: bool) -> tuple[Path | None, Path]:
+    """Return the model's folder, if there is one, and the data set's."""
+    if dataset is not None:
+        return Path(model), dataset
+    if not baselines:
+        raise InputError(
+            "expected a model and a data set, found one of them",
+            where=model,
+            remedy="Name both, or the data set and a --baseline.",
+        )
+    return None, Path(model)
+
+
+def _refuse_contradictions(
+    model: Path | None,
+    names: Sequence[str],
+    label: str | None,
+    without: Sequence[str],
+    *,
+    robustness: bool,
+) -> None:
+    if names and model is not None and UNTRAINED not in names:
+        raise InputError(
+            f"{', '.join(names)} needs no model, found {model}",
+            where="--baseline",
+            remedy="Give the data set alone.",
+        )
+    if len(names) > 1 and label is not None:
+        raise InputError("one label for several baselines would average them", where="--label")
+    if without and robustness:
+        raise InputError("measures the whole model, found --without too", where="--robustness")
+    if names and names != [UNTRAINED] and (without or robustness):
+        raise InputError(
+            "only models can leave fields out", where="--without" if without else "--robustness"
+        )
+
+
+def _refuse_unused(
+    names: Sequence[str],
+    recipe: Path | None,
+    popularity_column: str | None,
+    dimension: int | None,
+) -> None:
+    """Refuse options that would have no effect, rather than leave the user to believe in one."""
+    if recipe is not None and UNTRAINED not in names:
+        raise InputError("is for --baseline untrained", where="--recipe")
+    if popularity_column is not None and "popularity" not in names:
+        raise InputError("is for --baseline popularity", where="--popularity-column")
+    if dimension is not None and names and UNTRAINED not in names:
+        raise InputError(f"{', '.join(names)} has no embeddings to cut", where="--dimension")
+
+
+def _outputs(out: Path | None, names: Sequence[str], *, overwrite: bool) -> dict[str, Path | None]:
+    """Return baseline (or "" for the model) → where its results go, none of which exist."""
+    from rankfield.evaluation import Results
+
+    outputs: dict[str, Path | None] = {}
+    for name in names or [""]:
+        target = None if out is None else output_of(out, name, several=len(names) > 1)
+        if target is not None and not overwrite:
+            Results.require_new(target)
+        outputs[name] = target
+    return outputs
 
 
 def _evaluate(
-    model: str,
+    model: RankingModel | Path | None,
     data: RankingDataset,
     *,
     splits: Sequence[str] | None,
@@ -105,23 +232,41 @@ def _evaluate(
     device: str | None,
     dimension: int | None,
     protocol: str,
+    without: Sequence[str],
+    robustness: bool,
 ) -> Results:
-    from rankfield.evaluation import evaluate, evaluate_baseline
-
-    if model == BAG_OF_WORDS:
-        if dimension is not None:
-            raise InputError("bag-of-words has no embeddings to cut", where="--dimension")
-        return evaluate_baseline(
-            "bm25", data, splits=splits, subset=subset, label=label, protocol=protocol
-        )
+    """Evaluate a model, loaded already or to be loaded from its folder."""
     from rankfield.cli.device import chosen_device
+    from rankfield.encoders.fingerprint import model_fingerprint
     from rankfield.encoders.model import RankingModel
+    from rankfield.evaluation import evaluate
 
     device = chosen_device(device)
-    loaded = RankingModel.load(Path(model)).to(device)
+    made: dict[str, str | int] = {"device": device}
+    if isinstance(model, RankingModel):
+        loaded = model.to(device)
+        made["baseline"] = UNTRAINED
+    else:
+        assert model is not None
+        loaded = RankingModel.load(model).to(device)
+        made |= {"model": str(model.resolve()), "fingerprint": model_fingerprint(model)}
     if dimension is not None:
         loaded.truncate_to(dimension)
-    return evaluate(
+    made["dimension"] = loaded.dimension
+    if without:
+        from rankfield.evaluation.robustness import FieldEmbeddings, evaluate_without
+
+        return evaluate_without(
+            FieldEmbeddings(loaded, data),
+            without,
+            splits=splits,
+            subset=subset,
+            label=label,
+            protocol=protocol,
+            device=device,
+            made=made,
+        )
+    results = evaluate(
         loaded,
         data,
         splits=splits,
@@ -129,36 +274,10 @@ def _evaluate(
         label=label,
         device=device,
         protocol=protocol,
+        made=made,
     )
+    if robustness:
+        from rankfield.evaluation.robustness import FieldEmbeddings, measure_robustness
 
-
-def _show(results: Results) -> None:
-    from rich.box import SIMPLE
-    from rich.console import Console
-    from rich.table import Table
-
-    from rankfield.evaluation import protocol_named
-
-    columns = protocol_named(results.protocol).main
-    title = f"{results.model} on {results.dataset.name}, {results.subset} queries"
-    table = Table(title=title, box=SIMPLE, pad_edge=False, title_justify="left")
-    table.add_column("split", no_wrap=True)
-    for name in ("queries", *columns):
-        table.add_column(name.replace("@", "\n@"), justify="right", no_wrap=True)
-    for split, means in results.splits.items():
-        values = [means[name].value for name in columns]
-        table.add_row(
-            split,
-            f"{results.sizes[split].queries:,}",
-            *("–" if value is None else f"{value:.3f}" for value in values),
-        )
-    Console().print(table)
-    if results.protocol != "rankfield":
-        typer.echo(f"By the rules of {results.protocol}: see docs/metrics.md.")
-        return
-    for split, means in results.splits.items():
-        undefined = results.sizes[split].queries - means["mAP@1000"].queries
-        if undefined:
-            typer.echo(
-                f"{split}: {undefined} queries have no relevant document; mAP and R leave them out."
-            )
+        results = measure_robustness(FieldEmbeddings(loaded, data), results, device=device)
+    return results

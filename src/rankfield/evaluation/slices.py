@@ -11,6 +11,7 @@ from rankfield.errors import InputError, MetricError
 from rankfield.evaluation.compare import Comparison
 from rankfield.evaluation.results import Results
 from rankfield.evaluation.statistics import bootstrap_interval
+from rankfield.metrics import canonical_name
 from rankfield.schema import RankingDataset
 
 __all__ = ["slice_comparison", "slice_queries", "slice_results"]
@@ -108,6 +109,7 @@ def slice_queries(queries: pl.DataFrame, dataset: RankingDataset, by: str) -> pl
 
 
 def _means(queries: pl.DataFrame, dataset: RankingDataset, by: str, metric: str) -> pl.DataFrame:
+    metric = canonical_name(metric)
     if metric not in queries.columns:
         known = [c for c in queries.columns if c not in (*_KEYS, "name")]
         raise MetricError(

@@ -1,0 +1,95 @@
+"""The baselines of `rankfield evaluate --baseline`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rankfield.errors import InputError
+from rankfield.files import read_json
+
+if TYPE_CHECKING:
+    from rankfield.encoders import RankingModel
+    from rankfield.schema import RankingDataset
+
+__all__ = ["UNTRAINED", "chosen_baselines", "output_of", "untrained_model"]
+
+UNTRAINED = "untrained"
+
+
+def chosen_baselines(names: Sequence[str], *, untrained: bool) -> list[str]:
+    """Return the baselines that `--baseline` names, each once.
+
+    Args:
+        names: of the option; "all" is all that need nothing more.
+        untrained: whether there is a recipe to build an untrained model of; "all" holds it then.
+
+    Raises:
+        InputError: an unknown name, or "untrained" without a recipe.
+    """
+    from difflib import get_close_matches
+
+    from rankfield.evaluation import BASELINES
+
+    known = (*BASELINES, UNTRAINED)
+    chosen: list[str] = []
+    for name in names:
+        if name == "all":
+            chosen += known if untrained else BASELINES
+        elif name in known:
+            chosen.append(name)
+        else:
+            close = get_close_matches(name, (*known, "all"), n=1)
+            raise InputError(
+                f"expected one of {', '.join(known)} or all, found {name!r}",
+                where="--baseline",
+                remedy=f"Did you mean {close[0]!r}?" if close else "",
+            )
+    if UNTRAINED in chosen and not untrained:
+        raise InputError(
+            "untrained needs to know of which model",
+            where="--baseline",
+            remedy="Name a recipe (--recipe) or a trained model before the data set.",
+        )
+    return list(dict.fromkeys(chosen))
+
+
+def output_of(out: Path, name: str, *, several: bool) -> Path:
+    """Return where a baseline's results go: `out` itself, of several out.NAME.json beside it."""
+    return out.with_suffix(f".{name}.json") if several else out
+
+
+def untrained_model(
+    dataset: RankingDataset, *, recipe: Path | None, model: Path | None
+) -> RankingModel:
+    """Return the model that training by a recipe starts from, adapters left out.
+
+    Args:
+        dataset: what it would be trained on.
+        recipe: a recipe, or
+        model: a trained model that holds its own.
+
+    Raises:
+        InputError: a folder without a recipe.
+        RecipeError, ModelError: as `training.build_model`.
+    """
+    from rankfield.training import build_model, load_recipe, parse_recipe
+    from rankfield.training.recipe import LoraSection
+
+    if recipe is not None:
+        wanted = load_recipe(recipe)
+    else:
+        assert model is not None
+        header = model / "rankfield.json"
+        try:
+            wanted = parse_recipe(read_json(header)["made"]["recipe"], where=str(header))
+        except (KeyError, TypeError) as error:
+            raise InputError(
+                "the model does not say by which recipe it was trained",
+                where=str(header),
+                remedy="Name the recipe (--recipe).",
+            ) from error
+    built = build_model(wanted.model_copy(update={"lora": LoraSection()}), dataset)
+    built.name = UNTRAINED
+    return built.eval()

@@ -169,11 +169,11 @@ def test_all_baselines_with_one_flag(
     assert run(monkeypatch, *everything, "--recipe", recipe, "--device", "cpu") == 0
     assert "oracle on shop, test queries" in capsys.readouterr().out
     assert not out.exists()
-    values = {}
+    values: dict[str, float] = {}
     for name in (*BASELINES, "untrained"):
         found = Results.load(tmp_path / f"base.{name}.json")
         assert (found.model, found.made["baseline"]) == (name, name)
-        values[name] = found.splits["zero_shot"]["nDCG@10"].value
+        values[name] = found.splits["zero_shot"]["nDCG@10"].value or 0.0
     assert values["oracle"] == 1
     assert values["oracle"] > values["bm25"] > values["random"]
 
@@ -187,7 +187,7 @@ def test_all_baselines_with_one_flag(
 def test_random_and_popularity_take_their_options(
     tmp_path: Path, data: RankingDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = []
+    made: list[Results] = []
     for name, *option in (
         ("random", "--seed", "3"),
         ("random",),
@@ -230,7 +230,10 @@ def test_missing_fields(
     found = Results.load(whole)
     assert list(found.robustness) == ["document.title", "document.colour"]
     value = found.robustness["document.title"]["zero_shot"]["nDCG@10"].value
-    change = value - found.splits["zero_shot"]["nDCG@10"].value
+    whole_value = found.splits["zero_shot"]["nDCG@10"].value
+    assert value is not None
+    assert whole_value is not None
+    change = value - whole_value
     assert f"{value:.3f} ({change:+.3f})" in shown
     assert run(monkeypatch, *common, "--out", without, "--without", "title") == 0
     alone = Results.load(without)
@@ -243,7 +246,7 @@ def test_missing_fields(
 def test_results_say_which_model(
     tmp_path: Path, data: RankingDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fingerprints = []
+    fingerprints: list[str] = []
     for seed in (0, 0, 1):
         torch.manual_seed(seed)
         encoder = small_encoder(data.documents["title"], ["text"], dimension=16, width=32, layers=1)

@@ -177,7 +177,9 @@ def marqo_gs_values(view: SplitView, hits: Hits, *, depth: int = DEPTH) -> dict[
     Raises:
         DataError: as `judge`.
     """
-    hits = without_identical(view, Hits(hits.indices[:, :depth], hits.scores[:, :depth]))
+    hits = Hits(hits.indices[:, :depth], hits.scores[:, :depth])
+    if _script_names(view.queries) is None:  # a text with its mark is never a document's id
+        hits = without_identical(view, hits)
     rankings = judge(view, hits)
     cutoffs = [k for k in CUTOFFS if k <= depth]
     values = trec_values(in_trec_order(view, hits, rankings), cutoffs)

@@ -112,6 +112,30 @@ def test_the_sampled_queries_are_pandas(seed: int) -> None:
     assert set(sampled_queries(frame)) == set(frame["query_id"])
 
 
+def test_the_draw_goes_by_the_text_and_its_mark() -> None:
+    judged = pl.DataFrame(
+        {"query_id": ["b", "a", "c", "c"], "doc_id": list("ddde"), "score": [8.0, 5.0, 9.0, 0.0]}
+    )
+    drawn = []
+    for texts in (["lamp", "lamp shade", "mug"], ["lamp shade", "lamp", "mug"], ["1", "2", "3"]):
+        queries = pl.DataFrame({"query_id": ["a", "b", "c"], "query": texts})
+        view = SplitView("all", queries, pl.DataFrame({"doc_id": ["d"]}), judged)
+        drawn.append([marqo_gs_view(view, queries=1, seed=n).queries["query_id"][0]
+                      for n in range(40)])  # fmt: skip
+    plain = [sampled_queries(judged.with_columns(score=pl.Series([89, 56, 100, 1])), count=1, seed=n)[0]
+             for n in range(40)]  # fmt: skip
+    # "lamp shade_{!@#~}_" comes before "lamp_{!@#~}_".
+    assert drawn[1] == drawn[2] == plain
+    assert drawn[0] != plain
+
+
+def test_a_golden_draw() -> None:
+    """What pandas 3.1 draws from these."""
+    scores = [1, 5, 9, 2, 2, 7, 100, 40, 3, 3, 60, 8]
+    frame = pl.DataFrame({"query_id": [f"q{n}" for n in range(12)], "score": scores})
+    assert sampled_queries(frame, count=2) == ["q6", "q0"]
+
+
 def test_whole_grades() -> None:
     assert whole_grades(np.array([0.0, 0.5, 0.999, 1.0])).tolist() == [1, 50, 99, 100]
     assert whole_grades(np.array([3.0, 3.0])).tolist() == [1, 1]

@@ -163,6 +163,8 @@ def test_few_different_numbers_stand_alone() -> None:
     slices, places = many(pl.Series([3, 1, 2, 1, None]))
     assert slices == ["3", "1", "2", "1", "(none)"]
     assert places == [2, 0, 1, 0, 4]
+    assert many(pl.Series([0.5, float("nan"), 2.0]))[0] == ["0.5", "(none)", "2"]
+    assert set(many(pl.Series([1, 2, 3, 4, 5]))[0]) == {"1–2", "3", "4", "5"}
 
 
 def test_rare_values_are_gathered() -> None:

@@ -37,7 +37,8 @@ def show_results(results: Results) -> None:
     if results.robustness:
         _show_robustness(results, columns[0])
     if results.protocol != "rankfield":
-        typer.echo(f"By the rules of {results.protocol}: see docs/metrics.md.")
+        note = protocol_named(results.protocol).note
+        typer.echo(f"By the rules of {results.protocol}: {note}.")
         return
     for split, means in results.splits.items():
         undefined = results.sizes[split].queries - means["mAP@1000"].queries

@@ -39,6 +39,8 @@ __all__ = [
     "PERSISTENCES",
     "QUERIES",
     "SEED",
+    "TEXT_KEY",
+    "TEXT_MARK",
     "marqo_gs_figures",
     "marqo_gs_mean",
     "marqo_gs_metrics",
@@ -55,6 +57,8 @@ QUERIES = 2000
 """The script's --top-q: how many test queries are drawn."""
 SEED = 1
 """Pandas' ``random_state`` for the draw."""
+TEXT_KEY, TEXT_MARK = "query", "_{!@#~}_"
+"""The script's --left-keys in the published runs, and what it puts behind the text."""
 PERSISTENCES = {"mRBP7": 0.7, "mRBP8": 0.8, "mRBP9": 0.9}
 
 _GROUPS = {
@@ -93,7 +97,10 @@ def marqo_gs_view(
 ) -> SplitView:
     """Return the split as the script sees it: sampled queries, whole grades, cut ground truth.
 
-    The queries are in the script's order, by summed grade, the largest first.
+    The queries are in the script's order, by summed grade, the largest first. The draw goes by the
+    order of what the script calls a query: the text of the column `TEXT_KEY` with `TEXT_MARK`
+    behind it where ``view.queries`` has such a column, as in the published runs, else the query_id
+    (the script's --query-id-key).
 
     Args:
         view: a split with float scores.
@@ -112,7 +119,7 @@ def marqo_gs_view(
             remedy="Run `rankfield check --fix`.",
         )
     judgments = view.judgments.with_columns(score=pl.Series(whole_grades(scores)))
-    names = sampled_queries(judgments, count=queries, seed=seed)
+    names = sampled_queries(judgments, _script_names(view.queries), count=queries, seed=seed)
     order = pl.DataFrame({"query_id": names})
     truth = _cut(judgments.join(order, on="query_id", how="semi"), depth)
     asked = order.join(view.queries, on="query_id", how="inner", maintain_order="left")
@@ -129,27 +136,36 @@ def whole_grades(scores: FloatArray) -> IntArray:
 
 
 def sampled_queries(
-    judgments: pl.DataFrame, *, count: int = QUERIES, seed: int = SEED
+    judgments: pl.DataFrame,
+    names: pl.DataFrame | None = None,
+    *,
+    count: int = QUERIES,
+    seed: int = SEED,
 ) -> list[str]:
     """Return min(count, all) query ids, drawn in proportion to their summed scores.
 
     The draw is that of pandas' ``frame.groupby(query_id).sum().sample(n, weights=…,
-    random_state=seed)``: the groups are in the order of their ids, and numpy's legacy generator
+    random_state=seed)``: the groups are in the order of their names, and numpy's legacy generator
     draws. Then they are sorted by sum, the largest first.
 
     Args:
         judgments: ``query_id`` and ``score`` > 0.
+        names: ``query_id`` and ``name``, by which queries are ordered; by default the ids.
         count: how many; −1 takes all.
         seed: of the draw.
     """
-    sums = judgments.group_by("query_id").agg(pl.col("score").sum()).sort("query_id")
+    sums = judgments.group_by("query_id").agg(pl.col("score").sum())
+    if names is None:
+        sums = sums.sort("query_id")
+    else:
+        sums = sums.join(names, on="query_id", how="left").sort("name", "query_id")
     weights = sums["score"].cast(pl.Float64).to_numpy()
     size = sums.height if count == -1 else min(count, sums.height)
     random = np.random.RandomState(seed)
     drawn = random.choice(sums.height, size=size, replace=False, p=weights / weights.sum())
     ordered = drawn[_descending(sums["score"].to_numpy()[drawn])]
-    names: list[str] = sums["query_id"].gather(ordered).to_list()
-    return names
+    found: list[str] = sums["query_id"].gather(ordered).to_list()
+    return found
 
 
 def marqo_gs_values(view: SplitView, hits: Hits, *, depth: int = DEPTH) -> dict[str, FloatArray]:
@@ -161,7 +177,9 @@ def marqo_gs_values(view: SplitView, hits: Hits, *, depth: int = DEPTH) -> dict[
     Raises:
         DataError: as `judge`.
     """
-    hits = without_identical(view, Hits(hits.indices[:, :depth], hits.scores[:, :depth]))
+    hits = Hits(hits.indices[:, :depth], hits.scores[:, :depth])
+    if _script_names(view.queries) is None:  # a text with its mark is never a document's id
+        hits = without_identical(view, hits)
     rankings = judge(view, hits)
     cutoffs = [k for k in CUTOFFS if k <= depth]
     values = trec_values(in_trec_order(view, hits, rankings), cutoffs)
@@ -192,6 +210,13 @@ def marqo_gs_figures(
     # The script itself stops with an error below a depth of 10.
     summary |= {name: means[name] for name in ("NDCG@10", "mERR", *PERSISTENCES) if name in means}
     return {**groups, "summary": summary}
+
+
+def _script_names(queries: pl.DataFrame) -> pl.DataFrame | None:
+    """Return query_id and name: the script's, from the text; None where there is no text."""
+    if queries.schema.get(TEXT_KEY) != pl.String:
+        return None
+    return queries.select("query_id", name=pl.col(TEXT_KEY).fill_null("") + TEXT_MARK)
 
 
 def _cut(judgments: pl.DataFrame, depth: int) -> pl.DataFrame:

@@ -40,6 +40,7 @@ class EvaluationProtocol:
     values: split, hits, the hits' scores and the scale → metric → value of each query.
     mean: metric and values → mean; None: over the queries where it is defined.
     settings: what `Results.made` says of the rules.
+    note: what a reader of the figures must know.
     """
 
     name: str
@@ -48,6 +49,7 @@ class EvaluationProtocol:
     values: Callable[[SplitView, Hits, JudgedRankings, ScoreScale], dict[str, FloatArray]]
     mean: Callable[[str, FloatArray], float] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
 
     def means(self, values: Mapping[str, FloatArray], *, seed: int) -> dict[str, Mean]:
         """Return metric → mean with its bootstrap interval, resampled by `seed`."""
@@ -103,6 +105,7 @@ PROTOCOLS: dict[str, EvaluationProtocol] = {
             values=lambda view, hits, _judged, _scale: marqo_gs_values(view, hits),
             mean=marqo_gs_mean,
             settings={"marqo-gs": {"queries": QUERIES, "seed": SEED, "depth": DEPTH}},
+            note=f"up to {QUERIES:,} queries drawn by their summed scores, grades 1 to 100",
         ),
         EvaluationProtocol(
             "beir",
@@ -110,6 +113,7 @@ PROTOCOLS: dict[str, EvaluationProtocol] = {
             view=_beir_view,
             values=lambda view, hits, _judged, _scale: beir_values(view, hits, _BEIR_CUTOFFS),
             mean=lambda _name, values: beir_mean(values),
+            note="scores cut to whole numbers, a grade above 0 is relevant",
         ),
     )
 }

@@ -1,32 +1,20 @@
-"""A paired comparison of two results on the same queries."""
+"""A paired comparison of two results on the same queries, for the benchmarks' tables."""
 
 from __future__ import annotations
 
-import numpy as np
 import polars as pl
+
+from rankfield.evaluation import paired_test
 
 __all__ = ["paired_difference"]
 
 
-def paired_difference(
-    ours: pl.Series, theirs: pl.Series, *, rounds: int = 10_000, seed: int = 0
-) -> dict[str, float]:
-    """Return the mean difference, its 95 % bootstrap interval, and a randomisation test's p.
-
-    The interval resamples queries (percentile bootstrap); p is the share of random sign flips of
-    the queries' differences whose mean is at least as far from 0, two-sided, with the observed
-    one counted (Smucker et al., CIKM 2007).
-    """
-    difference = (ours - theirs).to_numpy()
-    rng = np.random.default_rng(seed)
-    mean = float(difference.mean())
-    picks = rng.integers(0, len(difference), (rounds, len(difference)))
-    low, high = np.percentile(difference[picks].mean(1), [2.5, 97.5])
-    signs = rng.choice(np.array([-1.0, 1.0]), (rounds, len(difference)))
-    as_far = (np.abs(signs @ difference / len(difference)) >= abs(mean) - 1e-12).sum()
+def paired_difference(ours: pl.Series, theirs: pl.Series) -> dict[str, float | None]:
+    """Return the mean of ours − theirs, its 95 % bootstrap interval, and the randomisation p."""
+    test = paired_test(theirs.to_numpy(), ours.to_numpy())
     return {
-        "difference": mean,
-        "low": float(low),
-        "high": float(high),
-        "p": float((as_far + 1) / (rounds + 1)),
+        "difference": test.difference.value,
+        "low": test.difference.low,
+        "high": test.difference.high,
+        "p": test.p_randomisation,
     }

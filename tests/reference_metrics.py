@@ -34,11 +34,11 @@ def trec_order(run: Mapping[str, float]) -> list[str]:
     return sorted(run, key=lambda document: (run[document], document), reverse=True)
 
 
-def grade(score: float, minimum: float, maximum: float) -> float:
+def grade(score: float, minimum: float, maximum: float, top: float = 4) -> float:
     floor = min(0.0, minimum)
     span = maximum - floor
     gain = min(max(score - floor, 0.0), span)
-    return gain if span <= 4 else 4 * gain / span
+    return gain if span <= top else top * gain / span
 
 
 def ndcg(ranked: Sequence[str], judged: Judgments, k: int, gains: Judgments) -> float:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from rankfield.cli.main import main
-from rankfield.evaluation import evaluate
+from rankfield.evaluation import Results, compare, evaluate, slice_results
+from rankfield.schema import RankingDataset
 from ranking_shop import FakeModel, ranking_shop
 
 
@@ -52,3 +55,90 @@ def test_bad_input_exits_with_two(
     assert run(monkeypatch, "compare", first, "--metric", "ndcg") == 2
     assert "unknown metric 'ndcg'" in capsys.readouterr().err
     assert run(monkeypatch, "compare", first, second, "--force", "--metric", "RR@10") == 0
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    """Write a data set and the results of three models on it, the first by far the worst."""
+    dataset = ranking_shop(documents=40).save(tmp_path / "data")
+    paths = []
+    for name, noise in (("chance", 50.0), ("good", 0.1), ("as good", 0.1)):
+        paths.append(tmp_path / f"{name}.json")
+        evaluate(FakeModel(name, noise=noise), dataset, subset=None).save(paths[-1])
+    return paths
+
+
+def test_what_differs_is_marked_and_explained(
+    files: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "compare", *files, "--metric", "nDCG@10", "--details") == 0
+    shown = capsys.readouterr().out
+    comparison = compare([Results.load(path) for path in files], metrics=["nDCG@10"])
+    marked = comparison.tests.filter(pl.col("p_adjusted") < 0.05).height
+    assert 0 < marked < 8
+    assert shown.count(" %)*") == marked
+    assert "*: differs from chance, p < 0.05 by a paired randomisation test" in shown
+    assert "Holm's correction over the 8 comparisons shown" in shown
+    first = comparison.tests.row(0, named=True)
+    assert f"{first['difference']:+.3f} [{first['low']:+.3f}, {first['high']:+.3f}]" in shown
+    assert f"{first['better']}, {first['worse']}, {first['equal']}" in shown
+    assert run(monkeypatch, "compare", *files[1:], "--metric", "nDCG@10") == 0
+    assert "*" not in capsys.readouterr().out.replace("*: differs", "")
+    assert run(monkeypatch, "compare", files[0], "--metric", "nDCG@10") == 0
+    assert "differs" not in capsys.readouterr().out
+
+
+def test_slices_side_by_side(
+    files: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "c.json"
+    slicing = ("--slice", "judgments", "--slice", "query.seen", "--out", out)
+    assert run(monkeypatch, "compare", *files[:2], *slicing) == 0
+    shown = capsys.readouterr().out
+    assert "nDCG@10 by judgments" in shown
+    assert "ERR@10 by" not in shown
+    stored = json.loads(out.read_text())["slices"]
+    assert list(stored) == ["nDCG@10 by judgments", "nDCG@10 by query.seen"]
+    dataset = RankingDataset.load(tmp_path / "data")
+    expected = slice_results(Results.load(files[1]), dataset, "query.seen").to_dicts()
+    rows = [row for row in stored["nDCG@10 by query.seen"] if row.pop("name") == "good"]
+    assert rows == expected
+    half = (expected[0]["high"] - expected[0]["low"]) / 2
+    assert f"{expected[0]['value']:.3f} ±{half:.3f}" in shown
+
+    # The data set has moved.
+    (tmp_path / "data").rename(tmp_path / "moved")
+    assert run(monkeypatch, "compare", *files[:2], "--slice", "length") == 2
+    assert "there is no such folder" in capsys.readouterr().err
+    moved = ("--data", tmp_path / "moved", "--metric", "err@10")
+    assert run(monkeypatch, "compare", *files[:2], "--slice", "length", *moved) == 0
+    assert "ERR@10 by length" in capsys.readouterr().out
+
+
+def test_options_that_cannot_be_followed(
+    files: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ranking_shop(seed=1).save(tmp_path / "other")
+    out = tmp_path / "c.csv"
+    for arguments, message in (
+        (("--slice", "colour"), "expected query.COLUMN"),
+        (("--slice", "length", "--data", tmp_path / "other"), "expected the data that was evaluat"),
+        (("--slice", "length", "--out", out), "cannot hold slices"),
+        (("--out", tmp_path / "c.txt"), "ends with .json, .csv, .parquet"),
+        (("--metric", "nDCG@11"), "Did you mean 'nDCG@10'?"),
+    ):
+        assert run(monkeypatch, "compare", *files, *arguments) == 2
+        captured = capsys.readouterr()
+        assert message in captured.err
+        assert captured.out == ""
+    assert not out.exists()
+    assert run(monkeypatch, "compare", *files, "--out", out) == 0
+    assert run(monkeypatch, "compare", *files, "--out", out) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert run(monkeypatch, "compare", *files, "--out", out, "--overwrite") == 0

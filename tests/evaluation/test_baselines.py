@@ -2,12 +2,22 @@ from __future__ import annotations
 
 import math
 import sys
+from dataclasses import replace
 
+import numpy as np
 import polars as pl
 import pytest
+import scipy.stats
 
-from rankfield.errors import DataError, MissingExtraError
-from rankfield.evaluation import BagOfWords, compare, evaluate
+from rankfield.errors import DataError, InputError, MissingExtraError
+from rankfield.evaluation import (
+    BagOfWords,
+    compare,
+    evaluate,
+    evaluate_baseline,
+    oracle_ranking,
+    random_ranking,
+)
 from rankfield.schema import Field, RankingDataset, ScoreScale
 from ranking_shop import FakeModel, ranking_shop
 
@@ -76,3 +86,92 @@ def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "bm25s", None)
     with pytest.raises(MissingExtraError, match=r"rankfield\[baselines\]"):
         BagOfWords()
+
+
+def test_random_order_knows_nothing_and_repeats() -> None:
+    dataset = ranking_shop()
+    results = evaluate_baseline("random", dataset, keep=1000)
+    assert results.made["seed"] == 0
+    assert results.rankings.equals(evaluate_baseline("random", dataset, keep=1000).rankings)
+    other = evaluate_baseline("random", dataset, keep=1000, seed=1).rankings
+    assert not other.equals(results.rankings)
+    for (split,), part in results.rankings.group_by("split"):
+        documents = set(dataset.view(str(split), "test").documents["doc_id"])
+        orders = [group["doc_id"].to_list() for _, group in part.group_by("query_id")]
+        assert all(set(order) == documents for order in orders)
+        assert len({tuple(order) for order in orders}) == len(orders)
+    assert all(size.tied_queries == 0 for size in results.sizes.values())
+
+
+def test_random_order_favours_no_document() -> None:
+    view = ranking_shop(split=False).view("all")
+    first = np.concatenate([random_ranking(k=5, seed=s)(view).indices.ravel() for s in range(200)])
+    counts = np.bincount(first, minlength=80)
+    # 20 queries × 5 × 200 draws over 80 documents: 250 each, with a deviation of about 16.
+    assert counts.sum() == 20_000
+    assert scipy.stats.chisquare(counts).pvalue > 0.01
+
+
+def test_popularity_orders_by_training_gains() -> None:
+    dataset = ranking_shop()
+    popularity = dict.fromkeys(dataset.documents["doc_id"], 0.0)
+    for row in dataset.training_judgments().iter_rows(named=True):
+        popularity[row["doc_id"]] += row["score"]
+    results = evaluate_baseline("popularity", dataset, keep=1000)
+    for (split,), part in results.rankings.group_by("split", maintain_order=True):
+        documents = dataset.view(str(split), "test").documents["doc_id"].to_list()
+        expected = sorted(documents, key=lambda d: -popularity[d])
+        for _, group in part.group_by("query_id"):
+            assert group["doc_id"].to_list() == expected
+    # Training judged no unseen document: nothing tells them apart.
+    assert results.sizes["zero_shot"].tied_queries == results.sizes["zero_shot"].queries
+
+
+def test_popularity_of_unseen_documents_by_a_column() -> None:
+    dataset = ranking_shop()
+    reviews = pl.when(pl.int_range(pl.len()) % 5 > 0).then(pl.int_range(pl.len()) * 37 % 83)
+    dataset = dataset.with_tables(documents=dataset.documents.with_columns(reviews=reviews))
+    results = evaluate_baseline("popularity", dataset, popularity_column="reviews", keep=1000)
+    ordered = (
+        dataset.view("zero_shot", "test")
+        .documents.with_row_index()
+        .sort("reviews", "index", descending=[True, False], nulls_last=True)
+    )
+    for _, group in results.rankings.filter(split="zero_shot").group_by("query_id"):
+        assert group["doc_id"].to_list() == ordered["doc_id"].to_list()
+        assert group["similarity"].n_unique() == ordered["reviews"].n_unique()
+    for column in ("title", "sales"):
+        with pytest.raises(DataError, match=rf"column of numbers, found '{column}'.*reviews"):
+            evaluate_baseline("popularity", dataset, popularity_column=column)
+
+
+def test_nothing_is_better_than_the_oracle() -> None:
+    dataset = ranking_shop()
+    oracle = evaluate_baseline("oracle", dataset)
+    for split, means in oracle.splits.items():
+        for name in ("nDCG@10", "nDCG(gain=exp)@10", "mAP@1000", "Judged@10"):
+            assert means[name].value == pytest.approx(1)
+        for noise in (0.0, 0.5, 2.0):
+            model = evaluate(FakeModel(noise=noise), dataset).splits[split]
+            for name, mean in means.items():
+                assert (model[name].value or 0) <= (mean.value or 0) + 1e-12, name
+    # An unjudged document is not retrieved, a short list is cut at k.
+    assert oracle.rankings["score"].null_count() == 0
+    short = evaluate_baseline("oracle", dataset, k=2, keep=1000).rankings
+    assert short["rank"].max() == 2
+
+
+def test_the_oracle_finds_what_the_corpus_has() -> None:
+    view = tiny(["mug", "lamp"], "mug").view("all")
+    nothing = oracle_ranking()(replace(view, documents=view.documents.tail(1)))
+    assert nothing.indices.shape == (1, 0)
+    assert oracle_ranking()(view).indices.tolist() == [[0]]
+
+
+def test_unknown_baselines_suggest_the_near_one() -> None:
+    with pytest.raises(InputError, match="Did you mean 'popularity'"):
+        evaluate_baseline("populairty", ranking_shop())
+    assert (
+        evaluate_baseline("bm25", ranking_shop()).splits
+        == BagOfWords().evaluate(ranking_shop()).splits
+    )

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
-from rankfield.errors import MetricError
-from rankfield.evaluation import Comparison, Results, compare, evaluate
+from rankfield.errors import InputError, MetricError, OutputError
+from rankfield.evaluation import Comparison, Results, compare, evaluate, holm, paired_test
+from rankfield.evaluation.comparison_file import save_comparison
 from rankfield.metrics import STANDARD_METRICS, Mean
 from ranking_shop import FakeModel, ranking_shop
 
@@ -68,10 +71,11 @@ def test_undefined_and_zero_values_have_no_gain() -> None:
     assert compare([changed]).table.schema["gain_percent"] == pl.Float64
 
 
-@pytest.mark.parametrize("what", ["data", "subset", "splits", "queries"])
+@pytest.mark.parametrize("what", ["protocol", "data", "subset", "splits", "queries"])
 def test_refuses_what_cannot_be_compared(what: str) -> None:
     first = run(1.0)
     other = {
+        "protocol": replace(first, protocol="beir"),
         "data": replace(first, dataset=replace(first.dataset, fingerprint="0" * 16)),
         "subset": replace(first, subset="dev"),
         "splits": evaluate(FakeModel(), DATASET, splits=["in_domain"]),
@@ -93,3 +97,88 @@ def test_refuses_nothing_and_unknown_metrics() -> None:
     one, two = (evaluate(FakeModel(), DATASET, splits=[s]) for s in ("in_domain", "zero_shot"))
     with pytest.raises(MetricError, match="no split in common"):
         compare([one, two], force=True)
+
+
+def test_unknown_metrics_suggest_the_near_one() -> None:
+    with pytest.raises(MetricError, match=r"Did you mean 'Judged@10'\?"):
+        compare([run(1.0)], metrics=["Judged@1"])
+
+
+def test_each_run_is_tested_against_the_first() -> None:
+    runs = [run(noise, name=name) for noise, name in ((2.0, "a"), (0.5, "b"), (1.0, "c"))]
+    comparison = compare(runs, metrics=["nDCG@10", "mAP@1000"])
+    tests = comparison.tests
+    assert tests.height == 4 * 2 * 2
+    assert tests.columns == [
+        *("split", "metric", "name", "queries", "difference", "low", "high"),
+        *("p_randomisation", "p_bootstrap", "p_adjusted", "better", "worse", "equal"),
+    ]
+    np.testing.assert_allclose(tests["p_adjusted"], holm(tests["p_randomisation"].to_numpy()))
+    for found in tests.iter_rows(named=True):
+        first, other = (
+            runs["abc".index(name)]
+            .queries.filter(split=found["split"])[found["metric"]]
+            .fill_null(np.nan)
+            .to_numpy()
+            for name in ("a", found["name"])
+        )
+        expected = paired_test(first, other)
+        assert found["difference"] == pytest.approx(expected.difference.value)
+        assert found["low"] == pytest.approx(expected.difference.low)
+        assert found["p_randomisation"] == expected.p_randomisation
+        assert found["p_bootstrap"] == pytest.approx(expected.p_bootstrap)
+        assert (found["better"], found["queries"]) == (expected.better, expected.queries)
+    assert compare([runs[0]]).tests.height == 0
+
+
+def test_a_query_counts_once_with_its_mean_over_runs() -> None:
+    seeds = [run(1.0, label="many", seed=seed) for seed in range(3)]
+    comparison = compare([run(2.0, name="one"), *seeds], metrics=["ERR@10"])
+    mean = np.mean([r.queries["ERR@10"].to_numpy() for r in seeds], axis=0)
+    found = comparison.queries.filter(name="many")
+    assert found["query_id"].to_list() == seeds[0].queries["query_id"].to_list()
+    np.testing.assert_allclose(found["ERR@10"], mean)
+    assert comparison.tests.filter(split="in_domain")["queries"].item() == 10
+    assert row(comparison, "in_domain", "ERR@10", "many")["value"] == pytest.approx(
+        found.filter(split="in_domain")["ERR@10"].mean()
+    )
+
+
+def test_other_queries_are_tested_where_they_meet() -> None:
+    first = run(1.0)
+    other = replace(run(2.0), queries=run(2.0).queries.tail(-2))
+    tests = compare([first, other], metrics=["ERR@10"], force=True).tests
+    assert tests.filter(split="in_domain")["queries"].item() == 8
+
+
+@pytest.mark.parametrize("ending", ["json", "csv", "parquet"])
+def test_a_comparison_is_written(tmp_path: Path, ending: str) -> None:
+    comparison = compare([run(2.0, name="a"), run(0.5, name="b")], metrics=["nDCG@10"])
+    path = tmp_path / f"c.{ending}"
+    save_comparison(comparison, path)
+    if ending == "json":
+        value = json.loads(path.read_text())
+        assert value["table"] == comparison.table.to_dicts()
+        assert value["tests"] == comparison.tests.to_dicts()
+        assert value["runs"]["a"][0]["dataset"]["fingerprint"] == DATASET.fingerprint()
+    else:
+        found = pl.read_csv(path) if ending == "csv" else pl.read_parquet(path)
+        assert found["value"].to_list() == comparison.table["value"].to_list()
+        tested = found.filter(pl.col("name") == "b")
+        np.testing.assert_allclose(tested["p_adjusted"], comparison.tests["p_adjusted"])
+        assert found.filter(pl.col("name") == "a")["p_adjusted"].null_count() == 4
+    if ending == "parquet":
+        runs = json.loads(pl.read_parquet_metadata(path)["runs"])
+        assert runs["b"][0]["made"]["k"] == 1000
+    with pytest.raises(OutputError, match="exists already"):
+        save_comparison(comparison, path)
+    save_comparison(comparison, path, overwrite=True)
+
+
+def test_refuses_files_that_cannot_hold_a_comparison(tmp_path: Path) -> None:
+    comparison = compare([run(2.0)])
+    with pytest.raises(InputError, match=r"ends with \.json, \.csv, \.parquet, found 'c\.xlsx'"):
+        save_comparison(comparison, tmp_path / "c.xlsx")
+    with pytest.raises(InputError, match="cannot hold slices"):
+        save_comparison(comparison, tmp_path / "c.csv", slices={"length": pl.DataFrame()})
+    assert list(tmp_path.iterdir()) == []

@@ -10,7 +10,7 @@ import pytest
 
 from rankfield import __version__
 from rankfield.errors import InputError, OutputError
-from rankfield.evaluation import Results, evaluate
+from rankfield.evaluation import Results, bootstrap_interval, evaluate
 from rankfield.metrics import STANDARD_METRICS
 from ranking_shop import FakeModel, ranking_shop
 
@@ -162,3 +162,84 @@ def test_missing_or_damaged_files(tmp_path: Path) -> None:
     (tmp_path / "r.queries.parquet").unlink()
     with pytest.raises(InputError, match="copy all three files"):
         Results.load(path)
+
+
+def changed(frame: pl.DataFrame, row: int, column: str, value: object) -> pl.DataFrame:
+    values = frame[column].to_list()
+    values[row] = value
+    return frame.with_columns(pl.Series(column, values, dtype=frame.schema[column]))
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value", "message"),
+    [
+        ("queries", "query_id", "q1", "a query that occurs twice"),
+        ("queries", "split", "train", "a split other than in_domain"),
+        ("queries", "ERR@10", float("nan"), "a ERR@10 of NaN or infinity"),
+        ("rankings", "query_id", "q99", "a query_id that the queries lack"),
+        ("rankings", "similarity", float("nan"), "a similarity that is no finite number"),
+        ("rankings", "rank", 0, "a rank below 1"),
+        ("rankings", "rank", 1, "a rank that one query has twice"),
+        ("rankings", "doc_id", None, "a doc_id that one query has twice"),
+    ],
+)
+def test_tables_that_cannot_be_are_refused_with_their_row(
+    tmp_path: Path, table: str, column: str, value: object, message: str
+) -> None:
+    path = tmp_path / "r.json"
+    evaluate(FakeModel(), ranking_shop(), splits=["in_domain"]).save(path)
+    file = tmp_path / f"r.{table}.parquet"
+    frame = pl.read_parquet(file)
+    if column == "doc_id":
+        value = frame["doc_id"][2]
+    changed(frame, 3, column, value).write_parquet(file)
+    with pytest.raises(InputError, match=message) as caught:
+        Results.load(path)
+    # Of two that are the same, the first is named.
+    assert caught.value.where.startswith(f"{file}, row ")
+    assert "query_id 'q" in caught.value.where
+
+
+def test_a_metric_without_its_column(tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    evaluate(FakeModel(), ranking_shop(), splits=["in_domain"]).save(path)
+    file = tmp_path / "r.queries.parquet"
+    frame = pl.read_parquet(file)
+    frame.drop("ERR@10").write_parquet(file)
+    with pytest.raises(InputError, match=r"the metric 'ERR@10' has no column"):
+        Results.load(path)
+    frame.with_columns(pl.col("ERR@10").cast(pl.String)).write_parquet(file)
+    with pytest.raises(InputError, match="expected numbers, found String"):
+        Results.load(path)
+
+
+def test_files_of_earlier_versions_load(tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    evaluate(FakeModel(), ranking_shop(), splits=["in_domain"]).save(path)
+    value = json.loads(path.read_text())
+    for key in ("protocol", "made", "robustness"):
+        del value[key]
+    for mean in value["splits"]["in_domain"].values():
+        del mean["low"], mean["high"]
+    path.write_text(json.dumps(value))
+    found = Results.load(path)
+    assert (found.protocol, found.made, found.robustness) == ("rankfield", {}, {})
+    mean = found.splits["in_domain"]["nDCG@10"]
+    assert mean.value is not None
+    assert (mean.low, mean.high) == (None, None)
+
+
+def test_results_say_how_they_were_made() -> None:
+    found = evaluate(FakeModel(), ranking_shop(), k=7, made={"model": "somewhere"})
+    assert found.made == {
+        "intervals": {"level": 0.95, "seed": 0},
+        "k": 7,
+        "model": "somewhere",
+    }
+    for split, means in found.splits.items():
+        for name, mean in means.items():
+            values = found.queries.filter(split=split)[name].drop_nulls().to_numpy()
+            expected = bootstrap_interval(values)
+            assert mean.low == pytest.approx(expected.low)
+            assert mean.high == pytest.approx(expected.high)
+            assert mean.value == expected.value

@@ -6,7 +6,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reference_metrics as reference
@@ -16,6 +16,7 @@ from rankfield.metrics import (
     GainMap,
     JudgedRankings,
     Mean,
+    Metric,
     err,
     mean_of_defined,
     measure,
@@ -35,6 +36,17 @@ SCALES = [
     ScoreScale(-1, 1, 0),
     ScoreScale(-5, -1, -2),
     ScoreScale(0, 7.5, 4),
+]
+
+FAMILIES = [
+    *(name.split("@")[0] for name in STANDARD_METRICS),
+    "nDCG(gain=exp, max=10)",
+    "ERR(max=100)",
+    "RBP(p=0.5)",
+    "RR(rel=2)",
+    "P(rel=0.25)",
+    *(f"{family}(condensed=true)" for family in ("nDCG", "ERR", "RBP", "RR", "mAP", "R", "P")),
+    "nDCG(gain=exp, condensed=true)",
 ]
 
 Query = tuple[list[str], dict[str, float]]
@@ -58,36 +70,41 @@ def of(queries: list[Query]) -> JudgedRankings:
 
 def expected(name: str, query: Query, scale: ScoreScale) -> float:
     ranked, judged = query
-    family, _, cutoff = name.partition("@")
-    k = int(cutoff)
+    metric = Metric.parse(name)
+    parameters = dict(metric.parameters)
+    if metric.condensed:
+        ranked = [document for document in ranked if document in judged]
+    k = metric.cutoff or len(DOCUMENTS)
+    top, persistence = float(parameters.get("max", 4)), float(parameters.get("p", 0.9))
+    threshold = float(parameters.get("rel", scale.relevant))
     floor = min(0.0, scale.minimum)
     span = scale.maximum - floor
     linear = {d: max(s - floor, 0.0) for d, s in judged.items()}
-    grades = {d: reference.grade(s, scale.minimum, scale.maximum) for d, s in judged.items()}
+    grades = {d: reference.grade(s, scale.minimum, scale.maximum, top) for d, s in judged.items()}
     exponential = {d: 2**g - 1 for d, g in grades.items()}
     fractions = {d: g / span for d, g in linear.items()}
-    relevant = sum(s >= scale.relevant for s in judged.values())
-    found = reference.hits(ranked, judged, k, scale.relevant)
+    relevant = sum(s >= threshold for s in judged.values())
+    found = reference.hits(ranked, judged, k, threshold)
     return {
-        "nDCG": reference.ndcg(ranked, judged, k, linear),
-        "nDCG(gain=exp)": reference.ndcg(ranked, judged, k, exponential),
-        "ERR": reference.err(ranked, grades, k, min(span, 4.0)),
-        "RBP": reference.rbp(ranked, fractions, k, 0.9),
-        "RR": reference.reciprocal_rank(ranked, judged, k, scale.relevant),
-        "mAP": reference.average_precision(ranked, judged, k, scale.relevant),
+        "nDCG": reference.ndcg(
+            ranked, judged, k, exponential if parameters.get("gain") == "exp" else linear
+        ),
+        "ERR": reference.err(ranked, grades, k, min(span, top)),
+        "RBP": reference.rbp(ranked, fractions, k, persistence),
+        "RR": reference.reciprocal_rank(ranked, judged, k, threshold),
+        "mAP": reference.average_precision(ranked, judged, k, threshold),
         "R": found / relevant if relevant else float("nan"),
         "P": found / k,
         "Judged": sum(d in judged for d in ranked[:k]) / max(min(len(ranked), k), 1),
-    }[family]
+    }[metric.family]
 
 
 @given(queries_on_scales, st.sampled_from([1, 2, 3, 10, 1000]))
 def test_equals_plain_loops(given_queries: tuple[ScoreScale, list[Query]], k: int) -> None:
     scale, queries = given_queries
     rankings = of(queries)
-    for family in {name.split("@")[0] for name in STANDARD_METRICS}:
-        name = f"{family}@{k}"
-        values = measure(name, rankings, scale)
+    names = [f"{family}@{k}" for family in FAMILIES]
+    for name, values in standard_metrics(rankings, scale, names).items():
         wanted = [expected(name, query, scale) for query in queries]
         np.testing.assert_allclose(values, wanted, rtol=1e-9, atol=1e-12, err_msg=name)
 
@@ -146,6 +163,62 @@ def test_the_ideal_order_has_ndcg_one(scale: ScoreScale) -> None:
         values = measure(name, rankings, scale)
         assert values[0] == 1.0
         assert values[1] < 1.0
+
+
+@given(queries_on_scales, st.floats(0.1, 10), st.randoms(use_true_random=False))
+def test_what_changes_nothing(
+    given_queries: tuple[ScoreScale, list[Query]], factor: float, random: Random
+) -> None:
+    """nDCG with linear gain, RBP and what asks for relevance alone do not see the unit of scores.
+
+    The order in which judgments are listed, and the names of documents, do not matter at all.
+    """
+    scale, queries = given_queries
+    names = [
+        "nDCG@5",
+        "nDCG",
+        "RBP",
+        "RR@5",
+        "mAP",
+        "R@5",
+        "P@5",
+        "Judged@5",
+        "nDCG(condensed=true)",
+    ]
+    straight = standard_metrics(of(queries), scale, names)
+    scaled = [(ranked, {d: s * factor for d, s in judged.items()}) for ranked, judged in queries]
+    larger = ScoreScale(scale.minimum * factor, scale.maximum * factor, scale.relevant * factor)
+    renamed = []
+    for ranked, judged in queries:
+        items = [(f"x{document}", score) for document, score in judged.items()]
+        random.shuffle(items)
+        renamed.append(([f"x{document}" for document in ranked], dict(items)))
+    for name, values in standard_metrics(of(scaled), larger, names).items():
+        np.testing.assert_allclose(values, straight[name], rtol=1e-9, atol=1e-12, err_msg=name)
+    for name, values in standard_metrics(of(renamed), scale, names).items():
+        np.testing.assert_array_equal(values, straight[name], err_msg=name)
+
+
+@settings(max_examples=40)
+@given(queries_on_scales)
+def test_a_value_does_not_depend_on_what_else_is_measured(
+    given_queries: tuple[ScoreScale, list[Query]],
+) -> None:
+    scale, queries = given_queries
+    names = [f"{family}@{k}" for family in FAMILIES for k in (1, 3, 1000)]
+    together = standard_metrics(of(queries), scale, names)
+    for name, values in together.items():
+        np.testing.assert_array_equal(values, measure(name, of(queries), scale), err_msg=name)
+
+
+def test_condensed_lists_close_up() -> None:
+    rankings = of([(["x", "a", "y", "b"], {"a": 1.0, "b": 3.0, "c": 0.0})])
+    assert rankings.condensed.lengths.tolist() == [2]
+    assert rankings.condensed.scores.tolist() == [[1.0, 3.0]]
+    scale = ScoreScale(0, 3, 1)
+    assert measure("RR@1", rankings, scale).tolist() == [0]
+    assert measure("RR(condensed=true)@1", rankings, scale).tolist() == [1]
+    assert measure("P(condensed=true)@2", rankings, scale).tolist() == [1]
 
 
 def test_scores_that_differ_by_less_than_one_count() -> None:

@@ -1,7 +1,7 @@
-"""The same figures as trec_eval and gdeval on integer grades, with ties and missing queries.
+"""The same figures as trec_eval, ir_measures and gdeval on integer grades, per query.
 
-trec_eval and gdeval order documents of equal score by descending doc_id, rankfield by row. To
-compare the metrics, and not the order of ties, rankfield gets the documents in trec_eval's order.
+1,200 random queries in one evaluation each: most lists have ties, some are empty or missing, some
+queries have no positive grade, some grades are negative.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ import shutil
 
 import ir_measures
 import numpy as np
+import polars as pl
 import pytest
 import pytrec_eval
 
-from rankfield.metrics import measure
+from rankfield.evaluation import judge_run
+from rankfield.metrics import standard_metrics
 from rankfield.metrics.rankings import FloatArray
 from rankfield.schema import ScoreScale
 from reference_metrics import judged_rankings, trec_order
@@ -22,65 +24,105 @@ Grades = dict[str, dict[str, int]]
 Runs = dict[str, dict[str, float]]
 
 SCALE = ScoreScale(0, 4, 1)
-RUNS = 320
+QUERIES = 1200
 NAMES = {
+    "nDCG": "ndcg",
+    "nDCG@1": "ndcg_cut_1",
+    "nDCG@5": "ndcg_cut_5",
     "nDCG@10": "ndcg_cut_10",
+    "nDCG@1000": "ndcg_cut_1000",
+    "mAP": "map",
+    "mAP@5": "map_cut_5",
     "mAP@1000": "map_cut_1000",
-    "RR@1000": "recip_rank",
+    "RR": "recip_rank",
     "R@10": "recall_10",
     "R@100": "recall_100",
     "R@1000": "recall_1000",
+    "P@5": "P_5",
     "P@10": "P_10",
+    "P@1000": "P_1000",
 }
 
 
-def random_run(seed: int, *, positive: bool = False) -> tuple[Grades, Runs]:
-    """Make a few queries with few distinct scores, so that most of them tie; some not in the run.
+def random_queries(
+    seed: int, *, queries: int = QUERIES, positive: bool = False
+) -> tuple[Grades, Runs]:
+    """Make queries with few distinct scores, so that most of them tie.
 
-    With `positive`, each query has a positive grade (gdeval divides by the ideal).
+    With `positive`, each query has a positive grade (gdeval divides by the ideal) and none below 0.
     """
     rng = np.random.default_rng(seed)
     documents = np.array([f"d{number:03d}" for number in rng.permutation(60)])
     grades: Grades = {}
     runs: Runs = {}
-    for query in range(1, 6):
+    for query in map(str, range(1, queries + 1)):
         judged = rng.choice(documents, rng.integers(1, 40), replace=False)
-        values = rng.integers(0, 5, len(judged))
+        values = rng.integers(0 if positive else -1, 5, len(judged))
+        if not positive and rng.random() < 0.1:
+            values = np.minimum(values, 0)
         values[0] = max(values[0], positive)
-        grades[str(query)] = {str(d): int(g) for d, g in zip(judged, values, strict=True)}
-        if rng.random() < 0.8:
-            found = rng.choice(documents, rng.integers(1, 60), replace=False)
-            scores = rng.integers(0, 8, len(found)) / 4
-            runs[str(query)] = {str(d): float(s) for d, s in zip(found, scores, strict=True)}
+        grades[query] = {str(d): int(g) for d, g in zip(judged, values, strict=True)}
+        if rng.random() < 0.85:
+            found = rng.choice(documents, rng.integers(0, 60), replace=False)
+            scores = rng.integers(-4, 8, len(found)) / 4
+            runs[query] = {str(d): float(s) for d, s in zip(found, scores, strict=True)}
     return grades, runs
 
 
-def values_of(name: str, grades: Grades, runs: Runs) -> FloatArray:
-    ranked = [trec_order(runs.get(query, {})) for query in grades]
-    return measure(name, judged_rankings(ranked, list(grades.values())), SCALE)
+def table(values: Grades | Runs) -> pl.DataFrame:
+    rows = [(query, d, float(v)) for query, row in values.items() for d, v in row.items()]
+    return pl.DataFrame(rows, schema=["query_id", "doc_id", "score"], orient="row")
 
 
-def test_equals_trec_eval_on_many_runs() -> None:
-    ties = missing = compared = 0
-    for seed in range(RUNS):
-        grades, runs = random_run(seed)
-        peer = pytrec_eval.RelevanceEvaluator(grades, set(NAMES.values())).evaluate(runs)
-        for name, peer_name in NAMES.items():
-            ours = values_of(name, grades, runs)
-            for query, value in zip(grades, ours, strict=True):
-                # trec_eval leaves a query out that the run lacks, and says 0 where NaN is ours.
-                expected = peer[query][peer_name] if query in runs else 0.0
-                nothing_relevant = not any(grades[query].values())
-                assert np.isnan(value) == (
-                    nothing_relevant and name.split("@")[0] in ("nDCG", "mAP", "R")
-                )
-                assert abs(np.nan_to_num(value) - expected) < 1e-6, (seed, query, name)
-                compared += 1
-        ties += sum(len(set(run.values())) < len(run) for run in runs.values())
-        missing += len(grades) - len(runs)
-    assert compared == RUNS * 5 * len(NAMES)
-    assert ties > RUNS
-    assert missing > RUNS / 2
+def values_of(
+    names: list[str], grades: Grades, runs: Runs, *, ties: str = "descending"
+) -> dict[str, dict[str, float]]:
+    """Return metric → query → value."""
+    run = judge_run(table(grades), table(runs), ties=ties)
+    found = standard_metrics(run.rankings, SCALE, names)
+    return {n: dict(zip(run.queries, map(float, v), strict=True)) for n, v in found.items()}
+
+
+def test_equals_trec_eval_on_many_queries() -> None:
+    grades, runs = random_queries(0)
+    assert sum(len(set(run.values())) < len(run) for run in runs.values()) > 900
+    assert sum(not run for run in runs.values()) > 5
+    assert len(runs) < QUERIES - 100
+    nothing = {query for query, row in grades.items() if max(row.values()) <= 0}
+    assert len(nothing) > 100
+    peer = pytrec_eval.RelevanceEvaluator(grades, set(NAMES.values())).evaluate(runs)
+    for name, values in values_of(list(NAMES), grades, runs).items():
+        undefined = {query for query, value in values.items() if np.isnan(value)}
+        # Where nothing is relevant, trec_eval says 0.
+        assert undefined == (nothing if name.startswith(("nDCG", "mAP", "R@")) else set())
+        for query, value in values.items():
+            # trec_eval leaves a query out that the run lacks.
+            expected = peer[query][NAMES[name]] if query in runs else 0.0
+            assert abs(np.nan_to_num(value) - expected) < 1e-6, (query, name)
+
+
+def test_equals_ir_measures() -> None:
+    grades, runs = random_queries(1)
+    names = ("nDCG@10", "nDCG", "AP@1000", "AP", "RR", "R@100", "P@10", "P(rel=3)@5", "R(rel=2)@20")
+    measures = [ir_measures.parse_measure(name) for name in names]
+    expected = {
+        (m.measure, m.query_id): m.value for m in ir_measures.iter_calc(measures, grades, runs)
+    }
+    ours = values_of(list(names), grades, runs)
+    for measure, values in zip(measures, ours.values(), strict=True):
+        for query in runs:
+            assert abs(np.nan_to_num(values[query]) - expected[measure, query]) < 1e-6
+
+
+@pytest.mark.parametrize("name", ["Judged@10", "RR@10"])
+def test_equals_ir_measures_own_ties(name: str) -> None:
+    """Some providers order ties by ascending doc_id."""
+    grades, runs = random_queries(2)
+    runs = {query: run for query, run in runs.items() if run}  # it divides by their length
+    measure = ir_measures.parse_measure(name)
+    expected = {m.query_id: m.value for m in ir_measures.iter_calc([measure], grades, runs)}
+    values = values_of([name], grades, runs, ties="ascending")[name]
+    assert all(abs(values[query] - expected[query]) < 1e-6 for query in runs)
 
 
 @pytest.mark.skipif(shutil.which("perl") is None, reason="gdeval is a Perl script")
@@ -94,29 +136,19 @@ def test_equals_trec_eval_on_many_runs() -> None:
     ],
 )
 def test_equals_ir_measures_by_gdeval(name: str, peer: object) -> None:
-    grades: Grades = {}
-    runs: Runs = {}
-    for seed in range(60):
-        some_grades, some_runs = random_run(seed, positive=True)
-        # gdeval wants numbers as query ids.
-        grades |= {f"{seed + 1}{query}": value for query, value in some_grades.items()}
-        runs |= {f"{seed + 1}{query}": value for query, value in some_runs.items()}
+    grades, runs = random_queries(3, queries=300, positive=True)
     expected = {m.query_id: m.value for m in ir_measures.iter_calc([peer], grades, runs)}
-    ours = dict(zip(grades, values_of(name, grades, runs), strict=True))
-    assert len(runs) > 200
-    for query, value in ours.items():
+    values = values_of([name], grades, runs)[name]
+    for query, value in values.items():
         # gdeval prints five decimals.
         assert abs(value - expected[query]) < 6e-6, query
 
 
-def test_judged_equals_ir_measures() -> None:
-    peer = ir_measures.Judged @ 10
-    for seed in range(30):
-        grades, runs = random_run(seed)
-        # Its own order of ties is by ascending doc_id: take scores without ties.
-        runs = {
-            q: {d: s + i / 1000 for i, (d, s) in enumerate(run.items())} for q, run in runs.items()
-        }
-        expected = {m.query_id: m.value for m in ir_measures.iter_calc([peer], grades, runs)}
-        for query, value in zip(grades, values_of("Judged@10", grades, runs), strict=True):
-            assert value == pytest.approx(expected.get(query, 0.0))
+def test_the_join_equals_a_plain_one() -> None:
+    grades, runs = random_queries(4, queries=200)
+    run = judge_run(table(grades), table(runs))
+    ranked = [trec_order(runs.get(query, {})) for query in run.queries]
+    plain = judged_rankings(ranked, [grades[query] for query in run.queries])
+    wanted: dict[str, FloatArray] = standard_metrics(plain, SCALE)
+    for name, values in standard_metrics(run.rankings, SCALE).items():
+        np.testing.assert_array_equal(values, wanted[name], err_msg=name)

@@ -43,8 +43,7 @@ def test_equals_a_stable_sort_with_ties(
 
 @pytest.mark.parametrize("k", [1, 10, 40])
 def test_tiles_change_nothing(monkeypatch: pytest.MonkeyPatch, k: int) -> None:
-    monkeypatch.setattr("rankfield.search.exact._QUERY_TILE", 7)
-    monkeypatch.setattr("rankfield.search.exact._BYTES_PER_SCORE", 2**20 // (7 * 13))
+    monkeypatch.setattr("rankfield.search.tiling._LARGEST", {"cpu": 13})
     rng = np.random.default_rng(1)
     left = rng.integers(-2, 3, (30, 4)).astype(np.float32)
     right = rng.integers(-2, 3, (200, 4)).astype(np.float32)
@@ -69,7 +68,7 @@ def test_equal_documents_come_in_the_order_of_rows() -> None:
 
 
 def test_the_order_of_ties_is_documented_and_repeats() -> None:
-    assert "equal score are ordered by row" in (exact_search.__doc__ or "")
+    assert "documents of equal similarity are ordered by row" in (exact_search.__doc__ or "")
     rng = np.random.default_rng(3)
     left = rng.integers(-1, 2, (50, 2)).astype(np.float32)
     right = rng.integers(-1, 2, (900, 2)).astype(np.float32)

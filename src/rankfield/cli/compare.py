@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from rankfield.evaluation import Comparison
+from rankfield.errors import InputError, MetricError
 
-__all__ = ["command", "show"]
+if TYPE_CHECKING:
+    import polars as pl
+
+    from rankfield.evaluation import Comparison, Results
+    from rankfield.schema import RankingDataset
+
+__all__ = ["command", "legend", "show"]
 
 _METRICS = ("nDCG@10", "ERR@10", "RR@10", "mAP@1000", "R@100")
+_ALPHA = 0.05
 
 
 def command(
@@ -24,27 +31,76 @@ def command(
             show_default=False,
         ),
     ],
+    *,
     metric: Annotated[
         list[str] | None,
         typer.Option(help=f"A metric to show; repeat for more. Default: {', '.join(_METRICS)}."),
     ] = None,
+    details: Annotated[
+        bool, typer.Option("--details", help="Show each test: difference, interval, p-values.")
+    ] = False,
+    slice_by: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--slice",
+            help="Also show slices of the queries by query.COLUMN, document.COLUMN, frequency, "
+            "length or judgments; repeat for more. Of the metrics given, or nDCG@10.",
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="The data set, for --slice; default: where it was when evaluated."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write figures and tests here: .json, .csv or .parquet."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Compare although data, subsets or queries differ.")
+        bool,
+        typer.Option(
+            "--force", help="Compare although protocols, data, subsets or queries differ."
+        ),
     ] = False,
 ) -> None:
     """Print the figures of several evaluations, with relative gains over the first.
 
-    Runs that were evaluated with the same --label are averaged: mean ± standard deviation.
+    Runs that were evaluated with the same --label are averaged: mean ± standard deviation. A star
+    marks what a paired test over the queries calls a difference.
 
     Example: rankfield compare clip.json gcl.json --metric nDCG@10
-    """
-    from rankfield.evaluation import Results, compare
 
-    comparison = compare(
-        [Results.load(path) for path in results], metrics=metric or _METRICS, force=force
-    )
+    Example: rankfield compare clip.json gcl.json --slice length --slice document.category
+    """
+    from rankfield.evaluation import Results, compare, protocol_named, slice_comparison
+    from rankfield.evaluation.comparison_file import check_comparison_file, save_comparison
+
+    if out is not None:
+        check_comparison_file(out, slices=bool(slice_by), overwrite=overwrite)
+    loaded = [Results.load(path) for path in results]
+    own = loaded[0].protocol == "rankfield"
+    default = _METRICS if own else protocol_named(loaded[0].protocol).main
+    comparison = compare(loaded, metrics=metric or default, force=force)
+    sliced = comparison.metrics if metric else comparison.metrics[:1]
+    slices: dict[str, pl.DataFrame] = {}
+    if slice_by:
+        dataset = _dataset(loaded, data, force=force)
+        slices = {
+            f"{name} by {by}": slice_comparison(comparison, dataset, by, metric=name)
+            for by in dict.fromkeys(slice_by)
+            for name in sliced
+        }
     for name in comparison.metrics:
         show(comparison, name)
+    if len(comparison.names) > 1:
+        if details:
+            _show_tests(comparison)
+        typer.echo(legend(comparison))
+    for title, table in slices.items():
+        _show_slices(title, table)
+    if out is not None:
+        save_comparison(comparison, out, slices=slices, overwrite=overwrite)
+        typer.echo(f"Figures and tests: {out}")
 
 
 def show(comparison: Comparison, metric: str) -> None:
@@ -56,10 +112,15 @@ def show(comparison: Comparison, metric: str) -> None:
     table = Table(title=metric, box=SIMPLE, pad_edge=False, title_justify="left")
     table.add_column("split", no_wrap=True)
     table.add_column("queries", justify="right")
-    runs = {row["name"]: row["runs"] for row in comparison.table.iter_rows(named=True)}
     for name in comparison.names:
-        heading = name if runs[name] == 1 else f"{name} ({runs[name]} runs)"
+        runs = len(comparison.runs[name])
+        heading = name if runs == 1 else f"{name} ({runs} runs)"
         table.add_column(heading, justify="right", overflow="fold")
+    different = {
+        (row["split"], row["name"])
+        for row in comparison.tests.iter_rows(named=True)
+        if row["metric"] == metric and row["p_adjusted"] < _ALPHA
+    }
     for split in comparison.splits:
         rows = {
             row["name"]: row
@@ -68,10 +129,102 @@ def show(comparison: Comparison, metric: str) -> None:
         }
         cells = [
             _cell(rows[n]["value"], rows[n]["standard_deviation"], rows[n]["gain_percent"])
+            + ("*" if (split, n) in different else "")
             for n in comparison.names
         ]
         table.add_row(split, f"{rows[comparison.names[0]]['queries']:,}", *cells)
     Console().print(table)
+
+
+def legend(comparison: Comparison) -> str:
+    """Say in words what the stars of `show` mean."""
+    count = comparison.tests.height
+    correction = f", Holm's correction over the {count} comparisons shown" if count > 1 else ""
+    return (
+        f"*: differs from {comparison.names[0]}, p < {_ALPHA} by a paired randomisation test over "
+        f"the queries{correction}."
+    )
+
+
+def _dataset(results: Sequence[Results], data: Path | None, *, force: bool) -> RankingDataset:
+    """Load the data set that was evaluated."""
+    from rankfield.schema import RankingDataset
+
+    identity = results[0].dataset
+    if data is None and not identity.path:
+        raise InputError("the results do not say where their data is", where="--data")
+    folder = Path(identity.path) if data is None else data
+    dataset = RankingDataset.load(folder)
+    found = dataset.fingerprint()
+    if found != identity.fingerprint and not force:
+        raise MetricError(
+            f"expected the data that was evaluated, {identity.fingerprint}, found {found}",
+            where=str(folder),
+            remedy="Name the data set that the results are of (--data).",
+        )
+    return dataset
+
+
+def _show_tests(comparison: Comparison) -> None:
+    from rich.box import SIMPLE
+    from rich.console import Console
+    from rich.table import Table
+
+    title = f"Differences to {comparison.names[0]}, with 95 % bootstrap intervals"
+    table = Table(title=title, box=SIMPLE, pad_edge=False, title_justify="left")
+    for name in ("metric", "split", "run"):
+        table.add_column(name, overflow="fold")
+    for name in ("difference", "p\nadjusted", "p random-\nisation", "p boot-\nstrap"):
+        table.add_column(name, justify="right")
+    table.add_column("better, worse,\nequal queries", justify="right")
+    tests = comparison.tests.sort("metric", maintain_order=True)
+    for row in tests.iter_rows(named=True):
+        table.add_row(
+            *(row["metric"], row["split"], row["name"]),
+            _interval(row["difference"], row["low"], row["high"]),
+            *(f"{row[f'p_{p}']:.4f}" for p in ("adjusted", "randomisation", "bootstrap")),
+            f"{row['better']:,}, {row['worse']:,}, {row['equal']:,}",
+        )
+    Console().print(table)
+
+
+def _show_slices(title: str, slices: pl.DataFrame) -> None:
+    from rich.box import SIMPLE
+    from rich.console import Console
+    from rich.table import Table
+
+    names = slices["name"].unique(maintain_order=True).to_list()
+    title += " (±: half of the 95 % bootstrap interval)"
+    table = Table(title=title, box=SIMPLE, pad_edge=False, title_justify="left")
+    table.add_column("split", no_wrap=True)
+    table.add_column("slice", overflow="fold")
+    table.add_column("queries", justify="right")
+    for name in names:
+        table.add_column(name, justify="right", overflow="fold")
+    cells: dict[tuple[str, str], dict[str, str]] = {}
+    queries: dict[tuple[str, str], int] = {}
+    for row in slices.iter_rows(named=True):
+        key = row["split"], row["slice"]
+        queries.setdefault(key, row["queries"])
+        cells.setdefault(key, {})[row["name"]] = _half(row["value"], row["low"], row["high"])
+    for (split, label), found in cells.items():
+        values = [found.get(name, "–") for name in names]
+        table.add_row(split, label, f"{queries[split, label]:,}", *values)
+    Console().print(table)
+
+
+def _interval(value: float | None, low: float | None, high: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:+.3f}" if low is None else f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
+def _half(value: float | None, low: float | None, high: float | None) -> str:
+    if value is None:
+        return "–"
+    if low is None or high is None:
+        return f"{value:.3f}"
+    return f"{value:.3f} ±{(high - low) / 2:.3f}"
 
 
 def _cell(value: float | None, deviation: float | None, gain: float | None) -> str:

@@ -138,10 +138,12 @@ def _train_and_evaluate(recipe: Recipe, data: RankingDataset, folder: Path, labe
 
 
 def _show(results: list[Results]) -> None:
-    from rankfield.cli.compare import show
+    from rankfield.cli.compare import legend, show
     from rankfield.evaluation import compare
 
-    show(compare(results, metrics=["nDCG@10"]), "nDCG@10")
+    comparison = compare(results, metrics=["nDCG@10"])
+    show(comparison, "nDCG@10")
+    typer.echo(legend(comparison))
 
 
 def _next_steps(out: Path) -> list[str]:

@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rankfield.cli.baselines import UNTRAINED, chosen_baselines, output_of, untrained_model
+from rankfield.cli.results_table import show_results
 from rankfield.errors import InputError
 
 if TYPE_CHECKING:
     from rankfield.encoders import RankingModel
     from rankfield.evaluation import Results
-    from rankfield.metrics import Mean
     from rankfield.schema import RankingDataset
 
 __all__ = ["command"]
 
 BAG_OF_WORDS = "bag-of-words"
-_COLUMNS = ("nDCG@10", "ERR@10", "RR@10", "mAP@1000", "R@100", "Judged@10")
 
 
 def command(
@@ -88,6 +87,29 @@ def command(
             "--robustness", help="Also measure without each field in turn, as if none had it."
         ),
     ] = False,
+    protocol: Annotated[
+        str,
+        typer.Option(
+            help="By whose rules: rankfield; marqo-gs, the published evaluation of GCL; beir."
+        ),
+    ] = "rankfield",
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder that keeps the embeddings: the same model and data are embedded once, and "
+            "an interrupted run goes on where it stopped."
+        ),
+    ] = None,
+    memory: Annotated[
+        int,
+        typer.Option(min=1, help="MiB that the search may use beside the embeddings."),
+    ] = 256,
+    precision: Annotated[
+        str,
+        typer.Option(
+            help="How the search multiplies: auto, float32 or bfloat16; the result is the same."
+        ),
+    ] = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,
 ) -> None:
     """Measure how well a model ranks, by exact search over the whole corpus of each split.
@@ -99,7 +121,10 @@ def command(
     Example: rankfield evaluate runs/gcl/model shop-split --out gcl.json
 
     Example: rankfield evaluate shop-split --baseline bm25 --out bm25.json
+
+    Example: rankfield evaluate runs/gcl/model shop-split --cache embeddings --memory 1024
     """
+    from rankfield.evaluation import protocol_named
     from rankfield.schema import RankingDataset
     from rankfield.validate import require_valid
 
@@ -108,10 +133,17 @@ def command(
     folder, data_folder = _places(model, dataset, baselines=bool(baseline))
     names = chosen_baselines(baseline or (), untrained=bool(recipe or folder))
     _refuse_contradictions(folder, names, label, without or (), robustness=robustness)
-    _refuse_unused(names, recipe, popularity_column, dimension)
+    if without and cache is not None:
+        raise InputError("keeps whole embeddings, found --without", where="--cache")
+    _refuse_unused(names, recipe, popularity_column, dimension, cache)
     outputs = _outputs(out, names, overwrite=overwrite)
     if subset not in ("dev", "test", "all"):
         raise InputError(f"expected dev, test or all, found {subset!r}", where="--subset")
+    if precision not in ("auto", "float32", "bfloat16"):
+        raise InputError(
+            f"expected auto, float32 or bfloat16, found {precision!r}", where="--precision"
+        )
+    protocol_named(protocol)
     data = RankingDataset.load(data_folder)
     require_valid(data)
     splits = None if split == "all" else [split]
@@ -124,8 +156,12 @@ def command(
                 splits=splits,
                 subset=chosen_subset,
                 label=label,
+                protocol=protocol,
                 device=device,
                 dimension=dimension,
+                cache=cache,
+                memory=memory,
+                precision=precision,
                 without=without or (),
                 robustness=robustness,
             )
@@ -138,12 +174,13 @@ def command(
                 splits=splits,
                 subset=chosen_subset,
                 label=label,
+                protocol=protocol,
                 seed=seed,
                 popularity_column=popularity_column,
             )
         if target is not None:
             results.save(target, overwrite=overwrite)
-        _show(results)
+        show_results(results)
         if target is not None:
             typer.echo(f"All metrics, each query and its best documents: {target}")
 
@@ -190,12 +227,15 @@ def _refuse_unused(
     recipe: Path | None,
     popularity_column: str | None,
     dimension: int | None,
+    cache: Path | None,
 ) -> None:
     """Refuse options that would have no effect, rather than leave the user to believe in one."""
     if recipe is not None and UNTRAINED not in names:
         raise InputError("is for --baseline untrained", where="--recipe")
     if popularity_column is not None and "popularity" not in names:
         raise InputError("is for --baseline popularity", where="--popularity-column")
+    if cache is not None and names:
+        raise InputError("keeps the embeddings of saved models only", where="--cache")
     if dimension is not None and names and UNTRAINED not in names:
         raise InputError(f"{', '.join(names)} has no embeddings to cut", where="--dimension")
 
@@ -222,16 +262,60 @@ def _evaluate(
     label: str | None,
     device: str | None,
     dimension: int | None,
+    cache: Path | None,
+    memory: int,
+    precision: str,
+    protocol: str,
     without: Sequence[str],
     robustness: bool,
 ) -> Results:
-    """Evaluate a model, loaded already or to be loaded from its folder."""
     from rankfield.cli.device import chosen_device
-    from rankfield.encoders.fingerprint import model_fingerprint
-    from rankfield.encoders.model import RankingModel
-    from rankfield.evaluation import evaluate
+    from rankfield.evaluation import CachedEmbedder, evaluate
 
     device = chosen_device(device)
+    loaded, made = _loaded(model, device, dimension)
+    if without:
+        from rankfield.evaluation.robustness import FieldEmbeddings, evaluate_without
+
+        return evaluate_without(
+            FieldEmbeddings(loaded, data),
+            without,
+            splits=splits,
+            subset=subset,
+            label=label,
+            protocol=protocol,
+            device=device,
+            made=made,
+        )
+    embedder: RankingModel | CachedEmbedder = loaded
+    if cache is not None:
+        embedder = CachedEmbedder(loaded, str(made["fingerprint"]), cache)
+    results = evaluate(
+        embedder,
+        data,
+        splits=splits,
+        subset=subset,
+        label=label,
+        device=device,
+        memory_mib=memory,
+        precision=precision,
+        protocol=protocol,
+        made={**made, "precision": precision},
+    )
+    if robustness:
+        from rankfield.evaluation.robustness import FieldEmbeddings, measure_robustness
+
+        results = measure_robustness(FieldEmbeddings(loaded, data), results, device=device)
+    return results
+
+
+def _loaded(
+    model: RankingModel | Path | None, device: str, dimension: int | None
+) -> tuple[RankingModel, dict[str, str | int]]:
+    """Return the model, loaded from its folder if it is one, and what results say of it."""
+    from rankfield.encoders.fingerprint import model_fingerprint
+    from rankfield.encoders.model import RankingModel
+
     made: dict[str, str | int] = {"device": device}
     if isinstance(model, RankingModel):
         loaded = model.to(device)
@@ -243,80 +327,4 @@ def _evaluate(
     if dimension is not None:
         loaded.truncate_to(dimension)
     made["dimension"] = loaded.dimension
-    if without:
-        from rankfield.evaluation.robustness import FieldEmbeddings, evaluate_without
-
-        return evaluate_without(
-            FieldEmbeddings(loaded, data),
-            without,
-            splits=splits,
-            subset=subset,
-            label=label,
-            device=device,
-            made=made,
-        )
-    results = evaluate(
-        loaded, data, splits=splits, subset=subset, label=label, device=device, made=made
-    )
-    if robustness:
-        from rankfield.evaluation.robustness import FieldEmbeddings, measure_robustness
-
-        results = measure_robustness(FieldEmbeddings(loaded, data), results, device=device)
-    return results
-
-
-def _show(results: Results) -> None:
-    from rich.box import SIMPLE
-    from rich.console import Console
-    from rich.table import Table
-
-    title = f"{results.model} on {results.dataset.name}, {results.subset} queries"
-    table = Table(title=title, box=SIMPLE, pad_edge=False, title_justify="left")
-    table.add_column("split", no_wrap=True)
-    for name in ("queries", *_COLUMNS):
-        table.add_column(name.replace("@", "\n@"), justify="right", no_wrap=True)
-    for split, means in results.splits.items():
-        cells = [_cell(means[name]) for name in _COLUMNS]
-        table.add_row(split, f"{results.sizes[split].queries:,}", *cells)
-    Console().print(table)
-    typer.echo(
-        "±: half of the 95 % bootstrap interval over queries; the results hold both of its ends."
-    )
-    for split, means in results.splits.items():
-        undefined = results.sizes[split].queries - means["mAP@1000"].queries
-        if undefined:
-            typer.echo(
-                f"{split}: {undefined} queries have no relevant document; mAP and R leave them out."
-            )
-    if results.robustness:
-        _show_robustness(results)
-
-
-def _cell(mean: Mean) -> str:
-    if mean.value is None:
-        return "–"
-    if mean.low is None or mean.high is None:
-        return f"{mean.value:.3f}"
-    return f"{mean.value:.3f}\n±{(mean.high - mean.low) / 2:.3f}"
-
-
-def _show_robustness(results: Results) -> None:
-    from rich.box import SIMPLE
-    from rich.console import Console
-    from rich.table import Table
-
-    title = f"{_COLUMNS[0]} without a field, and the change"
-    table = Table(title=title, box=SIMPLE, pad_edge=False, title_justify="left")
-    table.add_column("without", no_wrap=True)
-    for split in results.splits:
-        table.add_column(split, justify="right")
-    for field, splits in results.robustness.items():
-        cells = []
-        for split, means in results.splits.items():
-            whole, left = means[_COLUMNS[0]].value, splits[split][_COLUMNS[0]].value
-            if whole is None or left is None:
-                cells.append("–")
-            else:
-                cells.append(f"{left:.3f} ({left - whole:+.3f})")
-        table.add_row(field, *cells)
-    Console().print(table)
+    return loaded, made

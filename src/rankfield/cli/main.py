@@ -25,6 +25,7 @@ VERBS: dict[str, str] = {
     "evaluate": "evaluate",
     "compare": "compare",
     "report": "report",
+    "metrics": "metrics",
     "search": "search",
 }
 """Verb → module under `rankfield.cli` that holds its function `command`, in the order of help."""

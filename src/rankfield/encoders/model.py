@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -241,24 +241,46 @@ class RankingModel(nn.Module):
         frame = dataset.documents if documents is None else documents
         return self._embed(dataset, frame, "document")
 
-    def _embed(
-        self, dataset: RankingDataset, frame: pl.DataFrame, side: Side
-    ) -> NDArray[np.float32]:
+    def embed_chunks(
+        self, dataset: RankingDataset, frame: pl.DataFrame, side: Side, *, done: int = 0
+    ) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Yield (first row, its chunk's n × D unit embeddings) over the rows of a table, in order.
+
+        Chunks are of one size and start at its multiples, whatever is done already: an embedding
+        depends on its chunk, whose texts share batches, in the last bits.
+
+        Args:
+            dataset: whose pictures the table names.
+            frame: queries or documents.
+            side: which of them.
+            done: how many rows to leave out, at least; the chunk they end in is made again.
+
+        Raises:
+            DataError: a record without any field, or a field that the data lacks.
+            ImageError: a picture that cannot be read.
+        """
         self.check_fields(frame, side, dataset.name)
-        out = np.empty((len(frame), self.dimension), dtype=np.float32)
+        first = done // _CHUNK * _CHUNK if done < len(frame) else len(frame)
         training = self.training
         self.eval()
         try:
-            with (
-                torch.inference_mode(),
-                progress(f"embed {side} rows", len(frame), unit="rows") as step,
-            ):
-                for start in range(0, len(frame), _CHUNK):
+            with progress(f"embed {side} rows", len(frame), done=first, unit="rows") as step:
+                for start in range(first, len(frame), _CHUNK):
                     chunk = frame.slice(start, _CHUNK)
-                    out[start : start + len(chunk)] = self._embed_chunk(dataset, chunk, side, start)
+                    # A mode that ends before the caller gets control.
+                    with torch.inference_mode():
+                        embeddings = self._embed_chunk(dataset, chunk, side, start)
+                    yield start, embeddings
                     step(len(chunk))
         finally:
             self.train(training)
+
+    def _embed(
+        self, dataset: RankingDataset, frame: pl.DataFrame, side: Side
+    ) -> NDArray[np.float32]:
+        out = np.empty((len(frame), self.dimension), dtype=np.float32)
+        for start, embeddings in self.embed_chunks(dataset, frame, side):
+            out[start : start + len(embeddings)] = embeddings
         return out
 
     def check_fields(self, frame: pl.DataFrame, side: Side, where: str) -> None:

@@ -11,8 +11,11 @@ from rankfield.evaluation.baselines import (
     random_ranking,
 )
 from rankfield.evaluation.compare import Comparison, compare
+from rankfield.evaluation.embedding_cache import CachedEmbedder
 from rankfield.evaluation.evaluate import Embedder, dev_ndcg, evaluate, evaluate_rankings
 from rankfield.evaluation.judge import judge
+from rankfield.evaluation.judge_run import JudgedRun, judge_run
+from rankfield.evaluation.protocol import PROTOCOLS, EvaluationProtocol, protocol_named
 from rankfield.evaluation.results import DatasetIdentity, Results, SplitSize
 from rankfield.evaluation.retrieve import retrieve
 from rankfield.evaluation.slices import slice_comparison, slice_queries, slice_results
@@ -27,10 +30,14 @@ from rankfield.evaluation.statistics import (
 
 __all__ = [
     "BASELINES",
+    "PROTOCOLS",
     "BagOfWords",
+    "CachedEmbedder",
     "Comparison",
     "DatasetIdentity",
     "Embedder",
+    "EvaluationProtocol",
+    "JudgedRun",
     "PairedTest",
     "Results",
     "SplitSize",
@@ -43,10 +50,12 @@ __all__ = [
     "evaluate_rankings",
     "holm",
     "judge",
+    "judge_run",
     "oracle_ranking",
     "paired_test",
     "paired_tests",
     "popularity_ranking",
+    "protocol_named",
     "random_ranking",
     "retrieve",
     "slice_comparison",

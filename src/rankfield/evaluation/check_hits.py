@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -10,6 +12,8 @@ from rankfield.schema import SplitView
 from rankfield.search import Hits
 
 __all__ = ["check_hits"]
+
+_TILE = 512
 
 
 def check_hits(name: str, view: SplitView, hits: Hits) -> None:
@@ -32,24 +36,23 @@ def check_hits(name: str, view: SplitView, hits: Hits) -> None:
             f"{indices.shape} and scores of shape {scores.shape}",
             where=where,
         )
+    for start in range(0, len(indices), _TILE):
+        tile = slice(start, start + _TILE)
+        for bad, what in _faults(indices[tile], scores[tile], view.documents.height):
+            if bad.any():
+                query = view.queries["query_id"][start + int(bad.any(axis=1).argmax())]
+                raise ModelError(f"found {what}", where=f"{where}, query_id {query!r}")
+
+
+def _faults(
+    indices: npt.NDArray[np.int64], scores: npt.NDArray[np.float32], documents: int
+) -> Iterator[tuple[npt.NDArray[np.bool_], str]]:
+    """Yield where a fault is, a row for each query, and which one."""
+    unknown = (indices < -1) | (indices >= documents)
+    yield unknown, f"a document row that is not from 0 to {documents - 1}"
+    ordered = np.sort(indices, axis=1)
+    twice = (ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)
+    yield twice, "the same document twice"
     found = indices >= 0
-    ordered = np.sort(np.where(found, indices, -1), axis=1)
-    twice = np.zeros_like(found)
-    twice[:, 1:] = (ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)
-    after_end = np.zeros_like(found)
-    after_end[:, 1:] = found[:, 1:] & ~found[:, :-1]
-    unknown = (indices < -1) | (indices >= view.documents.height)
-    for bad, what in (
-        (unknown, f"a document row that is not from 0 to {view.documents.height - 1}"),
-        (twice, "the same document twice"),
-        (after_end, "a document after the list's end"),
-        (found & np.isnan(scores), "a score of NaN"),
-    ):
-        _refuse(bad, what, where, view)
-
-
-def _refuse(bad: npt.NDArray[np.bool_], what: str, where: str, view: SplitView) -> None:
-    rows = bad.any(axis=1)
-    if rows.any():
-        query = view.queries["query_id"][int(rows.argmax())]
-        raise ModelError(f"found {what}", where=f"{where}, query_id {query!r}")
+    yield found[:, 1:] & ~found[:, :-1], "a document after the list's end"
+    yield found & np.isnan(scores), "a score of NaN"

@@ -188,15 +188,16 @@ def _metrics(
         for name in results[0].splits[splits[0]]
         if all(name in r.splits[split] for r in results for split in splits)
     ]
-    for name in metrics or ():
-        if canonical_name(name) not in shared:
+    wanted = [name if name in shared else canonical_name(name) for name in metrics or ()]
+    for name, current in zip(metrics or (), wanted, strict=True):
+        if current not in shared:
             close = difflib.get_close_matches(name, shared, n=1)
             raise MetricError(
                 f"unknown metric {name!r}; the evaluations share {', '.join(shared)}",
                 where="compare",
                 remedy=f"Did you mean {close[0]!r}?" if close else "",
             )
-    return list(dict.fromkeys(map(canonical_name, metrics))) if metrics else shared
+    return list(dict.fromkeys(wanted)) if wanted else shared
 
 
 def _title(results: Results) -> str:

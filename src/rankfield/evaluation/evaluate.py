@@ -12,9 +12,10 @@ import polars as pl
 from rankfield.errors import ModelError
 from rankfield.evaluation.check_hits import check_hits
 from rankfield.evaluation.judge import judge
+from rankfield.evaluation.protocol import protocol_named
 from rankfield.evaluation.results import DatasetIdentity, Results, SplitSize
-from rankfield.evaluation.statistics import LEVEL, bootstrap_intervals
-from rankfield.metrics import JudgedRankings, mean_of_defined, measure, standard_metrics
+from rankfield.evaluation.statistics import LEVEL
+from rankfield.metrics import JudgedRankings, mean_of_defined, measure
 from rankfield.metrics.rankings import FloatArray
 from rankfield.schema import SPLITS, RankingDataset, SplitView
 from rankfield.search import Hits, exact_search
@@ -63,7 +64,10 @@ def evaluate(
     keep: int = 10,
     label: str | None = None,
     device: str = "cpu",
+    protocol: str = "rankfield",
     made: Mapping[str, Any] | None = None,
+    memory_mib: int = 256,
+    precision: str = "auto",
 ) -> Results:
     """Return all `metrics.STANDARD_METRICS` of `model` on each split.
 
@@ -80,21 +84,26 @@ def evaluate(
         keep: how many of them to keep in ``Results.rankings``.
         label: a name under which `compare` averages several runs.
         device: where to search, as torch names it.
+        protocol: by whose rules: one of `protocol.PROTOCOLS`.
         made: what else to write into ``Results.made``, such as the model's path.
+        memory_mib: about how much the search may use beside the embeddings and the result.
+        precision: how `search.exact_search` multiplies; it changes the speed only.
 
     Raises:
         SplitError: an unknown split or subset, or a split without queries.
         DataError: an id or pair that occurs twice, or an embedding that is not finite.
         ModelError: embeddings of another shape than promised.
+        MetricError: an unknown protocol.
     """
     return evaluate_rankings(
         model.name,
-        _searcher(model, dataset, k, device),
+        _searcher(model, dataset, k, device=device, memory_mib=memory_mib, precision=precision),
         dataset,
         splits=splits,
         subset=subset,
         keep=keep,
         label=label,
+        protocol=protocol,
         made={"k": k, **(made or {})},
     )
 
@@ -108,6 +117,7 @@ def evaluate_rankings(
     subset: str | None = "test",
     keep: int = 10,
     label: str | None = None,
+    protocol: str = "rankfield",
     made: Mapping[str, Any] | None = None,
 ) -> Results:
     """Return the same as `evaluate` for anything that ranks.
@@ -119,16 +129,17 @@ def evaluate_rankings(
         SplitError: an unknown split or subset, or a split without queries.
         DataError: an id or pair that occurs twice.
         ModelError: hits of another shape, of unknown or repeated documents, or scored NaN.
+        MetricError: an unknown protocol.
     """
-    subset = _subset(dataset, subset)
+    rules, subset = protocol_named(protocol), _subset(dataset, subset)
     means, sizes, per_query, rankings = {}, {}, [], []
     for split in _splits(dataset, splits):
-        view = dataset.view(split, subset)
+        view = rules.view(dataset.view(split, subset))
         hits = search(view)
         check_hits(name, view, hits)
         judged = judge(view, hits)
-        values = standard_metrics(judged, dataset.score_scale)
-        means[split] = bootstrap_intervals(values, seed=_SEED)
+        values = rules.values(view, hits, judged, dataset.score_scale)
+        means[split] = rules.means(values, seed=_SEED)
         sizes[split] = SplitSize(
             view.queries.height, view.documents.height, view.judgments.height, hits.ties
         )
@@ -144,7 +155,8 @@ def evaluate_rankings(
         sizes=sizes,
         queries=pl.concat(per_query),
         rankings=pl.concat(rankings),
-        made={"intervals": {"level": LEVEL, "seed": _SEED}, **(made or {})},
+        protocol=protocol,
+        made={"intervals": {"level": LEVEL, "seed": _SEED}, **rules.settings, **(made or {})},
     )
 
 
@@ -165,7 +177,7 @@ def dev_ndcg(
         SplitError, DataError, ModelError: as `evaluate`.
     """
     subset = _subset(dataset, subset)
-    search = _searcher(model, dataset, k, device)
+    search = _searcher(model, dataset, k, device=device)
     found = {}
     for split in splits:
         view = dataset.view(split, subset)
@@ -185,7 +197,15 @@ def _subset(dataset: RankingDataset, subset: str | None) -> str | None:
     return subset if "subset" in dataset.queries.columns else None
 
 
-def _searcher(model: Embedder, dataset: RankingDataset, k: int, device: str) -> _Search:
+def _searcher(
+    model: Embedder,
+    dataset: RankingDataset,
+    k: int,
+    *,
+    device: str,
+    memory_mib: int = 256,
+    precision: str = "auto",
+) -> _Search:
     """Return exact search by `model`; each corpus is embedded once, when it is first needed."""
     corpora: dict[str, npt.NDArray[np.float32]] = {}
 
@@ -197,7 +217,14 @@ def _searcher(model: Embedder, dataset: RankingDataset, k: int, device: str) -> 
         queries = checked_embeddings(
             model, "queries", model.embed_queries(dataset, view.queries), view.queries
         )
-        return exact_search(queries, corpora[corpus], k, device=device)
+        return exact_search(
+            queries,
+            corpora[corpus],
+            k,
+            memory_mib=memory_mib,
+            device=device,
+            precision=precision,
+        )
 
     return search
 

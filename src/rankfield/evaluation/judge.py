@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from rankfield.errors import DataError
@@ -12,6 +13,9 @@ from rankfield.schema import SplitView
 from rankfield.search import Hits
 
 __all__ = ["judge"]
+
+_TABLE = 2**20
+"""Numbers in the look-up table: 8 MiB, unless the corpus alone is larger."""
 
 
 def judge(view: SplitView, hits: Hits) -> JudgedRankings:
@@ -32,13 +36,31 @@ def judge(view: SplitView, hits: Hits) -> JudgedRankings:
     order = np.argsort(keys, kind="stable")
     keys, scores = keys[order], scores[in_corpus][order]
     _refuse_twice(view, keys, width)
-    found = np.full(hits.indices.shape, np.nan)
-    if keys.size:
-        wanted = np.arange(len(hits.indices), dtype=np.int64)[:, None] * width + hits.indices
-        places = np.minimum(np.searchsorted(keys, wanted), keys.size - 1)
-        judged = (keys[places] == wanted) & (hits.indices >= 0)
-        found[judged] = scores[places[judged]]
+    found = _looked_up(keys, scores, hits.indices, width)
     return JudgedRankings(found, (hits.indices >= 0).sum(axis=1), offsets, ideal)
+
+
+def _looked_up(
+    keys: IntArray, scores: FloatArray, indices: npt.NDArray[np.int64], width: int
+) -> FloatArray:
+    """Return the score at each (row, index), NaN where there is none; `keys` = row · width + index.
+
+    A table of all documents is filled for some queries at a time and emptied again, which is
+    several times faster than searching the keys for each hit.
+    """
+    found = np.full(indices.shape, np.nan)
+    step = max(1, _TABLE // width)
+    table = np.full(step * width, np.nan)
+    starts = np.arange(0, len(indices), step)
+    bounds = np.searchsorted(keys, np.append(starts, len(indices)) * width)
+    for start, low, high in zip(starts, bounds[:-1], bounds[1:], strict=True):
+        filled = keys[low:high] - start * width
+        table[filled] = scores[low:high]
+        block = indices[start : start + step]
+        found[start : start + step] = table[block + np.arange(len(block))[:, None] * width]
+        table[filled] = np.nan
+    found[indices < 0] = np.nan
+    return found
 
 
 def _coded_judgments(view: SplitView) -> tuple[IntArray, IntArray, FloatArray]:

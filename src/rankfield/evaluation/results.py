@@ -138,13 +138,15 @@ class Results:
                 where=f"{source}, {place}",
                 remedy="Make it again with `rankfield evaluate`.",
             ) from error
+        # The names of other protocols are theirs.
+        current = canonical_name if stored.protocol == "rankfield" else str
         stored.splits = {
-            split: {canonical_name(name): mean for name, mean in means.items()}
+            split: {current(name): mean for name, mean in means.items()}
             for split, means in stored.splits.items()
         }
         queries, rankings = _tables(source)
         found = cls(
-            queries=_read_table(queries, ("split", "query_id")).rename(canonical_name),
+            queries=_read_table(queries, ("split", "query_id")).rename(current),
             rankings=_read_table(rankings, ("split", "query_id", "rank", "doc_id")),
             **dict(stored),
         )

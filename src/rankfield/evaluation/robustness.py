@@ -95,6 +95,7 @@ def evaluate_without(
     keep: int = 10,
     label: str | None = None,
     device: str = "cpu",
+    protocol: str = "rankfield",
     made: dict[str, Any] | None = None,
 ) -> Results:
     """Return the same as `evaluate`, as if no record had these fields.
@@ -105,7 +106,7 @@ def evaluate_without(
     Args:
         embeddings: of the model and the data set.
         fields: names of fields, "title", or with their side, "document.title".
-        splits, subset, k, keep, label, device: as `evaluate`.
+        splits, subset, k, keep, label, device, protocol: as `evaluate`.
         made: what else to write into ``Results.made``, beside the fields left out.
 
     Raises:
@@ -132,6 +133,7 @@ def evaluate_without(
         subset=subset,
         keep=keep,
         label=label,
+        protocol=protocol,
         made={"k": k, **(made or {}), "without": names},
     )
 
@@ -147,7 +149,7 @@ def measure_robustness(
 
     Args:
         embeddings: of the model and the data set.
-        results: of the whole model, whose splits and subset are measured again.
+        results: of the whole model, whose splits, subset and protocol are used again.
         k: how many documents to retrieve for a query.
         device: where to search, as torch names it.
 
@@ -165,7 +167,13 @@ def measure_robustness(
     for field in fields:
         subset = None if results.subset == "all" else results.subset
         without = evaluate_without(
-            embeddings, [field], splits=list(results.splits), subset=subset, k=k, device=device
+            embeddings,
+            [field],
+            splits=list(results.splits),
+            subset=subset,
+            k=k,
+            device=device,
+            protocol=results.protocol,
         )
         found[field] = without.splits
     return replace(results, robustness=found)

@@ -11,6 +11,7 @@ from rankfield.errors import InputError, MetricError
 from rankfield.evaluation.compare import Comparison
 from rankfield.evaluation.results import Results
 from rankfield.evaluation.statistics import bootstrap_interval
+from rankfield.metrics import canonical_name
 from rankfield.schema import RankingDataset
 
 __all__ = ["slice_comparison", "slice_queries", "slice_results"]
@@ -100,14 +101,17 @@ def slice_queries(queries: pl.DataFrame, dataset: RankingDataset, by: str) -> pl
     values = keys.join(_values(keys, dataset, by), on=_KEYS, how="left", maintain_order="left")[
         "value"
     ]
-    numbers = values.dtype.is_numeric() and values.n_unique() > _BINS + 1
-    places, names = _bins(values) if numbers else _common(values)
+    if values.dtype.is_float():
+        values = values.fill_nan(None)
+    many = values.dtype.is_numeric() and values.drop_nulls().n_unique() > _BINS
+    places, names = _bins(values) if many else _common(values)
     places = places.cast(pl.Int64).fill_null(len(names))
     slices = pl.Series([*names, NONE], dtype=pl.String).gather(places)
     return keys.with_columns(slice=slices, place=places)
 
 
 def _means(queries: pl.DataFrame, dataset: RankingDataset, by: str, metric: str) -> pl.DataFrame:
+    metric = metric if metric in queries.columns else canonical_name(metric)
     if metric not in queries.columns:
         known = [c for c in queries.columns if c not in (*_KEYS, "name")]
         raise MetricError(
@@ -212,7 +216,7 @@ def _length(dataset: RankingDataset) -> pl.Expr:
 
 def _bins(values: pl.Series) -> tuple[pl.Series, list[str]]:
     """Return the bin of each number, null where absent, and the bins' names."""
-    numbers = values.cast(pl.Float64).fill_nan(None)
+    numbers = values.cast(pl.Float64)
     edges = np.unique(
         np.quantile(
             numbers.drop_nulls().to_numpy(), np.arange(1, _BINS) / _BINS, method="inverted_cdf"

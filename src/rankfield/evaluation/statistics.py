@@ -29,8 +29,8 @@ ROUNDS = 10_000
 LEVEL = 0.95
 """The confidence of an interval."""
 
-_CHUNK = 2**19
-"""Numbers drawn at a time: 4 MiB of counts, however many the queries."""
+_CHUNK = 2**17
+"""Numbers drawn at a time, however many the queries: 1 MiB, which stays in the cache."""
 _EQUAL = 1e-9
 _MOST_DRAWN = 2 * 10**8
 _FEWEST_ROUNDS = 2_000
@@ -223,12 +223,12 @@ def _resampled_means(columns: FloatArray, rounds: int, seed: int) -> FloatArray:
         return means
     rng = np.random.default_rng(seed)
     size = max(1, _CHUNK // count)
-    drawn = np.empty((size, count))  # how often each row was drawn
+    offsets = np.arange(size)[:, None] * count
     for start in range(0, rounds, size):
         rows = rng.integers(0, count, (min(size, rounds - start), count))
-        for place, row in enumerate(rows):
-            drawn[place] = np.bincount(row, minlength=count)
-        means[start : start + size] = drawn[: len(rows)] @ columns / count
+        rows += offsets[: len(rows)]
+        drawn = np.bincount(rows.ravel(), minlength=rows.size).reshape(rows.shape)
+        means[start : start + size] = drawn.astype(np.float64) @ columns / count
     return means
 
 

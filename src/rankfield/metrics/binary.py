@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rankfield.metrics.rankings import FloatArray, JudgedRankings, at_cutoffs
+from rankfield.metrics.rankings import FloatArray, JudgedRankings
 
 __all__ = [
     "average_precision",
@@ -34,13 +34,9 @@ def reciprocal_rank_at(
     rankings: JudgedRankings, cutoffs: Sequence[int], threshold: float
 ) -> FloatArray:
     """Return `reciprocal_rank` at each of the cutoffs, float64 (C, Q)."""
-    relevant = rankings.relevant(max(cutoffs), threshold)
-    if not relevant.shape[1]:
-        return np.zeros((len(cutoffs), len(rankings)))
-    ranks = relevant.argmax(axis=1) + 1.0
-    found = relevant.any(axis=1) & (ranks <= np.array(cutoffs)[:, None])
-    values: FloatArray = found / ranks
-    return values
+    first = np.cumsum(rankings.relevant(threshold), axis=1) == 1
+    first[:, 1:] &= ~first[:, :-1]
+    return rankings.sums_at(first / rankings.judged_ranks, cutoffs)
 
 
 def average_precision(rankings: JudgedRankings, k: int, threshold: float) -> FloatArray:
@@ -60,12 +56,9 @@ def average_precision_at(
     rankings: JudgedRankings, cutoffs: Sequence[int], threshold: float
 ) -> FloatArray:
     """Return `average_precision` at each of the cutoffs, float64 (C, Q)."""
-    relevant = rankings.relevant(max(cutoffs), threshold)
-    precisions = np.cumsum(relevant, axis=1, dtype=np.float64)
-    precisions *= relevant
-    precisions /= np.arange(1, relevant.shape[1] + 1, dtype=np.float64)
-    sums = at_cutoffs(np.cumsum(precisions, axis=1), cutoffs)
-    return _per_relevant(sums, rankings, threshold)
+    relevant = rankings.relevant(threshold)
+    precisions = np.cumsum(relevant, axis=1) * relevant / rankings.judged_ranks
+    return _per_relevant(rankings.sums_at(precisions, cutoffs), rankings, threshold)
 
 
 def recall(rankings: JudgedRankings, k: int, threshold: float) -> FloatArray:
@@ -104,8 +97,7 @@ def precision_at(rankings: JudgedRankings, cutoffs: Sequence[int], threshold: fl
 
 
 def _found(rankings: JudgedRankings, cutoffs: Sequence[int], threshold: float) -> FloatArray:
-    relevant = rankings.relevant(max(cutoffs), threshold)
-    return at_cutoffs(np.cumsum(relevant, axis=1, dtype=np.float64), cutoffs)
+    return rankings.sums_at(rankings.relevant(threshold).astype(np.float64), cutoffs)
 
 
 def _per_relevant(values: FloatArray, rankings: JudgedRankings, threshold: float) -> FloatArray:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rankfield.metrics.rankings import FloatArray, Gain, JudgedRankings, at_cutoffs
+from rankfield.metrics.rankings import FloatArray, Gain, JudgedRankings
 
 __all__ = ["err", "err_at"]
 
@@ -32,13 +32,17 @@ def err(rankings: JudgedRankings, k: int, grade: Gain, highest_grade: float) -> 
 
 
 def err_at(
-    rankings: JudgedRankings, cutoffs: Sequence[int], grade: Gain, highest_grade: float
+    rankings: JudgedRankings,
+    cutoffs: Sequence[int],
+    grade: Gain,
+    highest_grade: float | FloatArray,
 ) -> FloatArray:
-    """Return `err` at each of the cutoffs, float64 (C, Q)."""
-    grades = rankings.gains(max(cutoffs), grade)
-    stop = np.expm1(np.log(2.0) * grades) / np.exp2(highest_grade)
+    """Return `err` at each of the cutoffs, float64 (C, Q).
+
+    `highest_grade` may be an array (Q, 1): each query's own.
+    """
+    stop = np.expm1(np.log(2.0) * rankings.gains(grade)) / np.exp2(highest_grade)
     # The chance to reach a rank is that of not having stopped before it.
     reach = np.ones_like(stop)
     np.cumprod(1.0 - stop[:, :-1], axis=1, out=reach[:, 1:])
-    ranks = np.arange(1, stop.shape[1] + 1, dtype=np.float64)
-    return at_cutoffs(np.cumsum(stop * reach / ranks, axis=1), cutoffs)
+    return rankings.sums_at(stop * reach / rankings.judged_ranks, cutoffs)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rankfield.metrics.rankings import FloatArray, JudgedRankings, at_cutoffs, check_cutoff
+from rankfield.metrics.rankings import FloatArray, JudgedRankings
 
 __all__ = ["judged", "judged_at"]
 
@@ -25,8 +25,6 @@ def judged(rankings: JudgedRankings, k: int) -> FloatArray:
 
 def judged_at(rankings: JudgedRankings, cutoffs: Sequence[int]) -> FloatArray:
     """Return `judged` at each of the cutoffs, float64 (C, Q)."""
-    check_cutoff(min(cutoffs))
-    known = ~np.isnan(rankings.scores[:, : max(cutoffs)])
-    found = at_cutoffs(np.cumsum(known, axis=1, dtype=np.float64), cutoffs)
+    found = rankings.sums_at((~np.isnan(rankings.judged_scores)).astype(np.float64), cutoffs)
     shares: FloatArray = found / np.clip(rankings.lengths, 1, np.array(cutoffs)[:, None])
     return shares

@@ -73,7 +73,7 @@ _FAMILIES: dict[str, dict[str, _Parameter]] = {
 }
 """Family → its parameters, in the order in which they are written."""
 
-_NEEDS_CUTOFF = ("R", "P", "Judged")
+_NEEDS_CUTOFF = ("R", "P")
 
 _ALIASES: dict[str, tuple[str, Mapping[str, str]]] = {
     **{family.lower(): (family, {}) for family in _FAMILIES},
@@ -94,8 +94,8 @@ class Metric:
     ``Metric.parse(str(metric)) == metric``.
 
     family: one of nDCG, ERR, RBP, RR, mAP, R, P, Judged.
-    cutoff: how many documents of a list count, at least 1; None: all that were retrieved. R, P and
-        Judged need one.
+    cutoff: how many documents of a list count, at least 1; None: all that were retrieved. R and P
+        need one.
     parameters: name and value pairs. Those at their default are dropped, the others are brought
         into the family's order.
 
@@ -127,14 +127,14 @@ class Metric:
             if name in given:
                 raise MetricError(f"{name} is given twice", where=f"metric {self.family}")
             given[name] = _read(self.family, name, _text(value))
-        if "max" in given and self.family == "nDCG" and given.get("gain") != "exp":
+        ordered = {n: given[n] for n in known if n in given and given[n] != known[n].default}
+        if self.family == "nDCG" and "max" in ordered and "gain" not in ordered:
             raise MetricError(
                 "max has no meaning with linear gain",
                 where="metric nDCG",
                 remedy="Write nDCG(gain=exp, max=…).",
             )
-        ordered = tuple((n, given[n]) for n in known if n in given and given[n] != known[n].default)
-        object.__setattr__(self, "parameters", ordered)
+        object.__setattr__(self, "parameters", tuple(ordered.items()))
 
     @classmethod
     def parse(cls, text: str | Metric) -> Metric:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rankfield.metrics.rankings import FloatArray, Gain, JudgedRankings, at_cutoffs
+from rankfield.metrics.rankings import FloatArray, Gain, IntArray, JudgedRankings
 
 __all__ = ["ndcg", "ndcg_at"]
 
@@ -28,8 +28,8 @@ def ndcg(rankings: JudgedRankings, k: int, gain: Gain) -> FloatArray:
 
 def ndcg_at(rankings: JudgedRankings, cutoffs: Sequence[int], gain: Gain) -> FloatArray:
     """Return `ndcg` at each of the cutoffs, float64 (C, Q)."""
-    found = _discounted(rankings.gains(max(cutoffs), gain), cutoffs)
-    ideal = _discounted(rankings.ideal_gains(max(cutoffs), gain), cutoffs)
+    found = rankings.sums_at(rankings.gains(gain) / _discount(rankings.judged_ranks), cutoffs)
+    ideal = _ideal(rankings.ideal_gains(max(cutoffs), gain), cutoffs)
     values = np.full(found.shape, np.nan)
     np.divide(found, ideal, out=values, where=ideal > 0)
     # The two sums may differ in the last bit.
@@ -37,6 +37,15 @@ def ndcg_at(rankings: JudgedRankings, cutoffs: Sequence[int], gain: Gain) -> Flo
     return bounded
 
 
-def _discounted(gains: FloatArray, cutoffs: Sequence[int]) -> FloatArray:
-    discounts = 1.0 / np.log2(np.arange(2, gains.shape[1] + 2, dtype=np.float64))
-    return at_cutoffs(np.cumsum(gains * discounts, axis=1), cutoffs)
+def _ideal(gains: FloatArray, cutoffs: Sequence[int]) -> FloatArray:
+    """Return the DCG of gains (Q, M) at ranks 1 … M, at each cutoff, (C, Q)."""
+    count, width = gains.shape
+    running = np.zeros((count, width + 1))
+    np.cumsum(gains / _discount(np.arange(1, width + 1)), axis=1, out=running[:, 1:])
+    columns: FloatArray = running.T[np.minimum(cutoffs, width)]
+    return columns
+
+
+def _discount(ranks: IntArray) -> FloatArray:
+    discounts: FloatArray = np.log2(ranks + 1.0)
+    return discounts

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from rankfield.errors import MetricError
 
-__all__ = ["FloatArray", "Gain", "IntArray", "JudgedRankings", "at_cutoffs", "check_cutoff"]
+__all__ = ["FloatArray", "Gain", "IntArray", "JudgedRankings", "check_cutoff"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -65,9 +65,55 @@ class JudgedRankings:
         """Return Q, the number of queries."""
         return len(self.lengths)
 
-    def gains(self, k: int, gain: Gain) -> FloatArray:
-        """Return the gains of the first k ranks, (Q, min(k, K)); 0 where unjudged or absent."""
-        return _filled(self.scores[:, : check_cutoff(k)], gain)
+    @cached_property
+    def judged_ranks(self) -> IntArray:
+        """The ranks, from 1, of each list's judged documents, ascending; int64 (Q, M).
+
+        M is the most judged documents that a list has; K + 1 past the end. Unjudged documents add
+        nothing to any metric but by the ranks that they take, so metrics read these alone.
+        """
+        count, depth = self.scores.shape
+        rows, columns = np.nonzero(~np.isnan(self.scores))
+        found = np.bincount(rows, minlength=count)
+        ranks = np.full((count, int(found.max(initial=0))), depth + 1, dtype=np.int64)
+        ranks[np.arange(ranks.shape[1]) < found[:, None]] = columns + 1
+        return ranks
+
+    @cached_property
+    def judged_scores(self) -> FloatArray:
+        """The scores of the documents at `judged_ranks`; float64 (Q, M), NaN past the end."""
+        scores = np.full(self.judged_ranks.shape, np.nan)
+        scores[self.judged_ranks <= self.scores.shape[1]] = self.scores[~np.isnan(self.scores)]
+        return scores
+
+    def gains(self, gain: Gain) -> FloatArray:
+        """Return the gains of the judged documents of each list, (Q, M); 0 past the end."""
+        return _filled(self.judged_scores, gain)
+
+    def relevant(self, threshold: float) -> npt.NDArray[np.bool_]:
+        """Return whether each judged document of a list has a score ≥ threshold, (Q, M)."""
+        with np.errstate(invalid="ignore"):
+            return self.judged_scores >= threshold
+
+    def sums_at(self, terms: FloatArray, cutoffs: Sequence[int]) -> FloatArray:
+        """Return Σ of the terms (Q, M) of judged documents within each cutoff, (C, Q).
+
+        One pass serves every cutoff, and a figure does not depend on which others are asked for.
+
+        Raises:
+            MetricError: a cutoff < 1.
+        """
+        check_cutoff(min(cutoffs))
+        count, width = terms.shape
+        running = np.zeros((count, width + 1))
+        np.cumsum(terms, axis=1, out=running[:, 1:])
+        # One ascending list of all ranks, each query's behind the one before.
+        starts = np.arange(count) * (self.scores.shape[1] + 2)
+        ascending = (self.judged_ranks + starts[:, None]).ravel()
+        wanted = np.minimum(cutoffs, self.scores.shape[1])[:, None] + starts
+        within = np.searchsorted(ascending, wanted, side="right") - np.arange(count) * width
+        sums: FloatArray = running[np.arange(count), within]
+        return sums
 
     def ideal_gains(self, k: int, gain: Gain) -> FloatArray:
         """Return the k largest gains that any ranking could collect, best first.
@@ -81,11 +127,6 @@ class JudgedRankings:
         best[inside] = self.ideal_scores[(self.ideal_offsets[:-1, None] + ranks)[inside]]
         return _filled(best, gain)
 
-    def relevant(self, k: int, threshold: float) -> npt.NDArray[np.bool_]:
-        """Return whether the document at each of the first k ranks has a score ≥ threshold."""
-        with np.errstate(invalid="ignore"):
-            return self.scores[:, : check_cutoff(k)] >= threshold
-
     def relevant_counts(self, threshold: float) -> IntArray:
         """Return how many judged documents of each query have a score ≥ threshold, (Q,)."""
         sums = np.concatenate([[0], np.cumsum(self.ideal_scores >= threshold, dtype=np.int64)])
@@ -98,23 +139,8 @@ class JudgedRankings:
 
         Sakai, Alternatives to bpref, SIGIR 2007.
         """
-        known = ~np.isnan(self.scores)
-        lengths: IntArray = known.sum(axis=1, dtype=np.int64)
-        scores = np.full((len(self), int(lengths.max(initial=0))), np.nan)
-        scores[np.arange(scores.shape[1]) < lengths[:, None]] = self.scores[known]
-        return JudgedRankings(scores, lengths, self.ideal_offsets, self.ideal_scores)
-
-
-def at_cutoffs(running: FloatArray, cutoffs: Sequence[int]) -> FloatArray:
-    """Return the column of running sums (Q, K) at each cutoff, (C, Q); the last one past the end.
-
-    A sum over the first k ranks is a running sum's column, so that one pass serves every cutoff,
-    and a figure does not depend on which others are asked for.
-    """
-    if not running.shape[1]:
-        return np.zeros((len(cutoffs), len(running)))
-    columns: FloatArray = running.T[np.minimum(cutoffs, running.shape[1]) - 1]
-    return columns
+        lengths = (self.judged_ranks <= self.scores.shape[1]).sum(axis=1, dtype=np.int64)
+        return JudgedRankings(self.judged_scores, lengths, self.ideal_offsets, self.ideal_scores)
 
 
 def check_cutoff(k: int) -> int:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
-from rankfield.metrics.rankings import FloatArray, Gain, JudgedRankings, at_cutoffs
+from rankfield.metrics.rankings import FloatArray, Gain, JudgedRankings
 
 __all__ = ["rbp", "rbp_at"]
 
@@ -31,6 +29,5 @@ def rbp_at(
     rankings: JudgedRankings, cutoffs: Sequence[int], fraction: Gain, *, persistence: float = 0.9
 ) -> FloatArray:
     """Return `rbp` at each of the cutoffs, float64 (C, Q)."""
-    found = rankings.gains(max(cutoffs), fraction)
-    found *= (1.0 - persistence) * persistence ** np.arange(found.shape[1], dtype=np.float64)
-    return at_cutoffs(np.cumsum(found, axis=1), cutoffs)
+    weights = (1.0 - persistence) * persistence ** (rankings.judged_ranks - 1.0)
+    return rankings.sums_at(rankings.gains(fraction) * weights, cutoffs)

@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
-from rankfield.search.exact import Hits, exact_search, rank_scores
+from rankfield.search.exact import exact_search, rank_scores
+from rankfield.search.hits import Hits
+from rankfield.search.screening import PRECISIONS
+from rankfield.search.shards import merge_hits, search_on_devices, shard_of, sharded_search
 
-__all__ = ["Hits", "exact_search", "rank_scores"]
+__all__ = [
+    "PRECISIONS",
+    "Hits",
+    "exact_search",
+    "merge_hits",
+    "rank_scores",
+    "search_on_devices",
+    "shard_of",
+    "sharded_search",
+]

@@ -31,6 +31,7 @@ def evaluate_baseline(
     k: int = 1000,
     keep: int = 10,
     label: str | None = None,
+    protocol: str = "rankfield",
     seed: int = 0,
     popularity_column: str | None = None,
 ) -> Results:
@@ -41,7 +42,7 @@ def evaluate_baseline(
 
     Args:
         name: one of `BASELINES`.
-        dataset, splits, subset, k, keep, label: as `evaluate`.
+        dataset, splits, subset, k, keep, label, protocol: as `evaluate`.
         seed: of random.
         popularity_column: of popularity.
 
@@ -69,5 +70,13 @@ def evaluate_baseline(
             remedy=f"Did you mean {close[0]!r}?" if close else "",
         )
     return evaluate_rankings(
-        name, search, dataset, splits=splits, subset=subset, keep=keep, label=label, made=made
+        name,
+        search,
+        dataset,
+        splits=splits,
+        subset=subset,
+        keep=keep,
+        label=label,
+        protocol=protocol,
+        made=made,
     )

@@ -1,0 +1,287 @@
+"""`rankfield metrics`: ranking metrics of runs from anywhere, without a data set or a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rankfield.errors import InputError, OutputError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from rankfield.evaluation import JudgedRun
+    from rankfield.metrics import Mean, Metric
+    from rankfield.metrics.rankings import FloatArray
+    from rankfield.schema import ScoreScale
+
+__all__ = ["command"]
+
+_METRICS = ("nDCG@10", "RR@10", "mAP@1000", "R@100", "P@10", "Judged@10")
+_SEED = 0
+
+
+def command(
+    judgments: Annotated[
+        Path,
+        typer.Argument(
+            metavar="QRELS",
+            help="Judgments: TREC qrels, .json of {query: {document: score}}, or a .parquet, "
+            ".csv, .tsv or .jsonl table of query_id, doc_id, score.",
+            show_default=False,
+        ),
+    ],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN...",
+            help="Ranked lists, in the same forms; a table may have rank in place of score.",
+            show_default=False,
+        ),
+    ],
+    *,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metric",
+            "-m",
+            help=f"A metric, such as 'nDCG(gain=exp)@10'; repeat for more. "
+            f"Default: {', '.join(_METRICS)}.",
+        ),
+    ] = None,
+    condensed: Annotated[
+        bool, typer.Option("--condensed", help="Leave unjudged documents out of the lists first.")
+    ] = False,
+    scale: Annotated[
+        str | None,
+        typer.Option(help="MIN:MAX of the scores; default: 0 to the largest judged score."),
+    ] = None,
+    relevant: Annotated[
+        float | None,
+        typer.Option(help="Scores from here on are relevant; default: the smallest above 0."),
+    ] = None,
+    ties: Annotated[
+        str,
+        typer.Option(
+            help="Order of equal scores: doc_id descending (as trec_eval), ascending, or file."
+        ),
+    ] = "descending",
+    ignore_unknown: Annotated[
+        bool, typer.Option("--ignore-unknown", help="Leave out a run's queries without judgments.")
+    ] = False,
+    per_query: Annotated[
+        Path | None, typer.Option(help="Write each query's values: a .parquet or .csv file.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the means as JSON.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the outputs.")] = False,
+) -> None:
+    """Measure ranked lists against judgments: floats stay floats.
+
+    Lists are sorted by score, descending. A query that a run lacks counts as an empty list; a
+    query with nothing relevant is left out of the means that need something.
+
+    Example: rankfield metrics qrels.txt bm25.run dense.run -m nDCG@10 -m 'RBP(p=0.8)'
+    """
+    from rankfield.metrics import Metric
+
+    for place in (per_query, out):
+        _require_new(place, overwrite=overwrite)
+    if per_query is not None and per_query.suffix.lower() not in (".parquet", ".csv"):
+        raise InputError("expected a name ending in .parquet or .csv", where=f"{per_query}")
+    wanted = [_condensed(Metric.parse(name), condensed) for name in metric or _METRICS]
+    judged, judged_scale = _judged(judgments, scale, relevant)
+    found = {
+        str(path): _measured(
+            path, judged, wanted, judged_scale, ties=ties, ignore_unknown=ignore_unknown
+        )
+        for path in dict.fromkeys(runs)
+    }
+    made = _made(judgments, runs, judged_scale, ties)
+    _show(judgments, found, judged_scale, ties)
+    if per_query is not None:
+        _write_queries(per_query, found, made)
+    if out is not None:
+        _write_means(out, found, made)
+
+
+def _require_new(place: Path | None, *, overwrite: bool) -> None:
+    if place is not None and place.exists() and not overwrite:
+        raise OutputError(
+            "exists already",
+            where=str(place),
+            remedy="Name another output, or overwrite it (--overwrite).",
+        )
+
+
+def _condensed(metric: Metric, condensed: bool) -> Metric:
+    if not condensed or metric.condensed or metric.family == "Judged":
+        return metric
+    return replace(metric, parameters=(*metric.parameters, ("condensed", True)))
+
+
+def _judged(
+    path: Path, scale: str | None, relevant: float | None
+) -> tuple[pl.DataFrame, ScoreScale]:
+    """Return the judgments and their scale."""
+    from rankfield.formats.rankings import read_judged_pairs
+    from rankfield.schema import ScoreScale
+
+    judged = read_judged_pairs(path)
+    scores = judged["score"].to_numpy()
+    low, high = _bounds(scale) if scale else (0.0, max(0.0, float(scores.max())))
+    outside = (scores > high) | ((scores < low) if scale else False)
+    if outside.any():
+        query, document, score = judged.row(int(outside.argmax()))
+        raise InputError(
+            f"the score {score:g} of {document!r} for {query!r} is outside {low:g} to {high:g}",
+            where="--scale",
+        )
+    if relevant is None:
+        relevant = float(scores[scores > 0].min(initial=high)) or 1.0
+    return judged, ScoreScale(low, high, relevant)
+
+
+def _bounds(scale: str) -> tuple[float, float]:
+    low, colon, high = scale.partition(":")
+    try:
+        if colon:
+            return float(low), float(high)
+    except ValueError:
+        pass
+    raise InputError(
+        f"expected MIN:MAX, found {scale!r}", where="--scale", remedy="Write --scale 0:4."
+    )
+
+
+Measured = tuple["JudgedRun", "dict[str, FloatArray]", "dict[str, Mean]"]
+
+
+def _measured(
+    path: Path,
+    judged: pl.DataFrame,
+    metrics: Sequence[Metric],
+    scale: ScoreScale,
+    *,
+    ties: str,
+    ignore_unknown: bool,
+) -> Measured:
+    from rankfield.evaluation import judge_run
+    from rankfield.evaluation.statistics import bootstrap_intervals
+    from rankfield.formats.rankings import read_ranked_pairs
+    from rankfield.metrics import standard_metrics
+
+    run = judge_run(
+        judged,
+        read_ranked_pairs(path),
+        ties=ties,
+        ignore_unknown=ignore_unknown,
+        name=str(path),
+    )
+    values = standard_metrics(run.rankings, scale, metrics)
+    return run, values, bootstrap_intervals(values, seed=_SEED)
+
+
+def _show(path: Path, found: Mapping[str, Measured], scale: ScoreScale, ties: str) -> None:
+    from rich.box import SIMPLE
+    from rich.console import Console
+    from rich.table import Table
+
+    first = next(iter(found.values()))
+    count = len(first[0].queries)
+    table = Table(
+        title=f"{path}, {count:,} queries: mean [95 % interval]",
+        box=SIMPLE,
+        pad_edge=False,
+        title_justify="left",
+    )
+    table.add_column("metric", no_wrap=True)
+    for name in found:
+        table.add_column(name, justify="right", overflow="fold")
+    for name in first[1]:
+        table.add_row(name, *(_cell(means[name]) for _, _, means in found.values()))
+    Console().print(table)
+    typer.echo(
+        f"Scores from {scale.minimum:g} to {scale.maximum:g}, relevant from {scale.relevant:g}; "
+        f"equal scores of a run: {'as in the file' if ties == 'file' else f'doc_id {ties}'}."
+    )
+    for metric, mean in first[2].items():
+        if mean.queries < count:
+            typer.echo(
+                f"{metric}: {count - mean.queries:,} queries without anything to find are left out."
+            )
+    for name, (run, _, _) in found.items():
+        for number, what in (
+            (run.missing, "judged queries are not in the run: they count as empty lists"),
+            (run.unknown, "queries without judgments are left out"),
+            (run.tied, "queries have documents of equal score"),
+        ):
+            if number:
+                typer.echo(f"{name}: {number:,} {what}.")
+
+
+def _cell(mean: Mean) -> str:
+    if mean.value is None:
+        return "–"
+    interval = "" if mean.low is None else f" [{mean.low:.4f}, {mean.high:.4f}]"
+    return f"{mean.value:.4f}{interval}"
+
+
+def _made(judgments: Path, runs: Sequence[Path], scale: ScoreScale, ties: str) -> dict[str, Any]:
+    """Return how the figures were made: version, settings, which files."""
+    from hashlib import sha256
+
+    from rankfield import __version__
+    from rankfield.evaluation.statistics import LEVEL
+
+    return {
+        "rankfield": __version__,
+        "scale": {k: v for k, v in asdict(scale).items() if k != "meaning"},
+        "ties": ties,
+        "intervals": {"level": LEVEL, "seed": _SEED},
+        "sha256": {str(p): sha256(p.read_bytes()).hexdigest() for p in (judgments, *runs)},
+    }
+
+
+def _write_queries(path: Path, found: Mapping[str, Measured], made: Mapping[str, Any]) -> None:
+    """Write one row for each run and query: run, query_id, a column for each metric."""
+    import json
+
+    import polars as pl
+
+    from rankfield.files import new_file
+
+    frame = pl.concat(
+        pl.DataFrame(
+            {
+                "run": pl.repeat(name, len(run.queries), dtype=pl.String, eager=True),
+                "query_id": run.queries,
+                **{m: pl.Series(m, column).fill_nan(None) for m, column in values.items()},
+            }
+        )
+        for name, (run, values, _) in found.items()
+    )
+    with new_file(path) as temporary:
+        if path.suffix.lower() == ".csv":
+            frame.write_csv(temporary)
+        else:
+            frame.write_parquet(temporary, metadata={"rankfield": json.dumps(made)})
+
+
+def _write_means(path: Path, found: Mapping[str, Measured], made: Mapping[str, Any]) -> None:
+    from rankfield.files import write_json
+
+    runs = {
+        name: {
+            "metrics": {metric: asdict(mean) for metric, mean in means.items()},
+            "queries": len(run.queries),
+            "missing": run.missing,
+            "unknown": run.unknown,
+            "tied": run.tied,
+        }
+        for name, (run, _, means) in found.items()
+    }
+    write_json(path, {"runs": runs, **made})

@@ -1,0 +1,102 @@
+"""`rankfield metrics` on files from anywhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from rankfield.cli.main import main
+
+QRELS = "q1 0 a 2\nq1 0 b 0.5\nq2 0 c 0\nq3 0 d 1\n"
+RUN = "q1 Q0 b 1 3.0 x\nq1 Q0 z 2 3.0 x\nq1 Q0 a 3 1 x\nq2 Q0 c 1 1 x\n"
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("qrels.txt").write_text(QRELS, "utf-8")
+    Path("one.run").write_text(RUN, "utf-8")
+    Path("two.json").write_text('{"q1": {"a": 0.5}, "q9": {"a": 1}}', "utf-8")
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    monkeypatch.setattr("sys.argv", ["rankfield", "metrics", *words])
+    try:
+        main()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+def test_means_and_values(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["qrels.txt", "one.run", "two.json", "-m", "mrr@10", "-m", "R@10", "--ignore-unknown"]
+    words += ["--relevant", "1", "--per-query", "values.parquet", "--out", "means.json"]
+    assert run(monkeypatch, *words) == 0
+    shown = capsys.readouterr().out
+    assert "Scores from 0 to 2, relevant from 1; equal scores of a run: doc_id descending" in shown
+    assert "R@10: 1 queries without anything to find are left out" in shown
+    assert "two.json: 1 queries without judgments are left out" in shown
+    made = json.loads(Path("means.json").read_text("utf-8"))
+    first, second = (made["runs"][name] for name in ("one.run", "two.json"))
+    assert first["metrics"]["RR@10"]["value"] == pytest.approx(1 / 9)
+    assert first["metrics"]["R@10"] == {"value": 0.5, "queries": 2, "low": 0.0, "high": 1.0}
+    assert (first["queries"], first["missing"], first["unknown"], first["tied"]) == (3, 1, 0, 1)
+    assert second["metrics"]["RR@10"]["value"] == pytest.approx(1 / 3)
+    assert made["scale"] == {"minimum": 0, "maximum": 2, "relevant": 1}
+    assert set(made["sha256"]) == {"qrels.txt", "one.run", "two.json"}
+    values = pl.read_parquet("values.parquet")
+    assert values.columns == ["run", "query_id", "RR@10", "R@10"]
+    assert values.rows()[:3] == [
+        ("one.run", "q1", 1 / 3, 1.0),
+        ("one.run", "q2", 0.0, None),
+        ("one.run", "q3", 0.0, 0.0),
+    ]
+
+
+def test_ties_scale_and_condensed(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for number, words in enumerate(
+        (["--ties", "ascending"], ["--ties", "descending"], ["--condensed"], ["--scale", "0:4"])
+    ):
+        out = f"{number}.json"
+        assert run(monkeypatch, "qrels.txt", "one.run", "-m", "ERR@1", "--out", out, *words) == 0
+        metrics = json.loads(Path(out).read_text("utf-8"))["runs"]["one.run"]["metrics"]
+        found.append([(name, round(mean["value"], 6)) for name, mean in metrics.items()])
+    stop = round((2**0.5 - 1) / 4 / 3, 6)
+    assert found == [
+        [("ERR@1", stop)],
+        [("ERR@1", 0.0)],
+        [("ERR(condensed=true)@1", stop)],
+        [("ERR@1", 0.0)],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["qrels.txt", "two.json"], "two.json: the query 'q9' has no judgment"),
+        (["qrels.txt", "nowhere"], "nowhere: there is no such file"),
+        (["qrels.txt", "qrels.txt"], "qrels.txt, row 1: expected 6 columns"),
+        (["qrels.txt", "one.run", "-m", "ndgc@10"], "Did you mean 'nDCG'"),
+        (["qrels.txt", "one.run", "--scale", "4"], "expected MIN:MAX"),
+        (["qrels.txt", "one.run", "--scale", "0:1"], "the score 2 of 'a' for 'q1' is outside"),
+        (["qrels.txt", "one.run", "--ties", "none"], "descending, ascending, file"),
+        (["qrels.txt", "one.run", "--out", "one.run"], "one.run: exists already"),
+        (["qrels.txt", "one.run", "--per-query", "x.txt"], ".parquet or .csv"),
+    ],
+)
+def test_bad_input_exits_with_two(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    message: str,
+) -> None:
+    before = sorted(Path().iterdir())
+    assert run(monkeypatch, *words) == 2
+    assert message in capsys.readouterr().err
+    assert sorted(Path().iterdir()) == before

@@ -47,7 +47,7 @@ def published_script() -> list[str]:
         "`python benchmarks/marqo_gs.py --script …` runs GCL's `eval_gs_v1.py` and `--protocol "
         "marqo-gs` on the same scores and embeddings; each samples the queries, makes the ground "
         "truth, searches and measures by itself. Compared is every figure that the script writes. "
-        "Seconds are those of the metrics, on one core.",
+        "Seconds are processor time of the metrics alone.",
         "",
         "| case | queries | documents | NDCG@10 | mERR | mRBP9 | largest difference of any figure "
         "| seconds, script | seconds, ours | |",

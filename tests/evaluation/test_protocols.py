@@ -122,8 +122,8 @@ def test_the_draw_goes_by_the_text_and_its_mark() -> None:
         view = SplitView("all", queries, pl.DataFrame({"doc_id": ["d"]}), judged)
         drawn.append([marqo_gs_view(view, queries=1, seed=n).queries["query_id"][0]
                       for n in range(40)])  # fmt: skip
-    plain = [sampled_queries(judged.with_columns(score=pl.Series([89, 56, 100, 1])), count=1, seed=n)[0]
-             for n in range(40)]  # fmt: skip
+    grades = judged.with_columns(score=pl.Series([89, 56, 100, 1]))
+    plain = [sampled_queries(grades, count=1, seed=n)[0] for n in range(40)]
     # "lamp shade_{!@#~}_" comes before "lamp_{!@#~}_".
     assert drawn[1] == drawn[2] == plain
     assert drawn[0] != plain

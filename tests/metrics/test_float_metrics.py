@@ -117,6 +117,7 @@ def test_bounds(given_queries: tuple[ScoreScale, list[Query]]) -> None:
         assert ((defined >= 0) & (defined <= 1 + 1e-12)).all(), name
 
 
+@settings(max_examples=50)
 @given(queries_on_scales, st.randoms(use_true_random=False))
 def test_queries_do_not_touch_each_other(
     given_queries: tuple[ScoreScale, list[Query]], random: Random
@@ -165,6 +166,7 @@ def test_the_ideal_order_has_ndcg_one(scale: ScoreScale) -> None:
         assert values[1] < 1.0
 
 
+@settings(max_examples=50)
 @given(queries_on_scales, st.floats(0.1, 10), st.randoms(use_true_random=False))
 def test_what_changes_nothing(
     given_queries: tuple[ScoreScale, list[Query]], factor: float, random: Random

@@ -1,4 +1,4 @@
-"""Judgment lists of Elasticsearch and OpenSearch: `_rank_eval`, Search Relevance, Learning to Rank."""
+"""Judgment lists of Elasticsearch and OpenSearch, in the three layouts that they take."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import polars as pl
 
@@ -66,7 +66,7 @@ def query_texts(dataset: RankingDataset, layout: str, notes: list[str]) -> pl.Se
 
 
 def lost_columns(
-    dataset: RankingDataset, kept: dict[str, Collection[str]], notes: list[str]
+    dataset: RankingDataset, kept: Mapping[str, Collection[str]], notes: list[str]
 ) -> None:
     """Note the columns that are not kept."""
     for table, names in kept.items():

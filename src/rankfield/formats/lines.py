@@ -12,7 +12,7 @@ import polars as pl
 from rankfield.errors import DataError
 from rankfield.formats.text_tables import TextTable
 
-__all__ = ["check_pairs", "finite_numbers", "read_lines", "split_lines"]
+__all__ = ["check_pairs", "finite_numbers", "kept_rows", "read_lines", "split_lines"]
 
 _BLANKS, _TABS = "blanks or tabs", "tabs"
 _OTHERS = {",": "commas", ";": "semicolons", "|": "vertical bars", "\t": "tabs", " ": "blanks"}
@@ -119,6 +119,12 @@ def check_pairs(table: TextTable) -> None:
         where=table.where(row, "doc_id"),
         remedy="Keep one of them.",
     )
+
+
+def kept_rows(table: TextTable, keep: pl.Series) -> TextTable:
+    """Return the rows for which `keep` is true, with their lines."""
+    lines = None if table.lines is None else table.lines.filter(keep)
+    return TextTable(table.path, table.frame.filter(keep), lines)
 
 
 def _other_columns(lines: TextTable, row: int, names: Sequence[str], *, tabs: bool) -> DataError:

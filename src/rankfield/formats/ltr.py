@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from rankfield.errors import DataError
-from rankfield.formats.lines import finite_numbers, read_lines
+from rankfield.formats.lines import finite_numbers, kept_rows, read_lines
 from rankfield.formats.text_tables import TextTable
 from rankfield.formats.trec import number_texts
 
@@ -31,8 +31,8 @@ def ltr_tables(path: Path) -> tuple[TextTable, TextTable]:
     """
     lines = read_lines(path)
     comments = lines.frame["text"].str.contains(r"^\s*#")
-    queries = _queries(_part(lines, comments))
-    rated = _part(lines, ~comments)
+    queries = _queries(kept_rows(lines, comments))
+    rated = kept_rows(lines, ~comments)
     if rated.frame.is_empty():
         raise DataError(
             "expected at least one judgment, found none",
@@ -91,17 +91,11 @@ def judgment_lines(
     return pl.concat([head.alias("line"), pl.Series("line", ["#"]), body.alias("line")])
 
 
-def _part(lines: TextTable, keep: pl.Series) -> TextTable:
-    assert lines.lines is not None  # noqa: S101  text files have them
-    return TextTable(lines.path, lines.frame.filter(keep), lines.lines.filter(keep))
-
-
 def _queries(comments: TextTable) -> TextTable:
     groups = comments.frame["text"].str.extract_groups(_QUERY)
     frame = groups.struct.rename_fields(["query_id", "query"]).struct.unnest()
     known = frame["query_id"].is_not_null() & (frame["query"] != "")
-    assert comments.lines is not None  # noqa: S101  text files have them
-    table = TextTable(comments.path, frame.filter(known), comments.lines.filter(known))
+    table = kept_rows(TextTable(comments.path, frame, comments.lines), known)
     twice = ~table.frame["query_id"].is_first_distinct()
     if twice.any():
         row = int(twice.arg_max() or 0)

@@ -12,7 +12,7 @@ from rankfield.errors import DataError
 from rankfield.files import new_folder
 from rankfield.formats.assemble import DatasetOptions, Tables, assemble, renamed
 from rankfield.formats.export_texts import lost_columns, query_texts
-from rankfield.formats.lines import read_lines, split_lines
+from rankfield.formats.lines import kept_rows, read_lines, split_lines
 from rankfield.formats.text_tables import TextTable, read_table
 from rankfield.formats.trec import qrels_table, run_table, write_qrels
 from rankfield.formats.trec_text import holds_tag, read_tagged_documents, read_tagged_topics
@@ -254,5 +254,4 @@ def _positions(path: Path, depth: int | None, notes: list[str]) -> TextTable:
         run_score="score",
         run="tag",
     )
-    assert table.lines is not None  # noqa: S101  text files have them
-    return TextTable(table.path, frame.filter(keep), table.lines.filter(keep))
+    return kept_rows(TextTable(table.path, frame, table.lines), keep)

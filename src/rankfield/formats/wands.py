@@ -17,7 +17,7 @@ from rankfield.formats.lines import read_lines
 from rankfield.formats.text_tables import TextTable, read_table
 from rankfield.schema import RankingDataset
 
-__all__ = ["WANDS_GRADES", "looks_like_wands", "read_wands", "write_wands"]
+__all__ = ["WANDS_GRADES", "looks_like_wands", "parse_grades", "read_wands", "write_wands"]
 
 WANDS_GRADES: Mapping[str, float] = {"Exact": 2.0, "Partial": 1.0, "Irrelevant": 0.0}
 """Label → score, unless others are given."""
@@ -105,6 +105,29 @@ def write_wands(
     return notes
 
 
+def parse_grades(text: str) -> dict[str, float]:
+    """Return the scores of "LABEL=SCORE,LABEL=SCORE…".
+
+    Raises:
+        DataError: malformed, no number, or a label named twice.
+    """
+    grades: dict[str, float] = {}
+    for part in text.split(","):
+        label, _, score = (piece.strip() for piece in part.rpartition("="))
+        try:
+            value = float(score)
+        except ValueError:
+            value = math.nan
+        if not label or label in grades or not math.isfinite(value):
+            raise DataError(
+                f"expected LABEL=SCORE, each label once, found {part.strip()!r}",
+                where="grades",
+                remedy="Write them as Exact=2,Partial=1,Irrelevant=0.",
+            )
+        grades[label] = value
+    return grades
+
+
 def looks_like_wands(src: Path) -> str | None:
     """Return why a folder looks like WANDS, or None."""
     for folder in (src, src / "dataset"):
@@ -178,7 +201,7 @@ def _products(dataset: RankingDataset, notes: list[str]) -> pl.DataFrame:
 
 
 def _labelled(dataset: RankingDataset, grades: Mapping[str, float]) -> pl.DataFrame:
-    names = {score: label for label, score in reversed(grades.items())}
+    names = {score: label for label, score in reversed(list(grades.items()))}
     scores = dataset.judgments["score"]
     labels = scores.replace_strict(
         list(names), list(names.values()), default=None, return_dtype=pl.String

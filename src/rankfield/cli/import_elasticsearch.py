@@ -16,7 +16,7 @@ def command(
     src: Annotated[
         Path,
         typer.Argument(
-            help="Judgment list: _rank_eval request, OpenSearch judgments (.json) or qid: lines (.txt).",
+            help="Judgment list: _rank_eval request, OpenSearch list, or text with qid:.",
             show_default=False,
         ),
     ],

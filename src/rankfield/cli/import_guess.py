@@ -56,7 +56,7 @@ def command(
 
     Example: rankfield import ./scifact scifact-data
     """
-    from rankfield.formats.guess_layout import guess_layout
+    from rankfield.formats.layout_guess import guess_layout
 
     options.require_new(out)
     layout, reason = guess_layout(src)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rankfield.formats.beir import read_beir, write_beir
     from rankfield.formats.elasticsearch import read_elasticsearch, write_elasticsearch
-    from rankfield.formats.guess_layout import guess_layout
+    from rankfield.formats.layout_guess import guess_layout
     from rankfield.formats.table_export import write_tables
     from rankfield.formats.tables import TableOptions, import_tables, read_tables
     from rankfield.formats.trec import read_qrels, read_run, write_qrels, write_run
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "TableOptions": "tables",
-    "guess_layout": "guess_layout",
+    "guess_layout": "layout_guess",
     "import_tables": "tables",
     "read_beir": "beir",
     "read_elasticsearch": "elasticsearch",

@@ -40,8 +40,9 @@ def read_lines(path: str | Path) -> TextTable:
             where=str(path),
             remedy="Fetch the file again.",
         ) from error
-    first = lines["text"].head(1).str.strip_prefix("\ufeff")
-    lines = lines.with_columns(text=pl.concat([first, lines["text"].slice(1)]))
+    if lines["text"].head(1).str.starts_with("\ufeff").any():
+        begin = pl.when(pl.col("line") == 0).then(pl.col("text").str.strip_prefix("\ufeff"))
+        lines = lines.with_columns(text=begin.otherwise("text"))
     lines = lines.filter(pl.col("text").str.contains(r"\S"))
     if lines.is_empty():
         raise DataError("expected at least one line, found none", where=str(path))

@@ -77,7 +77,10 @@ def judgment_lines(
         judgments: query_id, doc_id (without white space), score.
         titles: doc_id, title (one line, or null).
     """
-    head = queries.select(pl.format("# qid:{}: {}", "query_id", "query")).to_series()
+    # not pl.format, which panics at columns of several chunks (polars 2.1)
+    head = queries.select(
+        pl.concat_str(pl.lit("# qid:"), "query_id", pl.lit(": "), "query").alias("line")
+    )
     order = queries.select("query_id").with_row_index("order")
     rated = (
         judgments.join(order, on="query_id", how="inner", maintain_order="left")
@@ -86,9 +89,11 @@ def judgment_lines(
     )
     title = pl.when(pl.col("title") != "").then(" " + pl.col("title")).otherwise(pl.lit(""))
     body = rated.select(
-        pl.format("{} qid:{} # {}{}", number_texts("score"), "query_id", "doc_id", title)
-    ).to_series()
-    return pl.concat([head.alias("line"), pl.Series("line", ["#"]), body.alias("line")])
+        pl.concat_str(
+            number_texts("score"), pl.lit(" qid:"), "query_id", pl.lit(" # "), "doc_id", title
+        ).alias("line")
+    )
+    return pl.concat([head["line"], pl.Series("line", ["#"]), body["line"]])
 
 
 def _queries(comments: TextTable) -> TextTable:

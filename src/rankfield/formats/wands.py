@@ -56,7 +56,7 @@ def read_wands(
             line; see `assemble`.
     """
     folder = _folder(Path(src))
-    chosen = dict(WANDS_GRADES if grades is None else grades)
+    chosen = {k: float(v) for k, v in (WANDS_GRADES if grades is None else grades).items()}
     _check_grades(chosen)
     queries, products, labels = (_read(folder / name) for name in _FILES)
     shown = ", ".join(f"{label} {score:g}" for label, score in chosen.items())
@@ -90,7 +90,7 @@ def write_wands(
         OutputError: `out` exists or cannot be written.
     """
     notes: list[str] = []
-    chosen = dict(WANDS_GRADES if grades is None else grades)
+    chosen = {k: float(v) for k, v in (WANDS_GRADES if grades is None else grades).items()}
     _check_grades(chosen)
     texts = query_texts(dataset, "wands", notes)
     extra = [name for name in ("query_class",) if name in dataset.queries.columns]

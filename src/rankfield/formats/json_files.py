@@ -50,11 +50,11 @@ def read_json_document(path: Path) -> Any:
     try:
         return decoder.decode(text)
     except json.JSONDecodeError as error:
-        cut = error.pos >= len(text.rstrip())
+        cut = error.pos >= len(text.rstrip()) or "Unterminated" in error.msg
         raise DataError(
-            f"not valid JSON ({error.msg})" + (", it seems to be cut off" if cut else ""),
+            f"not valid JSON ({error.msg})" + (", a quote is not closed or the file is cut off" if cut else ""),
             where=f"{path}, row {error.lineno}, position {error.colno}",
-            remedy="Fetch the file again." if cut else "Mend the file there.",
+            remedy="Close the quote, or fetch the file again." if cut else "Mend the file there.",
         ) from None
     except RecursionError:
         raise DataError("the JSON is nested too deep", where=str(path)) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -212,6 +213,9 @@ def test_a_layout_comes_back_from_its_own_export(tmp_path: Path, name: str) -> N
     data, _ = read(name, tmp_path / "src")
     layout = LAYOUTS[MINIATURES[name][0]]
     layout.write(data, tmp_path / "out")
+    record = json.loads((tmp_path / "out" / "rankfield.json").read_text())
+    assert record["fingerprint"] == data.fingerprint()
+    assert record["made_by"].endswith(f"export {layout.name}")
     again, _ = layout.read(tmp_path / "out")
     assert judgments(again) == judgments(data)
     assert again.document_fields == data.document_fields
@@ -293,6 +297,15 @@ def test_lines_and_tabs_in_queries_become_blanks(tmp_path: Path) -> None:
         assert "queries: tabs and line breaks became blanks in 2" in notes
         again, _ = LAYOUTS[layout].read(tmp_path / layout)
         assert again.queries["query"].to_list() == ["red mug", "oak desk"]
+
+
+def test_a_query_that_ends_like_a_weight(tmp_path: Path) -> None:
+    data, _ = read("ltr", tmp_path / "src")
+    texts = data.queries.with_columns(query=pl.Series(["scale 2*4", "a # qid:1: *"]))
+    LAYOUTS["elasticsearch"].write(data.with_tables(queries=texts), tmp_path / "x.txt", kind="ltr")
+    assert (tmp_path / "x.txt").read_text().startswith("# made by rankfield ")
+    again, _ = read_elasticsearch(tmp_path / "x.txt")
+    assert again.queries["query"].to_list() == ["scale 2*4", "a # qid:1: *"]
 
 
 def test_unknown_records_and_duplicates(tmp_path: Path) -> None:

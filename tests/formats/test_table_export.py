@@ -19,6 +19,7 @@ from rankfield.cli.main import app
 from rankfield.curation.splits import split
 from rankfield.errors import DataError, ImageError, OutputError
 from rankfield.formats import read_tables, read_trec, write_tables, write_trec
+from rankfield.formats.registry import LAYOUTS
 from rankfield.schema import Field, RankingDataset, ScoreScale
 from rankfield.validate import audit
 
@@ -166,6 +167,40 @@ def test_real_sets_come_back(tmp_path: Path, name: str) -> None:
     assert texts.judgments.select(keys).equals(data.judgments.select(keys))
     assert texts.queries.equals(data.queries.select(texts.queries.columns))
     assert texts.documents["title"].equals(data.documents["title"])
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("layout", "out", "options"),
+    [
+        ("beir", "beir", {}),
+        ("wands", "wands", {"grades": {"Good": 3, "Fair": 2, "Poor": 1, "Bad": 0}}),
+        ("elasticsearch", "list.json", {"kind": "rank-eval"}),
+        ("elasticsearch", "list.json", {"kind": "opensearch"}),
+        ("elasticsearch", "list.txt", {"kind": "ltr"}),
+    ],
+)
+def test_a_real_set_in_every_layout(
+    tmp_path: Path, layout: str, out: str, options: dict[str, Any]
+) -> None:
+    """icecat: ids of digits alone, 766 titles that occur twice, queries like "aa"."""
+    if not (DATA / "icecat").is_dir():
+        pytest.skip("the real data sets are not here")
+    data, _ = read_tables(DATA / "icecat")
+    LAYOUTS[layout].write(data, tmp_path / out, **options)
+    reading: dict[str, Any] = {k: v for k, v in options.items() if k == "grades"}
+    if layout == "elasticsearch":
+        write_tables(data, tmp_path / "tables")
+        reading["documents"] = tmp_path / "tables" / "documents.csv"
+    back, _ = LAYOUTS[layout].read(tmp_path / out, **reading)
+    assert not [p for p in audit(back) if p.severity == "error"]
+    assert back.documents["doc_id"].equals(data.documents["doc_id"])
+
+    def by_text(of: RankingDataset) -> pl.DataFrame:
+        joined = of.judgments.join(of.queries.select("query_id", "query"), on="query_id")
+        return joined.select("query", "doc_id", "score").sort("query", "doc_id")
+
+    assert by_text(back).equals(by_text(data))
 
 
 @pytest.mark.data

@@ -11,6 +11,7 @@ import polars as pl
 from rankfield.errors import DataError
 from rankfield.files import new_folder
 from rankfield.formats.assemble import DatasetOptions, JoinedTable, Tables, assemble, renamed
+from rankfield.formats.export_record import write_record
 from rankfield.formats.export_texts import joined_texts, lost_columns, query_texts, text_fields
 from rankfield.formats.lines import finite_numbers, kept_rows, read_lines, split_lines
 from rankfield.formats.text_tables import TextTable, read_table
@@ -118,6 +119,7 @@ def write_beir(dataset: RankingDataset, out: str | Path) -> list[str]:
     with new_folder(out) as temporary:
         documents.write_ndjson(temporary / _CORPUS)
         queries.write_ndjson(temporary / _QUERIES)
+        write_record(temporary, dataset, "beir")
         (temporary / _QRELS).mkdir()
         for (subset,), part in judgments.group_by("subset", maintain_order=True):
             _write_qrels(part, temporary / _QRELS / f"{subset}.tsv")

@@ -12,6 +12,7 @@ import polars as pl
 from rankfield.errors import DataError, OutputError
 from rankfield.files import new_file, write_json
 from rankfield.formats.assemble import DatasetOptions, PlacedTable, Tables, assemble, renamed
+from rankfield.formats.export_record import export_line
 from rankfield.formats.export_texts import joined_texts, lost_columns, query_texts, text_fields
 from rankfield.formats.json_files import read_json_document
 from rankfield.formats.ltr import judgment_lines, ltr_tables
@@ -126,7 +127,8 @@ def write_elasticsearch(
     notes.append("documents: not part of this layout; export them with `rankfield export tables`")
     if kind == "opensearch":
         notes.append("queries: the layout has no ids, the texts tell them apart")
-        write_json(path, judgment_list(dataset.name, queries, dataset.judgments))
+        content = judgment_list(dataset.name, queries, dataset.judgments)
+        write_json(path, {"description": export_line(dataset), **content})
     else:
         texts = [f.name for f in dataset.document_fields if f.modality == "text"]
         searched = field or (texts[0] if texts else "title")
@@ -268,4 +270,5 @@ def _ltr_lines(
     titles = dataset.documents.select(
         "doc_id", title=joined_texts(dataset.documents, [title], line=True)
     )
-    return judgment_lines(queries, judgments, titles)
+    head = pl.Series("line", [f"# {' '.join(export_line(dataset).split())}"])
+    return pl.concat([head, judgment_lines(queries, judgments, titles)])

@@ -52,7 +52,8 @@ def read_json_document(path: Path) -> Any:
     except json.JSONDecodeError as error:
         cut = error.pos >= len(text.rstrip()) or "Unterminated" in error.msg
         raise DataError(
-            f"not valid JSON ({error.msg})" + (", a quote is not closed or the file is cut off" if cut else ""),
+            f"not valid JSON ({error.msg})"
+            + (", a quote is not closed or the file is cut off" if cut else ""),
             where=f"{path}, row {error.lineno}, position {error.colno}",
             remedy="Close the quote, or fetch the file again." if cut else "Mend the file there.",
         ) from None

@@ -14,6 +14,7 @@ from rankfield.formats.trec import number_texts
 __all__ = ["judgment_lines", "ltr_tables"]
 
 _QUERY = r"^\s*#\s*qid:(\S+?):\s*(.*?)(?:\*[0-9.]+)?\s*$"
+_WEIGHT = r"\*[0-9.]+$"
 _JUDGMENT = r"^\s*(\S+)\s+qid:(\S+)(?:\s+\d+:\S+)*\s*#\s*(\S+)(?:\s+(.*?))?\s*$"
 
 
@@ -77,9 +78,12 @@ def judgment_lines(
         judgments: query_id, doc_id (without white space), score.
         titles: doc_id, title (one line, or null).
     """
+    # a text that ends like a weight gets one, so that it is not taken for it
+    weight = pl.when(pl.col("query").str.contains(_WEIGHT)).then(pl.lit("*1"))
+    text = pl.col("query") + weight.otherwise(pl.lit(""))
     # not pl.format, which panics at columns of several chunks (polars 2.1)
     head = queries.select(
-        pl.concat_str(pl.lit("# qid:"), "query_id", pl.lit(": "), "query").alias("line")
+        pl.concat_str(pl.lit("# qid:"), "query_id", pl.lit(": "), text).alias("line")
     )
     order = queries.select("query_id").with_row_index("order")
     rated = (

@@ -10,6 +10,7 @@ import polars as pl
 
 from rankfield.errors import DataError
 from rankfield.files import new_folder
+from rankfield.formats.export_record import write_record
 from rankfield.formats.text_tables import SUFFIXES
 from rankfield.schema import RankingDataset
 
@@ -46,6 +47,7 @@ def write_tables(
     notes: list[str] = []
     frames = {name: _flat(dataset, name, ending) for name in _TABLES}
     with new_folder(out) as temporary:
+        write_record(temporary, dataset, "tables", ending=ending)
         for name, frame in frames.items():
             _write(frame, temporary / f"{name}.{ending}", ending)
         dataset.copy_images(temporary)

@@ -11,6 +11,7 @@ import polars as pl
 from rankfield.errors import DataError
 from rankfield.files import new_folder
 from rankfield.formats.assemble import DatasetOptions, Tables, assemble, renamed
+from rankfield.formats.export_record import write_record
 from rankfield.formats.export_texts import lost_columns, query_texts
 from rankfield.formats.lines import kept_rows, read_lines, split_lines
 from rankfield.formats.text_tables import TextTable, read_table
@@ -131,6 +132,7 @@ def write_trec(dataset: RankingDataset, out: str | Path) -> list[str]:
         notes,
     )
     with new_folder(out) as temporary:
+        write_record(temporary, dataset, "trec")
         write_qrels(dataset.judgments, temporary / "qrels.txt")
         lines = topics.select(pl.concat_str(pl.all(), separator="\t"))
         lines.write_csv(temporary / "topics.tsv", include_header=False, quote_style="never")

@@ -12,6 +12,7 @@ import polars as pl
 from rankfield.errors import DataError
 from rankfield.files import new_folder
 from rankfield.formats.assemble import DatasetOptions, Tables, assemble, renamed
+from rankfield.formats.export_record import write_record
 from rankfield.formats.export_texts import joined_texts, lost_columns, query_texts, text_fields
 from rankfield.formats.lines import read_lines
 from rankfield.formats.text_tables import TextTable, read_table
@@ -98,6 +99,7 @@ def write_wands(
     documents = _products(dataset, notes)
     judgments = _labelled(dataset, chosen)
     with new_folder(out) as temporary:
+        write_record(temporary, dataset, "wands", grades=chosen)
         for name, frame in zip(
             _FILES, (queries.select("query_id", "query", *extra), documents, judgments), strict=True
         ):

@@ -132,7 +132,7 @@ def test_what_text_files_cannot_hold(tmp_path: Path) -> None:
     bytes_data = data.with_tables(documents=stored)
     for ending in ("csv", "jsonl"):
         with pytest.raises(DataError, match=r"'photo': pictures as bytes.*ending=parquet"):
-            write_tables(bytes_data, tmp_path / "out", ending=ending)  # type: ignore[arg-type]
+            write_tables(bytes_data, tmp_path / "out", ending=ending)
     notes = write_tables(bytes_data, tmp_path / "out", ending="parquet")
     assert again(tmp_path / "out", notes, tmp_path / "back").fingerprint() == (
         bytes_data.fingerprint()
@@ -149,7 +149,7 @@ def test_real_sets_come_back(tmp_path: Path, name: str) -> None:
         pytest.skip("the real data sets are not here")
     data, _ = read_tables(DATA / name)
     for ending in ("csv", "jsonl"):
-        notes = write_tables(data, tmp_path / ending, ending=ending)  # type: ignore[arg-type]
+        notes = write_tables(data, tmp_path / ending, ending=ending)
         assert any("to read it again" in note for note in notes)
         back, _ = read_tables(
             tmp_path / ending,

@@ -65,5 +65,6 @@ def command(
     words += ["--licence", licence] if licence else []
     typer.echo(f"{src} looks like {layout.name}: {reason}")
     typer.echo(f"the same as: {shlex.join(words)}")
-    dataset, notes = layout.read(src, name=name, licence=licence, **layout.checks)
+    chosen = {key: value for key, value in (("name", name), ("licence", licence)) if value}
+    dataset, notes = layout.read(src, **chosen, **layout.checks)
     options.save(dataset, notes, out)

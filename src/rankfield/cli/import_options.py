@@ -12,9 +12,12 @@ if TYPE_CHECKING:
     from rankfield.schema import RankingDataset
 
 __all__ = [
+    "BadImages",
     "DocumentField",
     "Duplicates",
+    "HeldOut",
     "Licence",
+    "LicenceOf",
     "Name",
     "Out",
     "QueryField",
@@ -22,6 +25,7 @@ __all__ = [
     "ScoreMax",
     "ScoreMin",
     "Unknown",
+    "given",
     "require_new",
     "save",
 ]
@@ -49,6 +53,9 @@ Relevant = Annotated[
 ]
 Name = Annotated[str | None, typer.Option(help="Name; default: the source's.")]
 Licence = Annotated[str, typer.Option(help="Licence of the data, for the record.")]
+LicenceOf = Annotated[
+    str | None, typer.Option(help="Licence of the data; default: what it was published under.")
+]
 Unknown = Annotated[
     Literal["error", "drop"],
     typer.Option(help="At judgments of queries or documents not there: stop, or leave them out."),
@@ -57,6 +64,20 @@ Duplicates = Annotated[
     Literal["error", "first", "highest"],
     typer.Option(help="At a pair judged twice: stop, or keep the first or the highest score."),
 ]
+BadImages = Annotated[
+    Literal["error", "drop"], typer.Option(help="At a bad picture: stop, or clear the field.")
+]
+HeldOut = Annotated[
+    float | None,
+    typer.Option(
+        min=0, max=1, help="Fraction of the train queries that become dev, where there is no dev."
+    ),
+]
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """Return the options that were given: those left out have the reader's own defaults."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def require_new(out: Path) -> None:

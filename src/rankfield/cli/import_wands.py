@@ -44,7 +44,7 @@ def command(
     Example: rankfield import wands WANDS wands-data --grades Exact=1,Partial=0.5,Irrelevant=0
     """
     from rankfield.formats import read_wands
-    from rankfield.formats.wands import parse_grades
+    from rankfield.formats.grades import parse_grades
 
     options.require_new(out)
     dataset, notes = read_wands(

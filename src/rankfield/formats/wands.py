@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Unpack
@@ -14,11 +13,12 @@ from rankfield.files import new_folder
 from rankfield.formats.assemble import DatasetOptions, Tables, assemble, renamed
 from rankfield.formats.export_record import write_record
 from rankfield.formats.export_texts import joined_texts, lost_columns, query_texts, text_fields
+from rankfield.formats.grades import require_grades
 from rankfield.formats.lines import read_lines
 from rankfield.formats.text_tables import TextTable, read_table
 from rankfield.schema import RankingDataset
 
-__all__ = ["WANDS_GRADES", "looks_like_wands", "parse_grades", "read_wands", "write_wands"]
+__all__ = ["WANDS_GRADES", "looks_like_wands", "read_wands", "write_wands"]
 
 WANDS_GRADES: Mapping[str, float] = {"Exact": 2.0, "Partial": 1.0, "Irrelevant": 0.0}
 """Label → score, unless others are given."""
@@ -57,8 +57,7 @@ def read_wands(
             line; see `assemble`.
     """
     folder = _folder(Path(src))
-    chosen = {k: float(v) for k, v in (WANDS_GRADES if grades is None else grades).items()}
-    _check_grades(chosen)
+    chosen = require_grades(WANDS_GRADES if grades is None else grades)
     queries, products, labels = (_read(folder / name) for name in _FILES)
     shown = ", ".join(f"{label} {score:g}" for label, score in chosen.items())
     tables = Tables(
@@ -91,8 +90,7 @@ def write_wands(
         OutputError: `out` exists or cannot be written.
     """
     notes: list[str] = []
-    chosen = {k: float(v) for k, v in (WANDS_GRADES if grades is None else grades).items()}
-    _check_grades(chosen)
+    chosen = require_grades(WANDS_GRADES if grades is None else grades)
     texts = query_texts(dataset, "wands", notes)
     extra = [name for name in ("query_class",) if name in dataset.queries.columns]
     queries = dataset.queries.select("query_id", *extra).with_columns(query=texts)
@@ -105,29 +103,6 @@ def write_wands(
         ):
             frame.write_csv(temporary / name, separator="\t")
     return notes
-
-
-def parse_grades(text: str) -> dict[str, float]:
-    """Return the scores of "LABEL=SCORE,LABEL=SCORE…".
-
-    Raises:
-        DataError: malformed, no number, or a label named twice.
-    """
-    grades: dict[str, float] = {}
-    for part in text.split(","):
-        label, _, score = (piece.strip() for piece in part.rpartition("="))
-        try:
-            value = float(score)
-        except ValueError:
-            value = math.nan
-        if not label or label in grades or not math.isfinite(value):
-            raise DataError(
-                f"expected LABEL=SCORE, each label once, found {part.strip()!r}",
-                where="grades",
-                remedy="Write them as Exact=2,Partial=1,Irrelevant=0.",
-            )
-        grades[label] = value
-    return grades
 
 
 def looks_like_wands(src: Path) -> str | None:
@@ -153,13 +128,6 @@ def _folder(src: Path) -> Path:
 def _read(path: Path) -> TextTable:
     header = read_lines(path).frame["text"][0]
     return read_table(path, delimiter="\t" if "\t" in header else None)
-
-
-def _check_grades(grades: Mapping[str, float]) -> None:
-    if not grades or not all(map(math.isfinite, grades.values())):
-        raise DataError(
-            f"expected a finite score for every label, found {dict(grades)}", where="--grades"
-        )
 
 
 def _scored(labels: TextTable, grades: Mapping[str, float]) -> TextTable:

@@ -1,4 +1,4 @@
-"""`rankfield import sentence-transformers`: a file of pairs, triplets or lists becomes a data set."""
+"""`rankfield import sentence-transformers`: pairs, triplets or lists become a data set."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import Any, NoReturn, TextIO
 
 from rankfield.errors import DataError
 from rankfield.formats.text_tables import not_utf8
-from rankfield.progress import progress
+from rankfield.progress import Advance, progress
 
 __all__ = ["object_entries"]
 
@@ -35,9 +35,8 @@ def object_entries(path: Path) -> Iterator[tuple[str, Any]]:
         path.open("r", encoding="utf-8-sig", newline="") as file,
         progress(f"reading {path.name}", path.stat().st_size >> 20, unit="MB") as advance,
     ):
-        text = _Text(path, file)
+        text = _Text(path, file, advance)
         text.expect("{")
-        read = 0
         while text.peek() != "}":
             key = text.value()
             if not isinstance(key, str):
@@ -50,8 +49,6 @@ def object_entries(path: Path) -> Iterator[tuple[str, Any]]:
                     text.fail("expected an entry after the comma, found '}'")
             elif text.peek() != "}":
                 text.fail(f"expected a comma or the end of the object, found {text.peek()!r}")
-            advance((file.buffer.tell() >> 20) - read)
-            read = file.buffer.tell() >> 20
         text.expect("}")
         if text.peek():
             text.fail(f"expected nothing after the object, found {text.peek()!r}")
@@ -60,8 +57,9 @@ def object_entries(path: Path) -> Iterator[tuple[str, Any]]:
 class _Text:
     """A file as text of which a block is in memory, and where in it we are."""
 
-    def __init__(self, path: Path, file: TextIO) -> None:
-        self.path, self.file = path, file
+    def __init__(self, path: Path, file: TextIO, advance: Advance) -> None:
+        self.path, self.file, self.advance = path, file, advance
+        self.read = 0
         self.text, self.at, self.line = "", 0, 1
         self.ended = False
 
@@ -105,6 +103,9 @@ class _Text:
             block = self.file.read(max(_BLOCK, len(self.text) - self.at))
         except UnicodeDecodeError:
             raise not_utf8(self.path) from None
+        now = self.file.buffer.tell() >> 20
+        self.advance(now - self.read)
+        self.read = now
         self.ended = not block
         self.line += self.text.count("\n", 0, self.at)
         self.text, self.at = self.text[self.at :] + block, 0

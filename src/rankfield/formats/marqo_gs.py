@@ -266,15 +266,14 @@ def _with_pictures(
     images: str | Path | None,
 ) -> tuple[pl.DataFrame, Path]:
     """Return the documents with paths of pictures that start from a folder, and that folder."""
-    root = folder
-    names = [f.name for f in fields if f.modality == "image"]
-    if images is not None:
-        place = Path(images).resolve()
-        root = place.parent
-        file = pl.col(names).str.replace_all(r"^.*[/\\]", "")
-        documents = documents.with_columns(pl.lit(f"{place.name}/") + file)
-    for name in names:
-        documents = documents.with_columns(pl.col(name).str.strip_prefix("./"))
+    place = None if images is None else Path(images).resolve()
+    root = folder if place is None else place.parent
+    for name in (f.name for f in fields if f.modality == "image"):
+        path = pl.col(name).str.strip_prefix("./")
+        if place is not None:
+            file = pl.col(name).str.replace(r"^.*[/\\]", "")
+            path = pl.concat_str(pl.lit(f"{place.name}/"), file).alias(name)
+        documents = documents.with_columns(path)
         first = documents[name].drop_nulls().head(1)
         if len(first) and not (stays_inside(first[0]) and (root / first[0]).is_file()):
             raise DataError(

@@ -115,7 +115,7 @@ def _truth(
     low, high = rows["score"].min(), rows["score"].max()
     grades = pl.col("score")
     if not (rows["score"] == rows["score"].clip(1, 100).round()).all():
-        grades = (grades - low) / max(high - low, 1e-300) * 99 + 1  # type: ignore[operator, type-var]
+        grades = (grades - low) / max(high - low, 1e-300) * 99 + 1  # type: ignore[operator]
     table = rows.join(names, on="query_id", how="inner", maintain_order="left").select(
         "key", "doc_id", grade=grades.floor().cast(pl.Int64)
     )

@@ -232,15 +232,15 @@ def _with_subsets(queries: pl.DataFrame, pairs: MarqoPairs, dev: float) -> pl.Da
     queries = queries.with_columns(
         subset=pl.when(test).then(pl.lit("test")).otherwise(pl.coalesce(_SUBSETS))
     )
-    both = (queries[_SUBSETS[0]] != queries[_SUBSETS[1]]).sum()
+    both = int((queries[_SUBSETS[0]] != queries[_SUBSETS[1]]).sum())
     outside = queries["subset"].null_count()
     pairs.notes.append(
         f"subsets: from the ground truth; {outside:,} queries are in neither dev nor test"
-        + (
-            f", {both:,} in dev on one side and test on the other, which makes them test"
-            * (both > 0)
-        )
     )
+    if both:
+        pairs.notes.append(
+            f"subsets: {both:,} queries are dev in one split and test in another: they are test"
+        )
     return queries
 
 

@@ -78,3 +78,67 @@ def marqo_archive(folder: Path) -> Path:
                 path = folder / f"query_{a}_product_id_{b}_gt_{subset}.json"
                 path.write_text(json.dumps(truth))
     return folder
+
+
+def marqo_parquet(folder: Path) -> Path:
+    """The same pairs as one row each, with pictures as bytes, as the library `datasets` writes."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    (folder / "data").mkdir(parents=True)
+    features: dict[str, Any] = {"image": {"_type": "Image"}}
+    for name, dtype in (("query", "string"), ("product_id", "string"), ("score_linear", "int64")):
+        features[name] = {"dtype": dtype, "_type": "Value"}
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    for split, a, b in (
+        ("in_domain", 0, 0),
+        ("novel_query", 1, 0),
+        ("novel_document", 0, 1),
+        ("zero_shot", 1, 1),
+    ):
+        rows = []
+        for row in marqo_rows(a, b):
+            path = row.pop("image_local")
+            image = {"bytes": png(COLOURS[int(row["product_id"]) % 100]), "path": Path(path).name}
+            rows.append({"image": image, **row, "query_id": str(row["query_id"])})
+        table = pa.Table.from_pylist(rows).replace_schema_metadata(metadata)
+        for i in range(2):
+            name = f"{split}-0000{i}-of-00002.parquet"
+            parquet.write_table(table.slice(2 * i, 2), folder / "data" / name)
+    return folder
+
+
+def esci(folder: Path) -> Path:
+    """Three train queries and a test query in two locales; one product id stands in both."""
+    import polars as pl
+
+    folder.mkdir(parents=True)
+    rows = [
+        ("red mug", 1, "B01", "us", "E", 1, "train"),
+        ("red mug", 1, "B02", "us", "S", 1, "train"),
+        ("tan mug", 2, "B02", "us", "E", 1, "train"),
+        ("tan mug", 2, "B01", "us", "C", 1, "train"),
+        ("taza roja", 3, "B01", "es", "I", 0, "train"),
+        ("# 1 mug", 4, "B03", "us", "E", 1, "test"),
+        ("# 1 mug", 4, "B01", "us", "I", 1, "test"),
+    ]
+    names = ["query", "query_id", "product_id", "product_locale", "esci_label", "small_version"]
+    examples = pl.DataFrame(rows, schema=[*names, "split"], orient="row")
+    examples.with_row_index("example_id").with_columns(
+        pl.col("example_id").cast(pl.Int64), large_version=1
+    ).write_parquet(folder / "shopping_queries_dataset_examples.parquet")
+    products = [
+        (key, f"Mug {key}", f"<b>{key}</b>" if i else None, None, "Mugs & Co", "red", locale)
+        for i, (key, locale) in enumerate(
+            [("B01", "us"), ("B02", "us"), ("B03", "us"), ("B01", "es"), ("B04", "us")]
+        )
+    ]
+    texts = ["title", "description", "bullet_point", "brand", "color"]
+    schema = ["product_id", *(f"product_{text}" for text in texts), "product_locale"]
+    pl.DataFrame(products, schema=schema, orient="row").with_columns(
+        pl.col("product_bullet_point").cast(pl.String)
+    ).write_parquet(folder / "shopping_queries_dataset_products.parquet")
+    (folder / "shopping_queries_dataset_sources.csv").write_text(
+        "query_id,source\n1,other\n2,negations\n3,other\n4,behavioral\n"
+    )
+    return folder

@@ -23,10 +23,14 @@ _TEXT = (".csv", ".tsv", ".jsonl", ".ndjson")
 
 @dataclass(frozen=True)
 class PlacedTable:
-    """A table and the files that its rows come from, in order: (path, number of rows)."""
+    """A table and the files that its rows come from, in order: (path, number of rows).
+
+    `rows` are the rows of the files that the table has, all of them if None.
+    """
 
     frame: pl.DataFrame
     files: tuple[tuple[Path, int], ...]
+    rows: pl.Series | None = None
 
     def where(self, row: int, column: str = "") -> str:
         """Return how to name a row, and a column of it, in a message.
@@ -34,6 +38,7 @@ class PlacedTable:
         Rows of text files are lines as an editor shows them; those of others count from 0.
         """
         path = self.files[0][0]
+        row = row if self.rows is None else int(self.rows[row])
         for path, count in self.files:  # noqa: B007
             if row < count:
                 break
@@ -47,6 +52,12 @@ class PlacedTable:
     def with_frame(self, frame: pl.DataFrame) -> PlacedTable:
         """Return other columns of the same rows."""
         return replace(self, frame=frame)
+
+    def filter(self, kept: pl.Expr) -> PlacedTable:
+        """Return the rows for which an expression is true; they still know where they stand."""
+        mask = self.frame.select(kept.fill_null(False)).to_series()
+        rows = pl.int_range(self.frame.height, eager=True) if self.rows is None else self.rows
+        return PlacedTable(self.frame.filter(mask), self.files, rows.filter(mask))
 
 
 def read_files(paths: Sequence[Path], columns: Sequence[str] | None = None) -> PlacedTable:

@@ -45,7 +45,9 @@ def require_columns(path: Path, columns: Sequence[str], needed: Sequence[str]) -
 def require_values(table: PlacedTable, *columns: str) -> None:
     """Raise `DataError` for the first row without a value in one of the columns (ids, texts)."""
     for column in columns:
-        bad = (table.frame[column].cast(pl.String) == "").fill_null(True)
+        values = table.frame[column]
+        values = values if values.dtype in (pl.String, pl.Binary) else values.cast(pl.String)
+        bad = (values.cast(pl.Binary).bin.size() == 0).fill_null(True)
         if bad.any():
             raise DataError(
                 f"expected a value, found nothing{_more(bad)}",

@@ -1,8 +1,8 @@
 """Amazon's Shopping Queries data set (ESCI): graded pairs of queries and products in Parquet.
 
 `shopping_queries_dataset_examples.parquet`: example_id, query, query_id, product_id,
-product_locale, esci_label, small_version, large_version, split. `shopping_queries_dataset_products.parquet`:
-product_id, product_title, product_description, product_bullet_point, product_brand, product_color,
+product_locale, esci_label, small_version, large_version, split.
+`shopping_queries_dataset_products.parquet`: product_id, product_title, product_description, product_bullet_point, product_brand, product_color,
 product_locale. Perhaps `shopping_queries_dataset_sources.csv`: query_id, source.
 Reddy et al., arXiv 2206.06588; https://github.com/amazon-science/esci-data.
 """
@@ -124,7 +124,7 @@ def _read_examples(folder: Path, locale: str | None, version: str) -> PlacedTabl
     labels = pl.Series(_PAIR[-1], list(GRADES))
     require_known(table, "esci_label", labels, "one of the labels E, S, C, I")
     table = table.with_frame(table.frame.with_columns(pl.col(c).cast(pl.String) for c in _PAIR))
-    locales = table.frame["product_locale"].unique().sort()
+    locales = ", ".join(map(str, table.frame["product_locale"].unique().sort()))
     table = table.filter(pl.col(flag).cast(pl.Float64, strict=False) == 1)
     if locale is not None:
         table = table.filter(pl.col("product_locale") == locale)
@@ -132,7 +132,7 @@ def _read_examples(folder: Path, locale: str | None, version: str) -> PlacedTabl
         raise DataError(
             f"no example of the locale {locale or 'any'} is in the {version} version",
             where=str(path),
-            remedy=f"Choose another version, or one of the locales {', '.join(locales)}.",
+            remedy=f"Choose another version, or one of the locales {locales}.",
         )
     return table
 

@@ -1,8 +1,8 @@
 """The training data of sentence-transformers: pairs, triplets, scored pairs and labelled lists.
 
-The library goes by the order of the columns: first the query (anchor), then the document (positive),
-then negatives. Only the label's name counts: label, labels, score or scores. Files are Parquet, CSV,
-JSON Lines or a data set saved by `datasets`.
+The library goes by the order of the columns: first the query (anchor), then the document
+(positive), then negatives. Only the label's name counts: label, labels, score or scores. Files are
+Parquet, CSV, JSON Lines or a data set saved by `datasets`.
 https://sbert.net/docs/sentence_transformer/dataset_overview.html
 """
 
@@ -109,8 +109,11 @@ def read_sentence_transformers(
         )
     notes = [f"columns: {inputs[0]!r} is the query, {_quoted(inputs[1:])} the documents"]
     require_values(table, inputs[0])
-    rows = _judged(table, inputs, chosen, notes)
-    given = chosen is not None and not any("margin" in note for note in notes)
+    if chosen and _is_margin(table.frame, inputs, chosen):
+        notes.append(f"column {chosen!r}: not kept; of triplets it is a margin, not a score")
+        chosen = None
+    rows = _judged(table, inputs, chosen)
+    given = chosen is not None
     scale = _scale(rows.frame["score"], given, score_min, score_max, relevant)
     require_within(rows, chosen or inputs[1], rows.frame["score"], scale, "Mend the scale's ends.")
     if given:
@@ -134,9 +137,12 @@ def _read_part(paths: list[Path], part: str) -> PlacedTable:
     return table.with_frame(table.frame.with_columns(pl.lit(part).alias(_PART)))
 
 
-def _judged(
-    table: PlacedTable, inputs: list[str], label: str | None, notes: list[str]
-) -> PlacedTable:
+def _is_margin(frame: pl.DataFrame, inputs: list[str], label: str) -> bool:
+    """Return whether the label of a triplet is one number, which belongs to no document."""
+    return len(inputs) > 2 and not isinstance(frame.schema[label], pl.List)
+
+
+def _judged(table: PlacedTable, inputs: list[str], label: str | None) -> PlacedTable:
     """Return query, document, score and part: a row for each document of each row."""
     frame = table.frame.with_row_index("row")
     if isinstance(frame.schema[inputs[1]], pl.List):
@@ -149,20 +155,17 @@ def _judged(
                 remedy="Name the columns in order with --column, and the label with --label.",
             )
     require_values(table, inputs[1])
-    listed = label is not None and isinstance(frame.schema[label], pl.List)
-    if label is not None and len(inputs) == 2 and not listed:
+    labels = None
+    if label is not None and isinstance(frame.schema[label], pl.List):
+        labels = pl.col(label).list
+        _require_lengths(table, label, labels.len() == len(inputs) - 1)
+    elif label is not None:
         frame = frame.with_columns(finite_scores(table, label).alias("score"))
         return _placed(table, frame.select("row", *_renamed(inputs[0], inputs[1]), "score"))
-    if listed:
-        _require_lengths(table, label, pl.col(label).list.len() == len(inputs) - 1)
-    elif label is not None:
-        notes.append(f"column {label!r}: not kept; of triplets it is a margin, not a score")
     columns = []
     for place, name in enumerate(inputs[1:]):
-        score = (
-            pl.col(label).list.get(place) if listed else pl.lit(1.0 if place == 0 else 0.0)
-        ).alias("score")
-        part = frame.select("row", *_renamed(inputs[0], name), score)
+        score = pl.lit(1.0 if place == 0 else 0.0) if labels is None else labels.get(place)
+        part = frame.select("row", *_renamed(inputs[0], name), score.alias("score"))
         columns.append(part.filter(pl.col("document").cast(pl.Binary).bin.size() > 0))
     rows = pl.concat(columns).sort("row", maintain_order=True)
     placed = _placed(table, rows)

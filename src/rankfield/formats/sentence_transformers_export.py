@@ -25,7 +25,7 @@ def write_sentence_transformers(
     rescale: bool = True,
     ending: Literal["parquet", "csv", "jsonl"] = "parquet",
 ) -> list[str]:
-    """Write a folder with train, and of a split data set also dev and test, for sentence-transformers.
+    """Write a folder with train, and of a split data set with dev and test too.
 
     Train has the judgments of in_domain, dev and test those of novel_query by their queries'
     subset; without splits, train has all. A query and a document are their text fields, joined by a

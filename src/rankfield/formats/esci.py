@@ -2,8 +2,9 @@
 
 `shopping_queries_dataset_examples.parquet`: example_id, query, query_id, product_id,
 product_locale, esci_label, small_version, large_version, split.
-`shopping_queries_dataset_products.parquet`: product_id, product_title, product_description, product_bullet_point, product_brand, product_color,
-product_locale. Perhaps `shopping_queries_dataset_sources.csv`: query_id, source.
+`shopping_queries_dataset_products.parquet`: product_id, product_title, product_description,
+product_bullet_point, product_brand, product_color, product_locale.
+Perhaps `shopping_queries_dataset_sources.csv`: query_id, source.
 Reddy et al., arXiv 2206.06588; https://github.com/amazon-science/esci-data.
 """
 

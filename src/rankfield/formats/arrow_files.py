@@ -67,7 +67,7 @@ def _reader(path: Path) -> Iterator[tuple[Any, Any]]:
                 yield file.schema_arrow, lambda c: file.iter_batches(_ROWS, columns=c)
         else:
             _require_end(path)
-            with pa.memory_map(str(path)) as source, _arrow(pa, source) as stream:
+            with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as stream:
                 _require_distinct(path, stream.schema.names)
                 yield stream.schema, lambda _: _divided(stream)
     except (pa.ArrowException, OSError) as error:
@@ -76,10 +76,6 @@ def _reader(path: Path) -> Iterator[tuple[Any, Any]]:
             where=str(path),
             remedy="Fetch or write the file again.",
         ) from error
-
-
-def _arrow(pa: Any, source: Any) -> Any:
-    return pa.ipc.open_stream(source)
 
 
 def _divided(stream: Any) -> Iterator[Any]:
@@ -160,27 +156,18 @@ def _plain(column: pl.Series, names: list[str] | None) -> pl.Series:
         return column.replace_strict(known, default=None, return_dtype=pl.String)
     dtype = column.dtype
     if isinstance(dtype, pl.Struct) and {f.name for f in dtype.fields} == _IMAGE:
-        return _picture(column)
+        return column.struct.field(_held(column)).alias(column.name)
     if isinstance(dtype, pl.List) and isinstance(dtype.inner, pl.Struct):
         if {f.name for f in dtype.inner.fields} == _IMAGE:
-            pictures = _picture(column.explode(keep_nulls=False, empty_as_null=False))
-            lengths = column.list.len().fill_null(0)
-            return _regrouped(pictures, lengths).alias(column.name)
+            field = _held(column.explode(keep_nulls=False, empty_as_null=False))
+            return column.list.eval(pl.element().struct.field(field))
         return column
     if dtype in (pl.Categorical, pl.Enum) or dtype == pl.Null:
         return column.cast(pl.String)
     return column
 
 
-def _picture(column: pl.Series) -> pl.Series:
-    data, path = column.struct.field("bytes"), column.struct.field("path")
-    has_paths_only = data.null_count() == len(data) and path.null_count() < len(path)
-    return (path if has_paths_only else data).alias(column.name)
-
-
-def _regrouped(values: pl.Series, lengths: pl.Series) -> pl.Series:
-    rows = pl.Series("row", range(len(lengths))).repeat_by(lengths).explode()
-    frame = pl.DataFrame({"row": rows.drop_nulls(), "value": values})
-    lists = frame.group_by("row", maintain_order=True).agg("value")
-    every = pl.DataFrame({"row": pl.Series(range(len(lengths)), dtype=frame.schema["row"])})
-    return every.join(lists, on="row", how="left", maintain_order="left")["value"]
+def _held(pictures: pl.Series) -> str:
+    """Return "bytes", or "path" where the file holds paths and no bytes."""
+    data, path = pictures.struct.field("bytes"), pictures.struct.field("path")
+    return "path" if data.null_count() == len(data) and path.null_count() < len(path) else "bytes"

@@ -106,7 +106,7 @@ def read_esci(
         else tuple(f for f in _FIELDS if f.name in documents.columns)
     )
     dataset, parts = _assemble(examples, documents, scores, relevant, notes)
-    dataset.name = name or "-".join([folder.resolve().name, *([locale] if one else []), version])
+    dataset.name = name or "-".join(filter(None, (folder.resolve().name, locale, version)))
     dataset.document_fields = fields
     dataset.provenance = Provenance(
         source=f"{EXAMPLES}, {PRODUCTS}", licence=licence, made_by="rankfield import esci"

@@ -1,7 +1,7 @@
 """Folders of the library `datasets`: three tables, or one row for each judged pair.
 
-Saved by `save_to_disk` (Arrow streams) or as on the Hub (Parquet, CSV, JSON Lines); read by pyarrow,
-the library is not needed. https://huggingface.co/docs/datasets
+Saved by `save_to_disk` (Arrow streams) or as on the Hub (Parquet, CSV, JSON Lines); read by
+pyarrow, the library is not needed. https://huggingface.co/docs/datasets
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ def read_hugging_face(
     """Read a folder of the library `datasets`; write nothing.
 
     Three tables: parts named queries, documents (or corpus) and judgments (or qrels), each a split
-    or a folder. With the `dataset.toml` that `write_hugging_face` puts beside them the data set is as it was;
-    else columns, fields and scale are guessed as `tables.read_tables` does.
+    or a folder. With the `dataset.toml` that `write_hugging_face` puts beside them the data set is
+    as it was; else columns, fields and scale are guessed as `tables.read_tables` does.
 
     Pairs: rows with a query's text, a document's columns and a score. A column whose value is the
     same wherever its document occurs belongs to the document, others to the judgment. Without an
@@ -135,8 +135,9 @@ def _of_pairs(
 ) -> tuple[RankingDataset, list[str]]:
     path = rows.files[0][0]
     columns = [c for c in rows.frame.columns if c != _PART]
-    text = _one_of(path, columns, query, _QUERIES, "query", "the query's text")
-    score = _one_of(path, columns, options.get("score"), SCORES, "score", "a score")
+    text = _one_of(path, columns, [query] if query else _QUERIES, "query")
+    given = options.get("score")
+    score = _one_of(path, columns, [given] if given else SCORES, "score")
     require_values(rows, text)
     notes = [f"pairs: column {text!r} is the query, {score!r} the score"]
     frame = rows.frame.drop(_PART)
@@ -157,24 +158,16 @@ def _of_pairs(
         "documents": _distinct(table, doc_id, others),
         "judgments": _Table(path, frame.select(query_id, doc_id, score, *further), None, table),
     }
-    names: TableOptions = {"query_id": query_id, "doc_id": doc_id, "score": score}
-    dataset, guessed = dataset_of_tables(root, tables, **{**options, **names})
+    options = options | TableOptions(query_id=query_id, doc_id=doc_id, score=score)
+    dataset, guessed = dataset_of_tables(root, tables, **options)
     return dataset, notes + guessed
 
 
-def _one_of(
-    path: Path,
-    columns: Sequence[str],
-    given: str | None,
-    names: Sequence[str],
-    option: str,
-    what: str,
-) -> str:
-    candidates = (given,) if given else names
+def _one_of(path: Path, columns: Sequence[str], candidates: Sequence[str], option: str) -> str:
     found = next((name for name in candidates if name in columns), None)
     if found is None:
         raise DataError(
-            f"expected a column with {what} ({', '.join(candidates)}), found"
+            f"expected one of the columns {', '.join(candidates)}, found"
             f" {', '.join(map(repr, columns))}",
             where=str(path),
             remedy=f"Name it with --{option}; pairs without a score are imported as"
@@ -207,8 +200,8 @@ def _distinct(rows: PlacedTable, identity: str, columns: list[str]) -> _Table:
 def write_hugging_face(dataset: RankingDataset, out: str | Path) -> list[str]:
     """Write `queries`, `documents` and `judgments` as `datasets` saves them, and `dataset.toml`.
 
-    Each is read by `datasets.load_from_disk(out / "queries")` …; the library's pictures are those of
-    the image fields, held as bytes.
+    Each is read by `datasets.load_from_disk(out / "queries")` …; the library's pictures are those
+    of the image fields, held as bytes.
 
     Args:
         dataset: any.

@@ -30,7 +30,11 @@ def object_entries(path: Path) -> Iterator[tuple[str, Any]]:
         DataError: no such file, not UTF-8, not an object, cut off or malformed; says at which row.
     """
     if not path.is_file():
-        raise DataError("there is no such file", where=str(path))
+        raise DataError(
+            "there is no such file",
+            where=str(path),
+            remedy="Fetch it, or name the right folder and layout.",
+        )
     with (
         path.open("r", encoding="utf-8-sig", newline="") as file,
         progress(f"reading {path.name}", path.stat().st_size >> 20, unit="MB") as advance,

@@ -171,7 +171,11 @@ def _read_corpus(folder: Path, seen: bool) -> pl.DataFrame:
         columns = {name: [value.get(name) for _, value in chunk] for name in names}
         frames.append(_frame(path, [key for key, _ in chunk], columns))
     if not frames:
-        raise DataError("expected at least one product, found none", where=str(path))
+        raise DataError(
+            "expected at least one product, found none",
+            where=str(path),
+            remedy="Fetch the file again.",
+        )
     documents = pl.concat(frames, how="diagonal_relaxed")
     twice = documents["doc_id"].is_first_distinct()
     if not twice.all():

@@ -112,7 +112,11 @@ def _read_file(path: Path, columns: Sequence[str] | None) -> PlacedTable:
     frames = list(_batches(path, columns))
     frame = pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()
     if frame.is_empty():
-        raise DataError("expected at least one row, found none", where=str(path))
+        raise DataError(
+            "expected at least one row, found none",
+            where=str(path),
+            remedy="Export or fetch the file again, or remove it.",
+        )
     return PlacedTable(frame, ((path, frame.height),))
 
 
@@ -129,7 +133,11 @@ def _batches(path: Path, columns: Sequence[str] | None) -> Iterator[pl.DataFrame
 
 def _suffix(path: Path) -> str:
     if not path.is_file():
-        raise DataError("there is no such file", where=str(path))
+        raise DataError(
+            "there is no such file",
+            where=str(path),
+            remedy="Fetch it, or name the right folder and layout.",
+        )
     suffix = path.suffix.lower()
     if suffix not in ENDINGS:
         raise DataError(f"expected a file ending in {', '.join(ENDINGS)}", where=str(path))

@@ -90,6 +90,11 @@ def read_header(path: Path) -> list[str]:
     delimiter = DELIMITERS[path.suffix.lower()]
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
+            first = file.readline()
+            for other, divider in _NAMES.items():
+                if f'"{other}"' in first and f'"{delimiter}"' not in first:
+                    raise _divided_by(path, divider, delimiter, first.strip())
+            file.seek(0)
             rows = _csv_rows(path, csv.reader(file, delimiter=delimiter, strict=True))
             return _header(path, next(rows, (1, []))[1], delimiter)
     except UnicodeDecodeError:
@@ -144,16 +149,15 @@ def _csv_rows(path: Path, reader: Any) -> Iterator[tuple[int, list[str]]]:
 
 def _header(path: Path, row: list[str], delimiter: str) -> list[str]:
     if not row:
-        raise DataError("the file is empty; expected a header row", where=str(path))
+        raise DataError(
+            "the file is empty; expected a header row",
+            where=str(path),
+            remedy="Export or fetch the file again.",
+        )
     if len(row) == 1:
         for other, divider in _NAMES.items():
             if other != delimiter and other in row[0]:
-                raise DataError(
-                    f"expected columns divided by {_NAMES[delimiter]}, found one column named"
-                    f" {row[0]!r}: the file seems to be divided by {divider}",
-                    where=str(path),
-                    remedy="Save it with commas as .csv or with tabs as .tsv.",
-                )
+                raise _divided_by(path, divider, delimiter, row[0])
     names = [name.strip() or f"unnamed_{i}" for i, name in enumerate(row)]
     for name in names:
         if names.count(name) > 1:
@@ -163,6 +167,15 @@ def _header(path: Path, row: list[str], delimiter: str) -> list[str]:
                 remedy="Rename or remove one of them.",
             )
     return names
+
+
+def _divided_by(path: Path, divider: str, delimiter: str, found: str) -> DataError:
+    return DataError(
+        f"expected columns divided by {_NAMES[delimiter]}, found one column named"
+        f" {found!r}: the file seems to be divided by {divider}",
+        where=str(path),
+        remedy="Save it with commas as .csv or with tabs as .tsv.",
+    )
 
 
 def _of_width(

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from formats.miniatures_of_layouts import esci
+from miniatures_of_layouts import esci
 from rankfield.curation import sample_shop, split
 from rankfield.errors import DataError
 from rankfield.formats.esci import looks_like_esci, read_esci, write_esci

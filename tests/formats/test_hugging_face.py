@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from formats.miniatures_of_layouts import marqo_parquet, png
+from miniatures_of_layouts import marqo_parquet, png
 from rankfield.curation import sample_shop, split
 from rankfield.errors import DataError
 from rankfield.formats.hub_folders import find_parts

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from formats.miniatures_of_layouts import esci, marqo_archive, marqo_parquet, png
+from miniatures_of_layouts import esci, marqo_archive, marqo_parquet, png
 from rankfield.errors import DataError
 from rankfield.formats.esci import read_esci
 from rankfield.formats.hub_writing import write_saved_dataset

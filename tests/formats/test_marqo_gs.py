@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from formats.miniatures_of_layouts import marqo_archive, marqo_rows, write_csv
+from miniatures_of_layouts import marqo_archive, marqo_rows, write_csv
 from rankfield.curation import sample_shop, split
 from rankfield.errors import DataError, ImageError, OutputError, SplitError
 from rankfield.formats.marqo_gs import looks_like_marqo_gs, read_marqo_gs, write_marqo_gs

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from formats.miniatures_of_layouts import marqo_archive, marqo_parquet, png
+from miniatures_of_layouts import marqo_archive, marqo_parquet, png
 from rankfield.errors import DataError, ImageError
 from rankfield.formats.marqo_gs import read_marqo_gs
 from rankfield.formats.marqo_gs_parquet import (

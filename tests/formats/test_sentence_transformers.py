@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from formats.miniatures_of_layouts import png
+from miniatures_of_layouts import png
 from rankfield.curation import sample_shop, split
 from rankfield.errors import DataError
 from rankfield.formats.sentence_transformers import (

@@ -273,7 +273,7 @@ class RankingDataset:
             for table in _TABLES:
                 getattr(self, table).write_parquet(temporary / f"{table}.parquet")
             self.write_header(temporary)
-            self._save_images(temporary)
+            self.copy_images(temporary)
         return RankingDataset.load(folder)
 
     def write_header(self, folder: Path) -> None:
@@ -293,7 +293,13 @@ class RankingDataset:
             "document_fields": [asdict(f) for f in self.document_fields],
         }
 
-    def _save_images(self, target: Path) -> None:
+    def copy_images(self, target: Path) -> None:
+        """Put every picture that a row names into the folder `target`, by a hard link or a copy.
+
+        Raises:
+            ImageError: a picture does not exist.
+            DataError: a path leads out of the data set's folder.
+        """
         for table in ("queries", "documents"):
             frame: pl.DataFrame = getattr(self, table)
             for f in self.fields(table):

@@ -116,7 +116,7 @@ def read_hugging_face(
         dataset, notes = _of_pairs(root, rows, query, options)
         of_parts = dataset.judgments.select("query_id", "doc_id", part=rows.frame[_PART])
         dataset = split_by_queries(dataset, of_parts, held_out=held_out, notes=notes)
-    made_by = replace(dataset.provenance, made_by="rankfield import hugging-face")
+    made_by = replace(dataset.provenance, made_by="rankfield import huggingface")
     return replace(dataset, provenance=made_by), notes
 
 

@@ -94,7 +94,7 @@ def read_marqo_gs_parquet(
         raise DataError(
             f"expected files of the split in_domain, found {', '.join(found)}",
             where=str(folder),
-            remedy="Name the folder that holds them, or import it as hugging-face.",
+            remedy="Name the folder that holds them, or import it as huggingface.",
         )
     if missing := [split for split in SIDES if split not in parts]:
         notes.append(f"splits: no files of {', '.join(missing)}")

@@ -1,0 +1,76 @@
+"""What a layout that holds texts alone can keep of a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import polars as pl
+
+from rankfield.errors import DataError
+from rankfield.schema import RankingDataset
+
+__all__ = ["joined_texts", "lost_columns", "query_texts", "text_fields"]
+
+
+def text_fields(dataset: RankingDataset, table: str, layout: str, notes: list[str]) -> list[str]:
+    """Return the names of a table's text fields; notes the picture fields that are left behind.
+
+    Raises:
+        DataError: the table has no text field.
+    """
+    texts = [f.name for f in dataset.fields(table) if f.modality == "text"]
+    pictures = [f.name for f in dataset.fields(table) if f.modality == "image"]
+    if not texts:
+        raise DataError(
+            f"the layout {layout} holds texts, and the {table} have none",
+            where=str(dataset.root or dataset.name),
+            remedy="Export to the layout tables, which keeps pictures.",
+        )
+    if pictures:
+        notes.append(f"{table}: left behind the pictures of {', '.join(pictures)}")
+    return texts
+
+
+def joined_texts(frame: pl.DataFrame, names: Collection[str], *, line: bool = False) -> pl.Expr:
+    """Return the texts that are present, with a line break (a blank if `line`) between them.
+
+    With `line`, tabs and line breaks within a text become blanks too.
+    """
+    texts = [pl.col(name).replace("", None) for name in names if name in frame.columns]
+    joined = pl.concat_str(texts, separator=" " if line else "\n", ignore_nulls=True)
+    return joined.str.replace_all(r"[\t\r\n]+", " ") if line else joined
+
+
+def query_texts(dataset: RankingDataset, layout: str, notes: list[str]) -> pl.Series:
+    """Return the text of each query on one line: its text fields joined.
+
+    Raises:
+        DataError: the queries have no text field, or one query has no text.
+    """
+    names = text_fields(dataset, "queries", layout, notes)
+    if len(names) > 1:
+        notes.append(f"queries: the fields {', '.join(names)} are joined to one text")
+    broken = pl.any_horizontal(pl.col(name).str.contains(r"[\t\r\n]") for name in names)
+    if count := int(dataset.queries.select(broken.sum()).item()):
+        notes.append(f"queries: tabs and line breaks became blanks in {count:,}")
+    texts = dataset.queries.select(text=joined_texts(dataset.queries, names, line=True))["text"]
+    empty = texts.is_null() | (texts == "")
+    if empty.any():
+        row = int(empty.arg_max() or 0)
+        raise DataError(
+            "the query has no text",
+            where=f"{dataset.root or dataset.name}, queries, row {row} (counted from 0)",
+            remedy="Remove it, or export to the layout tables.",
+        )
+    return texts
+
+
+def lost_columns(
+    dataset: RankingDataset, kept: Mapping[str, Collection[str]], notes: list[str]
+) -> None:
+    """Note the columns that are not kept, and that the layout knows no weights and scale."""
+    for table, names in kept.items():
+        frame: pl.DataFrame = getattr(dataset, table)
+        if lost := [name for name in frame.columns if name not in names]:
+            notes.append(f"{table}: left behind the columns {', '.join(lost)}")
+    notes.append("left behind the weights of fields and the bounds of the score scale")

@@ -1,0 +1,71 @@
+"""Ratings of documents for queries, as judgment lists hold them, each with its place."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from rankfield.errors import DataError
+
+__all__ = ["Ratings"]
+
+
+@dataclass
+class Ratings:
+    """Query texts and rated documents, gathered one by one.
+
+    path: the file; queries: query_id → text; places: where each judgment stands.
+    """
+
+    path: Path
+    queries: dict[str, str] = field(default_factory=dict)
+    rows: list[tuple[str, str, float]] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)
+    titles: dict[str, str] = field(default_factory=dict)
+
+    def add(self, query_id: str, doc_id: str, rating: object, place: str) -> None:
+        """Add a judgment.
+
+        Raises:
+            DataError: the rating is no finite number.
+        """
+        try:
+            score = float(rating)  # type: ignore[arg-type]
+        except (TypeError, ValueError):
+            score = math.nan
+        if not math.isfinite(score):
+            found = "nothing" if rating is None else repr(rating)
+            raise DataError(
+                f"expected a finite number, found {found}",
+                where=f"{self.path}, {place}, 'rating'",
+                remedy="Mend or remove the rating.",
+            )
+        self.rows.append((query_id, doc_id, score))
+        self.places.append(place)
+
+    @property
+    def frame(self) -> pl.DataFrame:
+        """The judgments: query_id, doc_id, score."""
+        schema = {"query_id": pl.String, "doc_id": pl.String, "score": pl.Float64}
+        return pl.DataFrame(self.rows, schema=schema, orient="row")
+
+    def where(self, row: int, column: str = "") -> str:
+        """Return how to name a judgment, and a column of it, in a message."""
+        return f"{self.path}, {self.places[row]}" + (f", column {column!r}" if column else "")
+
+    def require_some(self) -> Ratings:
+        """Return the ratings.
+
+        Raises:
+            DataError: there is none.
+        """
+        if not self.rows:
+            raise DataError(
+                "expected at least one rating, found none",
+                where=str(self.path),
+                remedy="Name a file that holds ratings.",
+            )
+        return self

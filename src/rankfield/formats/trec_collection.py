@@ -1,0 +1,259 @@
+"""A TREC test collection: qrels or a run, topics and documents, each in its own file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Unpack
+
+import polars as pl
+
+from rankfield.errors import DataError
+from rankfield.files import new_folder
+from rankfield.formats.assemble import DatasetOptions, Tables, assemble, renamed
+from rankfield.formats.export_record import write_record
+from rankfield.formats.export_texts import lost_columns, query_texts
+from rankfield.formats.lines import kept_rows, read_lines, split_lines
+from rankfield.formats.text_tables import TextTable, read_table
+from rankfield.formats.trec import qrels_table, run_table, write_qrels
+from rankfield.formats.trec_text import holds_tag, read_tagged_documents, read_tagged_topics
+from rankfield.schema import RankingDataset
+
+__all__ = ["looks_like_trec", "read_trec", "write_trec"]
+
+_NAMES = {
+    "qrels": ("qrels",),
+    "topics": ("topics", "queries"),
+    "documents": ("documents", "docs", "corpus", "collection"),
+}
+_QUERY_IDS = ("query_id", "qid", "id", "_id", "num", "number")
+_DOC_IDS = ("doc_id", "docno", "docid", "id", "_id", "pid")
+_TEXTS = ("query", "title", "text")
+_READ_BY_NAME = (".csv", ".jsonl", ".ndjson", ".parquet")
+
+
+def read_trec(
+    src: str | Path,
+    *,
+    qrels: str | Path | None = None,
+    topics: str | Path | None = None,
+    documents: str | Path | None = None,
+    run: str | Path | None = None,
+    depth: int | None = None,
+    **options: Unpack[DatasetOptions],
+) -> tuple[RankingDataset, list[str]]:
+    """Read a folder with qrels, topics and documents; write nothing.
+
+    Topics and documents are told apart by their content: <top> or <DOC> records; a table with a
+    header (.csv, .jsonl, .parquet, or .tsv whose first value is the name of an id); else lines
+    divided by tabs without a header (topics: id, text; documents: id, text, or id, title, text, or
+    id, url, title, text).
+
+    Args:
+        src: the folder.
+        qrels, topics, documents: the files, if not SRC/qrels*, topics* or queries*, and documents*,
+            docs*, corpus* or collection*.
+        run: a run file whose ranks serve as judgments in place of qrels: score = depth + 1 - rank.
+        depth: ranks below are left out; by default the largest rank.
+        options: see `DatasetOptions`.
+
+    Returns:
+        The data set and, a line each, what was guessed or left out.
+
+    Raises:
+        DataError: a file is missing or broken, with file and line; see `assemble`.
+    """
+    folder = Path(src)
+    if not folder.is_dir():
+        raise DataError(
+            "expected a folder, found a file" if folder.exists() else "there is no such folder",
+            where=str(folder),
+            remedy="Name the folder that holds qrels, topics and documents.",
+        )
+    if run and qrels:
+        raise DataError(
+            "expected qrels or a run as judgments, found both", remedy="Leave one of them out."
+        )
+    notes: list[str] = []
+    queries = _topics(Path(topics) if topics else _find(folder, "topics"), notes)
+    texts = _documents(Path(documents) if documents else _find(folder, "documents"))
+    judgments = (
+        _positions(Path(run), depth, notes) if run else qrels_table(qrels or _find(folder, "qrels"))
+    )
+    known = [name for name in ("title", "text") if name in texts.frame.columns]
+    tables = Tables(
+        layout="trec",
+        source=folder,
+        root=folder,
+        queries=queries,
+        documents=texts,
+        judgments=judgments,
+        query_fields=["query"],
+        document_fields=[n for n in known if texts.frame[n].null_count() < texts.frame.height]
+        if known
+        else None,
+        notes=notes,
+    )
+    return assemble(tables, **options)
+
+
+def write_trec(dataset: RankingDataset, out: str | Path) -> list[str]:
+    """Write qrels.txt, topics.tsv (id, text) and documents.jsonl, whole or not at all.
+
+    Returns:
+        What the layout cannot hold, a line each.
+
+    Raises:
+        DataError: an id with white space, a query without text.
+        OutputError: `out` exists or cannot be written.
+    """
+    notes: list[str] = []
+    topics = dataset.queries.select("query_id").with_columns(
+        query=query_texts(dataset, "trec", notes)
+    )
+    pictures = [
+        name
+        for name, kind in dataset.documents.schema.items()
+        if kind.base_type() == pl.Binary or kind == pl.List(pl.Binary)
+    ]
+    documents = dataset.documents.drop(pictures)
+    paths = [
+        f.name for f in dataset.document_fields if f.modality == "image" and f.name not in pictures
+    ]
+    if paths:
+        notes.append(f"documents: kept the paths of {', '.join(paths)}, left behind the pictures")
+    lost_columns(
+        dataset,
+        {
+            "queries": ["query_id", *(f.name for f in dataset.query_fields)],
+            "documents": documents.columns,
+            "judgments": ["query_id", "doc_id", "score"],
+        },
+        notes,
+    )
+    with new_folder(out) as temporary:
+        write_record(temporary, dataset, "trec")
+        write_qrels(dataset.judgments, temporary / "qrels.txt")
+        lines = topics.select(pl.concat_str(pl.all(), separator="\t"))
+        lines.write_csv(temporary / "topics.tsv", include_header=False, quote_style="never")
+        documents.write_ndjson(temporary / "documents.jsonl")
+    return notes
+
+
+def looks_like_trec(src: Path) -> str | None:
+    """Return why a folder looks like a TREC collection, or None."""
+    found = [_candidates(src, what) for what in _NAMES]
+    if not src.is_dir() or not all(len(files) == 1 for files in found):
+        return None
+    try:
+        split_lines(read_lines(found[0][0]), ["query_id", "iteration", "doc_id", "score"])
+    except DataError:
+        return None
+    return f"it holds {', '.join(path.name for (path,) in found)}"
+
+
+def _candidates(folder: Path, what: str) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    return [path for path in files if path.name.lower().startswith(_NAMES[what])]
+
+
+def _find(folder: Path, what: str) -> Path:
+    found = _candidates(folder, what)
+    if len(found) == 1:
+        return found[0]
+    listed = ", ".join(path.name for path in found or sorted(folder.iterdir())[:20])
+    names = " or ".join(f"{name}*" for name in _NAMES[what])
+    raise DataError(
+        f"expected one file {names}, found {listed or 'no file'}",
+        where=str(folder),
+        remedy=f"Name the file with --{what}.",
+    )
+
+
+def _topics(path: Path, notes: list[str]) -> TextTable:
+    """Return the topics with query_id and query."""
+    table = _with_header(path, _QUERY_IDS, "query_id")
+    if table is None:
+        lines = read_lines(path)
+        if holds_tag(lines, "top"):
+            table = read_tagged_topics(lines)
+        else:
+            table = split_lines(lines, ["query_id", "query"], tabs=True)
+    columns = table.frame.columns
+    if "query" not in columns:
+        name = next((name for name in _TEXTS if name in columns), None)
+        if name is None:
+            raise DataError(
+                f"expected a text named query, title or text, found {', '.join(columns)}",
+                where=str(path),
+                remedy="Name the query's text so.",
+            )
+        table = renamed(table, {name: "query"})
+        notes.append(f"queries: {name!r} is the query")
+    for name in ("subset", "seen"):
+        if name in table.frame.columns:
+            table = renamed(table, {name: f"source_{name}"})
+            notes.append(f"queries: column {name!r} is kept as 'source_{name}'")
+    return table
+
+
+def _documents(path: Path) -> TextTable:
+    table = _with_header(path, _DOC_IDS, "doc_id")
+    if table is not None:
+        return table
+    lines = read_lines(path)
+    if holds_tag(lines, "DOC"):
+        return read_tagged_documents(lines)
+    columns = {3: ["doc_id", "title", "text"], 4: ["doc_id", "url", "title", "text"]}
+    count = lines.frame["text"][0].count("\t") + 1
+    return split_lines(lines, columns.get(count, ["doc_id", "text"]), tabs=True)
+
+
+def _with_header(path: Path, ids: Sequence[str], identity: str) -> TextTable | None:
+    """Return a table that names its columns, with its id column named, or None."""
+    suffix = path.suffix.lower()
+    if suffix == ".tsv":
+        first = read_lines(path).frame["text"][0].split("\t")[0]
+        if first.strip().lower() not in ids:
+            return None
+    elif suffix not in _READ_BY_NAME:
+        return None
+    table = read_table(path)
+    names = {name.lower(): name for name in reversed(table.frame.columns)}
+    found = next((names[name] for name in ids if name in names), None)
+    if found is None:
+        raise DataError(
+            f"expected a column {' or '.join(ids)}, found {', '.join(table.frame.columns)}",
+            where=str(path),
+            remedy="Name the column with the id so.",
+        )
+    table = renamed(table, {found: identity})
+    return TextTable(path, table.frame.with_columns(pl.col(identity).cast(pl.String)), table.lines)
+
+
+def _positions(path: Path, depth: int | None, notes: list[str]) -> TextTable:
+    """Return the ranking of a run as judgments: score = depth + 1 - rank."""
+    table = run_table(path)
+    ranks = table.frame["rank"]
+    if ranks.min() == 0:
+        notes.append("judgments: ranks begin with 0, so 1 is added to each")
+        ranks = ranks + 1
+    lowest = int(ranks.max())  # type: ignore[arg-type]
+    depth = lowest if depth is None else depth
+    keep = ranks <= depth
+    if depth < 1 or not keep.any():
+        raise DataError(f"expected a depth of 1 or more, found {depth}", where="--depth")
+    notes.append(f"judgments: score = {depth} + 1 - rank, from the ranks of {path.name}")
+    if left_out := len(ranks) - int(keep.sum()):
+        notes.append(f"judgments: left out {left_out:,} below rank {depth}")
+    frame = table.frame.select(
+        "query_id",
+        "doc_id",
+        score=(depth + 1 - ranks).cast(pl.Float64),
+        rank=ranks,
+        run_score="score",
+        run="tag",
+    )
+    return kept_rows(TextTable(table.path, frame, table.lines), keep)

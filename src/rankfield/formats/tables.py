@@ -18,12 +18,12 @@ from rankfield.formats.text_tables import SUFFIXES, TextTable, read_table
 from rankfield.schema import Field, Provenance, RankingDataset, ScoreScale
 from rankfield.validate import first_error, fix, image_problems
 
-__all__ = ["TableOptions", "import_tables", "read_tables"]
+__all__ = ["DOC_IDS", "SCORES", "TableOptions", "dataset_of_tables", "import_tables", "read_tables"]
 
 _QUERY_IDS = ("query_id", "query-id", "qid", "queryid")
-_DOC_IDS = ("doc_id", "doc-id", "docid", "document_id", "product_id", "item_id", "corpus-id")
+DOC_IDS = ("doc_id", "doc-id", "docid", "document_id", "product_id", "item_id", "corpus-id")
 _PLAIN_IDS = ("id", "_id")
-_SCORES = ("score", "relevance", "grade", "label", "rating")
+SCORES = ("score", "relevance", "grade", "label", "rating")
 _RESERVED = {"queries": ("seen", "subset"), "documents": ("seen",), "judgments": ("split",)}
 _NUMBER = r"^-?(0|[1-9]\d{0,14})(\.\d+)?$"
 
@@ -110,29 +110,73 @@ def read_tables(
             (rows of text files are the lines an editor shows).
         ImageError: a bad picture, with file, row and path, and how many more there are.
     """
-    source = _read_source(
+    tables = _read_source(
         Path(src),
         {"documents": documents_file, "queries": queries_file, "judgments": judgments_file},
     )
-    _name_columns(source, query_id, doc_id, score)
+    return dataset_of_tables(
+        Path(src),
+        tables,
+        name=name,
+        query_id=query_id,
+        doc_id=doc_id,
+        score=score,
+        query_fields=query_fields,
+        document_fields=document_fields,
+        score_scale=score_scale,
+        score_min=score_min,
+        score_max=score_max,
+        relevant=relevant,
+        licence=licence,
+        bad_images=bad_images,
+    )
+
+
+def dataset_of_tables(
+    folder: Path, tables: Mapping[str, TextTable], **options: Unpack[TableOptions]
+) -> tuple[RankingDataset, list[str]]:
+    """Make a data set of "queries", "documents" and "judgments" already read, as `read_tables`.
+
+    Args:
+        folder: where paths of pictures start.
+        tables: the three tables; errors name their rows by `TextTable.where`.
+        options: as the arguments of `read_tables`; those that name files are ignored.
+
+    Returns:
+        The data set and, a line each, what was guessed.
+
+    Raises:
+        DataError, ImageError: as `read_tables`.
+    """
+    source = _Source(folder, dict(tables))
+    _name_columns(
+        source,
+        options.get("query_id", "query_id"),
+        options.get("doc_id", "doc_id"),
+        options.get("score", "score"),
+    )
     judgments = _with_scores(source)
     fields = {
         table: _choose_fields(source, table, identity, chosen)
         for table, identity, chosen in (
-            ("queries", "query_id", query_fields),
-            ("documents", "doc_id", document_fields),
+            ("queries", "query_id", options.get("query_fields")),
+            ("documents", "doc_id", options.get("document_fields")),
         )
     }
-    scale = score_scale or guess_scale(
-        judgments["score"], minimum=score_min, maximum=score_max, relevant=relevant
+    given = options.get("score_scale")
+    scale = given or guess_scale(
+        judgments["score"],
+        minimum=options.get("score_min"),
+        maximum=options.get("score_max"),
+        relevant=options.get("relevant"),
     )
-    if score_scale is None:
+    if given is None:
         source.notes.append(
             f"score scale: {scale.minimum:g} to {scale.maximum:g}, relevant from"
             f" {scale.relevant:g}; set it with --score-min, --score-max, --relevant"
         )
     dataset = RankingDataset(
-        name=name or source.folder.resolve().name,
+        name=options.get("name") or source.folder.resolve().name,
         query_fields=fields["queries"],
         document_fields=fields["documents"],
         score_scale=scale,
@@ -143,13 +187,13 @@ def read_tables(
         judgments=_typed(judgments, "query_id", (Field("doc_id", "text"),)),
         provenance=Provenance(
             source=", ".join(t.path.name for t in source.tables.values()),
-            licence=licence,
+            licence=options.get("licence", ""),
             made_by="rankfield import tables",
         ),
         root=source.folder,
     )
     _check(dataset, source)
-    if bad_images != "ignore":
+    if (bad_images := options.get("bad_images", "ignore")) != "ignore":
         dataset = _check_images(dataset, source, drop=bad_images == "drop")
     return dataset, source.notes
 
@@ -182,17 +226,17 @@ def import_tables(
     return dataset.save(out), notes
 
 
-def _read_source(folder: Path, named: dict[str, str | Path | None]) -> _Source:
+def _read_source(folder: Path, named: dict[str, str | Path | None]) -> dict[str, TextTable]:
     if not folder.is_dir():
         raise DataError(
             "expected a folder, found a file" if folder.exists() else "there is no such folder",
             where=str(folder),
             remedy="Name the folder that holds documents, queries and judgments.",
         )
-    source = _Source(folder)
-    for table, path in named.items():
-        source.tables[table] = read_table(Path(path) if path else _find(folder, table))
-    return source
+    return {
+        table: read_table(Path(path) if path else _find(folder, table))
+        for table, path in named.items()
+    }
 
 
 def _find(folder: Path, table: str) -> Path:
@@ -210,14 +254,14 @@ def _find(folder: Path, table: str) -> Path:
 
 def _name_columns(source: _Source, query_id: str, doc_id: str, score: str) -> None:
     """Give the id and score columns their standard names, and reserved names another."""
-    ids = {"query_id": (query_id, _QUERY_IDS), "doc_id": (doc_id, _DOC_IDS)}
+    ids = {"query_id": (query_id, _QUERY_IDS), "doc_id": (doc_id, DOC_IDS)}
     for table, wanted in (
         ("queries", ("query_id",)),
         ("documents", ("doc_id",)),
         ("judgments", ("query_id", "doc_id", "score")),
     ):
         for standard in wanted:
-            given, names = ids.get(standard, (score, _SCORES))
+            given, names = ids.get(standard, (score, SCORES))
             plain = () if table == "judgments" else _PLAIN_IDS
             # a name that was asked for must be there, in the judgments at least
             others = (*names, *plain) if given == standard or plain else ()

@@ -161,6 +161,29 @@ def test_rank_eval_requests(tmp_path: Path) -> None:
     assert data.document_fields == (Field("title", "text", 1.0),)
 
 
+def test_documents_of_a_bulk_request(tmp_path: Path) -> None:
+    src = write_files(tmp_path / "src", RANK_EVAL)
+    lines = [
+        '{"index": {"_index": "shop", "_id": "d1"}}',
+        '{"title": "Red mug"}',
+        '{"create": {"_id": "d2"}}',
+        '{"title": "Blue mug"}',
+        '{"index": {"_id": "d3"}}',
+        '{"title": "Oak desk", "price": 7}',
+    ]
+    bulk = src / "bulk.ndjson"
+    bulk.write_text("\n".join(lines) + "\n")
+    data, _ = read_elasticsearch(src / "rank_eval.json", documents=bulk)
+    assert data.documents.rows() == [
+        ("d1", "Red mug", None),
+        ("d2", "Blue mug", None),
+        ("d3", "Oak desk", "7"),
+    ]
+    bulk.write_text("\n".join([*lines[:3], *lines[4:]]) + "\n")
+    with pytest.raises(DataError, match=r"bulk\.ndjson, row 4: expected a line .*in turns.*Export"):
+        read_elasticsearch(src / "rank_eval.json", documents=bulk)
+
+
 @pytest.mark.parametrize(
     ("request_body", "text"),
     [

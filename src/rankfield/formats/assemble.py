@@ -137,7 +137,7 @@ def assemble(tables: Tables, **options: Unpack[DatasetOptions]) -> tuple[Ranking
         " set it with --score-min, --score-max, --relevant"
     )
     dataset = RankingDataset(
-        name=options.get("name") or tables.source.resolve().stem,
+        name=options.get("name") or _name(tables.source.resolve()),
         query_fields=query_fields,
         document_fields=document_fields,
         score_scale=scale,
@@ -153,6 +153,10 @@ def assemble(tables: Tables, **options: Unpack[DatasetOptions]) -> tuple[Ranking
     )
     _check(dataset, tables, rows)
     return dataset, notes
+
+
+def _name(source: Path) -> str:
+    return source.name if source.is_dir() else source.stem
 
 
 def _fields(

@@ -13,14 +13,16 @@ from rankfield.files import new_folder
 from rankfield.formats.assemble import DatasetOptions, JoinedTable, Tables, assemble, renamed
 from rankfield.formats.export_record import write_record
 from rankfield.formats.export_texts import joined_texts, lost_columns, query_texts, text_fields
+from rankfield.formats.json_lines import read_text_records
 from rankfield.formats.lines import finite_numbers, kept_rows, read_lines, split_lines
-from rankfield.formats.text_tables import TextTable, read_table
+from rankfield.formats.text_tables import TextTable
 from rankfield.formats.trec import number_texts
 from rankfield.schema import RankingDataset
 
 __all__ = ["looks_like_beir", "read_beir", "write_beir"]
 
 _CORPUS, _QUERIES, _QRELS = "corpus.jsonl", "queries.jsonl", "qrels"
+_KEYS = ("_id", "title", "text")
 _HEADER = ["query-id", "corpus-id", "score"]
 _DEV = ("dev", "valid", "validation", "val")
 _SUBSET = "source_subset"
@@ -53,8 +55,10 @@ def read_beir(
     for name in (_CORPUS, _QUERIES):
         _require(folder, name)
     notes: list[str] = []
-    queries = renamed(read_table(folder / _QUERIES), {"_id": "query_id", "text": "query"})
-    documents = renamed(read_table(folder / _CORPUS), {"_id": "doc_id"})
+    queries = renamed(
+        read_text_records(folder / _QUERIES, _KEYS), {"_id": "query_id", "text": "query"}
+    )
+    documents = renamed(read_text_records(folder / _CORPUS, _KEYS), {"_id": "doc_id"})
     fields = _with_text(documents, notes)
     judgments = JoinedTable(tuple(_qrels(path) for path in _qrels_files(folder, subsets)))
     tables = Tables(

@@ -15,8 +15,16 @@ from typer.testing import CliRunner
 
 from format_miniatures import BEIR, MINIATURES, OPENSEARCH, RANK_EVAL, TREC, WANDS, write_files
 from rankfield.cli.main import app
+from rankfield.curation import sample_shop, split
 from rankfield.errors import DataError, InputError, OutputError
-from rankfield.formats import guess_layout, read_beir, read_elasticsearch, read_trec, read_wands
+from rankfield.formats import (
+    guess_layout,
+    read_beir,
+    read_elasticsearch,
+    read_trec,
+    read_wands,
+    write_beir,
+)
 from rankfield.formats.layout_options import parse_options
 from rankfield.formats.registry import LAYOUTS
 from rankfield.schema import Field, RankingDataset, ScoreScale
@@ -121,6 +129,24 @@ def test_beir_keeps_its_subsets(tmp_path: Path) -> None:
     assert any("train 2, test 2, dev 1" in note or "source_subset" in note for note in notes)
     only, _ = read_beir(tmp_path / "src", subsets=["test"])
     assert judgments(only) == {("q1", "d1"): 2, ("q1", "d2"): 0.5}
+
+
+def test_a_split_goes_out_to_beirs_files(tmp_path: Path) -> None:
+    shop = split(sample_shop(tmp_path / "shop", documents=200, queries=50, images=False))
+    write_beir(shop, tmp_path / "out")
+    subsets = shop.queries.select("query_id", "subset")
+    rows = shop.judgments.join(subsets, on="query_id")
+    held_out = rows.filter(pl.col("split") != "in_domain")
+    expected = {
+        "train": rows.filter(pl.col("split") == "in_domain").height,
+        "dev": held_out.filter(pl.col("subset") == "dev").height,
+        "test": held_out.filter(pl.col("subset") == "test").height,
+    }
+    assert all(expected.values())
+    back, _ = read_beir(tmp_path / "out")
+    found = dict(back.judgments["source_subset"].value_counts().rows())
+    assert found == expected
+    assert judgments(back) == judgments(shop)
 
 
 def test_beir_without_titles_or_with_queries_in_two_subsets(tmp_path: Path) -> None:

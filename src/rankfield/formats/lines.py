@@ -18,10 +18,11 @@ _BLANKS, _TABS = "blanks or tabs", "tabs"
 _OTHERS = {",": "commas", ";": "semicolons", "|": "vertical bars", "\t": "tabs", " ": "blanks"}
 
 
-def read_lines(path: str | Path) -> TextTable:
+def read_lines(path: str | Path, *, head: int | None = None) -> TextTable:
     """Return the lines of a UTF-8 file that are not blank, in the column "text".
 
-    A byte order mark is dropped; a file packed with gzip is unpacked.
+    A byte order mark is dropped; a file packed with gzip is unpacked. With `head`, only so many
+    lines are read.
 
     Raises:
         DataError: no such file, no line, not UTF-8, or a gzip file that is cut off.
@@ -31,7 +32,7 @@ def read_lines(path: str | Path) -> TextTable:
         problem = "expected a file, found a folder" if path.is_dir() else "there is no such file"
         raise DataError(problem, where=str(path))
     try:
-        lines = pl.read_lines(path, name="text", glob=False, row_index_name="line")
+        lines = pl.read_lines(path, name="text", glob=False, row_index_name="line", n_rows=head)
     except pl.exceptions.ComputeError:
         raise _not_utf8(path) from None
     except (pl.exceptions.PolarsError, OSError) as error:

@@ -146,7 +146,7 @@ def looks_like_trec(src: Path) -> str | None:
     if not src.is_dir() or not all(len(files) == 1 for files in found):
         return None
     try:
-        split_lines(read_lines(found[0][0]), ["query_id", "iteration", "doc_id", "score"])
+        split_lines(read_lines(found[0][0], head=100), ["query_id", "iteration", "doc_id", "score"])
     except DataError:
         return None
     return f"it holds {', '.join(path.name for (path,) in found)}"
@@ -215,7 +215,7 @@ def _with_header(path: Path, ids: Sequence[str], identity: str) -> TextTable | N
     """Return a table that names its columns, with its id column named, or None."""
     suffix = path.suffix.lower()
     if suffix == ".tsv":
-        first = read_lines(path).frame["text"][0].split("\t")[0]
+        first = read_lines(path, head=100).frame["text"][0].split("\t")[0]
         if first.strip().lower() not in ids:
             return None
     elif suffix not in _READ_BY_NAME:

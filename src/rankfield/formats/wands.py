@@ -126,7 +126,7 @@ def _folder(src: Path) -> Path:
 
 
 def _read(path: Path) -> TextTable:
-    header = read_lines(path).frame["text"][0]
+    header = read_lines(path, head=100).frame["text"][0]
     return read_table(path, delimiter="\t" if "\t" in header else None)
 
 

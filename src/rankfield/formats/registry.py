@@ -129,7 +129,7 @@ LAYOUTS: dict[str, Layout] = {
         Layout(
             name="sentence-transformers",
             description="pairs, triplets, scored pairs or labelled lists",
-            signs="columns anchor and positive, sentence1 and sentence2, or sentence_A and sentence_B",
+            signs="columns anchor and positive, sentence1 and sentence2, sentence_A and sentence_B",
             example="rankfield import sentence-transformers triplets.parquet triplets-data",
             modules=("sentence_transformers", "sentence_transformers_export"),
             checks={"bad_images": "error"},

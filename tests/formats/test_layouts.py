@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -334,6 +335,16 @@ def test_a_layout_is_guessed(tmp_path: Path, name: str) -> None:
     found, reason = guess_layout(write(tmp_path / "src"))
     assert found.name == layout
     assert reason
+
+
+def test_a_general_layout_yields(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    beir = LAYOUTS["beir"]
+    general = replace(beir, name="any", stem="beir", general=True)
+    monkeypatch.setattr("rankfield.formats.layout_guess.LAYOUTS", {"any": general, "beir": beir})
+    src = write_files(tmp_path / "src", BEIR)
+    assert guess_layout(src)[0] is beir
+    monkeypatch.setattr("rankfield.formats.layout_guess.LAYOUTS", {"any": general})
+    assert guess_layout(src)[0] is general
 
 
 def test_no_guess(tmp_path: Path) -> None:

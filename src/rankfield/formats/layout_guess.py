@@ -27,6 +27,7 @@ def guess_layout(src: str | Path) -> tuple[Layout, str]:
         for layout in LAYOUTS.values()
         if (reason := layout.looks_like(path)) is not None
     }
+    found = {n: r for n, r in found.items() if not LAYOUTS[n].general} or found
     if len(found) == 1:
         ((name, reason),) = found.items()
         return LAYOUTS[name], reason

@@ -28,6 +28,8 @@ class Layout:
     stem: the name with "_" for "-", unless given.
     checks: options of the reader with which it checks all that it can.
 
+    general: it is guessed only where no other layout fits.
+
     The command is ``command`` in `command_module` below `rankfield.cli`.
     """
 
@@ -38,6 +40,7 @@ class Layout:
     modules: tuple[str, ...]
     stem: str = ""
     checks: Mapping[str, Any] = field(default_factory=dict)
+    general: bool = False
 
     @property
     def command_module(self) -> str:
@@ -124,12 +127,13 @@ LAYOUTS: dict[str, Layout] = {
             example="rankfield import huggingface shop-hub shop --query question",
             modules=("hugging_face",),
             stem="hugging_face",
+            general=True,
             checks={"bad_images": "error"},
         ),
         Layout(
             name="sentence-transformers",
             description="pairs, triplets, scored pairs or labelled lists",
-            signs="columns anchor and positive, sentence1 and sentence2, sentence_A and sentence_B",
+            signs="columns anchor, positive; sentence1, sentence2; or sentence_A, sentence_B",
             example="rankfield import sentence-transformers triplets.parquet triplets-data",
             modules=("sentence_transformers", "sentence_transformers_export"),
             checks={"bad_images": "error"},

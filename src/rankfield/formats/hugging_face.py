@@ -16,6 +16,7 @@ import polars as pl
 from rankfield.errors import DataError
 from rankfield.files import new_folder
 from rankfield.formats.checks import require_values
+from rankfield.formats.export_record import write_record
 from rankfield.formats.hub_folders import find_parts
 from rankfield.formats.hub_writing import write_saved_dataset
 from rankfield.formats.picture_files import picture_bytes
@@ -225,6 +226,7 @@ def write_hugging_face(dataset: RankingDataset, out: str | Path) -> list[str]:
             batches = _batches(dataset, frame, paths)
             write_saved_dataset(folder / table, batches, dataset.fingerprint())
         dataset.write_header(folder)
+        write_record(folder, dataset, "huggingface")
     return notes
 
 

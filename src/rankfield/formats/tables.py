@@ -11,6 +11,7 @@ from typing import Literal, TypedDict, Unpack
 import polars as pl
 
 from rankfield.errors import DataError, ImageError, OutputError
+from rankfield.formats.checks import with_numbers
 from rankfield.formats.field_options import parse_fields
 from rankfield.formats.guesses import guess_fields, guess_scale
 from rankfield.formats.picture_lists import picture_column, with_lists
@@ -25,7 +26,6 @@ DOC_IDS = ("doc_id", "doc-id", "docid", "document_id", "product_id", "item_id", 
 _PLAIN_IDS = ("id", "_id")
 SCORES = ("score", "relevance", "grade", "label", "rating")
 _RESERVED = {"queries": ("seen", "subset"), "documents": ("seen",), "judgments": ("split",)}
-_NUMBER = r"^-?(0|[1-9]\d{0,14})(\.\d+)?$"
 
 
 class TableOptions(TypedDict, total=False):
@@ -364,17 +364,12 @@ def _with_pictures(
 def _typed(frame: pl.DataFrame, identity: str, fields: Sequence[Field]) -> pl.DataFrame:
     """Ids and fields as text (bytes stay), every other column of plain numbers as numbers."""
     texts = {identity, *(f.name for f in fields)}
-    columns = []
-    for column in frame:
-        if column.name in texts:
-            pictures = column.dtype == pl.Binary or column.dtype.is_nested()
-            columns.append(column if pictures else column.cast(pl.String))
-        elif column.dtype == pl.String and column.drop_nulls().str.contains(_NUMBER).all():
-            whole = not column.drop_nulls().str.contains(".", literal=True).any()
-            columns.append(column.cast(pl.Int64 if whole else pl.Float64))
-        else:
-            columns.append(column)
-    return pl.DataFrame(columns)
+    text = [c.name for c in frame if c.name in texts and _is_plain(c)]
+    return with_numbers(frame.with_columns(pl.col(text).cast(pl.String)), list(texts))
+
+
+def _is_plain(column: pl.Series) -> bool:
+    return column.dtype != pl.Binary and not column.dtype.is_nested()
 
 
 def _check(dataset: RankingDataset, source: _Source) -> None:

@@ -14,7 +14,7 @@ from rankfield.errors import DataError
 
 __all__ = ["arrow_batches", "arrow_columns"]
 
-_ROWS = 8192
+_ROWS = 2048
 _END = b"\xff\xff\xff\xff\0\0\0\0"
 """What closes an Arrow stream. Without it the file may end between two batches unnoticed."""
 _IMAGE = {"bytes", "path"}

@@ -9,6 +9,7 @@ import polars as pl
 
 from rankfield.files import new_folder
 from rankfield.formats.export_notes import lost_columns, text_field
+from rankfield.formats.export_record import write_record
 from rankfield.schema import RankingDataset
 
 __all__ = ["EXAMPLES", "GRADES", "PRODUCTS", "SOURCES", "TEXTS", "write_esci"]
@@ -51,6 +52,7 @@ def write_esci(dataset: RankingDataset, out: str | Path) -> list[str]:
     with new_folder(out) as folder:
         examples.write_parquet(folder / EXAMPLES)
         products.write_parquet(folder / PRODUCTS)
+        write_record(folder, dataset, "esci")
         if "source" in dataset.queries.columns:
             numbers = _query_numbers(dataset, [])
             sources = dataset.queries.select(query_id=numbers, source="source")

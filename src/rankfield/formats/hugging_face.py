@@ -16,13 +16,15 @@ import polars as pl
 from rankfield.errors import DataError
 from rankfield.files import new_folder
 from rankfield.formats.checks import require_values
+from rankfield.formats.export_record import write_record
 from rankfield.formats.hub_folders import find_parts
 from rankfield.formats.hub_writing import write_saved_dataset
 from rankfield.formats.picture_files import picture_bytes
 from rankfield.formats.placed_tables import PlacedTable, read_files, stack
 from rankfield.formats.published_splits import split_by_queries
 from rankfield.formats.saved_header import read_saved_header
-from rankfield.formats.tables import DOC_IDS, SCORES, TableOptions, dataset_of_tables
+from rankfield.formats.table_columns import DOC_IDS, SCORES
+from rankfield.formats.tables import TableOptions, dataset_of_tables
 from rankfield.formats.text_tables import TextTable
 from rankfield.schema import SPLITS, RankingDataset
 
@@ -225,6 +227,7 @@ def write_hugging_face(dataset: RankingDataset, out: str | Path) -> list[str]:
             batches = _batches(dataset, frame, paths)
             write_saved_dataset(folder / table, batches, dataset.fingerprint())
         dataset.write_header(folder)
+        write_record(folder, dataset, "huggingface")
     return notes
 
 

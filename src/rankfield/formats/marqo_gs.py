@@ -23,6 +23,7 @@ from rankfield.formats.checks import (
     check_pictures,
     require_columns,
     require_known,
+    with_numbers,
 )
 from rankfield.formats.json_objects import object_entries
 from rankfield.formats.marqo_gs_export import write_marqo_gs
@@ -226,10 +227,15 @@ def _read_pairs(path: Path, split: str, corpus: pl.DataFrame, score: str) -> Pla
     side = "corpus_1.json" if SIDES[split][1] else "corpus_2.json"
     require_known(table, "product_id", corpus["doc_id"], f"among the products of {side}")
     query_seen, document_seen = SIDES[split]
+    frame = with_numbers(table.frame, ("query", "product_id", "query_id"))
+    frame = frame.drop("query_seen", "document_seen", "doc_id", "split", strict=False)
     return table.with_frame(
-        table.frame.drop(
-            "query_seen", "document_seen", "doc_id", "split", strict=False
-        ).with_columns(query_seen=pl.lit(query_seen), document_seen=pl.lit(document_seen))
+        frame.with_columns(
+            # a query stands in a hundred rows: its text is held once
+            pl.col("query").cast(pl.Categorical).cast(pl.String),
+            query_seen=pl.lit(query_seen),
+            document_seen=pl.lit(document_seen),
+        )
     )
 
 

@@ -11,6 +11,7 @@ import polars as pl
 
 from rankfield.files import new_folder
 from rankfield.formats.export_notes import lost_columns
+from rankfield.formats.export_record import write_record
 from rankfield.formats.marqo_pairs import SIDES, require_split, score_column
 from rankfield.formats.picture_files import with_picture_files
 from rankfield.schema import RankingDataset
@@ -62,6 +63,7 @@ def write_marqo_gs(dataset: RankingDataset, out: str | Path) -> list[str]:
                 path = folder / f"{stem}_gt_{subset}.json"
                 with path.open("w", encoding="utf-8") as file:
                     _write_object(file, _truth(dataset, rows, subset, document_seen))
+        write_record(folder, dataset, "marqo-gs")
     return notes
 
 

@@ -17,6 +17,7 @@ from rankfield.files import new_folder
 from rankfield.formats.arrow_files import arrow_batches
 from rankfield.formats.checks import BadImages, check_pictures, require_columns
 from rankfield.formats.export_notes import lost_columns, text_field
+from rankfield.formats.export_record import write_record
 from rankfield.formats.hub_folders import find_parts
 from rankfield.formats.hub_writing import ParquetRows, hub_card
 from rankfield.formats.marqo_pairs import (
@@ -182,6 +183,7 @@ def write_marqo_gs_parquet(dataset: RankingDataset, out: str | Path) -> list[str
                 for start in range(0, rows.height, _ROWS):
                     writer.write(_described(dataset, rows.slice(start, _ROWS)))
         (folder / "README.md").write_text(hub_card(splits), "utf-8")
+        write_record(folder, dataset, "marqo-gs-parquet")
     return notes
 
 

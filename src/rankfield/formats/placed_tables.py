@@ -117,7 +117,7 @@ def _read_file(path: Path, columns: Sequence[str] | None) -> PlacedTable:
             where=str(path),
             remedy="Export or fetch the file again, or remove it.",
         )
-    return PlacedTable(frame, ((path, frame.height),))
+    return PlacedTable(frame.rechunk(), ((path, frame.height),))
 
 
 def _batches(path: Path, columns: Sequence[str] | None) -> Iterator[pl.DataFrame]:

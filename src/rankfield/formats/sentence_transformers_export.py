@@ -10,6 +10,7 @@ import polars as pl
 from rankfield.errors import DataError
 from rankfield.files import new_folder
 from rankfield.formats.export_notes import text_field
+from rankfield.formats.export_record import write_record
 from rankfield.schema import Field, RankingDataset
 
 __all__ = ["write_sentence_transformers"]
@@ -78,6 +79,16 @@ def write_sentence_transformers(
     with new_folder(out) as folder:
         for name, frame in files.items():
             _write(frame, folder / f"{name}.{ending}")
+        write_record(
+            folder,
+            dataset,
+            "sentence-transformers",
+            kind=kind,
+            negatives=negatives,
+            relevant=limit,
+            rescale=rescale,
+            ending=ending,
+        )
     return notes
 
 

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypedDict, Unpack
 
 import polars as pl
 
 from rankfield.errors import DataError, ImageError, OutputError
+from rankfield.formats.checks import with_numbers
 from rankfield.formats.field_options import parse_fields
 from rankfield.formats.guesses import guess_fields, guess_scale
 from rankfield.formats.picture_lists import picture_column, with_lists
+from rankfield.formats.table_columns import name_columns, quoted
 from rankfield.formats.text_tables import SUFFIXES, TextTable, read_table
 from rankfield.schema import Field, Provenance, RankingDataset, ScoreScale
 from rankfield.validate import first_error, fix, image_problems
 
-__all__ = ["DOC_IDS", "SCORES", "TableOptions", "dataset_of_tables", "import_tables", "read_tables"]
-
-_QUERY_IDS = ("query_id", "query-id", "qid", "queryid")
-DOC_IDS = ("doc_id", "doc-id", "docid", "document_id", "product_id", "item_id", "corpus-id")
-_PLAIN_IDS = ("id", "_id")
-SCORES = ("score", "relevance", "grade", "label", "rating")
-_RESERVED = {"queries": ("seen", "subset"), "documents": ("seen",), "judgments": ("split",)}
-_NUMBER = r"^-?(0|[1-9]\d{0,14})(\.\d+)?$"
+__all__ = ["TableOptions", "dataset_of_tables", "import_tables", "read_tables"]
 
 
 class TableOptions(TypedDict, total=False):
@@ -149,8 +143,9 @@ def dataset_of_tables(
         DataError, ImageError: as `read_tables`.
     """
     source = _Source(folder, dict(tables))
-    _name_columns(
-        source,
+    name_columns(
+        source.tables,
+        source.notes,
         options.get("query_id", "query_id"),
         options.get("doc_id", "doc_id"),
         options.get("score", "score"),
@@ -163,18 +158,7 @@ def dataset_of_tables(
             ("documents", "doc_id", options.get("document_fields")),
         )
     }
-    given = options.get("score_scale")
-    scale = given or guess_scale(
-        judgments["score"],
-        minimum=options.get("score_min"),
-        maximum=options.get("score_max"),
-        relevant=options.get("relevant"),
-    )
-    if given is None:
-        source.notes.append(
-            f"score scale: {scale.minimum:g} to {scale.maximum:g}, relevant from"
-            f" {scale.relevant:g}; set it with --score-min, --score-max, --relevant"
-        )
+    scale = _scale(source, judgments["score"], options)
     dataset = RankingDataset(
         name=options.get("name") or source.folder.resolve().name,
         query_fields=fields["queries"],
@@ -252,60 +236,6 @@ def _find(folder: Path, table: str) -> Path:
     )
 
 
-def _name_columns(source: _Source, query_id: str, doc_id: str, score: str) -> None:
-    """Give the id and score columns their standard names, and reserved names another."""
-    ids = {"query_id": (query_id, _QUERY_IDS), "doc_id": (doc_id, DOC_IDS)}
-    for table, wanted in (
-        ("queries", ("query_id",)),
-        ("documents", ("doc_id",)),
-        ("judgments", ("query_id", "doc_id", "score")),
-    ):
-        for standard in wanted:
-            given, names = ids.get(standard, (score, SCORES))
-            plain = () if table == "judgments" else _PLAIN_IDS
-            # a name that was asked for must be there, in the judgments at least
-            others = (*names, *plain) if given == standard or plain else ()
-            _rename(source, table, standard, (given, *others))
-        for column in _RESERVED[table]:
-            columns = source.tables[table].frame.columns
-            if column in columns:
-                free = f"source_{column}"
-                while free in columns:
-                    free = f"source_{free}"
-                _replace_frame(source, table, {column: free})
-                source.notes.append(f"{table}: column {column!r} is kept as {free!r}")
-
-
-def _rename(source: _Source, table: str, standard: str, candidates: Sequence[str]) -> None:
-    columns = source.tables[table].frame.columns
-    found = next((name for name in candidates if name in columns), None)
-    path = source.tables[table].path
-    if found is None:
-        option = "--" + standard.replace("_", "-")
-        near = difflib.get_close_matches(candidates[0], columns, n=1)
-        hint = f"Did you mean {near[0]!r}? " if near else ""
-        raise DataError(
-            f"expected a column {candidates[0]!r}, found {_quoted(columns)}",
-            where=str(path),
-            remedy=f"{hint}Choose the column with {option}.",
-        )
-    if found == standard:
-        return
-    if standard in columns:
-        raise DataError(
-            f"column {found!r} was chosen, but there is a column {standard!r} too",
-            where=str(path),
-            remedy="Rename or remove one of them.",
-        )
-    _replace_frame(source, table, {found: standard})
-    source.notes.append(f"{table}: column {found!r} is the {standard}")
-
-
-def _replace_frame(source: _Source, table: str, renamed: dict[str, str]) -> None:
-    old = source.tables[table]
-    source.tables[table] = replace(old, frame=old.frame.rename(renamed))
-
-
 def _with_scores(source: _Source) -> pl.DataFrame:
     """Return the judgments with scores as finite floats."""
     table = source.tables["judgments"]
@@ -323,6 +253,22 @@ def _with_scores(source: _Source) -> pl.DataFrame:
     return table.frame.with_columns(score=scores)
 
 
+def _scale(source: _Source, scores: pl.Series, options: TableOptions) -> ScoreScale:
+    if (given := options.get("score_scale")) is not None:
+        return given
+    scale = guess_scale(
+        scores,
+        minimum=options.get("score_min"),
+        maximum=options.get("score_max"),
+        relevant=options.get("relevant"),
+    )
+    source.notes.append(
+        f"score scale: {scale.minimum:g} to {scale.maximum:g}, relevant from"
+        f" {scale.relevant:g}; set it with --score-min, --score-max, --relevant"
+    )
+    return scale
+
+
 def _choose_fields(
     source: _Source, table: str, identity: str, chosen: Sequence[Field | str] | None
 ) -> tuple[Field, ...]:
@@ -336,7 +282,7 @@ def _choose_fields(
     option = "--document-field" if table == "documents" else "--query-field"
     if not fields:
         raise DataError(
-            f"no column looks like a text or a picture; found {_quoted(frame.columns)}",
+            f"no column looks like a text or a picture; found {quoted(frame.columns)}",
             where=str(path),
             remedy=f"Name the columns with {option} NAME:text or NAME:image.",
         )
@@ -364,17 +310,12 @@ def _with_pictures(
 def _typed(frame: pl.DataFrame, identity: str, fields: Sequence[Field]) -> pl.DataFrame:
     """Ids and fields as text (bytes stay), every other column of plain numbers as numbers."""
     texts = {identity, *(f.name for f in fields)}
-    columns = []
-    for column in frame:
-        if column.name in texts:
-            pictures = column.dtype == pl.Binary or column.dtype.is_nested()
-            columns.append(column if pictures else column.cast(pl.String))
-        elif column.dtype == pl.String and column.drop_nulls().str.contains(_NUMBER).all():
-            whole = not column.drop_nulls().str.contains(".", literal=True).any()
-            columns.append(column.cast(pl.Int64 if whole else pl.Float64))
-        else:
-            columns.append(column)
-    return pl.DataFrame(columns)
+    text = [c.name for c in frame if c.name in texts and _is_plain(c)]
+    return with_numbers(frame.with_columns(pl.col(text).cast(pl.String)), list(texts))
+
+
+def _is_plain(column: pl.Series) -> bool:
+    return column.dtype != pl.Binary and not column.dtype.is_nested()
 
 
 def _check(dataset: RankingDataset, source: _Source) -> None:
@@ -410,7 +351,3 @@ def _check_images(dataset: RankingDataset, source: _Source, *, drop: bool) -> Ra
         dataset, dropped = fix(dataset, bad)
         source.notes += dropped
     return dataset
-
-
-def _quoted(columns: Sequence[str]) -> str:
-    return ", ".join(map(repr, columns))

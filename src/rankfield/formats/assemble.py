@@ -250,6 +250,10 @@ def _check(dataset: RankingDataset, tables: Tables, rows: pl.Series) -> None:
             where=tables.judgments.where(rows[first], "score"),
             remedy="Mend the score, or --score-min and --score-max.",
         )
+    _check_pictures(dataset, places)
+
+
+def _check_pictures(dataset: RankingDataset, places: Mapping[str, PlacedTable]) -> None:
     bad = [p for p in image_problems(dataset) if p.severity == "error"]
     if bad:
         others = f" (and {len(bad) - 1:,} more bad pictures)" if len(bad) > 1 else ""

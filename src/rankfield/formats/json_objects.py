@@ -17,6 +17,8 @@ __all__ = ["object_entries"]
 _BLOCK = 4 << 20
 _LONGEST = 64 << 20
 _BLANKS = re.compile(r"[ \t\n\r]*")
+_KEY = re.compile(r'[ \t\n\r]*"([^"\\\x00-\x1f]*)"[ \t\n\r]*:[ \t\n\r]*')
+_COMMA = re.compile(r"[ \t\n\r]*,")
 _DECODER = json.JSONDecoder()
 
 
@@ -42,6 +44,7 @@ def object_entries(path: Path) -> Iterator[tuple[str, Any]]:
         text = _Text(path, file, advance)
         text.expect("{")
         while text.peek() != "}":
+            yield from text.plain_entries()
             key = text.value()
             if not isinstance(key, str):
                 text.fail(f"expected a key in quotes, found {key!r}")
@@ -101,6 +104,19 @@ class _Text:
                     self.at = end
                     return value
             self.more()
+
+    def plain_entries(self) -> Iterator[tuple[str, Any]]:
+        """Yield the entries from here on that are whole, the comma too, and have a simple key."""
+        while key := _KEY.match(self.text, self.at):
+            try:
+                value, end = _DECODER.raw_decode(self.text, key.end())
+            except (json.JSONDecodeError, RecursionError):
+                return
+            comma = _COMMA.match(self.text, end)
+            if comma is None:
+                return
+            self.at = comma.end()
+            yield key[1], value
 
     def more(self) -> None:
         try:

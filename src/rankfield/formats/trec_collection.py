@@ -16,7 +16,7 @@ from rankfield.formats.export_texts import lost_columns, query_texts
 from rankfield.formats.guesses import guess_fields
 from rankfield.formats.lines import kept_rows, read_lines, split_lines
 from rankfield.formats.text_tables import TextTable, read_table
-from rankfield.formats.trec import qrels_table, run_table, write_qrels
+from rankfield.formats.trec import qrels_table, require_words, run_table, write_qrels
 from rankfield.formats.trec_text import holds_tag, read_tagged_documents, read_tagged_topics
 from rankfield.schema import RankingDataset
 
@@ -106,6 +106,7 @@ def write_trec(dataset: RankingDataset, out: str | Path) -> list[str]:
         OutputError: `out` exists or cannot be written.
     """
     notes: list[str] = []
+    require_words(dataset.queries, "query_id")
     topics = dataset.queries.select("query_id").with_columns(
         query=query_texts(dataset, "trec", notes)
     )

@@ -324,10 +324,10 @@ def test_what_an_export_cannot_hold(tmp_path: Path) -> None:
     twice = data.with_tables(queries=data.queries.with_columns(query=pl.lit("mug")))
     with pytest.raises(DataError, match="two queries have the text 'mug'"):
         LAYOUTS["elasticsearch"].write(twice, tmp_path / "x.json", kind="opensearch")
+    unjudged = pl.DataFrame({"query_id": ["q\t3"], "query": ["mug"]})
+    tabbed = data.with_tables(queries=pl.concat([data.queries, unjudged]))
     with pytest.raises(DataError, match=r"row 2 .*'q\\t3' cannot stand"):
-        unjudged = pl.DataFrame({"query_id": ["q\t3"], "query": ["mug"]})
-        queries = pl.concat([data.queries, unjudged])
-        LAYOUTS["trec"].write(data.with_tables(queries=queries), tmp_path / "x")
+        LAYOUTS["trec"].write(tabbed, tmp_path / "x")
     spaced = data.with_tables(
         documents=data.documents.with_columns(doc_id=pl.col("doc_id") + " a"),
         judgments=data.judgments.with_columns(doc_id=pl.col("doc_id") + " a"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -334,7 +334,7 @@ class RankingDataset:
             DataError: the folder, a table or a column is missing or malformed.
         """
         root = Path(folder)
-        header = _read_header(root)
+        _read_header(root)
         tables: dict[str, pl.DataFrame] = {}
         for table in _TABLES:
             path = root / f"{table}.parquet"
@@ -348,6 +348,16 @@ class RankingDataset:
                 raise DataError(
                     f"not a readable Parquet file ({error})", where=str(path)
                 ) from error
+        return cls.of_header(root, tables)
+
+    @classmethod
+    def of_header(cls, root: Path, tables: Mapping[str, pl.DataFrame]) -> RankingDataset:
+        """Make a data set of the `dataset.toml` in `root` and the three tables.
+
+        Raises:
+            DataError: the header or a column is missing or malformed.
+        """
+        header = _read_header(root)
         try:
             provenance = dict(header.get("provenance", {}))
             provenance["notes"] = tuple(provenance.get("notes", ()))

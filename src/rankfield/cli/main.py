@@ -9,7 +9,10 @@ from typing import Annotated
 
 import typer
 
+from rankfield.cli.import_guess import GUESS, GuessingGroup, examples
+from rankfield.cli.import_guess import command as guess
 from rankfield.errors import RankfieldError
+from rankfield.formats.registry import LAYOUTS
 
 __all__ = ["app", "main"]
 
@@ -17,6 +20,7 @@ VERBS: dict[str, str] = {
     "demo": "demo",
     "sample": "sample",
     "check": "check",
+    "export": "export",
     "split": "split",
     "weights": "weights",
     "mine": "mine",
@@ -30,7 +34,7 @@ VERBS: dict[str, str] = {
 }
 """Verb → module under `rankfield.cli` that holds its function `command`, in the order of help."""
 
-IMPORTERS: dict[str, str] = {"tables": "import_tables"}
+IMPORTERS: dict[str, str] = {layout.name: layout.command_module for layout in LAYOUTS.values()}
 """Layout → module, for `rankfield import LAYOUT`."""
 
 
@@ -43,11 +47,16 @@ def _build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_version)
-    importer = typer.Typer(help="Make a ranking data set from other layouts.", no_args_is_help=True)
+    importer = typer.Typer(
+        cls=GuessingGroup,
+        help="Make a ranking data set from other layouts.",
+        epilog=examples(),
+        no_args_is_help=True,
+    )
+    importer.command(GUESS, hidden=True)(guess)
     for layout, module in IMPORTERS.items():
         importer.command(layout)(importlib.import_module(f"rankfield.cli.{module}").command)
-    if IMPORTERS:
-        app.add_typer(importer, name="import")
+    app.add_typer(importer, name="import")
     for verb, module in VERBS.items():
         app.command(verb)(importlib.import_module(f"rankfield.cli.{module}").command)
     return app

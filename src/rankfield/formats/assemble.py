@@ -1,4 +1,4 @@
-"""From the tables of any layout to a checked data set; errors name the file and line they are in."""
+"""From the tables of any layout to a checked data set; errors name file and line."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def assemble(tables: Tables, **options: Unpack[DatasetOptions]) -> tuple[Ranking
         " set it with --score-min, --score-max, --relevant"
     )
     dataset = RankingDataset(
-        name=options.get("name") or tables.source.resolve().stem,
+        name=options.get("name") or _name(tables.source.resolve()),
         query_fields=query_fields,
         document_fields=document_fields,
         score_scale=scale,
@@ -153,6 +153,10 @@ def assemble(tables: Tables, **options: Unpack[DatasetOptions]) -> tuple[Ranking
     )
     _check(dataset, tables, rows)
     return dataset, notes
+
+
+def _name(source: Path) -> str:
+    return source.name if source.is_dir() else source.stem
 
 
 def _fields(
@@ -224,7 +228,8 @@ def _check(dataset: RankingDataset, tables: Tables, rows: pl.Series) -> None:
     }
     if found := first_error(dataset):
         problem, more = found
-        row = rows[problem.row or 0] if problem.table == "judgments" else problem.row or 0
+        at = problem.row or 0
+        row = int(rows[at]) if problem.table == "judgments" else at
         remedies = {
             "unknown id": "Mend the id, or leave such judgments out with `--unknown drop`.",
             "duplicate pair": "Remove one, or choose with `--duplicates highest`.",
@@ -239,17 +244,21 @@ def _check(dataset: RankingDataset, tables: Tables, rows: pl.Series) -> None:
     scale, scores = dataset.score_scale, dataset.judgments["score"]
     outside = (scores < scale.minimum) | (scores > scale.maximum)
     if outside.any():
-        row = int(outside.arg_max() or 0)
+        first = int(outside.arg_max() or 0)
         raise DataError(
-            f"{scores[row]} is outside the stated scale, {scale.minimum:g} to {scale.maximum:g}",
-            where=tables.judgments.where(rows[row], "score"),
+            f"{scores[first]} is outside the stated scale, {scale.minimum:g} to {scale.maximum:g}",
+            where=tables.judgments.where(rows[first], "score"),
             remedy="Mend the score, or --score-min and --score-max.",
         )
+    _check_pictures(dataset, places)
+
+
+def _check_pictures(dataset: RankingDataset, places: Mapping[str, PlacedTable]) -> None:
     bad = [p for p in image_problems(dataset) if p.severity == "error"]
     if bad:
-        more = f" (and {len(bad) - 1:,} more bad pictures)" if len(bad) > 1 else ""
+        others = f" (and {len(bad) - 1:,} more bad pictures)" if len(bad) > 1 else ""
         raise ImageError(
-            bad[0].message + more,
+            bad[0].message + others,
             where=places[bad[0].table].where(bad[0].row or 0, bad[0].field),
             remedy="Mend the pictures, or choose the fields without them.",
         )

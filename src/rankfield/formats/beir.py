@@ -11,15 +11,18 @@ import polars as pl
 from rankfield.errors import DataError
 from rankfield.files import new_folder
 from rankfield.formats.assemble import DatasetOptions, JoinedTable, Tables, assemble, renamed
+from rankfield.formats.export_record import write_record
 from rankfield.formats.export_texts import joined_texts, lost_columns, query_texts, text_fields
-from rankfield.formats.lines import finite_numbers, read_lines, split_lines
-from rankfield.formats.text_tables import TextTable, read_table
+from rankfield.formats.json_lines import read_text_records
+from rankfield.formats.lines import finite_numbers, kept_rows, read_lines, split_lines
+from rankfield.formats.text_tables import TextTable
 from rankfield.formats.trec import number_texts
 from rankfield.schema import RankingDataset
 
 __all__ = ["looks_like_beir", "read_beir", "write_beir"]
 
 _CORPUS, _QUERIES, _QRELS = "corpus.jsonl", "queries.jsonl", "qrels"
+_KEYS = ("_id", "title", "text")
 _HEADER = ["query-id", "corpus-id", "score"]
 _DEV = ("dev", "valid", "validation", "val")
 _SUBSET = "source_subset"
@@ -52,8 +55,10 @@ def read_beir(
     for name in (_CORPUS, _QUERIES):
         _require(folder, name)
     notes: list[str] = []
-    queries = renamed(read_table(folder / _QUERIES), {"_id": "query_id", "text": "query"})
-    documents = renamed(read_table(folder / _CORPUS), {"_id": "doc_id"})
+    queries = renamed(
+        read_text_records(folder / _QUERIES, _KEYS), {"_id": "query_id", "text": "query"}
+    )
+    documents = renamed(read_text_records(folder / _CORPUS, _KEYS), {"_id": "doc_id"})
     fields = _with_text(documents, notes)
     judgments = JoinedTable(tuple(_qrels(path) for path in _qrels_files(folder, subsets)))
     tables = Tables(
@@ -118,6 +123,7 @@ def write_beir(dataset: RankingDataset, out: str | Path) -> list[str]:
     with new_folder(out) as temporary:
         documents.write_ndjson(temporary / _CORPUS)
         queries.write_ndjson(temporary / _QUERIES)
+        write_record(temporary, dataset, "beir")
         (temporary / _QRELS).mkdir()
         for (subset,), part in judgments.group_by("subset", maintain_order=True):
             _write_qrels(part, temporary / _QRELS / f"{subset}.tsv")
@@ -143,7 +149,7 @@ def _require(folder: Path, name: str) -> None:
 
 def _with_text(documents: TextTable, notes: list[str]) -> list[str]:
     columns = documents.frame.columns
-    fields = [name for name in ("title", "text") if name in columns]
+    fields: list[str] = [name for name in ("title", "text") if name in columns]
     if not fields:
         raise DataError(
             f"expected the keys 'title' and 'text', found {', '.join(map(repr, columns))}",
@@ -195,8 +201,8 @@ def _qrels(path: Path) -> TextTable:
                 where=lines.where(0),
                 remedy="Name and order the columns so, divided by tabs.",
             )
-        assert lines.lines is not None  # noqa: S101  text files have them
-        lines = TextTable(path, lines.frame.slice(1), lines.lines.slice(1))
+        below = pl.int_range(lines.frame.height, eager=True) > 0
+        lines = kept_rows(lines, below)
         if lines.frame.is_empty():
             raise DataError(
                 "expected judgments below the header, found none",
@@ -223,8 +229,9 @@ def _with_subset(queries: pl.DataFrame, judgments: pl.DataFrame, notes: list[str
     if of_query["query_id"].is_duplicated().any():
         notes.append("queries: some are judged in several subsets, so there is no column 'subset'")
         return queries
-    name = pl.when(pl.col(_SUBSET).is_in(_DEV)).then(pl.lit("dev")).otherwise(pl.col(_SUBSET))
-    of_query = of_query.with_columns(subset=name).filter(pl.col("subset").is_in(["dev", "test"]))
+    source = pl.col(_SUBSET)
+    subset = pl.when(source.is_in(_DEV)).then(pl.lit("dev")).otherwise(source)
+    of_query = of_query.with_columns(subset=subset).filter(pl.col("subset").is_in(["dev", "test"]))
     if of_query.is_empty():
         return queries
     notes.append("queries: column 'subset' says which are for dev and test; evaluation goes by it")

@@ -1,4 +1,4 @@
-"""Judgment lists of Elasticsearch and OpenSearch: `_rank_eval`, Search Relevance, Learning to Rank."""
+"""Judgment lists of Elasticsearch and OpenSearch, in the three layouts that they take."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ import polars as pl
 from rankfield.errors import DataError, OutputError
 from rankfield.files import new_file, write_json
 from rankfield.formats.assemble import DatasetOptions, PlacedTable, Tables, assemble, renamed
+from rankfield.formats.export_record import export_line
 from rankfield.formats.export_texts import joined_texts, lost_columns, query_texts, text_fields
 from rankfield.formats.json_files import read_json_document
+from rankfield.formats.lines import kept_rows
 from rankfield.formats.ltr import judgment_lines, ltr_tables
 from rankfield.formats.rank_eval import rank_eval_ratings, rank_eval_request
 from rankfield.formats.ratings import Ratings
@@ -48,8 +50,8 @@ def read_elasticsearch(
         src: the judgment list.
         documents: a table with a line for each document and its id in `_id`, doc_id, docId, id or
             product_id. Where there is a column `_source`, as in exports of an index, its keys are
-            the columns. The paths of pictures start from its folder. Only a Learning to Rank list
-            with titles can do without.
+            the columns; bulk requests ({"index": …}, then the document) are read too. The paths of
+            pictures start from its folder. Only a Learning to Rank list with titles can do without.
         options: see `DatasetOptions`.
 
     Returns:
@@ -126,7 +128,8 @@ def write_elasticsearch(
     notes.append("documents: not part of this layout; export them with `rankfield export tables`")
     if kind == "opensearch":
         notes.append("queries: the layout has no ids, the texts tell them apart")
-        write_json(path, judgment_list(dataset.name, queries, dataset.judgments))
+        content = judgment_list(dataset.name, queries, dataset.judgments)
+        write_json(path, {"description": export_line(dataset), **content})
     else:
         texts = [f.name for f in dataset.document_fields if f.modality == "text"]
         searched = field or (texts[0] if texts else "title")
@@ -208,7 +211,7 @@ def _titles(path: Path, judgments: PlacedTable) -> TextTable:
 
 
 def _documents(path: Path) -> TextTable:
-    table = read_table(path)
+    table = _without_actions(read_table(path))
     found = next((name for name in _DOC_IDS if name in table.frame.columns), None)
     if found is None:
         raise DataError(
@@ -221,6 +224,28 @@ def _documents(path: Path) -> TextTable:
     if frame.schema.get("_source") == pl.String:
         frame = _with_source(path, frame)
     return TextTable(path, frame, table.lines)
+
+
+def _without_actions(table: TextTable) -> TextTable:
+    """Return the documents of a bulk request: a line {"index": {"_id": …}}, then one with its keys.
+
+    Any other table is returned as it is.
+    """
+    verbs = [name for name in ("index", "create") if name in table.frame.columns]
+    if not verbs or "_id" in table.frame.columns:
+        return table
+    actions = pl.coalesce(pl.col(verb).str.json_path_match("$._id") for verb in verbs)
+    ids = table.frame.select(actions.alias("_id"))["_id"]
+    follows = ids.is_not_null().shift(1, fill_value=False)
+    if not (follows ^ ids.is_not_null()).all():
+        row = int((~(follows ^ ids.is_not_null())).arg_max() or 0)
+        raise DataError(
+            'expected a line {"index": {"_id": …}} and then its document, in turns',
+            where=table.where(row),
+            remedy="Export the index again, or write one document a line with its _id.",
+        )
+    frame = table.frame.select(ids.shift(1), pl.exclude("_id", *verbs))
+    return kept_rows(TextTable(table.path, frame, table.lines), follows)
 
 
 def _with_source(path: Path, frame: pl.DataFrame) -> pl.DataFrame:
@@ -268,4 +293,5 @@ def _ltr_lines(
     titles = dataset.documents.select(
         "doc_id", title=joined_texts(dataset.documents, [title], line=True)
     )
-    return judgment_lines(queries, judgments, titles)
+    head = pl.Series("line", [f"# {' '.join(export_line(dataset).split())}"])
+    return pl.concat([head, judgment_lines(queries, judgments, titles)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import polars as pl
 
@@ -66,10 +66,11 @@ def query_texts(dataset: RankingDataset, layout: str, notes: list[str]) -> pl.Se
 
 
 def lost_columns(
-    dataset: RankingDataset, kept: dict[str, Collection[str]], notes: list[str]
+    dataset: RankingDataset, kept: Mapping[str, Collection[str]], notes: list[str]
 ) -> None:
-    """Note the columns that are not kept."""
+    """Note the columns that are not kept, and that the layout knows no weights and scale."""
     for table, names in kept.items():
         frame: pl.DataFrame = getattr(dataset, table)
         if lost := [name for name in frame.columns if name not in names]:
             notes.append(f"{table}: left behind the columns {', '.join(lost)}")
+    notes.append("left behind the weights of fields and the bounds of the score scale")

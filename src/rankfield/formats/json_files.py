@@ -19,18 +19,7 @@ def read_json_document(path: Path) -> Any:
     Raises:
         DataError: no such file, not UTF-8, not valid JSON, a key that occurs twice in an object.
     """
-    if not path.is_file():
-        raise DataError("there is no such file", where=str(path))
-    raw = path.read_bytes()
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        row = raw.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"not UTF-8: byte {raw[error.start]:#04x}",
-            where=f"{path}, row {row}",
-            remedy="Save the file as UTF-8.",
-        ) from None
+    text = _decoded(path)
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(items)
@@ -50,14 +39,30 @@ def read_json_document(path: Path) -> Any:
     try:
         return decoder.decode(text)
     except json.JSONDecodeError as error:
-        cut = error.pos >= len(text.rstrip())
+        cut = error.pos >= len(text.rstrip()) or "Unterminated" in error.msg
         raise DataError(
-            f"not valid JSON ({error.msg})" + (", it seems to be cut off" if cut else ""),
+            f"not valid JSON ({error.msg})"
+            + (", a quote is not closed or the file is cut off" if cut else ""),
             where=f"{path}, row {error.lineno}, position {error.colno}",
-            remedy="Fetch the file again." if cut else "Mend the file there.",
+            remedy="Close the quote, or fetch the file again." if cut else "Mend the file there.",
         ) from None
     except RecursionError:
         raise DataError("the JSON is nested too deep", where=str(path)) from None
+
+
+def _decoded(path: Path) -> str:
+    if not path.is_file():
+        raise DataError("there is no such file", where=str(path))
+    raw = path.read_bytes()
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        row = raw.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"not UTF-8: byte {raw[error.start]:#04x}",
+            where=f"{path}, row {row}",
+            remedy="Save the file as UTF-8.",
+        ) from None
 
 
 def text_of(value: Any, where: str) -> str:

@@ -12,16 +12,17 @@ import polars as pl
 from rankfield.errors import DataError
 from rankfield.formats.text_tables import TextTable
 
-__all__ = ["check_pairs", "finite_numbers", "read_lines", "split_lines"]
+__all__ = ["check_pairs", "finite_numbers", "kept_rows", "read_lines", "split_lines"]
 
 _BLANKS, _TABS = "blanks or tabs", "tabs"
 _OTHERS = {",": "commas", ";": "semicolons", "|": "vertical bars", "\t": "tabs", " ": "blanks"}
 
 
-def read_lines(path: str | Path) -> TextTable:
+def read_lines(path: str | Path, *, head: int | None = None) -> TextTable:
     """Return the lines of a UTF-8 file that are not blank, in the column "text".
 
-    A byte order mark is dropped; a file packed with gzip is unpacked.
+    A byte order mark is dropped; a file packed with gzip is unpacked. With `head`, only so many
+    lines are read.
 
     Raises:
         DataError: no such file, no line, not UTF-8, or a gzip file that is cut off.
@@ -31,7 +32,7 @@ def read_lines(path: str | Path) -> TextTable:
         problem = "expected a file, found a folder" if path.is_dir() else "there is no such file"
         raise DataError(problem, where=str(path))
     try:
-        lines = pl.read_lines(path, name="text", glob=False, row_index_name="line")
+        lines = pl.read_lines(path, name="text", glob=False, row_index_name="line", n_rows=head)
     except pl.exceptions.ComputeError:
         raise _not_utf8(path) from None
     except (pl.exceptions.PolarsError, OSError) as error:
@@ -40,8 +41,9 @@ def read_lines(path: str | Path) -> TextTable:
             where=str(path),
             remedy="Fetch the file again.",
         ) from error
-    first = lines["text"].head(1).str.strip_prefix("\ufeff")
-    lines = lines.with_columns(text=pl.concat([first, lines["text"].slice(1)]))
+    if lines["text"].head(1).str.starts_with("\ufeff").any():
+        begin = pl.when(pl.col("line") == 0).then(pl.col("text").str.strip_prefix("\ufeff"))
+        lines = lines.with_columns(text=begin.otherwise("text"))
     lines = lines.filter(pl.col("text").str.contains(r"\S"))
     if lines.is_empty():
         raise DataError("expected at least one line, found none", where=str(path))
@@ -119,6 +121,12 @@ def check_pairs(table: TextTable) -> None:
         where=table.where(row, "doc_id"),
         remedy="Keep one of them.",
     )
+
+
+def kept_rows(table: TextTable, keep: pl.Series) -> TextTable:
+    """Return the rows for which `keep` is true, with their lines."""
+    lines = None if table.lines is None else table.lines.filter(keep)
+    return TextTable(table.path, table.frame.filter(keep), lines)
 
 
 def _other_columns(lines: TextTable, row: int, names: Sequence[str], *, tabs: bool) -> DataError:

@@ -7,13 +7,14 @@ from pathlib import Path
 import polars as pl
 
 from rankfield.errors import DataError
-from rankfield.formats.lines import finite_numbers, read_lines
+from rankfield.formats.lines import finite_numbers, kept_rows, read_lines
 from rankfield.formats.text_tables import TextTable
 from rankfield.formats.trec import number_texts
 
 __all__ = ["judgment_lines", "ltr_tables"]
 
 _QUERY = r"^\s*#\s*qid:(\S+?):\s*(.*?)(?:\*[0-9.]+)?\s*$"
+_WEIGHT = r"\*[0-9.]+$"
 _JUDGMENT = r"^\s*(\S+)\s+qid:(\S+)(?:\s+\d+:\S+)*\s*#\s*(\S+)(?:\s+(.*?))?\s*$"
 
 
@@ -31,8 +32,8 @@ def ltr_tables(path: Path) -> tuple[TextTable, TextTable]:
     """
     lines = read_lines(path)
     comments = lines.frame["text"].str.contains(r"^\s*#")
-    queries = _queries(_part(lines, comments))
-    rated = _part(lines, ~comments)
+    queries = _queries(kept_rows(lines, comments))
+    rated = kept_rows(lines, ~comments)
     if rated.frame.is_empty():
         raise DataError(
             "expected at least one judgment, found none",
@@ -77,7 +78,13 @@ def judgment_lines(
         judgments: query_id, doc_id (without white space), score.
         titles: doc_id, title (one line, or null).
     """
-    head = queries.select(pl.format("# qid:{}: {}", "query_id", "query")).to_series()
+    # a text that ends like a weight gets one, so that it is not taken for it
+    weight = pl.when(pl.col("query").str.contains(_WEIGHT)).then(pl.lit("*1"))
+    text = pl.col("query") + weight.otherwise(pl.lit(""))
+    # not pl.format, which panics at columns of several chunks (polars 2.1)
+    head = queries.select(
+        pl.concat_str(pl.lit("# qid:"), "query_id", pl.lit(": "), text).alias("line")
+    )
     order = queries.select("query_id").with_row_index("order")
     rated = (
         judgments.join(order, on="query_id", how="inner", maintain_order="left")
@@ -86,22 +93,18 @@ def judgment_lines(
     )
     title = pl.when(pl.col("title") != "").then(" " + pl.col("title")).otherwise(pl.lit(""))
     body = rated.select(
-        pl.format("{} qid:{} # {}{}", number_texts("score"), "query_id", "doc_id", title)
-    ).to_series()
-    return pl.concat([head.alias("line"), pl.Series("line", ["#"]), body.alias("line")])
-
-
-def _part(lines: TextTable, keep: pl.Series) -> TextTable:
-    assert lines.lines is not None  # noqa: S101  text files have them
-    return TextTable(lines.path, lines.frame.filter(keep), lines.lines.filter(keep))
+        pl.concat_str(
+            number_texts("score"), pl.lit(" qid:"), "query_id", pl.lit(" # "), "doc_id", title
+        ).alias("line")
+    )
+    return pl.concat([head["line"], pl.Series("line", ["#"]), body["line"]])
 
 
 def _queries(comments: TextTable) -> TextTable:
     groups = comments.frame["text"].str.extract_groups(_QUERY)
     frame = groups.struct.rename_fields(["query_id", "query"]).struct.unnest()
     known = frame["query_id"].is_not_null() & (frame["query"] != "")
-    assert comments.lines is not None  # noqa: S101  text files have them
-    table = TextTable(comments.path, frame.filter(known), comments.lines.filter(known))
+    table = kept_rows(TextTable(comments.path, frame, comments.lines), known)
     twice = ~table.frame["query_id"].is_first_distinct()
     if twice.any():
         row = int(twice.arg_max() or 0)

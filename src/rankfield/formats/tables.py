@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypedDict, Unpack
 
 import polars as pl
 
 from rankfield.errors import DataError, ImageError, OutputError
+from rankfield.formats.checks import with_numbers
 from rankfield.formats.field_options import parse_fields
 from rankfield.formats.guesses import guess_fields, guess_scale
 from rankfield.formats.picture_lists import picture_column, with_lists
+from rankfield.formats.table_columns import name_columns, quoted
 from rankfield.formats.text_tables import SUFFIXES, TextTable, read_table
 from rankfield.schema import Field, Provenance, RankingDataset, ScoreScale
 from rankfield.validate import first_error, fix, image_problems
 
-__all__ = ["TableOptions", "import_tables", "read_tables"]
-
-_QUERY_IDS = ("query_id", "query-id", "qid", "queryid")
-_DOC_IDS = ("doc_id", "doc-id", "docid", "document_id", "product_id", "item_id", "corpus-id")
-_PLAIN_IDS = ("id", "_id")
-_SCORES = ("score", "relevance", "grade", "label", "rating")
-_RESERVED = {"queries": ("seen", "subset"), "documents": ("seen",), "judgments": ("split",)}
-_NUMBER = r"^-?(0|[1-9]\d{0,14})(\.\d+)?$"
+__all__ = ["TableOptions", "dataset_of_tables", "import_tables", "read_tables"]
 
 
 class TableOptions(TypedDict, total=False):
@@ -110,29 +104,63 @@ def read_tables(
             (rows of text files are the lines an editor shows).
         ImageError: a bad picture, with file, row and path, and how many more there are.
     """
-    source = _read_source(
+    tables = _read_source(
         Path(src),
         {"documents": documents_file, "queries": queries_file, "judgments": judgments_file},
     )
-    _name_columns(source, query_id, doc_id, score)
+    return dataset_of_tables(
+        Path(src),
+        tables,
+        name=name,
+        query_id=query_id,
+        doc_id=doc_id,
+        score=score,
+        query_fields=query_fields,
+        document_fields=document_fields,
+        score_scale=score_scale,
+        score_min=score_min,
+        score_max=score_max,
+        relevant=relevant,
+        licence=licence,
+        bad_images=bad_images,
+    )
+
+
+def dataset_of_tables(
+    folder: Path, tables: Mapping[str, TextTable], **options: Unpack[TableOptions]
+) -> tuple[RankingDataset, list[str]]:
+    """Make a data set of "queries", "documents" and "judgments" already read, as `read_tables`.
+
+    Args:
+        folder: where paths of pictures start.
+        tables: the three tables; errors name their rows by `TextTable.where`.
+        options: as the arguments of `read_tables`; those that name files are ignored.
+
+    Returns:
+        The data set and, a line each, what was guessed.
+
+    Raises:
+        DataError, ImageError: as `read_tables`.
+    """
+    source = _Source(folder, dict(tables))
+    name_columns(
+        source.tables,
+        source.notes,
+        options.get("query_id", "query_id"),
+        options.get("doc_id", "doc_id"),
+        options.get("score", "score"),
+    )
     judgments = _with_scores(source)
     fields = {
         table: _choose_fields(source, table, identity, chosen)
         for table, identity, chosen in (
-            ("queries", "query_id", query_fields),
-            ("documents", "doc_id", document_fields),
+            ("queries", "query_id", options.get("query_fields")),
+            ("documents", "doc_id", options.get("document_fields")),
         )
     }
-    scale = score_scale or guess_scale(
-        judgments["score"], minimum=score_min, maximum=score_max, relevant=relevant
-    )
-    if score_scale is None:
-        source.notes.append(
-            f"score scale: {scale.minimum:g} to {scale.maximum:g}, relevant from"
-            f" {scale.relevant:g}; set it with --score-min, --score-max, --relevant"
-        )
+    scale = _scale(source, judgments["score"], options)
     dataset = RankingDataset(
-        name=name or source.folder.resolve().name,
+        name=options.get("name") or source.folder.resolve().name,
         query_fields=fields["queries"],
         document_fields=fields["documents"],
         score_scale=scale,
@@ -143,13 +171,13 @@ def read_tables(
         judgments=_typed(judgments, "query_id", (Field("doc_id", "text"),)),
         provenance=Provenance(
             source=", ".join(t.path.name for t in source.tables.values()),
-            licence=licence,
+            licence=options.get("licence", ""),
             made_by="rankfield import tables",
         ),
         root=source.folder,
     )
     _check(dataset, source)
-    if bad_images != "ignore":
+    if (bad_images := options.get("bad_images", "ignore")) != "ignore":
         dataset = _check_images(dataset, source, drop=bad_images == "drop")
     return dataset, source.notes
 
@@ -182,17 +210,17 @@ def import_tables(
     return dataset.save(out), notes
 
 
-def _read_source(folder: Path, named: dict[str, str | Path | None]) -> _Source:
+def _read_source(folder: Path, named: dict[str, str | Path | None]) -> dict[str, TextTable]:
     if not folder.is_dir():
         raise DataError(
             "expected a folder, found a file" if folder.exists() else "there is no such folder",
             where=str(folder),
             remedy="Name the folder that holds documents, queries and judgments.",
         )
-    source = _Source(folder)
-    for table, path in named.items():
-        source.tables[table] = read_table(Path(path) if path else _find(folder, table))
-    return source
+    return {
+        table: read_table(Path(path) if path else _find(folder, table))
+        for table, path in named.items()
+    }
 
 
 def _find(folder: Path, table: str) -> Path:
@@ -206,60 +234,6 @@ def _find(folder: Path, table: str) -> Path:
         where=str(folder),
         remedy=f"Name the file with --{table}.",
     )
-
-
-def _name_columns(source: _Source, query_id: str, doc_id: str, score: str) -> None:
-    """Give the id and score columns their standard names, and reserved names another."""
-    ids = {"query_id": (query_id, _QUERY_IDS), "doc_id": (doc_id, _DOC_IDS)}
-    for table, wanted in (
-        ("queries", ("query_id",)),
-        ("documents", ("doc_id",)),
-        ("judgments", ("query_id", "doc_id", "score")),
-    ):
-        for standard in wanted:
-            given, names = ids.get(standard, (score, _SCORES))
-            plain = () if table == "judgments" else _PLAIN_IDS
-            # a name that was asked for must be there, in the judgments at least
-            others = (*names, *plain) if given == standard or plain else ()
-            _rename(source, table, standard, (given, *others))
-        for column in _RESERVED[table]:
-            columns = source.tables[table].frame.columns
-            if column in columns:
-                free = f"source_{column}"
-                while free in columns:
-                    free = f"source_{free}"
-                _replace_frame(source, table, {column: free})
-                source.notes.append(f"{table}: column {column!r} is kept as {free!r}")
-
-
-def _rename(source: _Source, table: str, standard: str, candidates: Sequence[str]) -> None:
-    columns = source.tables[table].frame.columns
-    found = next((name for name in candidates if name in columns), None)
-    path = source.tables[table].path
-    if found is None:
-        option = "--" + standard.replace("_", "-")
-        near = difflib.get_close_matches(candidates[0], columns, n=1)
-        hint = f"Did you mean {near[0]!r}? " if near else ""
-        raise DataError(
-            f"expected a column {candidates[0]!r}, found {_quoted(columns)}",
-            where=str(path),
-            remedy=f"{hint}Choose the column with {option}.",
-        )
-    if found == standard:
-        return
-    if standard in columns:
-        raise DataError(
-            f"column {found!r} was chosen, but there is a column {standard!r} too",
-            where=str(path),
-            remedy="Rename or remove one of them.",
-        )
-    _replace_frame(source, table, {found: standard})
-    source.notes.append(f"{table}: column {found!r} is the {standard}")
-
-
-def _replace_frame(source: _Source, table: str, renamed: dict[str, str]) -> None:
-    old = source.tables[table]
-    source.tables[table] = replace(old, frame=old.frame.rename(renamed))
 
 
 def _with_scores(source: _Source) -> pl.DataFrame:
@@ -279,6 +253,22 @@ def _with_scores(source: _Source) -> pl.DataFrame:
     return table.frame.with_columns(score=scores)
 
 
+def _scale(source: _Source, scores: pl.Series, options: TableOptions) -> ScoreScale:
+    if (given := options.get("score_scale")) is not None:
+        return given
+    scale = guess_scale(
+        scores,
+        minimum=options.get("score_min"),
+        maximum=options.get("score_max"),
+        relevant=options.get("relevant"),
+    )
+    source.notes.append(
+        f"score scale: {scale.minimum:g} to {scale.maximum:g}, relevant from"
+        f" {scale.relevant:g}; set it with --score-min, --score-max, --relevant"
+    )
+    return scale
+
+
 def _choose_fields(
     source: _Source, table: str, identity: str, chosen: Sequence[Field | str] | None
 ) -> tuple[Field, ...]:
@@ -292,7 +282,7 @@ def _choose_fields(
     option = "--document-field" if table == "documents" else "--query-field"
     if not fields:
         raise DataError(
-            f"no column looks like a text or a picture; found {_quoted(frame.columns)}",
+            f"no column looks like a text or a picture; found {quoted(frame.columns)}",
             where=str(path),
             remedy=f"Name the columns with {option} NAME:text or NAME:image.",
         )
@@ -320,17 +310,12 @@ def _with_pictures(
 def _typed(frame: pl.DataFrame, identity: str, fields: Sequence[Field]) -> pl.DataFrame:
     """Ids and fields as text (bytes stay), every other column of plain numbers as numbers."""
     texts = {identity, *(f.name for f in fields)}
-    columns = []
-    for column in frame:
-        if column.name in texts:
-            pictures = column.dtype == pl.Binary or column.dtype.is_nested()
-            columns.append(column if pictures else column.cast(pl.String))
-        elif column.dtype == pl.String and column.drop_nulls().str.contains(_NUMBER).all():
-            whole = not column.drop_nulls().str.contains(".", literal=True).any()
-            columns.append(column.cast(pl.Int64 if whole else pl.Float64))
-        else:
-            columns.append(column)
-    return pl.DataFrame(columns)
+    text = [c.name for c in frame if c.name in texts and _is_plain(c)]
+    return with_numbers(frame.with_columns(pl.col(text).cast(pl.String)), list(texts))
+
+
+def _is_plain(column: pl.Series) -> bool:
+    return column.dtype != pl.Binary and not column.dtype.is_nested()
 
 
 def _check(dataset: RankingDataset, source: _Source) -> None:
@@ -366,7 +351,3 @@ def _check_images(dataset: RankingDataset, source: _Source, *, drop: bool) -> Ra
         dataset, dropped = fix(dataset, bad)
         source.notes += dropped
     return dataset
-
-
-def _quoted(columns: Sequence[str]) -> str:
-    return ", ".join(map(repr, columns))

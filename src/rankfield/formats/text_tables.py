@@ -16,14 +16,15 @@ import polars as pl
 from rankfield.errors import DataError
 from rankfield.progress import progress
 
-__all__ = ["SUFFIXES", "TextTable", "read_table"]
+__all__ = ["DELIMITERS", "SUFFIXES", "TextTable", "not_utf8", "read_header", "read_table"]
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 """The file names that `read_table` knows, by their ends."""
 
 _CHUNK = 100_000
 _LINE = "\0line"
-_DELIMITERS = {".csv": ",", ".tsv": "\t"}
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+"""What divides the columns of a text table, by the end of its file's name."""
 _NAMES = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
 
 
@@ -66,19 +67,42 @@ def read_table(path: Path, *, delimiter: str | None = None) -> TextTable:
         if suffix == ".parquet":
             table = TextTable(path, pl.read_parquet(path, glob=False), None)
         else:
-            delimiter = (delimiter or _DELIMITERS[suffix]) if suffix in _DELIMITERS else None
+            delimiter = (delimiter or DELIMITERS[suffix]) if suffix in DELIMITERS else None
             with path.open(encoding="utf-8-sig", newline="") as file:
                 chunks = _csv(path, file, delimiter) if delimiter else _json_lines(path, file)
                 frames = list(_shown(path, file, chunks))
             frame = pl.concat(frames, how="diagonal") if frames else pl.DataFrame({_LINE: []})
             table = TextTable(path, frame.drop(_LINE), frame[_LINE])
     except UnicodeDecodeError:
-        raise _not_utf8(path) from None
+        raise not_utf8(path) from None
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(f"cannot be read, it may be cut off ({error})", where=str(path)) from error
     if table.frame.is_empty():
         raise DataError("expected at least one row, found none", where=str(path))
     return table
+
+
+def read_header(path: Path) -> list[str]:
+    """Return the names of a CSV or TSV file's columns, without blanks around them.
+
+    Raises:
+        DataError: the file is empty, not UTF-8, or divided by something else, or a name occurs
+            twice.
+    """
+    delimiter = DELIMITERS[path.suffix.lower()]
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            first = file.readline()
+            for other, divider in _NAMES.items():
+                if f'"{other}"' in first and f'"{delimiter}"' not in first:
+                    raise _divided_by(path, divider, delimiter, first.strip())
+            file.seek(0)
+            rows = _csv_rows(path, csv.reader(file, delimiter=delimiter, strict=True))
+            return _header(path, next(rows, (1, []))[1], delimiter)
+    except UnicodeDecodeError:
+        raise not_utf8(path) from None
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror})", where=str(path)) from error
 
 
 def _shown(path: Path, file: TextIO, chunks: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
@@ -127,21 +151,33 @@ def _csv_rows(path: Path, reader: Any) -> Iterator[tuple[int, list[str]]]:
 
 def _header(path: Path, row: list[str], delimiter: str) -> list[str]:
     if not row:
-        raise DataError("the file is empty; expected a header row", where=str(path))
+        raise DataError(
+            "the file is empty; expected a header row",
+            where=str(path),
+            remedy="Export or fetch the file again.",
+        )
     if len(row) == 1:
         for other, divider in _NAMES.items():
             if other != delimiter and other in row[0]:
-                raise DataError(
-                    f"expected columns divided by {_NAMES[delimiter]}, found one column named"
-                    f" {row[0]!r}: the file seems to be divided by {divider}",
-                    where=str(path),
-                    remedy="Save it with commas as .csv or with tabs as .tsv.",
-                )
+                raise _divided_by(path, divider, delimiter, row[0])
     names = [name.strip() or f"unnamed_{i}" for i, name in enumerate(row)]
     for name in names:
         if names.count(name) > 1:
-            raise DataError(f"the column {name!r} occurs more than once", where=f"{path}, row 1")
+            raise DataError(
+                f"the column {name!r} occurs more than once",
+                where=f"{path}, row 1",
+                remedy="Rename or remove one of them.",
+            )
     return names
+
+
+def _divided_by(path: Path, divider: str, delimiter: str, found: str) -> DataError:
+    return DataError(
+        f"expected columns divided by {_NAMES[delimiter]}, found one column named"
+        f" {found!r}: the file seems to be divided by {divider}",
+        where=str(path),
+        remedy="Save it with commas as .csv or with tabs as .tsv.",
+    )
 
 
 def _of_width(
@@ -196,7 +232,8 @@ def _as_text(value: Any) -> str | None:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _not_utf8(path: Path) -> DataError:
+def not_utf8(path: Path) -> DataError:
+    """Return the error that names the first byte of a file that is not UTF-8, with its row."""
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             try:

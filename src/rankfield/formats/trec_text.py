@@ -77,12 +77,11 @@ def _records(
             inside = None
     if inside is not None:
         raise _unclosed(lines, first, tag)
-    assert lines.lines is not None  # noqa: S101  text files have them
     columns = dict.fromkeys([identity, *(name for record in found for name in record)])
     frame = pl.DataFrame(
         {n: pl.Series([r.get(n) or None for r in found], dtype=pl.String) for n in columns}
     )
-    return TextTable(lines.path, frame, lines.lines.gather(starts))
+    return TextTable(lines.path, frame, None if lines.lines is None else lines.lines.gather(starts))
 
 
 def _identified(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Unpack
@@ -12,7 +11,9 @@ import polars as pl
 from rankfield.errors import DataError
 from rankfield.files import new_folder
 from rankfield.formats.assemble import DatasetOptions, Tables, assemble, renamed
+from rankfield.formats.export_record import write_record
 from rankfield.formats.export_texts import joined_texts, lost_columns, query_texts, text_fields
+from rankfield.formats.grades import require_grades
 from rankfield.formats.lines import read_lines
 from rankfield.formats.text_tables import TextTable, read_table
 from rankfield.schema import RankingDataset
@@ -56,8 +57,7 @@ def read_wands(
             line; see `assemble`.
     """
     folder = _folder(Path(src))
-    chosen = dict(WANDS_GRADES if grades is None else grades)
-    _check_grades(chosen)
+    chosen = require_grades(WANDS_GRADES if grades is None else grades)
     queries, products, labels = (_read(folder / name) for name in _FILES)
     shown = ", ".join(f"{label} {score:g}" for label, score in chosen.items())
     tables = Tables(
@@ -90,14 +90,14 @@ def write_wands(
         OutputError: `out` exists or cannot be written.
     """
     notes: list[str] = []
-    chosen = dict(WANDS_GRADES if grades is None else grades)
-    _check_grades(chosen)
+    chosen = require_grades(WANDS_GRADES if grades is None else grades)
     texts = query_texts(dataset, "wands", notes)
     extra = [name for name in ("query_class",) if name in dataset.queries.columns]
     queries = dataset.queries.select("query_id", *extra).with_columns(query=texts)
     documents = _products(dataset, notes)
     judgments = _labelled(dataset, chosen)
     with new_folder(out) as temporary:
+        write_record(temporary, dataset, "wands", grades=chosen)
         for name, frame in zip(
             _FILES, (queries.select("query_id", "query", *extra), documents, judgments), strict=True
         ):
@@ -126,15 +126,8 @@ def _folder(src: Path) -> Path:
 
 
 def _read(path: Path) -> TextTable:
-    header = read_lines(path).frame["text"][0]
+    header = read_lines(path, head=100).frame["text"][0]
     return read_table(path, delimiter="\t" if "\t" in header else None)
-
-
-def _check_grades(grades: Mapping[str, float]) -> None:
-    if not grades or not all(map(math.isfinite, grades.values())):
-        raise DataError(
-            f"expected a finite score for every label, found {dict(grades)}", where="--grades"
-        )
 
 
 def _scored(labels: TextTable, grades: Mapping[str, float]) -> TextTable:
@@ -178,7 +171,7 @@ def _products(dataset: RankingDataset, notes: list[str]) -> pl.DataFrame:
 
 
 def _labelled(dataset: RankingDataset, grades: Mapping[str, float]) -> pl.DataFrame:
-    names = {score: label for label, score in reversed(grades.items())}
+    names = {score: label for label, score in reversed(list(grades.items()))}
     scores = dataset.judgments["score"]
     labels = scores.replace_strict(
         list(names), list(names.values()), default=None, return_dtype=pl.String

@@ -1,0 +1,106 @@
+"""The options that every import of a layout has, and what each does in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from rankfield.schema import RankingDataset
+
+__all__ = [
+    "BadImages",
+    "DocumentField",
+    "Duplicates",
+    "HeldOut",
+    "Licence",
+    "LicenceOf",
+    "Name",
+    "Out",
+    "QueryField",
+    "Relevant",
+    "ScoreMax",
+    "ScoreMin",
+    "Unknown",
+    "given",
+    "require_new",
+    "save",
+]
+
+_FIELD = "NAME[:MODALITY[:WEIGHT]]"
+
+Out = Annotated[Path, typer.Argument(help="Data set folder to make.", show_default=False)]
+QueryField = Annotated[
+    list[str] | None,
+    typer.Option(metavar=_FIELD, help="A field of the queries; repeat. Default: the layout's."),
+]
+DocumentField = Annotated[
+    list[str] | None,
+    typer.Option(metavar=_FIELD, help="A field of the documents; repeat. Default: the layout's."),
+]
+ScoreMin = Annotated[
+    float | None, typer.Option(help="Lowest score possible; default: 0 or the data's.")
+]
+ScoreMax = Annotated[
+    float | None, typer.Option(help="Highest score possible; default: the data's.")
+]
+Relevant = Annotated[
+    float | None,
+    typer.Option(help="Scores from here on are relevant; default: the smallest above 0."),
+]
+Name = Annotated[str | None, typer.Option(help="Name; default: the source's.")]
+Licence = Annotated[str, typer.Option(help="Licence of the data, for the record.")]
+LicenceOf = Annotated[
+    str | None, typer.Option(help="Licence of the data; default: what it was published under.")
+]
+Unknown = Annotated[
+    Literal["error", "drop"],
+    typer.Option(help="At judgments of queries or documents not there: stop, or leave them out."),
+]
+Duplicates = Annotated[
+    Literal["error", "first", "highest"],
+    typer.Option(help="At a pair judged twice: stop, or keep the first or the highest score."),
+]
+BadImages = Annotated[
+    Literal["error", "drop"], typer.Option(help="At a bad picture: stop, or clear the field.")
+]
+HeldOut = Annotated[
+    float | None,
+    typer.Option(
+        min=0, max=1, help="Fraction of the train queries that become dev, where there is no dev."
+    ),
+]
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """Return the options that were given: those left out have the reader's own defaults."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def require_new(out: Path) -> None:
+    """Check that the output does not exist yet, before any long work.
+
+    Raises:
+        OutputError: it exists.
+    """
+    from rankfield.errors import OutputError
+
+    if out.exists() or out.is_symlink():
+        raise OutputError(
+            "exists already", where=str(out), remedy="Name another output, or remove it first."
+        )
+
+
+def save(dataset: RankingDataset, notes: Iterable[str], out: Path) -> None:
+    """Write the data set and say what was guessed, its sizes and what comes next."""
+    done: Any = dataset.save(out)
+    for note in notes:
+        typer.echo(f"- {note}")
+    typer.echo(
+        f"{out}: {done.queries.height:,} queries, {done.documents.height:,} documents,"
+        f" {done.judgments.height:,} judgments"
+    )
+    typer.echo(f"next: rankfield check {out}, rankfield split {out} OUT")

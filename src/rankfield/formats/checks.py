@@ -1,0 +1,179 @@
+"""What every reader checks in a table's columns, with file, row and remedy in the message."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+
+from rankfield.errors import DataError, ImageError
+from rankfield.formats.placed_tables import PlacedTable
+from rankfield.schema import RankingDataset, ScoreScale
+from rankfield.validate import fix, image_problems
+
+__all__ = [
+    "BadImages",
+    "best_of_pairs",
+    "check_pictures",
+    "finite_scores",
+    "require_columns",
+    "require_known",
+    "require_values",
+    "require_within",
+    "with_numbers",
+]
+
+BadImages = Literal["ignore", "error", "drop"]
+"""At a picture that is missing or broken: don't look, stop, or clear the field."""
+
+_NUMBER = r"^-?(0|[1-9]\d{0,14})(\.\d+)?$"
+
+
+def require_columns(path: Path, columns: Sequence[str], needed: Sequence[str]) -> None:
+    """Raise `DataError` unless all the needed columns are there."""
+    missing = [name for name in needed if name not in columns]
+    if missing:
+        raise DataError(
+            f"expected a column {missing[0]!r}, found {', '.join(map(repr, columns)) or 'none'}",
+            where=str(path),
+            remedy="Rename the column, or check that this is the right file and layout.",
+        )
+
+
+def require_values(table: PlacedTable, *columns: str) -> None:
+    """Raise `DataError` for the first row without a value in one of the columns (ids, texts)."""
+    for column in columns:
+        values = table.frame[column]
+        values = values if values.dtype in (pl.String, pl.Binary) else values.cast(pl.String)
+        bad = (values.cast(pl.Binary).bin.size() == 0).fill_null(True)
+        if bad.any():
+            raise DataError(
+                f"expected a value, found nothing{_more(bad)}",
+                where=table.where(_first(bad), column),
+                remedy="Fill it in, or remove the row.",
+            )
+
+
+def finite_scores(table: PlacedTable, column: str) -> pl.Series:
+    """Return a column as finite float64.
+
+    Raises:
+        DataError: a value that is no number, NaN or infinite (1e400 too), with its row.
+    """
+    raw = table.frame[column]
+    text = raw.dtype == pl.String
+    if not (text or raw.dtype.is_numeric() or raw.dtype == pl.Boolean):
+        raise DataError(
+            f"expected numbers, found {raw.dtype}",
+            where=table.where(0, column),
+            remedy="Choose another column as the score.",
+        )
+    scores = (raw.str.strip_chars() if text else raw).cast(pl.Float64, strict=False)
+    bad = ~scores.is_finite().fill_null(False)
+    if bad.any():
+        row = _first(bad)
+        found = "nothing" if raw[row] is None else repr(raw[row])
+        raise DataError(
+            f"expected a finite number, found {found}{_more(bad)}",
+            where=table.where(row, column),
+            remedy="Mend the number, or remove the row.",
+        )
+    return scores
+
+
+def require_within(
+    table: PlacedTable, column: str, scores: pl.Series, scale: ScoreScale, remedy: str
+) -> None:
+    """Raise `DataError` for the first score outside the scale."""
+    bad = (scores < scale.minimum) | (scores > scale.maximum)
+    if bad.any():
+        raise DataError(
+            f"{scores[_first(bad)]:g} is outside the scale, {scale.minimum:g} to"
+            f" {scale.maximum:g}{_more(bad)}",
+            where=table.where(_first(bad), column),
+            remedy=remedy,
+        )
+
+
+def require_known(table: PlacedTable, column: str, known: pl.Series, what: str) -> None:
+    """Raise `DataError` for the first value that is not among the known ones; `what` names them."""
+    values = table.frame.select(pl.col(column).unique())
+    unknown = values.join(known.to_frame(column), on=column, how="anti")
+    if unknown.height:
+        bad = table.frame[column].is_in(unknown[column].implode())
+        raise DataError(
+            f"{table.frame[column][_first(bad)]!r} is not {what}{_more(bad)}",
+            where=table.where(_first(bad), column),
+            remedy="Add it there, or remove the row.",
+        )
+
+
+def best_of_pairs(judgments: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
+    """Return one row for each (query_id, doc_id): that of the highest score, the first of equals.
+
+    Rows keep their order; a note says how many were left out.
+    """
+    keys = ["query_id", "doc_id"]
+    hashes = judgments.select(pl.struct(keys).hash()).to_series()
+    if hashes.n_unique() == len(hashes):
+        return judgments
+    numbered = judgments.select(*keys, "score").with_row_index("row")
+    best = numbered.sort("score", "row", descending=[True, False]).unique(keys, keep="first")
+    kept = judgments[best["row"].sort()]
+    if gone := judgments.height - kept.height:
+        notes.append(f"judgments: {gone:,} repeated pair(s) left out; the highest score counts")
+    return kept
+
+
+def with_numbers(frame: pl.DataFrame, texts: Sequence[str]) -> pl.DataFrame:
+    """Return text columns of plain numbers as numbers, all but those named in `texts`.
+
+    A plain number is spelt as it would be written again: "007" and "1e3" stay text.
+    """
+    columns = []
+    for column in frame:
+        known = column.drop_nulls()
+        text = column.name in texts or column.dtype != pl.String or known.is_empty()
+        if text or not known.str.contains(_NUMBER).all():
+            columns.append(column)
+        else:
+            whole = not known.str.contains(".", literal=True).any()
+            columns.append(column.cast(pl.Int64 if whole else pl.Float64))
+    return pl.DataFrame(columns)
+
+
+def check_pictures(
+    dataset: RankingDataset, bad_images: BadImages
+) -> tuple[RankingDataset, list[str]]:
+    """Open every picture unless told to ignore them; return the data set and what was cleared.
+
+    Raises:
+        ImageError: a picture that cannot be used, if `bad_images` is "error".
+        DataError: nothing would be left, if it is "drop".
+    """
+    if bad_images == "ignore":
+        return dataset, []
+    bad = [p for p in image_problems(dataset) if p.severity == "error"]
+    if bad and bad_images == "error":
+        first = bad[0]
+        identity = "doc_id" if first.table == "documents" else "query_id"
+        name = getattr(dataset, first.table)[identity][first.row or 0]
+        more = f" (and {len(bad) - 1:,} more bad pictures)" if len(bad) > 1 else ""
+        raise ImageError(
+            first.message + more,
+            where=f"{dataset.root or dataset.name}, {first.table}, row {first.row} (counted from"
+            f" 0), {identity} {name!r}, field {first.field!r}",
+            remedy="Mend the pictures, or clear those fields with `--bad-images drop`.",
+        )
+    return fix(dataset, bad) if bad else (dataset, [])
+
+
+def _first(bad: pl.Series) -> int:
+    return int(bad.arg_max() or 0)
+
+
+def _more(bad: pl.Series) -> str:
+    count = int(bad.sum()) - 1
+    return f" (and {count:,} more rows)" if count else ""

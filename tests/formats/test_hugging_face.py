@@ -1,0 +1,184 @@
+"""Folders of the library `datasets`: three tables or pairs, with the library's own as reference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from miniatures_of_layouts import marqo_parquet, png
+from rankfield.curation import sample_shop, split
+from rankfield.errors import DataError
+from rankfield.formats.hub_folders import find_parts
+from rankfield.formats.hub_writing import write_saved_dataset
+from rankfield.formats.hugging_face import (
+    looks_like_hugging_face,
+    read_hugging_face,
+    write_hugging_face,
+)
+from rankfield.schema import Field, RankingDataset, ScoreScale
+from rankfield.validate import audit
+
+ROWS = pl.DataFrame(
+    {
+        "query": ["red", "red", "tan", "blue"],
+        "product_id": ["a", "b", "b", "a"],
+        "title": ["Red mug", "Tan mug", "Tan mug", "Red mug"],
+        "image": [png("red"), png("tan"), png("tan"), png("red")],
+        "position": [1, 2, 1, 4],
+        "score": [3.0, 1.0, 3.0, 2.0],
+    }
+)
+
+
+def save(folder: Path, frame: pl.DataFrame) -> Path:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    write_saved_dataset(folder, [frame.head(1), frame.slice(1)], "0")
+    return folder
+
+
+@pytest.mark.parametrize("lists", [False, True])
+def test_three_tables_round_trip(tmp_path: Path, lists: bool) -> None:
+    shop = split(sample_shop(tmp_path / "shop", documents=60, queries=20, images=True))
+    image = next(f.name for f in shop.document_fields if f.modality == "image")
+    if lists:
+        several = pl.concat_list(image, image)
+        first = pl.int_range(pl.len()) == 0
+        column = pl.when(first).then(None).otherwise(several).alias(image)
+        shop = shop.with_tables(documents=shop.documents.with_columns(column))
+    notes = write_hugging_face(shop, tmp_path / "out")
+    assert notes == [f"documents: the pictures of {image} are held as bytes"]
+    assert looks_like_hugging_face(tmp_path / "out")
+    again, _ = read_hugging_face(tmp_path / "out")
+    assert again.queries.equals(shop.queries)
+    assert again.judgments.equals(shop.judgments)
+    assert again.documents.drop(image).equals(shop.documents.drop(image))
+    held = again.documents[image][1]
+    path = shop.documents[image][1]
+    assert (
+        list(held) == [(shop.root / p).read_bytes() for p in path]
+        if lists
+        else (held == (shop.root / path).read_bytes())
+    )
+    assert again.document_fields == shop.document_fields
+    assert again.query_fields == shop.query_fields
+    assert again.score_scale == shop.score_scale
+    saved = again.save(tmp_path / "saved")
+    assert [p for p in audit(saved) if p.severity == "error"] == []
+    write_hugging_face(saved, tmp_path / "back")
+    assert read_hugging_face(tmp_path / "back")[0].fingerprint() == saved.fingerprint()
+    (tmp_path / "out" / "dataset.toml").unlink()
+    guessed, notes = read_hugging_face(tmp_path / "out")
+    assert guessed.judgments["score"].equals(shop.judgments["score"])
+    assert any("fields" in note for note in notes)
+
+
+def test_pairs(tmp_path: Path) -> None:
+    src = save(tmp_path / "mugs", ROWS)
+    data, notes = read_hugging_face(src, bad_images="error")
+    assert data.name == "mugs"
+    assert data.queries.rows() == [("q0", "red"), ("q1", "tan"), ("q2", "blue")]
+    assert data.documents.rows() == [("a", "Red mug", png("red")), ("b", "Tan mug", png("tan"))]
+    assert data.judgments.rows() == [
+        ("q0", "a", 3.0, 1),
+        ("q0", "b", 1.0, 2),
+        ("q1", "b", 3.0, 1),
+        ("q2", "a", 2.0, 4),
+    ]
+    assert data.document_fields == (Field("title", "text", 0.5), Field("image", "image", 0.5))
+    assert data.score_scale == ScoreScale(0, 3, 1)
+    assert "pairs: column 'query' is the query, 'score' the score" in notes
+    plain = ROWS.drop("product_id").rename({"query": "ask", "score": "grade"})
+    src = save(tmp_path / "plain", plain.drop("position"))
+    data, notes = read_hugging_face(src, query="ask", score_max=5, relevant=2)
+    assert data.judgments["doc_id"].to_list() == ["d0", "d1", "d1", "d0"]
+    assert data.score_scale == ScoreScale(0, 5, 2)
+    assert any("no id" in note for note in notes)
+    saved = data.save(tmp_path / "out")
+    assert [p for p in audit(saved) if p.severity == "error"] == []
+
+
+def test_splits_by_queries_are_kept(tmp_path: Path) -> None:
+    for part, rows in (("train", ROWS.head(2)), ("validation", ROWS[2:3]), ("test", ROWS[3:])):
+        save(tmp_path / "d" / part, rows)
+    (tmp_path / "d" / "dataset_dict.json").write_text('{"splits": ["train", "validation", "test"]}')
+    data, _ = read_hugging_face(tmp_path / "d")
+    assert data.queries.select("query", "seen").rows() == [
+        ("red", True),
+        ("tan", False),
+        ("blue", False),
+    ]
+    assert data.queries["subset"].to_list()[1:] == ["dev", "test"]
+    assert data.judgments["split"].to_list() == ["in_domain"] * 2 + ["novel_query"] * 2
+    assert data.view("novel_query", "test").queries["query"].to_list() == ["blue"]
+    hub = tmp_path / "hub" / "data"
+    hub.mkdir(parents=True)
+    for name in ("train-00000-of-00001", "test-00000-of-00001"):
+        ROWS.drop("image").write_parquet(hub / f"{name}.parquet")
+    with pytest.raises(DataError, match="judged more than once"):
+        read_hugging_face(tmp_path / "hub")
+    with pytest.raises(DataError, match=r"those of Marqo-GS.*marqo-gs-parquet"):
+        read_hugging_face(marqo_parquet(tmp_path / "gs"))
+
+
+def test_where_files_are_found(tmp_path: Path) -> None:
+    def touch(name: str) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        return path
+
+    a = [touch(f"a/data/train-0000{i}-of-00002-0123abcd.parquet") for i in range(2)]
+    assert find_parts(tmp_path / "a") == {"train": a}
+    b = [touch("b/default/novel_query/0000.parquet"), touch("b/default/novel_query/0001.parquet")]
+    assert find_parts(tmp_path / "b") == {"novel_query": b}
+    c = [touch(f"c/novel-query/novel-query-{i}.parquet") for i in (2, 10)]
+    assert find_parts(tmp_path / "c") == {"novel_query": c}
+    d = touch("d/data/0000.csv")
+    assert find_parts(tmp_path / "d") == {"train": [d]}
+    e = touch("e/validation.jsonl")
+    touch("e/.cache/x.jsonl")
+    assert find_parts(tmp_path / "e") == find_parts(e) == {"dev": [e]}
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="no file there ends in"):
+        find_parts(tmp_path / "empty")
+    with pytest.raises(DataError, match="no such file or folder"):
+        find_parts(tmp_path / "nowhere")
+
+
+def test_the_library_and_rankfield_read_each_other(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    shop = sample_shop(tmp_path / "shop", documents=60, queries=20, images=True)
+    write_hugging_face(shop, tmp_path / "out")
+    documents = datasets.load_from_disk(str(tmp_path / "out" / "documents"))
+    assert documents.num_rows == 60
+    image = next(f.name for f in shop.document_fields if f.modality == "image")
+    assert documents[0][image].size[0] > 1
+    assert documents[0]["doc_id"] == shop.documents["doc_id"][0]
+    labels = datasets.ClassLabel(names=["bad", "good"])
+    features = datasets.Features(
+        {
+            "query": datasets.Value("string"),
+            "title": datasets.Value("string"),
+            "photos": datasets.List(datasets.Image()),
+            "quality": labels,
+            "score": datasets.Value("float32"),
+        }
+    )
+    rows = {
+        "query": ["red", "tan"],
+        "title": ["Red mug", "Tan mug"],
+        "photos": [[{"bytes": png("red"), "path": None}] * 2, []],
+        "quality": ["good", "bad"],
+        "score": [1.0, 0.5],
+    }
+    made = datasets.Dataset.from_dict(rows, features=features)
+    datasets.DatasetDict({"train": made}).save_to_disk(str(tmp_path / "lib"))
+    data, _ = read_hugging_face(tmp_path / "lib")
+    assert data.documents["photos"].to_list() == [[png("red")] * 2, []]
+    assert data.documents["quality"].to_list() == ["good", "bad"]
+    made.to_parquet(str(tmp_path / "train.parquet"))
+    again, _ = read_hugging_face(tmp_path / "train.parquet")
+    assert again.documents.equals(data.documents)
+    assert isinstance(again, RankingDataset)

@@ -1,0 +1,390 @@
+"""From an event log to a folder of judgments, in stages that a killed run does not lose."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from rankfield import __version__
+from rankfield.curation.labels.calibration import Calibration, CalibrationCurve
+from rankfield.curation.labels.cells import informative_counts, read_cells
+from rankfield.curation.labels.columns import choose_columns, event_words
+from rankfield.curation.labels.event_files import EventFiles, find_event_files
+from rankfield.curation.labels.events import EventSurvey, create_events_view, survey
+from rankfield.curation.labels.filters import EventFilters
+from rankfield.curation.labels.propensities import (
+    METHODS,
+    Propensities,
+    estimate_propensities,
+    given_propensities,
+)
+from rankfield.curation.labels.scores import Scoring, grade, score_pairs
+from rankfield.curation.labels.statistics import check_events, counting, write_statistics
+from rankfield.errors import DataError, InputError, OutputError
+from rankfield.files import read_json, storage_errors, write_json
+from rankfield.progress import progress
+
+__all__ = ["LabelOptions", "Labels", "make_labels"]
+
+
+@dataclass(frozen=True)
+class LabelOptions:
+    """Everything that decides the labels of a log.
+
+    columns: role → column (`columns.ROLES`); the others are guessed.
+    events: word of the event column → impression, click, cart, order or ignore.
+    filters: which rows and sessions are left out.
+    propensities: "em", "swaps", "none", or position → θ.
+    scoring: how counts become scores.
+    half_life: days after which an event counts half; None: all count alike.
+    grades: quantiles that cut the scores into grades 0 … G; empty: scores from 0 to 1.
+    """
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    events: Mapping[str, str] = field(default_factory=dict)
+    filters: EventFilters = field(default_factory=EventFilters)
+    propensities: str | Mapping[int, float] = "em"
+    scoring: Scoring = field(default_factory=Scoring)
+    half_life: float | None = None
+    grades: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if isinstance(self.propensities, str) and self.propensities not in METHODS:
+            raise InputError(
+                f"expected {', '.join(METHODS)} or known values, found {self.propensities!r}",
+                where="propensities",
+            )
+        if self.half_life is not None and not 0 < self.half_life < float("inf"):
+            raise InputError(
+                f"expected a number of days above 0, found {self.half_life}", where="half_life"
+            )
+        if self.grades:
+            grade(np.zeros(1), self.grades)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What `make_labels` made.
+
+    folder: with judgments.parquet and labels.json. record: the contents of labels.json.
+    notes: what was guessed. propensities: by position. corrected, raw: how well rates are
+    predicted with the propensities and with θ = 1, None if no pair was shown at two positions.
+    """
+
+    folder: Path
+    record: dict[str, Any]
+    notes: tuple[str, ...]
+    propensities: Propensities
+    corrected: CalibrationCurve | None
+    raw: CalibrationCurve | None
+
+
+def make_labels(
+    events: str | Path,
+    out: str | Path,
+    options: LabelOptions | None = None,
+    *,
+    memory: float = 2.0,
+) -> Labels:
+    """Make judgments from a log of impressions, clicks, carts and orders.
+
+    The log is CSV, TSV, JSON Lines or Parquet, one file or a folder of parts, and is never in
+    memory as a whole. `out` gets judgments.parquet (see `scores.score_pairs`; sorted by query_id
+    and doc_id), labels.json (how it was made), and queries.parquet if the log has query texts but
+    no ids. The same log and options give the same bytes.
+
+    The counts are kept in `.OUT.partial` beside `out` until all is done: a run that was killed
+    takes them up again if log and options are the same.
+
+    Args:
+        events: the log.
+        out: the folder to make.
+        options: see `LabelOptions`.
+        memory: bound of the counting in GiB, at least 0.5; beyond it, it spills to disk.
+
+    Raises:
+        DataError: the log cannot be used; says file, row and column. No pair is left.
+        InputError: an option out of range.
+        OutputError: `out` exists or cannot be written.
+    """
+    options = options or LabelOptions()
+    target = Path(out)
+    if target.exists() or target.is_symlink():
+        raise OutputError(
+            "exists already", where=str(target), remedy="Name another output, or remove it first."
+        )
+    files = find_event_files(events)
+    partial = target.parent / f".{target.name}.partial"
+    with storage_errors(target):
+        partial.mkdir(parents=True, exist_ok=True)
+        try:
+            counted = _count(files, partial, options, memory)
+        except BaseException:
+            # what was not finished is of no use to a later run; whole counts stay
+            if not (partial / "counted.json").is_file():
+                shutil.rmtree(partial, ignore_errors=True)
+            raise
+        made = partial / "out"
+        shutil.rmtree(made, ignore_errors=True)
+        made.mkdir()
+        try:
+            labels = _write(partial, made, target, options, counted)
+            made.rename(target)
+        except (DataError, InputError):
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+        shutil.rmtree(partial, ignore_errors=True)
+    return labels
+
+
+def _count(
+    files: EventFiles, partial: Path, options: LabelOptions, memory: float
+) -> dict[str, Any]:
+    """Write partial/statistics.parquet unless it is there; return what is known of the log."""
+    key = {
+        "rankfield": __version__,
+        "files": [path.name for path in files.paths],
+        "fingerprint": files.fingerprint(),
+        "columns": dict(options.columns),
+        "events": dict(options.events),
+        "filters": asdict(options.filters),
+        "half_life_days": options.half_life,
+    }
+    done = partial / "counted.json"
+    if done.is_file():
+        counted: dict[str, Any] = read_json(done)
+        if counted["key"] == key:
+            return counted
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    where = str(files.paths[0])
+    columns, notes = choose_columns(files.columns, options.columns, where=where)
+    words = event_words(options.events)
+    with counting(partial / "spilled", memory) as connection:
+        found = survey(connection, files, columns)
+        check_events(found, words, where, long=columns.long)
+        create_events_view(connection, files, columns, found, words, options.filters)
+        dropped = write_statistics(
+            connection,
+            partial / "statistics.parquet",
+            files=files,
+            columns=columns,
+            found=found,
+            words=words,
+            filters=options.filters,
+            half_life=options.half_life,
+        )
+    counted = {
+        "key": key,
+        "columns": dict(columns.of),
+        "found": asdict(found),
+        "dropped": asdict(dropped),
+        "notes": [*notes, *_remarks(found, columns.of, words)],
+    }
+    write_json(done, counted)
+    return counted
+
+
+def _remarks(found: EventSurvey, of: Mapping[str, str], words: Mapping[str, str]) -> list[str]:
+    notes = [
+        f"event {word!r} is {words[word]}; choose with --event {word}=EVENT"
+        for word in found.words
+        if words[word] != word
+    ]
+    if found.first_position == 0:
+        notes.append("positions count from 0; they are shifted by one")
+    if "session_id" not in of:
+        if "user_id" in of:
+            day = "each user's day" if "time" in of else "each user"
+            notes.append(f"no session_id; {day} counts as a session")
+        else:
+            notes.append("no session_id or user_id; sessions are not filtered, every row counts")
+    return notes
+
+
+def _write(
+    partial: Path, made: Path, target: Path, options: LabelOptions, counted: dict[str, Any]
+) -> Labels:
+    statistics = partial / "statistics.parquet"
+    totals = _totals(statistics)
+    if not totals["impressions"].any():
+        raise DataError(
+            "no impression with a position is left after filtering",
+            where=", ".join(counted["key"]["files"][:3]),
+            remedy="See which column is the position (--column position=NAME), and the filters.",
+        )
+    propensities = _propensities(statistics, options, len(totals["impressions"]))
+    weights = options.scoring.weights({name: float(v.sum()) for name, v in totals.items()})
+    writer = _JudgmentWriter(statistics, made, options.scoring, weights, propensities, totals)
+    writer.run()
+    if options.grades:
+        _write_grades(made / "judgments.parquet", options.grades)
+    found, dropped = counted["found"], counted["dropped"]
+    corrected, raw = writer.corrected.curve(), writer.raw.curve()
+    record = {
+        "rankfield": __version__,
+        "log": {k: counted["key"][k] for k in ("files", "fingerprint")} | {"rows": found["rows"]},
+        "columns": counted["columns"],
+        "options": _as_json(options),
+        "dropped": dropped | {"pairs shown too little": writer.left_out},
+        "pairs": writer.pairs,
+        "queries": writer.queries,
+        "event_weights": weights,
+        "rates": writer.rates,
+        "propensities": _propensities_json(propensities, totals),
+        "calibration": {
+            name: curve.as_json() if curve else None
+            for name, curve in (("corrected", corrected), ("uncorrected", raw))
+        },
+        "warnings": list(propensities.warnings),
+    }
+    write_json(made / "labels.json", record)
+    notes = tuple(counted["notes"])
+    return Labels(target, record, notes, propensities, corrected, raw)
+
+
+def _as_json(options: LabelOptions) -> dict[str, Any]:
+    record = asdict(options)
+    if not isinstance(options.propensities, str):
+        record["propensities"] = {str(k): v for k, v in sorted(options.propensities.items())}
+    return record
+
+
+def _propensities_json(found: Propensities, totals: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "method": found.method,
+        "converged": found.converged,
+        "iterations": max(len(found.log_likelihoods) - 1, 0),
+        "log_likelihood": found.log_likelihoods[-1] if found.log_likelihoods else None,
+        "by_position": [
+            {
+                "position": k + 1,
+                "propensity": round(float(value), 9),
+                "estimated": bool(found.estimated[k]),
+                "clicks_to_compare": float(found.clicks[k]),
+                "impressions": float(totals["impressions"][k]),
+                "clicks": float(totals["clicks"][k]),
+            }
+            for k, value in enumerate(found.values)
+        ],
+    }
+
+
+def _totals(statistics: Path) -> dict[str, Any]:
+    """Return impressions and clicks of positions 1 … K, carts and orders of all; decayed or not."""
+    schema = pl.read_parquet_schema(statistics)
+    prefix = "decayed_" if "decayed_clicks" in schema else ""
+    names = ("impressions", "clicks", "carts", "orders")
+    sums = (
+        pl.scan_parquet(statistics, glob=False)
+        .group_by("position")
+        .agg(pl.col(f"{prefix}{name}").sum().cast(pl.Float64).alias(name) for name in names)
+        .collect(engine="streaming")
+        .sort("position")
+    )
+    shown = sums.filter((pl.col("position") > 0) & (pl.col("impressions") > 0))
+    places = int(shown["position"].max() or 0)  # type: ignore[arg-type]
+    totals = {name: np.zeros(places) for name in ("impressions", "clicks")}
+    for name, values in totals.items():
+        values[shown["position"].to_numpy() - 1] = shown[name].to_numpy()
+    return totals | {name: np.array(sums[name].sum()) for name in ("carts", "orders")}
+
+
+def _propensities(statistics: Path, options: LabelOptions, positions: int) -> Propensities:
+    if not isinstance(options.propensities, str):
+        return given_propensities(options.propensities, positions)
+    counts = informative_counts(statistics)
+    return estimate_propensities(counts, positions, options.propensities)  # type: ignore[arg-type]
+
+
+class _JudgmentWriter:
+    """Streams the statistics through the scoring into judgments.parquet (and queries.parquet)."""
+
+    def __init__(
+        self,
+        statistics: Path,
+        made: Path,
+        scoring: Scoring,
+        weights: Mapping[str, float],
+        propensities: Propensities,
+        totals: Mapping[str, Any],
+    ) -> None:
+        self.statistics, self.made = statistics, made
+        self.scoring, self.weights = scoring, weights
+        examined = float((totals["impressions"] * propensities.values).sum())
+        self.rates = {
+            event: float(totals[count].sum()) / examined
+            for event, count in (("click", "clicks"), ("cart", "carts"), ("order", "orders"))
+        }
+        # carts and orders without a position add no impressions: any θ will do
+        self.theta = np.concatenate([[1.0], propensities.values])
+        shown = float(totals["impressions"].sum())
+        self.raw_rate = float(totals["clicks"].sum()) / shown
+        self.corrected, self.raw = Calibration(), Calibration()
+        self.pairs = self.queries = self.left_out = 0
+
+    def run(self) -> None:
+        import pyarrow.parquet as pq
+
+        total = pq.read_metadata(self.statistics).num_rows
+        with ExitStack() as stack, progress("scoring", total, unit="rows") as advance:
+            writers: dict[str, Any] = {}
+            for name, frame, rows in self._pieces():
+                table = frame.to_arrow()
+                if name not in writers:
+                    path = self.made / f"{name}.parquet"
+                    writer = pq.ParquetWriter(path, table.schema, compression="zstd")
+                    writers[name] = stack.enter_context(writer)
+                writers[name].write_table(table)
+                advance(rows)
+        if not self.pairs:
+            raise DataError(
+                f"no pair was shown {self.scoring.min_impressions} times",
+                where="min_impressions",
+                remedy="Lower --min-impressions.",
+            )
+
+    def _pieces(self) -> Iterator[tuple[str, pl.DataFrame, int]]:
+        for cells in read_cells(self.statistics):
+            theta = self.theta[cells.position]
+            frame, mean = score_pairs(cells, theta, self.scoring, self.weights, self.rates)
+            self.corrected.add(cells, theta, mean, self.scoring.prior)
+            flat = np.full(len(mean), self.raw_rate)
+            self.raw.add(cells, np.ones(len(theta)), flat, self.scoring.prior)
+            self.pairs += frame.height
+            self.left_out += len(cells.starts) - frame.height
+            self.queries += frame["query_id"].n_unique()
+            yield "judgments", frame, cells.frame.height
+            if "query" in cells.frame.columns:
+                texts = cells.frame.select("query_id", "query").unique(maintain_order=True)
+                kept = texts.join(frame, on="query_id", how="semi", maintain_order="left")
+                yield "queries", kept, 0
+
+
+def _write_grades(path: Path, quantiles: tuple[float, ...]) -> None:
+    """Cut the scores of a judgments file into grades; `relevance` keeps what they were."""
+    import pyarrow.parquet as pq
+
+    graded = path.with_name("graded.parquet")
+    scores = pl.read_parquet(path, columns=["score"], glob=False)["score"].to_numpy()
+    grades = grade(scores, quantiles)
+    done = 0
+    with pq.ParquetFile(path) as file, ExitStack() as stack:
+        writer = None
+        for group in range(file.num_row_groups):
+            frame = pl.DataFrame(file.read_row_group(group))
+            part = pl.Series("score", grades[done : done + frame.height])
+            done += frame.height
+            table = frame.with_columns(part, relevance=frame["score"]).to_arrow()
+            if writer is None:
+                writer = pq.ParquetWriter(graded, table.schema, compression="zstd")
+                stack.enter_context(writer)
+            writer.write_table(table)
+    graded.replace(path)

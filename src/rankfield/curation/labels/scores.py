@@ -1,0 +1,187 @@
+"""Counts and propensities → a score for each (query, document)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from rankfield.curation.labels.cells import Cells
+from rankfield.curation.labels.click_model import Floats, relevance_given
+from rankfield.errors import InputError
+
+__all__ = ["ESTIMATORS", "Estimator", "Scoring", "grade", "score_pairs"]
+
+Estimator = Literal["model", "ips"]
+
+ESTIMATORS: tuple[str, ...] = ("model", "ips")
+
+_COUNTS = {"click": "clicks", "cart": "carts", "order": "orders"}
+_CLIP = 0.02
+"""Inverse propensities are at most 50: one lucky click far down would outweigh all others."""
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How counts become scores.
+
+    estimator: "model" or "ips", see `score_pairs`.
+    prior: s, the strength of smoothing in certainly examined impressions, at least 0.
+    event_weights: of click, cart and order, at least 0; those that the log lacks are left out.
+    min_impressions: pairs shown less often get no score.
+
+    Raises:
+        InputError: a value out of range.
+    """
+
+    estimator: Estimator = "model"
+    prior: float = 5.0
+    event_weights: Mapping[str, float] | None = None
+    min_impressions: int = 1
+
+    def __post_init__(self) -> None:
+        if self.estimator not in ESTIMATORS:
+            raise InputError(
+                f"expected one of {', '.join(ESTIMATORS)}, found {self.estimator!r}",
+                where="estimator",
+            )
+        if not 0 <= self.prior < float("inf"):
+            raise InputError(f"expected a number from 0, found {self.prior}", where="prior")
+        if self.min_impressions < 1:
+            raise InputError(
+                f"expected at least 1, found {self.min_impressions}", where="min_impressions"
+            )
+        for event, weight in (self.event_weights or {}).items():
+            if event not in _COUNTS or not 0 <= weight < float("inf"):
+                raise InputError(
+                    f"expected click, cart or order with a weight from 0, found {event}={weight}",
+                    where="event weights",
+                )
+
+    def weights(self, totals: Mapping[str, float]) -> dict[str, float]:
+        """Return the weights of the events that the log has.
+
+        Args:
+            totals: clicks, carts and orders of the whole log.
+
+        Raises:
+            InputError: all of them are 0.
+        """
+        given = {"click": 1.0, "cart": 3.0, "order": 5.0} | dict(self.event_weights or {})
+        weights = {e: w for e, w in given.items() if w > 0 and totals[_COUNTS[e]] > 0}
+        if not weights:
+            raise InputError("no event that the log has weighs above 0", where="event weights")
+        return weights
+
+
+def score_pairs(
+    cells: Cells,
+    theta: Floats,
+    scoring: Scoring,
+    weights: Mapping[str, float],
+    rates: Mapping[str, float],
+) -> tuple[pl.DataFrame, Floats]:
+    """Return the scores of a piece's pairs.
+
+    With n_k impressions and c_k clicks at position k, C = Σ c_k, E = Σ n_k θ_k (the impressions that
+    were examined, as far as one can expect), and the query's rate m_q = (C_q + s m) / (E_q + s),
+    itself drawn to the whole log's m, the relevance for clicks is
+
+    - model: the α that maximises (C + s m_q) log α + s (1 − m_q) log(1 − α)
+      + Σ (n_k − c_k) log(1 − θ_k α), the position-based model with a Beta prior;
+    - ips: (Σ c_k / max(θ_k, 0.02) + s m_q) / (n + s), the inverse propensity estimate, at most 1;
+      m_q then is the query's mean of the same.
+
+    Carts and orders, rarer and often logged without a position, get (events + s m_q) / (E + s)
+    with their own m_q; at small rates that is what the model says too. The score is the mean of
+    the three with the events' weights: Σ w r / Σ w, from 0 to 1.
+
+    Args:
+        cells: the piece.
+        theta: propensity of each row's position, float64 (M,); anything where the position is 0.
+        scoring: estimator, prior, least impressions.
+        weights: event → weight, as `Scoring.weights` gives them.
+        rates: event → m, the events of the whole log for each examined impression.
+
+    Returns:
+        query_id, doc_id, score, impressions, clicks, carts, orders (not decayed), examinations (E,
+        decayed), click_relevance; and m_q of each pair of the piece for clicks, float64 (P,).
+    """
+    examined = cells.of_pairs(cells.counts("impressions") * theta)
+    means = {e: _query_means(cells, e, examined, rates[e], scoring.prior) for e in _COUNTS}
+    relevance = {
+        event: np.minimum(
+            (cells.of_pairs(cells.counts(_COUNTS[event])) + scoring.prior * means[event])
+            / np.maximum(examined + scoring.prior, 1e-12),
+            1.0,
+        )
+        for event in weights
+        if event != "click"
+    }
+    clicks = _model if scoring.estimator == "model" else _inverse
+    relevance["click"] = clicks(cells, theta, means["click"], scoring.prior)
+    score = sum(w * relevance[event] for event, w in weights.items()) / sum(weights.values())
+    frame = cells.frame[cells.starts].select("query_id", "doc_id")
+    raw = {
+        name: cells.of_pairs(cells.frame[name].to_numpy().astype(np.float64)).astype(np.int64)
+        for name in ("impressions", *_COUNTS.values())
+    }
+    frame = frame.with_columns(
+        score=pl.Series(score),
+        **{name: pl.Series(values) for name, values in raw.items()},
+        examinations=pl.Series(examined),
+        click_relevance=pl.Series(relevance["click"]),
+    ).filter(pl.col("impressions") >= scoring.min_impressions)
+    return frame, means["click"]
+
+
+def _query_means(
+    cells: Cells, event: str, examined: Floats, rate: float, prior: float
+) -> Floats:
+    """Return m_q of each pair: its query's rate, drawn to the log's."""
+    events = np.bincount(cells.query, cells.of_pairs(cells.counts(_COUNTS[event])))
+    seen = np.bincount(cells.query, examined)
+    means = (events + prior * rate) / np.maximum(seen + prior, 1e-12)
+    return np.minimum(means, 1.0)[cells.query]
+
+
+def _model(cells: Cells, theta: Floats, mean: Floats, prior: float) -> Floats:
+    return relevance_given(
+        theta,
+        cells.counts("impressions"),
+        cells.counts("clicks"),
+        cells.starts,
+        prior * mean,
+        prior * (1 - mean),
+    )
+
+
+def _inverse(cells: Cells, theta: Floats, mean: Floats, prior: float) -> Floats:
+    n = cells.of_pairs(cells.counts("impressions"))
+    weighted = cells.of_pairs(cells.counts("clicks") / np.maximum(theta, _CLIP))
+    totals = np.bincount(cells.query, weighted), np.bincount(cells.query, n)
+    # a query of few impressions is drawn to the log's rate as `mean` already is
+    shown = (totals[0][cells.query] + prior * mean) / (totals[1][cells.query] + prior + 1e-12)
+    return np.minimum((weighted + prior * shown) / np.maximum(n + prior, 1e-12), 1.0)
+
+
+def grade(scores: Floats, quantiles: tuple[float, ...]) -> Floats:
+    """Return the scores' grades 0 … G: how many of the quantiles' values a score is above.
+
+    Args:
+        scores: float64 (P,).
+        quantiles: rising, in (0, 1), of all scores; G of them.
+
+    Raises:
+        InputError: quantiles out of order or range.
+    """
+    rising = all(a < b for a, b in zip(quantiles, quantiles[1:], strict=False))
+    if not quantiles or not rising or not 0 < quantiles[0] or not quantiles[-1] < 1:
+        raise InputError(
+            f"expected rising numbers between 0 and 1, found {quantiles}", where="grades"
+        )
+    edges = np.quantile(scores, quantiles)
+    return np.searchsorted(edges, scores, "left").astype(np.float64)

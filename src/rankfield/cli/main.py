@@ -19,6 +19,7 @@ VERBS: dict[str, str] = {
     "check": "check",
     "split": "split",
     "weights": "weights",
+    "labels": "labels",
     "mine": "mine",
     "recipe": "recipe",
     "train": "train",

@@ -50,7 +50,7 @@ class Calibration:
     """Collects held-out predictions, piece by piece.
 
     The rate of a document at position k is predicted from its impressions at all other positions:
-    θ_k (C − c_k + s m) / (E − n_k θ_k + s), with C the clicks, E = Σ n θ, m the query's rate and s
+    θ_k (C − c_k + s m) / (E − n_k θ_k + s), with C the clicks, E = Σ n θ, m the log's rate and s
     the prior's strength. A propensity that is wrong shows as a rate that is. Pairs shown at one
     position only are left out: nothing is held out of them.
     """
@@ -59,12 +59,12 @@ class Calibration:
         self._sums = np.zeros((3, len(_BINS) - 1))
         self._loss = 0.0
 
-    def add(self, cells: Cells, theta: Floats, mean: Floats, strength: float) -> None:
+    def add(self, cells: Cells, theta: Floats, mean: float, strength: float) -> None:
         """Add a piece.
 
         Args:
             theta: of each row's position, float64 (M,).
-            mean: each pair's m, float64 (P,).
+            mean: m, clicks of the log for each examined impression.
             strength: s.
         """
         n, c = cells.counts("impressions"), cells.counts("clicks")
@@ -74,7 +74,7 @@ class Calibration:
         clicks = np.repeat(cells.of_pairs(c), sizes) - c
         # what is left of a subtraction of equal sums is not evidence
         held_out = (n > 0) & (others > 1e-9)
-        rate = (clicks + strength * np.repeat(mean, sizes)) / np.maximum(others + strength, _TINY)
+        rate = (clicks + strength * mean) / np.maximum(others + strength, _TINY)
         predicted = np.clip(theta * np.minimum(rate, 1), 1e-6, 1 - 1e-6)[held_out]
         n, c = n[held_out], c[held_out]
         place = np.clip(np.searchsorted(_BINS, predicted, "right") - 1, 0, len(_BINS) - 2)

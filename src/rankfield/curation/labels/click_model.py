@@ -80,7 +80,11 @@ class PositionModel:
 
 
 def fit_position_model(
-    counts: ClickCounts, *, tolerance: float = 1e-5, max_iterations: int = 1000
+    counts: ClickCounts,
+    *,
+    start: Floats | None = None,
+    tolerance: float = 1e-5,
+    max_iterations: int = 1500,
 ) -> PositionModel:
     """Maximise Σ c log(θ_k α_p) + (n − c) log(1 − θ_k α_p) by EM.
 
@@ -90,12 +94,14 @@ def fit_position_model(
     third step is extrapolated (SQUAREM, scheme S3 of Varadhan and Roland 2008, on log odds) and
     kept only if the likelihood does not fall.
 
-    It starts from each position's click rate and is deterministic. Only pairs with clicks that
+    It is deterministic. Only pairs with clicks that
     were shown at two or more positions tell anything of θ; which positions can be compared at all
     is for `propensities.linked_positions` to say.
 
     Args:
-        tolerance: converged once no θ moves by more than this share of itself in an EM step.
+        start: θ of positions 1 … K to begin with; by default from the positions' click rates.
+        tolerance: converged once no θ, as a share of the largest, moves by more than this share of
+            itself in an EM step.
         max_iterations: EM steps at most.
 
     Raises:
@@ -104,13 +110,13 @@ def fit_position_model(
     if counts.pair.size == 0:
         raise InputError("expected at least one cell", where="click counts")
     step = _EmStep(counts)
-    state = step.start()
+    state = step.start(start)
     history = [step.log_likelihood(state)]
     converged = False
     for _ in range(max(1, max_iterations // 3)):
         one = step(state)
         two = step(one)
-        moved = np.abs(two[: step.K] - one[: step.K]) / np.maximum(one[: step.K], _LEAST)
+        moved = np.abs(step.scaled(two) / step.scaled(one) - 1).max()
         best, value = two, step.log_likelihood(two)
         jumped = step(_extrapolated(state, one, two))
         if (jumped_value := step.log_likelihood(jumped)) > value:
@@ -118,15 +124,13 @@ def fit_position_model(
         state = best
         # EM never falls but by rounding
         history.append(max(value, history[-1]))
-        if moved[step.shown].max() < tolerance:
+        if moved < tolerance:
             converged = True
             break
     theta, alpha = state[: step.K].copy(), state[step.K :]
     scale = theta[step.shown].max()
     theta[~step.shown] = np.nan
-    return PositionModel(
-        theta / scale, np.minimum(alpha * scale, 1.0), tuple(history), converged
-    )
+    return PositionModel(theta / scale, np.minimum(alpha * scale, 1.0), tuple(history), converged)
 
 
 class _EmStep:
@@ -143,13 +147,21 @@ class _EmStep:
         self.n_position = np.bincount(self.k, self.n, self.K)
         self.shown = self.n_position > 0
 
-    def start(self) -> Floats:
-        clicks = np.bincount(self.k, self.c, self.K)
-        rates = (clicks + 0.5) / (self.n_position + 1)
-        theta = np.clip(rates / rates[self.shown].max(), 0.01, 0.99)
+    def start(self, theta: Floats | None) -> Floats:
+        if theta is None:
+            clicks = np.bincount(self.k, self.c, self.K)
+            rates = (clicks + 0.5) / (self.n_position + 1)
+            theta = rates / rates[self.shown].max()
+        theta = np.clip(theta, 1e-4, 0.99)
         seen = np.add.reduceat(self.n * theta[self.k], self.starts)
         alpha = (np.add.reduceat(self.c, self.starts) + 0.5) / (seen + 1)
         return np.concatenate([theta, np.clip(alpha, 0.01, 0.99)])
+
+    def scaled(self, state: Floats) -> Floats:
+        """Return θ of the positions shown as shares of the largest: its scale means nothing."""
+        theta = state[: self.K][self.shown]
+        shares: Floats = theta / theta.max()
+        return shares
 
     def _cells(self, state: Floats) -> tuple[Floats, Floats]:
         return state[self.k], np.repeat(state[self.K :], self.sizes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,10 +15,12 @@ import polars as pl
 from rankfield import __version__
 from rankfield.curation.labels.calibration import Calibration, CalibrationCurve
 from rankfield.curation.labels.cells import informative_counts, read_cells
+from rankfield.curation.labels.click_model import Floats
 from rankfield.curation.labels.columns import choose_columns, event_words
 from rankfield.curation.labels.event_files import EventFiles, find_event_files
 from rankfield.curation.labels.events import EventSurvey, create_events_view, survey
 from rankfield.curation.labels.filters import EventFilters
+from rankfield.curation.labels.prior import Prior, fit_prior
 from rankfield.curation.labels.propensities import (
     METHODS,
     Propensities,
@@ -92,6 +94,7 @@ def make_labels(
     options: LabelOptions | None = None,
     *,
     memory: float = 2.0,
+    draw: Callable[[Path, Labels], None] | None = None,
 ) -> Labels:
     """Make judgments from a log of impressions, clicks, carts and orders.
 
@@ -108,6 +111,8 @@ def make_labels(
         out: the folder to make.
         options: see `LabelOptions`.
         memory: bound of the counting in GiB, at least 0.5; beyond it, it spills to disk.
+        draw: adds figures to the folder, whose temporary place it is called with, before it
+            appears.
 
     Raises:
         DataError: the log cannot be used; says file, row and column. No pair is left.
@@ -136,6 +141,8 @@ def make_labels(
         made.mkdir()
         try:
             labels = _write(partial, made, target, options, counted)
+            if draw is not None:
+                draw(made, labels)
             made.rename(target)
         except (DataError, InputError):
             shutil.rmtree(partial, ignore_errors=True)
@@ -222,8 +229,11 @@ def _write(
         )
     propensities = _propensities(statistics, options, len(totals["impressions"]))
     weights = options.scoring.weights({name: float(v.sum()) for name, v in totals.items()})
-    writer = _JudgmentWriter(statistics, made, options.scoring, weights, propensities, totals)
-    writer.run()
+    # carts and orders without a position add no impressions: there any θ will do
+    theta = np.concatenate([[1.0], propensities.values])
+    prior = fit_prior(statistics, theta, options.scoring.prior)
+    writer = _JudgmentWriter(statistics, made, options.scoring, weights, theta, prior)
+    writer.run(raw_rate=float(totals["clicks"].sum() / totals["impressions"].sum()))
     if options.grades:
         _write_grades(made / "judgments.parquet", options.grades)
     found, dropped = counted["found"], counted["dropped"]
@@ -237,7 +247,11 @@ def _write(
         "pairs": writer.pairs,
         "queries": writer.queries,
         "event_weights": weights,
-        "rates": writer.rates,
+        "prior": {
+            "strength": prior.strength,
+            "rates": dict(prior.rates),
+            "by_exposure": {event: g.tolist() for event, g in prior.by_exposure.items()},
+        },
         "propensities": _propensities_json(propensities, totals),
         "calibration": {
             name: curve.as_json() if curve else None
@@ -313,30 +327,22 @@ class _JudgmentWriter:
         made: Path,
         scoring: Scoring,
         weights: Mapping[str, float],
-        propensities: Propensities,
-        totals: Mapping[str, Any],
+        theta: Floats,
+        prior: Prior,
     ) -> None:
         self.statistics, self.made = statistics, made
         self.scoring, self.weights = scoring, weights
-        examined = float((totals["impressions"] * propensities.values).sum())
-        self.rates = {
-            event: float(totals[count].sum()) / examined
-            for event, count in (("click", "clicks"), ("cart", "carts"), ("order", "orders"))
-        }
-        # carts and orders without a position add no impressions: any θ will do
-        self.theta = np.concatenate([[1.0], propensities.values])
-        shown = float(totals["impressions"].sum())
-        self.raw_rate = float(totals["clicks"].sum()) / shown
+        self.theta, self.prior = theta, prior
         self.corrected, self.raw = Calibration(), Calibration()
         self.pairs = self.queries = self.left_out = 0
 
-    def run(self) -> None:
+    def run(self, *, raw_rate: float) -> None:
         import pyarrow.parquet as pq
 
         total = pq.read_metadata(self.statistics).num_rows
         with ExitStack() as stack, progress("scoring", total, unit="rows") as advance:
             writers: dict[str, Any] = {}
-            for name, frame, rows in self._pieces():
+            for name, frame, rows in self._pieces(raw_rate):
                 table = frame.to_arrow()
                 if name not in writers:
                     path = self.made / f"{name}.parquet"
@@ -351,13 +357,12 @@ class _JudgmentWriter:
                 remedy="Lower --min-impressions.",
             )
 
-    def _pieces(self) -> Iterator[tuple[str, pl.DataFrame, int]]:
+    def _pieces(self, raw_rate: float) -> Iterator[tuple[str, pl.DataFrame, int]]:
         for cells in read_cells(self.statistics):
             theta = self.theta[cells.position]
-            frame, mean = score_pairs(cells, theta, self.scoring, self.weights, self.rates)
-            self.corrected.add(cells, theta, mean, self.scoring.prior)
-            flat = np.full(len(mean), self.raw_rate)
-            self.raw.add(cells, np.ones(len(theta)), flat, self.scoring.prior)
+            frame = score_pairs(cells, theta, self.prior, self.scoring, self.weights)
+            self.corrected.add(cells, theta, self.prior.rates["click"], self.prior.strength)
+            self.raw.add(cells, np.ones(len(theta)), raw_rate, self.prior.strength)
             self.pairs += frame.height
             self.left_out += len(cells.starts) - frame.height
             self.queries += frame["query_id"].n_unique()

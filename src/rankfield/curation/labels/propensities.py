@@ -114,7 +114,10 @@ def estimate_propensities(
     clicks = np.bincount(counts.position - 1, counts.clicks, positions)
     linked = np.zeros(positions, bool)
     linked[: int(counts.position.max())] = linked_positions(counts)
-    model = fit_position_model(counts) if method == "em" else fit_all_pairs(counts)
+    model = fit_all_pairs(counts)
+    if method == "em":
+        # swaps are few numbers, and near the maximum: EM over all pairs starts there
+        model = fit_position_model(counts, start=np.nan_to_num(model.propensities, nan=0.5))
     theta = np.full(positions, np.nan)
     theta[: len(model.propensities)] = model.propensities
     known = linked & (clicks > 0)
@@ -138,9 +141,7 @@ def _power_law(theta: Floats, known: NDArray[np.bool_], clicks: Floats) -> Float
     return np.exp(level + min(slope, 0.0) * places)
 
 
-def _warnings(
-    known: NDArray[np.bool_], clicks: Floats, *, converged: bool
-) -> tuple[str, ...]:
+def _warnings(known: NDArray[np.bool_], clicks: Floats, *, converged: bool) -> tuple[str, ...]:
     warnings = []
     if not known.all():
         warnings.append(

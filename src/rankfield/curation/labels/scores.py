@@ -11,6 +11,7 @@ import polars as pl
 
 from rankfield.curation.labels.cells import Cells
 from rankfield.curation.labels.click_model import Floats, relevance_given
+from rankfield.curation.labels.prior import EVENT_COUNTS, Prior
 from rankfield.errors import InputError
 
 __all__ = ["ESTIMATORS", "Estimator", "Scoring", "grade", "score_pairs"]
@@ -19,7 +20,7 @@ Estimator = Literal["model", "ips"]
 
 ESTIMATORS: tuple[str, ...] = ("model", "ips")
 
-_COUNTS = {"click": "clicks", "cart": "carts", "order": "orders"}
+_TINY = 1e-12
 _CLIP = 0.02
 """Inverse propensities are at most 50: one lucky click far down would outweigh all others."""
 
@@ -29,7 +30,8 @@ class Scoring:
     """How counts become scores.
 
     estimator: "model" or "ips", see `score_pairs`.
-    prior: s, the strength of smoothing in certainly examined impressions, at least 0.
+    prior: s, the strength of smoothing in certainly examined impressions, at least 0; None: what
+        the log itself suggests (`prior.fit_prior`).
     event_weights: of click, cart and order, at least 0; those that the log lacks are left out.
     min_impressions: pairs shown less often get no score.
 
@@ -38,7 +40,7 @@ class Scoring:
     """
 
     estimator: Estimator = "model"
-    prior: float = 5.0
+    prior: float | None = None
     event_weights: Mapping[str, float] | None = None
     min_impressions: int = 1
 
@@ -48,14 +50,14 @@ class Scoring:
                 f"expected one of {', '.join(ESTIMATORS)}, found {self.estimator!r}",
                 where="estimator",
             )
-        if not 0 <= self.prior < float("inf"):
+        if self.prior is not None and not 0 <= self.prior < float("inf"):
             raise InputError(f"expected a number from 0, found {self.prior}", where="prior")
         if self.min_impressions < 1:
             raise InputError(
                 f"expected at least 1, found {self.min_impressions}", where="min_impressions"
             )
         for event, weight in (self.event_weights or {}).items():
-            if event not in _COUNTS or not 0 <= weight < float("inf"):
+            if event not in EVENT_COUNTS or not 0 <= weight < float("inf"):
                 raise InputError(
                     f"expected click, cart or order with a weight from 0, found {event}={weight}",
                     where="event weights",
@@ -71,101 +73,87 @@ class Scoring:
             InputError: all of them are 0.
         """
         given = {"click": 1.0, "cart": 3.0, "order": 5.0} | dict(self.event_weights or {})
-        weights = {e: w for e, w in given.items() if w > 0 and totals[_COUNTS[e]] > 0}
+        weights = {e: w for e, w in given.items() if w > 0 and totals[EVENT_COUNTS[e]] > 0}
         if not weights:
             raise InputError("no event that the log has weighs above 0", where="event weights")
         return weights
 
 
 def score_pairs(
-    cells: Cells,
-    theta: Floats,
-    scoring: Scoring,
-    weights: Mapping[str, float],
-    rates: Mapping[str, float],
-) -> tuple[pl.DataFrame, Floats]:
+    cells: Cells, theta: Floats, prior: Prior, scoring: Scoring, weights: Mapping[str, float]
+) -> pl.DataFrame:
     """Return the scores of a piece's pairs.
 
-    With n_k impressions and c_k clicks at position k, C = Σ c_k, E = Σ n_k θ_k (the impressions that
-    were examined, as far as one can expect), and the query's rate m_q = (C_q + s m) / (E_q + s),
-    itself drawn to the whole log's m, the relevance for clicks is
+    With n_k impressions and c_k clicks at position k, E = Σ n_k θ_k (the impressions that were
+    examined, as far as one can expect), and the prior's mean m and strength s (`prior.Prior`), the
+    relevance for clicks is
 
-    - model: the α that maximises (C + s m_q) log α + s (1 − m_q) log(1 − α)
-      + Σ (n_k − c_k) log(1 − θ_k α), the position-based model with a Beta prior;
-    - ips: (Σ c_k / max(θ_k, 0.02) + s m_q) / (n + s), the inverse propensity estimate, at most 1;
-      m_q then is the query's mean of the same.
+    - model: the α that maximises (Σ c_k + s m) log α + s (1 − m) log(1 − α)
+      + Σ (n_k − c_k) log(1 − θ_k α): the position-based model's, with the prior;
+    - ips: (Σ c_k / max(θ_k, 0.02) + s m) / (n + s), at most 1: the inverse propensity estimate.
 
-    Carts and orders, rarer and often logged without a position, get (events + s m_q) / (E + s)
-    with their own m_q; at small rates that is what the model says too. The score is the mean of
+    Carts and orders, rarer and often logged without a position, get (events + s m) / (E + s) with
+    an m of their own; at small rates that is what the model says too. The score is the mean of
     the three with the events' weights: Σ w r / Σ w, from 0 to 1.
 
     Args:
         cells: the piece.
         theta: propensity of each row's position, float64 (M,); anything where the position is 0.
-        scoring: estimator, prior, least impressions.
+        prior: of the whole log.
+        scoring: estimator and least impressions.
         weights: event → weight, as `Scoring.weights` gives them.
-        rates: event → m, the events of the whole log for each examined impression.
 
     Returns:
         query_id, doc_id, score, impressions, clicks, carts, orders (not decayed), examinations (E,
-        decayed), click_relevance; and m_q of each pair of the piece for clicks, float64 (P,).
+        decayed), click_relevance.
     """
     examined = cells.of_pairs(cells.counts("impressions") * theta)
-    means = {e: _query_means(cells, e, examined, rates[e], scoring.prior) for e in _COUNTS}
     relevance = {
-        event: np.minimum(
-            (cells.of_pairs(cells.counts(_COUNTS[event])) + scoring.prior * means[event])
-            / np.maximum(examined + scoring.prior, 1e-12),
-            1.0,
-        )
+        event: _rate(cells, event, prior.means(cells, event, examined), examined, prior.strength)
         for event in weights
         if event != "click"
     }
     clicks = _model if scoring.estimator == "model" else _inverse
-    relevance["click"] = clicks(cells, theta, means["click"], scoring.prior)
+    mean = prior.means(cells, "click", examined)
+    relevance["click"] = clicks(cells, theta, mean, prior.strength)
     score = sum(w * relevance[event] for event, w in weights.items()) / sum(weights.values())
-    frame = cells.frame[cells.starts].select("query_id", "doc_id")
     raw = {
-        name: cells.of_pairs(cells.frame[name].to_numpy().astype(np.float64)).astype(np.int64)
-        for name in ("impressions", *_COUNTS.values())
+        name: np.add.reduceat(cells.frame[name].to_numpy(), cells.starts)
+        for name in ("impressions", *EVENT_COUNTS.values())
     }
-    frame = frame.with_columns(
-        score=pl.Series(score),
-        **{name: pl.Series(values) for name, values in raw.items()},
-        examinations=pl.Series(examined),
-        click_relevance=pl.Series(relevance["click"]),
-    ).filter(pl.col("impressions") >= scoring.min_impressions)
-    return frame, means["click"]
+    return (
+        cells.frame[cells.starts]
+        .select("query_id", "doc_id")
+        .with_columns(
+            score=pl.Series(score),
+            **{name: pl.Series(values) for name, values in raw.items()},
+            examinations=pl.Series(examined),
+            click_relevance=pl.Series(relevance["click"]),
+        )
+        .filter(pl.col("impressions") >= scoring.min_impressions)
+    )
 
 
-def _query_means(
-    cells: Cells, event: str, examined: Floats, rate: float, prior: float
-) -> Floats:
-    """Return m_q of each pair: its query's rate, drawn to the log's."""
-    events = np.bincount(cells.query, cells.of_pairs(cells.counts(_COUNTS[event])))
-    seen = np.bincount(cells.query, examined)
-    means = (events + prior * rate) / np.maximum(seen + prior, 1e-12)
-    return np.minimum(means, 1.0)[cells.query]
+def _rate(cells: Cells, event: str, mean: Floats, examined: Floats, strength: float) -> Floats:
+    happened = cells.of_pairs(cells.counts(EVENT_COUNTS[event]))
+    return np.minimum((happened + strength * mean) / np.maximum(examined + strength, _TINY), 1.0)
 
 
-def _model(cells: Cells, theta: Floats, mean: Floats, prior: float) -> Floats:
+def _model(cells: Cells, theta: Floats, mean: Floats, strength: float) -> Floats:
     return relevance_given(
         theta,
         cells.counts("impressions"),
         cells.counts("clicks"),
         cells.starts,
-        prior * mean,
-        prior * (1 - mean),
+        strength * mean,
+        strength * (1 - mean),
     )
 
 
-def _inverse(cells: Cells, theta: Floats, mean: Floats, prior: float) -> Floats:
-    n = cells.of_pairs(cells.counts("impressions"))
+def _inverse(cells: Cells, theta: Floats, mean: Floats, strength: float) -> Floats:
+    shown = cells.of_pairs(cells.counts("impressions"))
     weighted = cells.of_pairs(cells.counts("clicks") / np.maximum(theta, _CLIP))
-    totals = np.bincount(cells.query, weighted), np.bincount(cells.query, n)
-    # a query of few impressions is drawn to the log's rate as `mean` already is
-    shown = (totals[0][cells.query] + prior * mean) / (totals[1][cells.query] + prior + 1e-12)
-    return np.minimum((weighted + prior * shown) / np.maximum(n + prior, 1e-12), 1.0)
+    return np.minimum((weighted + strength * mean) / np.maximum(shown + strength, _TINY), 1.0)
 
 
 def grade(scores: Floats, quantiles: tuple[float, ...]) -> Floats:

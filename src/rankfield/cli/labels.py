@@ -23,6 +23,7 @@ def command(
         typer.Argument(help="The log: CSV, TSV, JSON Lines or Parquet, or a folder of its parts."),
     ],
     out: Annotated[Path, typer.Argument(help="The folder to make.")],
+    *,
     column: Annotated[
         list[str] | None,
         typer.Option(
@@ -108,8 +109,8 @@ def command(
 
     Example: rankfield labels events.parquet labels --half-life 90 --min-impressions 5
 
-    Then: rankfield import tables SRC OUT --judgments labels/judgments.parquet. A run that was killed
-    goes on from its counts.
+    Then: rankfield import tables SRC OUT --judgments labels/judgments.parquet. A run that was
+    killed goes on from its counts.
     """
     from rankfield.curation.labels import (
         EventFilters,

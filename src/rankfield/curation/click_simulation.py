@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -27,9 +27,9 @@ class ClickSimulation:
     Each query has `documents` candidates with relevance drawn from Beta(1, 2), so that few are very
     good. The engine knows relevance badly: a candidate's place follows relevance + error (fixed,
     standard deviation `ranker_error`) + exploration (drawn for each session, `exploration`). The
-    first `shown` are displayed; a visitor examines place r with θ_r = r^−bias and clicks an examined
-    document with probability relevance + click_noise · (1 − relevance). Carts follow clicks with
-    probability cart_rate · relevance, orders follow carts with ½. Every session is one query.
+    first `shown` are displayed; a visitor examines place r with θ_r = r^−bias and clicks an
+    examined document with probability relevance + click_noise · (1 − relevance). Carts follow clicks
+    with probability cart_rate · relevance, orders follow carts with ½. Every session is one query.
 
     A share `robots` of the sessions click half of what they see within two seconds, wherever it
     stands; every second of them says that it is a robot.
@@ -71,7 +71,7 @@ class ClickSimulation:
 
     def relevance(self) -> pl.DataFrame:
         """Return the truth: query_id, doc_id, relevance in [0, 1], sorted by the ids."""
-        values = self._relevance()
+        values = self._relevance
         query, doc = np.divmod(np.arange(values.size), self.documents)
         ids = _ids(pl.Series("query", query), pl.Series("doc", query * self.documents + doc))
         return ids.with_columns(relevance=pl.Series(values.ravel())).sort("query_id", "doc_id")
@@ -97,7 +97,15 @@ class ClickSimulation:
         delay = np.cumsum(pace, axis=1)
         agent = robot & (rng.random(sessions) < 0.5)
         frames = [
-            self._rows(what, name, later, query, shown, start, delay, agent, part)
+            self._rows(
+                what,
+                name,
+                query=query,
+                shown=shown,
+                time=_time(start, delay, later),
+                agent=agent,
+                part=part,
+            )
             for name, what, later in (
                 ("impression", np.ones_like(click), None),
                 ("click", click, 0.0),
@@ -112,46 +120,57 @@ class ClickSimulation:
         for part, first in enumerate(range(0, sessions, size)):
             yield self.events(min(size, sessions - first), part=part)
 
+    @cached_property
     def _relevance(self) -> NDArray[np.float64]:
         rng = np.random.default_rng([self.seed, 0])
         return rng.beta(1, 2, (self.queries, self.documents))
+
+    @cached_property
+    def _guess(self) -> NDArray[np.float64]:
+        """What the engine holds each candidate's relevance for."""
+        rng = np.random.default_rng([self.seed, 2])
+        return self._relevance + rng.normal(0, self.ranker_error, self._relevance.shape)
 
     def _rank(
         self, query: NDArray[np.int64], rng: np.random.Generator
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return each session's list: numbers of the candidates, and their relevance."""
-        truth = self._relevance()
-        error = np.random.default_rng([self.seed, 2]).normal(0, self.ranker_error, truth.shape)
-        guess = (truth + error)[query]
+        guess = self._guess[query]
         guess += rng.normal(0, self.exploration, guess.shape)
         shown = np.argsort(-guess, axis=1, kind="stable")[:, : self.shown]
-        return shown, np.take_along_axis(truth[query], shown, axis=1)
+        return shown, np.take_along_axis(self._relevance[query], shown, axis=1)
 
     def _rows(
         self,
         what: NDArray[np.bool_],
         event: str,
-        later: float | None,
+        *,
         query: NDArray[np.int64],
         shown: NDArray[np.int64],
-        start: NDArray[np.int64],
-        delay: NDArray[np.float64],
+        time: NDArray[np.int64],
         agent: NDArray[np.bool_],
         part: int,
     ) -> pl.DataFrame:
         session, place = np.nonzero(what)
-        wait: Any = 0 if later is None else delay[session, place] + later
         queries = pl.Series("query", query[session])
         docs = pl.Series("doc", query[session] * self.documents + shown[session, place])
         return _ids(queries, docs).select(
             session_id=pl.format("s{}-{}", pl.lit(part), pl.Series(session)),
-            time=pl.Series(start[session] + np.asarray(wait).astype(np.int64)),
+            time=pl.Series(time[session, place]),
             user_agent=pl.Series(np.where(agent[session], _BOT_AGENT, _BROWSER)),
             query_id="query_id",
             doc_id="doc_id",
             position=pl.Series(place + 1),
             event=pl.lit(event),
         )
+
+
+def _time(
+    start: NDArray[np.int64], delay: NDArray[np.float64], later: float | None
+) -> NDArray[np.int64]:
+    """Return when something happens at each place: the list appears at once."""
+    wait = np.zeros_like(delay) if later is None else delay + later
+    return start[:, None] + wait.astype(np.int64)
 
 
 def _ids(query: pl.Series, doc: pl.Series) -> pl.DataFrame:

@@ -78,8 +78,8 @@ class Calibration:
         predicted = np.clip(theta * np.minimum(rate, 1), 1e-6, 1 - 1e-6)[held_out]
         n, c = n[held_out], c[held_out]
         place = np.clip(np.searchsorted(_BINS, predicted, "right") - 1, 0, len(_BINS) - 2)
-        for total, values in zip(self._sums, (n, n * predicted, c), strict=True):
-            total += np.bincount(place, values, len(total))
+        for i, values in enumerate((n, n * predicted, c)):
+            self._sums[i] += np.bincount(place, values, len(_BINS) - 1)
         self._loss -= float((c * np.log(predicted) + (n - c) * np.log1p(-predicted)).sum())
 
     def curve(self) -> CalibrationCurve | None:

@@ -173,7 +173,8 @@ class _EmStep:
         attracted = self.c + per_skip * alpha * (1 - theta)
         new_theta = np.bincount(self.k, examined, self.K) / np.maximum(self.n_position, _LEAST)
         new_alpha = np.add.reduceat(attracted, self.starts) / self.n_pair
-        return np.clip(np.concatenate([new_theta, new_alpha]), _LEAST, _MOST)
+        new: Floats = np.clip(np.concatenate([new_theta, new_alpha]), _LEAST, _MOST)
+        return new
 
     def log_likelihood(self, state: Floats) -> float:
         theta, alpha = self._cells(state)
@@ -188,13 +189,19 @@ def _extrapolated(zero: Floats, one: Floats, two: Floats) -> Floats:
     size = float(np.linalg.norm(v))
     length = -max(1.0, float(np.linalg.norm(r)) / size) if size > 0 else -1.0
     jumped = a - 2 * length * r + length**2 * v
-    return np.clip(1 / (1 + np.exp(-np.clip(jumped, -30, 30))), _LEAST, _MOST)
+    state: Floats = np.clip(1 / (1 + np.exp(-np.clip(jumped, -30, 30))), _LEAST, _MOST)
+    return state
 
 
 def relevance_given(
-    theta: Floats, impressions: Floats, clicks: Floats, starts: Integers,
-    prior_clicks: Floats, prior_skips: Floats,
-) -> Floats:  # fmt: skip
+    theta: Floats,
+    impressions: Floats,
+    clicks: Floats,
+    starts: Integers,
+    *,
+    prior_clicks: Floats,
+    prior_skips: Floats,
+) -> Floats:
     """Return each pair's most likely α under known propensities and a Beta prior.
 
     It maximises (C + a) log α + b log(1 − α) + Σ_k (n_k − c_k) log(1 − θ_k α), which is concave, by

@@ -64,7 +64,7 @@ def survey(connection: Any, files: EventFiles, columns: Columns) -> EventSurvey:
         raise DataError("expected at least one row, found none", where=str(files.paths[0]))
     for role, wrong in zip(checked, row[1:], strict=False):
         if wrong:
-            _raise_wrong(connection, files, columns, values, role, wrong)
+            _raise_wrong(connection, files, columns, values, role=role, wrong=wrong)
     first, start, end, without, *rest = row[1 + len(checked) :]
     return EventSurvey(
         rows=row[0],
@@ -81,6 +81,7 @@ def create_events_view(
     connection: Any,
     files: EventFiles,
     columns: Columns,
+    *,
     found: EventSurvey,
     words: Mapping[str, str],
     filters: EventFilters,
@@ -160,6 +161,7 @@ def _raise_wrong(
     files: EventFiles,
     columns: Columns,
     values: Mapping[str, str],
+    *,
     role: str,
     wrong: int,
 ) -> None:

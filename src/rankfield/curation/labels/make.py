@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,25 +12,24 @@ import numpy as np
 import polars as pl
 
 from rankfield import __version__
-from rankfield.curation.labels.calibration import Calibration, CalibrationCurve
-from rankfield.curation.labels.cells import informative_counts, read_cells
-from rankfield.curation.labels.click_model import Floats
+from rankfield.curation.labels.calibration import CalibrationCurve
+from rankfield.curation.labels.cells import informative_counts
 from rankfield.curation.labels.columns import choose_columns, event_words
 from rankfield.curation.labels.event_files import EventFiles, find_event_files
 from rankfield.curation.labels.events import EventSurvey, create_events_view, survey
 from rankfield.curation.labels.filters import EventFilters
-from rankfield.curation.labels.prior import Prior, fit_prior
+from rankfield.curation.labels.judgments import JudgmentWriter, write_grades
+from rankfield.curation.labels.prior import fit_prior
 from rankfield.curation.labels.propensities import (
     METHODS,
     Propensities,
     estimate_propensities,
     given_propensities,
 )
-from rankfield.curation.labels.scores import Scoring, grade, score_pairs
+from rankfield.curation.labels.scores import Scoring, grade
 from rankfield.curation.labels.statistics import check_events, counting, write_statistics
 from rankfield.errors import DataError, InputError, OutputError
 from rankfield.files import read_json, storage_errors, write_json
-from rankfield.progress import progress
 
 __all__ = ["LabelOptions", "Labels", "make_labels"]
 
@@ -177,14 +175,15 @@ def _count(
     with counting(partial / "spilled", memory) as connection:
         found = survey(connection, files, columns)
         check_events(found, words, where, long=columns.long)
-        create_events_view(connection, files, columns, found, words, options.filters)
+        create_events_view(
+            connection, files, columns, found=found, words=words, filters=options.filters
+        )
         dropped = write_statistics(
             connection,
             partial / "statistics.parquet",
             files=files,
             columns=columns,
             found=found,
-            words=words,
             filters=options.filters,
             half_life=options.half_life,
         )
@@ -232,10 +231,12 @@ def _write(
     # carts and orders without a position add no impressions: there any θ will do
     theta = np.concatenate([[1.0], propensities.values])
     prior = fit_prior(statistics, theta, options.scoring.prior)
-    writer = _JudgmentWriter(statistics, made, options.scoring, weights, theta, prior)
+    writer = JudgmentWriter(
+        statistics, made, scoring=options.scoring, weights=weights, theta=theta, prior=prior
+    )
     writer.run(raw_rate=float(totals["clicks"].sum() / totals["impressions"].sum()))
     if options.grades:
-        _write_grades(made / "judgments.parquet", options.grades)
+        write_grades(made / "judgments.parquet", options.grades)
     found, dropped = counted["found"], counted["dropped"]
     corrected, raw = writer.corrected.curve(), writer.raw.curve()
     record = {
@@ -316,80 +317,3 @@ def _propensities(statistics: Path, options: LabelOptions, positions: int) -> Pr
         return given_propensities(options.propensities, positions)
     counts = informative_counts(statistics)
     return estimate_propensities(counts, positions, options.propensities)  # type: ignore[arg-type]
-
-
-class _JudgmentWriter:
-    """Streams the statistics through the scoring into judgments.parquet (and queries.parquet)."""
-
-    def __init__(
-        self,
-        statistics: Path,
-        made: Path,
-        scoring: Scoring,
-        weights: Mapping[str, float],
-        theta: Floats,
-        prior: Prior,
-    ) -> None:
-        self.statistics, self.made = statistics, made
-        self.scoring, self.weights = scoring, weights
-        self.theta, self.prior = theta, prior
-        self.corrected, self.raw = Calibration(), Calibration()
-        self.pairs = self.queries = self.left_out = 0
-
-    def run(self, *, raw_rate: float) -> None:
-        import pyarrow.parquet as pq
-
-        total = pq.read_metadata(self.statistics).num_rows
-        with ExitStack() as stack, progress("scoring", total, unit="rows") as advance:
-            writers: dict[str, Any] = {}
-            for name, frame, rows in self._pieces(raw_rate):
-                table = frame.to_arrow()
-                if name not in writers:
-                    path = self.made / f"{name}.parquet"
-                    writer = pq.ParquetWriter(path, table.schema, compression="zstd")
-                    writers[name] = stack.enter_context(writer)
-                writers[name].write_table(table)
-                advance(rows)
-        if not self.pairs:
-            raise DataError(
-                f"no pair was shown {self.scoring.min_impressions} times",
-                where="min_impressions",
-                remedy="Lower --min-impressions.",
-            )
-
-    def _pieces(self, raw_rate: float) -> Iterator[tuple[str, pl.DataFrame, int]]:
-        for cells in read_cells(self.statistics):
-            theta = self.theta[cells.position]
-            frame = score_pairs(cells, theta, self.prior, self.scoring, self.weights)
-            self.corrected.add(cells, theta, self.prior.rates["click"], self.prior.strength)
-            self.raw.add(cells, np.ones(len(theta)), raw_rate, self.prior.strength)
-            self.pairs += frame.height
-            self.left_out += len(cells.starts) - frame.height
-            self.queries += frame["query_id"].n_unique()
-            yield "judgments", frame, cells.frame.height
-            if "query" in cells.frame.columns:
-                texts = cells.frame.select("query_id", "query").unique(maintain_order=True)
-                kept = texts.join(frame, on="query_id", how="semi", maintain_order="left")
-                yield "queries", kept, 0
-
-
-def _write_grades(path: Path, quantiles: tuple[float, ...]) -> None:
-    """Cut the scores of a judgments file into grades; `relevance` keeps what they were."""
-    import pyarrow.parquet as pq
-
-    graded = path.with_name("graded.parquet")
-    scores = pl.read_parquet(path, columns=["score"], glob=False)["score"].to_numpy()
-    grades = grade(scores, quantiles)
-    done = 0
-    with pq.ParquetFile(path) as file, ExitStack() as stack:
-        writer = None
-        for group in range(file.num_row_groups):
-            frame = pl.DataFrame(file.read_row_group(group))
-            part = pl.Series("score", grades[done : done + frame.height])
-            done += frame.height
-            table = frame.with_columns(part, relevance=frame["score"]).to_arrow()
-            if writer is None:
-                writer = pq.ParquetWriter(graded, table.schema, compression="zstd")
-                stack.enter_context(writer)
-            writer.write_table(table)
-    graded.replace(path)

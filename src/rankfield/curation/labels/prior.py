@@ -55,7 +55,8 @@ class Prior:
         happened = np.bincount(cells.query, cells.of_pairs(cells.counts(EVENT_COUNTS[event])))
         foreseen = np.bincount(cells.query, examined * expected)
         ratio = (happened + seen) / np.maximum(foreseen + seen, _TINY)
-        return np.minimum(ratio[cells.query] * expected, _MOST)
+        means: Floats = np.minimum(ratio[cells.query] * expected, _MOST)
+        return means
 
 
 def _exposure_bins(query: Integers, examined: Floats) -> Integers:
@@ -85,9 +86,8 @@ def fit_prior(path: Path, theta: Floats, strength: float | None) -> Prior:
         pairs = cells.of_pairs(cells.counts("impressions") * theta[cells.position])
         place = _exposure_bins(cells.query, pairs)
         examined += np.bincount(place, pairs, _BINS)
-        for event, total in happened.items():
-            events = cells.of_pairs(cells.counts(EVENT_COUNTS[event]))
-            total += np.bincount(place, events, _BINS)
+        for event, count in EVENT_COUNTS.items():
+            happened[event] += np.bincount(place, cells.of_pairs(cells.counts(count)), _BINS)
     rates = {e: float(total.sum() / examined.sum()) for e, total in happened.items()}
     drawn = _START
     by_exposure = {

@@ -99,9 +99,9 @@ def estimate_propensities(
     nothing = np.zeros(positions)
     if method == "none" or positions == 1:
         alone = "the log has one position only: its rates cannot be corrected for position bias"
-        warnings = (alone,) if method != "none" else ()
-        measured = np.full(positions, method == "none" or positions == 1)
-        return Propensities(flat, "none", measured, nothing, warnings=warnings)
+        return Propensities(
+            flat, "none", nothing == 0, nothing, warnings=() if method == "none" else (alone,)
+        )
     if counts.pair.size == 0:
         return Propensities(
             flat, "none", nothing > 0, nothing,
@@ -111,7 +111,7 @@ def estimate_propensities(
                 " or log some variation of positions",
             ),
         )  # fmt: skip
-    clicks = np.bincount(counts.position - 1, counts.clicks, positions)
+    clicks = np.bincount(counts.position - 1, counts.clicks, positions).astype(np.float64)
     linked = np.zeros(positions, bool)
     linked[: int(counts.position.max())] = linked_positions(counts)
     model = fit_all_pairs(counts)
@@ -138,7 +138,8 @@ def _power_law(theta: Floats, known: NDArray[np.bool_], clicks: Floats) -> Float
         return np.ones(len(theta))
     weights = np.sqrt(clicks[known])
     slope, level = np.polyfit(places[known], np.log(theta[known].clip(_LEAST)), 1, w=weights)
-    return np.exp(level + min(slope, 0.0) * places)
+    fitted: Floats = np.exp(level + min(slope, 0.0) * places)
+    return fitted
 
 
 def _warnings(known: NDArray[np.bool_], clicks: Floats, *, converged: bool) -> tuple[str, ...]:

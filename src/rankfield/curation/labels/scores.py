@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -116,7 +117,8 @@ def score_pairs(
     clicks = _model if scoring.estimator == "model" else _inverse
     mean = prior.means(cells, "click", examined)
     relevance["click"] = clicks(cells, theta, mean, prior.strength)
-    score = sum(w * relevance[event] for event, w in weights.items()) / sum(weights.values())
+    parts = np.stack([relevance[event] for event in weights])
+    score = np.average(parts, axis=0, weights=list(weights.values()))
     raw = {
         name: np.add.reduceat(cells.frame[name].to_numpy(), cells.starts)
         for name in ("impressions", *EVENT_COUNTS.values())
@@ -145,8 +147,8 @@ def _model(cells: Cells, theta: Floats, mean: Floats, strength: float) -> Floats
         cells.counts("impressions"),
         cells.counts("clicks"),
         cells.starts,
-        strength * mean,
-        strength * (1 - mean),
+        prior_clicks=strength * mean,
+        prior_skips=strength * (1 - mean),
     )
 
 
@@ -166,8 +168,8 @@ def grade(scores: Floats, quantiles: tuple[float, ...]) -> Floats:
     Raises:
         InputError: quantiles out of order or range.
     """
-    rising = all(a < b for a, b in zip(quantiles, quantiles[1:], strict=False))
-    if not quantiles or not rising or not 0 < quantiles[0] or not quantiles[-1] < 1:
+    rising = all(a < b for a, b in pairwise(quantiles))
+    if not quantiles or not rising or not quantiles[0] > 0 or not quantiles[-1] < 1:
         raise InputError(
             f"expected rising numbers between 0 and 1, found {quantiles}", where="grades"
         )

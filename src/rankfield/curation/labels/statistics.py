@@ -106,7 +106,6 @@ def write_statistics(
     files: EventFiles,
     columns: Columns,
     found: EventSurvey,
-    words: dict[str, str],
     filters: EventFilters,
     half_life: float | None,
 ) -> Dropped:

@@ -1,9 +1,9 @@
 """Propensities from documents that were shown at several positions: harvested swaps.
 
-A document shown for one query at k and at k′ is a natural experiment: its relevance is the same, so
-its click rates differ by θ_k / θ_k′ (Joachims, Swaminathan, Schnabel: Unbiased Learning-to-Rank with
-Biased Feedback, WSDM 2017; Agarwal, Zaitsev, Wang, Li, Najork, Joachims: Estimating Position Bias
-without Intrusive Interventions, WSDM 2019).
+A document shown for one query at k and at k′ is a natural experiment: its relevance is the same,
+so its click rates differ by θ_k / θ_k′ (Joachims, Swaminathan, Schnabel: Unbiased Learning-to-Rank
+with Biased Feedback, WSDM 2017; Agarwal, Zaitsev, Wang, Li, Najork, Joachims: Estimating Position
+Bias without Intrusive Interventions, WSDM 2019).
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ __all__ = ["fit_all_pairs", "swap_counts"]
 def swap_counts(counts: ClickCounts) -> tuple[ClickCounts, Floats]:
     """Return the swaps as click counts, and how much evidence each pair of positions has.
 
-    Every two positions k < k′ of a (query, document) add v = min(n_k, n_k′) impressions at each, and
-    v · c_k / n_k clicks at k: the two sides then weigh the same documents equally, which is what
-    makes them comparable. (Agarwal et al. weigh every document alike, v = 1 by known policies;
+    Every two positions k < k′ of a (query, document) add v = min(n_k, n_k′) impressions at each,
+    and v · c_k / n_k clicks at k: the two sides then weigh the same documents equally, which is
+    what makes them comparable. (Agarwal et al. weigh every document alike, v = 1 by known policies;
     with observed counts a document shown once would count as much as one shown a thousand times.)
 
     Returns:
@@ -48,8 +48,8 @@ def swap_counts(counts: ClickCounts) -> tuple[ClickCounts, Floats]:
         i, j = np.where(swapped, j, i), np.where(swapped, i, j)
         weight = np.minimum(counts.impressions[i], counts.impressions[j])
         code = counts.position[i] * n_positions + counts.position[j]
-        for total, values in zip(sums, (weight, weight * rate[i], weight * rate[j]), strict=True):
-            total += np.bincount(code, values, total.size)
+        for row, values in enumerate((weight, weight * rate[i], weight * rate[j])):
+            sums[row] += np.bincount(code, values, sums.shape[1])
     codes = np.flatnonzero(sums[0])
     if codes.size == 0:
         raise InputError(

@@ -28,8 +28,9 @@ class ClickSimulation:
     good. The engine knows relevance badly: a candidate's place follows relevance + error (fixed,
     standard deviation `ranker_error`) + exploration (drawn for each session, `exploration`). The
     first `shown` are displayed; a visitor examines place r with θ_r = r^−bias and clicks an
-    examined document with probability relevance + click_noise · (1 − relevance). Carts follow clicks
-    with probability cart_rate · relevance, orders follow carts with ½. Every session is one query.
+    examined document with probability relevance + click_noise · (1 − relevance). Carts follow
+    clicks with probability cart_rate · relevance, orders follow carts with ½. Every session is one
+    query.
 
     A share `robots` of the sessions click half of what they see within two seconds, wherever it
     stands; every second of them says that it is a robot.

@@ -145,7 +145,7 @@ def test_positions_that_nothing_links_are_marked_and_drawn_from_the_others() -> 
     far = ClickCounts(
         pair=np.concatenate([counts.pair, np.repeat(np.arange(200, 203), 2)]),
         position=np.concatenate([counts.position, np.tile([7, 8], 3)]),
-        impressions=np.concatenate([counts.impressions, np.full(6, 20.0)]),
+        impressions=np.concatenate([counts.impressions, np.full(6, 30.0)]),
         clicks=np.concatenate([counts.clicks, np.full(6, 10.0)]),
     )
     assert linked_positions(far).tolist() == [True] * 3 + [False] * 5
@@ -182,3 +182,29 @@ def test_impossible_counts(
 ) -> None:
     with pytest.raises(InputError, match="expected"):
         ClickCounts(np.array(pair), np.array(position), np.array(n, float), np.array(c, float))
+
+
+def sparse(per_pair: int) -> tuple[ClickCounts, np.ndarray]:
+    """Many pairs, few impressions of each, the better ones higher up."""
+    rng = np.random.default_rng(0)
+    theta, pairs = 1 / np.arange(1, 7), 300_000 // per_pair
+    alpha = rng.beta(1, 2, pairs)
+    pair = np.repeat(np.arange(pairs), per_pair)
+    best = 1 + 4 * (1 - alpha) + rng.normal(0, 1, pairs)
+    place = np.clip(np.round(best[pair] + rng.normal(0, 1, pair.size)), 1, 6).astype(np.int64)
+    click = rng.random(pair.size) < theta[place - 1] * alpha[pair]
+    n = np.bincount(pair * 6 + place - 1, minlength=pairs * 6).reshape(pairs, 6)
+    c = np.bincount(pair * 6 + place - 1, click, minlength=pairs * 6).reshape(pairs, 6)
+    several = (n > 0).sum(1) >= 2
+    p, k = np.nonzero(n[several])
+    counts = ClickCounts(p, k + 1, n[several][p, k].astype(float), c[several][p, k])
+    return counts, theta
+
+
+@pytest.mark.parametrize("per_pair", [2, 4, 30])
+def test_few_impressions_of_each_pair_do_not_bend_the_propensities(per_pair: int) -> None:
+    counts, theta = sparse(per_pair)
+    found = estimate_propensities(counts, 6, "em")
+    assert found.method == ("em" if per_pair == 30 else "swaps")
+    # EM over all pairs is out by 2.5 times at 2 impressions each
+    np.testing.assert_allclose(found.values, theta, rtol=0.15)

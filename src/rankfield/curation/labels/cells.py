@@ -78,8 +78,8 @@ def _changes(ids: pl.Series) -> NDArray[np.bool_]:
     return different
 
 
-def informative_counts(path: Path, *, most_pairs: int = 500_000) -> ClickCounts:
-    """Return the counts of pairs that were shown at two or more positions and clicked.
+def informative_counts(path: Path, *, most_pairs: int = 2_000_000) -> ClickCounts:
+    """Return the counts of pairs that were shown at two or more positions.
 
     Only they tell anything of the propensities. Of more than `most_pairs`, every second, third …
     is taken, so that they stand for all queries alike.
@@ -90,7 +90,7 @@ def informative_counts(path: Path, *, most_pairs: int = 500_000) -> ClickCounts:
         n, c = cells.counts("impressions"), cells.counts("clicks")
         sizes = np.diff(cells.starts, append=len(n))
         places = cells.of_pairs((n > 0).astype(np.float64))
-        useful = (places >= 2) & (cells.of_pairs(c) > 0)
+        useful = places >= 2
         kept = np.repeat(useful, sizes) & (n > 0)
         number = np.repeat(np.cumsum(useful) - 1 + total, sizes)[kept]
         total += int(useful.sum())

@@ -233,7 +233,7 @@ def relevance_given(
         newton = alpha + slope / np.maximum(curve, _LEAST)
         new = np.where((newton > low) & (newton < high), newton, (low + high) / 2)
         new = np.clip(new, _LEAST, 1 - 1e-12)
-        done = np.abs(new - alpha).max() < 1e-10
+        done = np.abs(new - alpha).max() < 1e-8
         alpha = new
         if done:
             break

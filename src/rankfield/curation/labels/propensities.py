@@ -30,6 +30,7 @@ PropensityMethod = Literal["em", "swaps", "none"]
 METHODS: tuple[str, ...] = ("em", "swaps", "none")
 
 _FEW_CLICKS = 100
+_ENOUGH_IMPRESSIONS = 20
 _LEAST = 1e-4
 
 
@@ -63,6 +64,7 @@ def linked_positions(counts: ClickCounts) -> NDArray[np.bool_]:
     in themselves, the one with most impressions is returned.
     """
     group = list(range(int(counts.position.max()) + 1))
+    clicked = np.add.reduceat(counts.clicks, counts.starts)[counts.pair] > 0
 
     def root(k: int) -> int:
         while group[k] != k:
@@ -70,7 +72,7 @@ def linked_positions(counts: ClickCounts) -> NDArray[np.bool_]:
             k = group[k]
         return k
 
-    together = np.flatnonzero(counts.pair[:-1] == counts.pair[1:])
+    together = np.flatnonzero((counts.pair[:-1] == counts.pair[1:]) & clicked[1:])
     codes = counts.position[together] * len(group) + counts.position[together + 1]
     for code in np.unique(codes).tolist():
         group[root(code // len(group))] = root(code % len(group))
@@ -89,11 +91,12 @@ def estimate_propensities(
     law k^−η, fitted to those that are linked, says; with nothing to fit, 1. Both with a warning.
 
     Args:
-        counts: of the pairs that were shown at two or more positions and clicked at least once;
-            the others tell nothing of θ.
+        counts: of the pairs that were shown at two or more positions; others tell nothing of θ.
         positions: how many positions the log has.
         method: "em" (`click_model.fit_position_model`), "swaps" (`swaps.fit_all_pairs`) or "none",
-            which takes θ = 1 everywhere.
+            which takes θ = 1 everywhere. EM fits an α to each pair, and with few impressions each
+            those bend θ (Neyman and Scott 1948): it takes pairs with 20 impressions or more, and
+            where these do not link all positions, θ comes from swaps, which pool all pairs.
     """
     flat = np.ones(positions)
     nothing = np.zeros(positions)
@@ -102,7 +105,7 @@ def estimate_propensities(
         return Propensities(
             flat, "none", nothing == 0, nothing, warnings=() if method == "none" else (alone,)
         )
-    if counts.pair.size == 0:
+    if not counts.clicks.any():
         return Propensities(
             flat, "none", nothing > 0, nothing,
             warnings=(
@@ -115,9 +118,13 @@ def estimate_propensities(
     linked = np.zeros(positions, bool)
     linked[: int(counts.position.max())] = linked_positions(counts)
     model = fit_all_pairs(counts)
-    if method == "em":
+    often = _often_shown(counts) if method == "em" else None
+    if often is not None and np.array_equal(linked_positions(often), linked_positions(counts)):
         # swaps are few numbers, and near the maximum: EM over all pairs starts there
-        model = fit_position_model(counts, start=np.nan_to_num(model.propensities, nan=0.5))
+        start = np.nan_to_num(model.propensities, nan=0.5)
+        model = fit_position_model(often, start=start)
+    else:
+        method = "swaps"
     theta = np.full(positions, np.nan)
     theta[: len(model.propensities)] = model.propensities
     known = linked & (clicks > 0)
@@ -129,6 +136,26 @@ def estimate_propensities(
         np.clip(theta, _LEAST, 1), method, known, clicks, model.log_likelihoods, model.converged,
         warnings,
     )  # fmt: skip
+
+
+def _often_shown(counts: ClickCounts) -> ClickCounts | None:
+    """Return the pairs that were shown often enough for an α of their own, and clicked.
+
+    A pair without a click has α = 0 at the maximum, whatever θ is.
+    """
+    starts = counts.starts
+    enough = np.add.reduceat(counts.impressions, starts) >= _ENOUGH_IMPRESSIONS
+    enough &= np.add.reduceat(counts.clicks, starts) > 0
+    kept = enough[counts.pair]
+    if not kept.any():
+        return None
+    number = np.cumsum(enough) - 1
+    return ClickCounts(
+        number[counts.pair[kept]],
+        counts.position[kept],
+        counts.impressions[kept],
+        counts.clicks[kept],
+    )
 
 
 def _power_law(theta: Floats, known: NDArray[np.bool_], clicks: Floats) -> Floats:

@@ -158,9 +158,7 @@ def _json_error(path: Path, text: str) -> DataError:
                 if line.strip():
                     json.loads(line)
             except UnicodeDecodeError:
-                return DataError(
-                    "not UTF-8", where=f"{path}, row {number}", remedy="Save the file as UTF-8."
-                )
+                return _not_utf8(path, number)
             except (json.JSONDecodeError, RecursionError) as error:
                 where, problem = f"{path}, row {number}", str(error)
                 break
@@ -231,8 +229,20 @@ def _bytes(path: Path) -> Any:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[TextIO]:
-    with _bytes(path) as file, io.TextIOWrapper(file, "utf-8-sig", newline="") as text:
+    # bytes that are not UTF-8 are kept here and refused where they are met, with their row
+    with (
+        _bytes(path) as file,
+        io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="") as text,
+    ):
         yield text
+
+
+def _is_text(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _not_utf8(path: Path, row: int) -> DataError:
+    return DataError("not UTF-8", where=f"{path}, row {row}", remedy="Save the file as UTF-8.")
 
 
 def _columns(path: Path, kind: str) -> tuple[str, ...]:
@@ -242,12 +252,10 @@ def _columns(path: Path, kind: str) -> tuple[str, ...]:
         with _opened(path) as file:
             if kind in _DELIMITERS:
                 row: Sequence[str] = next(csv.reader(file, delimiter=_DELIMITERS[kind]), [])
+                if not _is_text("".join(row)):
+                    raise _not_utf8(path, 1)
                 return _header(path, row, _DELIMITERS[kind])
             return _json_columns(path, file)
-    except UnicodeDecodeError:
-        raise DataError(
-            "not UTF-8", where=f"{path}, row 1", remedy="Save the file as UTF-8."
-        ) from None
     except (OSError, EOFError) as error:
         raise DataError(
             f"cannot be read ({error})", where=str(path), remedy="It may be cut off."
@@ -303,10 +311,12 @@ def _json_columns(path: Path, file: TextIO) -> tuple[str, ...]:
             break
         if not text.strip():
             continue
+        if not _is_text(text):
+            raise _not_utf8(path, line)
         try:
             record = json.loads(text)
-        except json.JSONDecodeError as error:
-            record = error
+        except (json.JSONDecodeError, RecursionError):
+            record = None
         if not isinstance(record, dict):
             raise DataError(
                 f"expected a JSON object, found {text.strip()[:40]!r}",

@@ -266,7 +266,7 @@ def _write(
 
 
 def _as_json(options: LabelOptions) -> dict[str, Any]:
-    record = asdict(options)
+    record = asdict(options) | {"grades": list(options.grades)}
     if not isinstance(options.propensities, str):
         record["propensities"] = {str(k): v for k, v in sorted(options.propensities.items())}
     return record

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import subprocess
 import sys
 import tempfile
 import time
@@ -105,11 +106,11 @@ def large(folder: Path) -> dict[str, Any]:
     if writer is not None:
         writer.close()
     # the peak of making the log is not that of reading it
-    code = f"from rankfield.curation.labels import make_labels; make_labels({str(log)!r}, {str(out)!r})"
-    import subprocess
-
+    code = (
+        "import sys; from rankfield.curation.labels import make_labels; make_labels(*sys.argv[1:])"
+    )
     begun = time.monotonic()
-    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run([sys.executable, "-c", code, str(log), str(out)], check=True)
     seconds = time.monotonic() - begun
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     record = json.loads((out / "labels.json").read_text("utf-8"))

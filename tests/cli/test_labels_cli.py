@@ -52,8 +52,10 @@ def test_labels_then_import(tmp_path: Path, run: Run) -> None:
     made = pl.read_parquet(tmp_path / "labels" / "judgments.parquet")
     assert set(made["score"]) == {0, 1, 2}
 
-    made.select("query_id", query="query_id").unique().write_csv(tmp_path / "shop" / "queries.csv")
-    made.select("doc_id", title="doc_id").unique().write_csv(tmp_path / "shop" / "documents.csv")
+    for table, identity in (("queries", "query_id"), ("documents", "doc_id")):
+        texts = pl.format("a thing called {}", identity)
+        frame = made.select(identity, text=texts).unique()
+        frame.write_csv(tmp_path / "shop" / f"{table}.csv")
     judgments = tmp_path / "labels" / "judgments.parquet"
     code, out, err = run(
         "import", "tables", tmp_path / "shop", tmp_path / "data", "--judgments", judgments
@@ -71,7 +73,7 @@ def test_a_log_that_cannot_be_corrected_warns(tmp_path: Path, run: Run) -> None:
     assert "warning: propensities cannot be identified" in err
     given = tmp_path / "theta.csv"
     given.write_text("position,propensity\n1,1\n2,0.5\n3,0.3333333\n")
-    code, out, err = run(
+    code, _, err = run(
         "labels", tmp_path / "e.csv", tmp_path / "known", "--propensities", given, "--prior", 0
     )
     assert (code, err) == (0, "")

@@ -39,12 +39,13 @@ def measure(bias: float, sessions: int, seed: int) -> dict[str, float]:
     """Return the mean over queries of Kendall's τ-b with the true relevance, by method."""
     shop = ClickSimulation(queries=QUERIES, bias=bias, ranker_error=0.5, seed=seed)
     truth = shop.relevance()
-    known = {k: float(p) for k, p in enumerate(shop.propensities, 1)}
+    known: dict[int, float] = {k: float(p) for k, p in enumerate(shop.propensities, 1)}
     taus: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         shop.events(QUERIES * sessions).write_parquet(folder / "events.parquet")
-        for method, given in zip(METHODS[1:], ("em", "swaps", known), strict=True):
+        ways: tuple[str | dict[int, float], ...] = ("em", "swaps", known)
+        for method, given in zip(METHODS[1:], ways, strict=True):
             options = LabelOptions(
                 propensities=given,
                 scoring=Scoring(event_weights=CLICKS),

@@ -68,7 +68,7 @@ def test_a_log_that_cannot_be_corrected_warns(tmp_path: Path, run: Run) -> None:
     rows = [("q", f"d{k}", k, 100, 60 // k) for k in (1, 2, 3)]
     columns = ["query_id", "doc_id", "position", "impressions", "clicks"]
     pl.DataFrame(rows, schema=columns, orient="row").write_csv(tmp_path / "e.csv")
-    code, out, err = run("labels", tmp_path / "e.csv", tmp_path / "out")
+    code, _, err = run("labels", tmp_path / "e.csv", tmp_path / "out")
     assert code == 0
     assert "warning: propensities cannot be identified" in err
     given = tmp_path / "theta.csv"

@@ -150,7 +150,7 @@ def test_positions_that_nothing_links_are_marked_and_drawn_from_the_others() -> 
     )
     assert linked_positions(far).tolist() == [True] * 3 + [False] * 5
     for method in ("em", "swaps"):
-        found = estimate_propensities(far, 9, method)  # type: ignore[arg-type]
+        found = estimate_propensities(far, 9, method)
         assert found.estimated.tolist() == [True] * 3 + [False] * 6
         np.testing.assert_allclose(found.values, 1 / np.arange(1, 10), rtol=0.1)
         assert "positions 4–9 cannot be identified" in found.warnings[0]

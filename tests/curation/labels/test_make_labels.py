@@ -300,11 +300,12 @@ def test_killed_at_random_moments_it_ends_as_if_it_had_not_been(
     )  # fmt: skip
     assert server.stdin is not None
     assert server.stdout is not None
+    replies = server.stdout
     rng, ends = random.Random(0), []
 
     def begin() -> int:
         print(log, tmp_path / "out", file=server.stdin, flush=True)
-        return int(server.stdout.readline())
+        return int(replies.readline())
 
     with server:
         for _ in range(20):
@@ -312,7 +313,7 @@ def test_killed_at_random_moments_it_ends_as_if_it_had_not_been(
             time.sleep(rng.uniform(0, takes))
             with suppress(ProcessLookupError):  # it was quicker
                 os.kill(child, signal.SIGKILL)
-            ends.append(int(server.stdout.readline()))
+            ends.append(int(replies.readline()))
             if (tmp_path / "out").exists():
                 assert contents(tmp_path / "out") == contents(tmp_path / "whole")
                 for path in (tmp_path / "out").iterdir():
@@ -320,7 +321,7 @@ def test_killed_at_random_moments_it_ends_as_if_it_had_not_been(
                 (tmp_path / "out").rmdir()
         assert ends.count(signal.SIGKILL) >= 5
         begin()
-        assert int(server.stdout.readline()) == 0
+        assert int(replies.readline()) == 0
         server.stdin.close()
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["events.parquet", "out", "timed", "whole"]

@@ -42,20 +42,25 @@ class Prior:
     rates: Mapping[str, float]
     by_exposure: Mapping[str, Floats]
 
-    def means(self, cells: Cells, event: str, examined: Floats) -> Floats:
+    def means(
+        self, cells: Cells, event: str, examined: Floats, *, without_own: bool = False
+    ) -> Floats:
         """Return m_qd of each pair of a piece, float64 (P,), in [0, 0.98].
 
         Args:
             cells: the piece.
             event: click, cart or order.
             examined: E of each pair, float64 (P,).
+            without_own: leave the pair's own events out of ρ_q.
         """
         expected = self.by_exposure[event][_exposure_bins(cells.query, examined)]
         seen = self.strength * self.rates[event]
-        happened = np.bincount(cells.query, cells.of_pairs(cells.counts(EVENT_COUNTS[event])))
-        foreseen = np.bincount(cells.query, examined * expected)
+        own = cells.of_pairs(cells.counts(EVENT_COUNTS[event])), examined * expected
+        happened, foreseen = (np.bincount(cells.query, of_pair)[cells.query] for of_pair in own)
+        if without_own:
+            happened, foreseen = happened - own[0], np.maximum(foreseen - own[1], 0)
         ratio = (happened + seen) / np.maximum(foreseen + seen, _TINY)
-        means: Floats = np.minimum(ratio[cells.query] * expected, _MOST)
+        means: Floats = np.minimum(ratio * expected, _MOST)
         return means
 
 
@@ -73,7 +78,7 @@ def fit_prior(path: Path, theta: Floats, strength: float | None) -> Prior:
     Without a strength, s follows from how much more the clicks of pairs vary than chance alone
     would make them: with E[C | α] = α E and α ~ Beta(m, s), the method of moments gives
     v = Σ w [(C − E m)² − E m + m² Σ n θ²] / Σ w [E² − Σ n θ²], w = 1 / (1 + E), and
-    s = m (1 − m) / v − 1, kept between 0.5 and 100.
+    s = m (1 − m) / v − 1, kept between 0.5 and 100; the pair's own clicks are left out of its m.
 
     Args:
         path: the statistics.
@@ -106,7 +111,7 @@ def _moments(path: Path, theta: Floats, prior: Prior) -> float:
         n, t = cells.counts("impressions"), theta[cells.position]
         examined, squares = cells.of_pairs(n * t), cells.of_pairs(n * t * t)
         clicks = cells.of_pairs(cells.counts("clicks"))
-        mean = prior.means(cells, "click", examined)
+        mean = prior.means(cells, "click", examined, without_own=True)
         w = 1 / (1 + examined)
         gap = (clicks - examined * mean) ** 2 - examined * mean + mean**2 * squares
         excess += float((w * gap).sum())

@@ -56,7 +56,9 @@ class Prior:
         expected = self.by_exposure[event][_exposure_bins(cells.query, examined)]
         seen = self.strength * self.rates[event]
         own = cells.of_pairs(cells.counts(EVENT_COUNTS[event])), examined * expected
-        happened, foreseen = (np.bincount(cells.query, of_pair)[cells.query] for of_pair in own)
+        happened, foreseen = (
+            np.bincount(cells.query, of_pair)[cells.query].astype(np.float64) for of_pair in own
+        )
         if without_own:
             happened, foreseen = happened - own[0], np.maximum(foreseen - own[1], 0)
         ratio = (happened + seen) / np.maximum(foreseen + seen, _TINY)

@@ -23,6 +23,7 @@ VERBS: dict[str, str] = {
     "export": "export",
     "split": "split",
     "weights": "weights",
+    "labels": "labels",
     "mine": "mine",
     "recipe": "recipe",
     "train": "train",

@@ -20,7 +20,14 @@ from rankfield.errors import InputError
 from rankfield.files import new_file
 from rankfield.report.style import decimal
 
-__all__ = ["Interval", "bar_chart", "interval_chart", "line_chart", "weights_figure"]
+__all__ = [
+    "Interval",
+    "bar_chart",
+    "figure_style",
+    "interval_chart",
+    "line_chart",
+    "weights_figure",
+]
 
 Interval = tuple[float | None, float | None, float | None]
 """A value and the ends of its interval; None where there is none."""
@@ -71,6 +78,13 @@ def _style(ink: str, faint: str, rule: str) -> Iterator[None]:
         "figure.facecolor": "none",
     }
     with rc_context({**_STYLE, **colours}):
+        yield
+
+
+@contextmanager
+def figure_style() -> Iterator[None]:
+    """Draw in the style of rankfield's figures of their own, on white, while the block runs."""
+    with _style("#1b2430", "#5a6675", "#dfe4ea"):
         yield
 
 
@@ -274,7 +288,7 @@ def weights_figure(
     if x.ndim != 1 or x.size == 0 or len(lengths) != 1:
         raise InputError(f"expected equally long scores, counts and weights, found {lengths}")
     order = np.argsort(x, kind="stable")
-    with _style("#1b2430", "#5a6675", "#dfe4ea"):
+    with figure_style():
         figure = Figure(figsize=(8, 4.8), layout="constrained", facecolor="white")
         axes = figure.add_subplot()
         _draw_histogram(axes.twinx(), x, n)

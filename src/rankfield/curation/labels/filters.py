@@ -1,0 +1,67 @@
+"""Which sessions are no honest searching: far too many events, clicks too fast, robots."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rankfield.errors import InputError
+
+__all__ = ["BOT_AGENTS", "EventFilters"]
+
+BOT_AGENTS = (
+    r"bot\b|bot/|crawl|spider|slurp|scrap|headless|phantomjs|selenium|puppeteer|curl/|wget/"
+    r"|python-|httpx|aiohttp|okhttp|go-http|java/|libwww|monitor"
+)
+"""Regular expression, case apart, over user agents that say themselves to be programs."""
+
+_FEW_ACTIONS = 5
+
+
+@dataclass(frozen=True)
+class EventFilters:
+    """What is left out before anything is counted; how much is reported.
+
+    max_position: events further down the list are left out.
+    max_session_events: sessions with more rows than that are.
+    max_click_rate: sessions with more clicks, carts and orders a second, from 5 of them on.
+    drop_clickless: sessions without any click, cart or order are too. They count as evidence
+        against what they showed, so dropping them raises every rate; leave them in unless the log
+        has sessions in which nobody looked.
+    bot_agents: regular expression (RE2) over user agents, case apart; "" keeps all.
+
+    Raises:
+        InputError: a limit that is not above 0.
+    """
+
+    max_position: int = 100
+    max_session_events: int = 1000
+    max_click_rate: float = 1.0
+    drop_clickless: bool = False
+    bot_agents: str = BOT_AGENTS
+
+    def __post_init__(self) -> None:
+        for name in ("max_position", "max_session_events", "max_click_rate"):
+            value = getattr(self, name)
+            if not value > 0:
+                raise InputError(f"expected a number above 0, found {value}", where=name)
+
+    def dropped_sessions(self, *, has_time: bool, has_agent: bool) -> str:
+        """Return the SELECT over `events` of session, reason and rows of what is left out."""
+        reasons = [f"WHEN count(*) > {self.max_session_events} THEN 'too many events'"]
+        actions = "sum(clicks + carts + orders)"
+        if has_agent and self.bot_agents:
+            reasons.insert(0, "WHEN bool_or(robot) THEN 'robot by user agent'")
+        if has_time:
+            # clicks of whole seconds may fall together: a span counts as at least one second
+            span = "greatest(max(time) - min(time), 1)"
+            reasons.append(
+                f"WHEN {actions} >= {_FEW_ACTIONS} AND {actions} / {span} > {self.max_click_rate}"
+                " THEN 'clicks too fast'"
+            )
+        if self.drop_clickless:
+            reasons.append(f"WHEN {actions} = 0 THEN 'no click'")
+        return (
+            "SELECT session, reason, rows FROM (SELECT session, count(*) AS rows, CASE "
+            f"{' '.join(reasons)} END AS reason FROM events WHERE session IS NOT NULL"
+            " GROUP BY session) WHERE reason IS NOT NULL"
+        )

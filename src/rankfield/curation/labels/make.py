@@ -1,0 +1,319 @@
+"""From an event log to a folder of judgments, in stages that a killed run does not lose."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from rankfield import __version__
+from rankfield.curation.labels.calibration import CalibrationCurve
+from rankfield.curation.labels.cells import informative_counts
+from rankfield.curation.labels.columns import choose_columns, event_words
+from rankfield.curation.labels.event_files import EventFiles, find_event_files
+from rankfield.curation.labels.events import EventSurvey, create_events_view, survey
+from rankfield.curation.labels.filters import EventFilters
+from rankfield.curation.labels.judgments import JudgmentWriter, write_grades
+from rankfield.curation.labels.prior import fit_prior
+from rankfield.curation.labels.propensities import (
+    METHODS,
+    Propensities,
+    estimate_propensities,
+    given_propensities,
+)
+from rankfield.curation.labels.scores import Scoring, grade
+from rankfield.curation.labels.statistics import check_events, counting, write_statistics
+from rankfield.errors import DataError, InputError, OutputError
+from rankfield.files import read_json, storage_errors, write_json
+
+__all__ = ["LabelOptions", "Labels", "make_labels"]
+
+
+@dataclass(frozen=True)
+class LabelOptions:
+    """Everything that decides the labels of a log.
+
+    columns: role → column (`columns.ROLES`); the others are guessed.
+    events: word of the event column → impression, click, cart, order or ignore.
+    filters: which rows and sessions are left out.
+    propensities: "em", "swaps", "none", or position → θ.
+    scoring: how counts become scores.
+    half_life: days after which an event counts half; None: all count alike.
+    grades: quantiles that cut the scores into grades 0 … G; empty: scores from 0 to 1.
+    """
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    events: Mapping[str, str] = field(default_factory=dict)
+    filters: EventFilters = field(default_factory=EventFilters)
+    propensities: str | Mapping[int, float] = "em"
+    scoring: Scoring = field(default_factory=Scoring)
+    half_life: float | None = None
+    grades: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if isinstance(self.propensities, str) and self.propensities not in METHODS:
+            raise InputError(
+                f"expected {', '.join(METHODS)} or known values, found {self.propensities!r}",
+                where="propensities",
+            )
+        if self.half_life is not None and not 0 < self.half_life < float("inf"):
+            raise InputError(
+                f"expected a number of days above 0, found {self.half_life}", where="half_life"
+            )
+        if self.grades:
+            grade(np.zeros(1), self.grades)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What `make_labels` made.
+
+    folder: with judgments.parquet and labels.json. record: the contents of labels.json.
+    notes: what was guessed. propensities: by position. corrected, raw: how well rates are
+    predicted with the propensities and with θ = 1, None if no pair was shown at two positions.
+    """
+
+    folder: Path
+    record: dict[str, Any]
+    notes: tuple[str, ...]
+    propensities: Propensities
+    corrected: CalibrationCurve | None
+    raw: CalibrationCurve | None
+
+
+def make_labels(
+    events: str | Path,
+    out: str | Path,
+    options: LabelOptions | None = None,
+    *,
+    memory: float = 2.0,
+    draw: Callable[[Path, Labels], None] | None = None,
+) -> Labels:
+    """Make judgments from a log of impressions, clicks, carts and orders.
+
+    The log is CSV, TSV, JSON Lines or Parquet, one file or a folder of parts, and is never in
+    memory as a whole. `out` gets judgments.parquet (see `scores.score_pairs`; sorted by query_id
+    and doc_id), labels.json (how it was made), and queries.parquet if the log has query texts but
+    no ids. The same log and options give the same bytes.
+
+    The counts are kept in `.OUT.partial` beside `out` until all is done: a run that was killed
+    takes them up again if log and options are the same.
+
+    Args:
+        events: the log.
+        out: the folder to make.
+        options: see `LabelOptions`.
+        memory: bound of the counting in GiB, at least 0.5; beyond it, it spills to disk.
+        draw: adds figures to the folder, whose temporary place it is called with, before it
+            appears.
+
+    Raises:
+        DataError: the log cannot be used; says file, row and column. No pair is left.
+        InputError: an option out of range.
+        OutputError: `out` exists or cannot be written.
+    """
+    options = options or LabelOptions()
+    target = Path(out)
+    if target.exists() or target.is_symlink():
+        raise OutputError(
+            "exists already", where=str(target), remedy="Name another output, or remove it first."
+        )
+    files = find_event_files(events)
+    partial = target.parent / f".{target.name}.partial"
+    with storage_errors(target):
+        partial.mkdir(parents=True, exist_ok=True)
+        try:
+            counted = _count(files, partial, options, memory)
+        except BaseException:
+            # what was not finished is of no use to a later run; whole counts stay
+            if not (partial / "counted.json").is_file():
+                shutil.rmtree(partial, ignore_errors=True)
+            raise
+        made = partial / "out"
+        shutil.rmtree(made, ignore_errors=True)
+        made.mkdir()
+        try:
+            labels = _write(partial, made, target, options, counted)
+            if draw is not None:
+                draw(made, labels)
+            made.rename(target)
+        except (DataError, InputError):
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+        shutil.rmtree(partial, ignore_errors=True)
+    return labels
+
+
+def _count(
+    files: EventFiles, partial: Path, options: LabelOptions, memory: float
+) -> dict[str, Any]:
+    """Write partial/statistics.parquet unless it is there; return what is known of the log."""
+    key = {
+        "rankfield": __version__,
+        "files": [path.name for path in files.paths],
+        "fingerprint": files.fingerprint(),
+        "columns": dict(options.columns),
+        "events": dict(options.events),
+        "filters": asdict(options.filters),
+        "half_life_days": options.half_life,
+    }
+    done = partial / "counted.json"
+    if done.is_file():
+        counted: dict[str, Any] = read_json(done)
+        if counted["key"] == key:
+            return counted
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    where = str(files.paths[0])
+    columns, notes = choose_columns(files.columns, options.columns, where=where)
+    words = event_words(options.events)
+    with counting(partial / "spilled", memory) as connection:
+        found = survey(connection, files, columns)
+        check_events(found, words, where, long=columns.long)
+        create_events_view(
+            connection, files, columns, found=found, words=words, filters=options.filters
+        )
+        dropped = write_statistics(
+            connection,
+            partial / "statistics.parquet",
+            files=files,
+            columns=columns,
+            found=found,
+            filters=options.filters,
+            half_life=options.half_life,
+        )
+    counted = {
+        "key": key,
+        "columns": dict(columns.of),
+        "found": asdict(found),
+        "dropped": asdict(dropped),
+        "notes": [*notes, *_remarks(found, columns.of, words)],
+    }
+    write_json(done, counted)
+    return counted
+
+
+def _remarks(found: EventSurvey, of: Mapping[str, str], words: Mapping[str, str]) -> list[str]:
+    notes = [
+        f"event {word!r} is {words[word]}; choose with --event {word}=EVENT"
+        for word in found.words
+        if words[word] != word
+    ]
+    if found.first_position == 0:
+        notes.append("positions count from 0; they are shifted by one")
+    if "session_id" not in of:
+        if "user_id" in of:
+            day = "each user's day" if "time" in of else "each user"
+            notes.append(f"no session_id; {day} counts as a session")
+        else:
+            notes.append("no session_id or user_id; sessions are not filtered, every row counts")
+    return notes
+
+
+def _write(
+    partial: Path, made: Path, target: Path, options: LabelOptions, counted: dict[str, Any]
+) -> Labels:
+    statistics = partial / "statistics.parquet"
+    totals = _totals(statistics)
+    if not totals["impressions"].any():
+        raise DataError(
+            "no impression with a position is left after filtering",
+            where=", ".join(counted["key"]["files"][:3]),
+            remedy="See which column is the position (--column position=NAME), and the filters.",
+        )
+    propensities = _propensities(statistics, options, len(totals["impressions"]))
+    weights = options.scoring.weights({name: float(v.sum()) for name, v in totals.items()})
+    # carts and orders without a position add no impressions: there any θ will do
+    theta = np.concatenate([[1.0], propensities.values])
+    prior = fit_prior(statistics, theta, options.scoring.prior)
+    writer = JudgmentWriter(
+        statistics, made, scoring=options.scoring, weights=weights, theta=theta, prior=prior
+    )
+    writer.run(raw_rate=float(totals["clicks"].sum() / totals["impressions"].sum()))
+    if options.grades:
+        write_grades(made / "judgments.parquet", options.grades)
+    found, dropped = counted["found"], counted["dropped"]
+    corrected, raw = writer.corrected.curve(), writer.raw.curve()
+    record = {
+        "rankfield": __version__,
+        "log": {k: counted["key"][k] for k in ("files", "fingerprint")} | {"rows": found["rows"]},
+        "columns": counted["columns"],
+        "options": _as_json(options),
+        "dropped": dropped | {"pairs shown too little": writer.left_out},
+        "pairs": writer.pairs,
+        "queries": writer.queries,
+        "event_weights": weights,
+        "prior": {
+            "strength": prior.strength,
+            "rates": dict(prior.rates),
+            "by_exposure": {event: g.tolist() for event, g in prior.by_exposure.items()},
+        },
+        "propensities": _propensities_json(propensities, totals),
+        "calibration": {
+            name: curve.as_json() if curve else None
+            for name, curve in (("corrected", corrected), ("uncorrected", raw))
+        },
+        "warnings": list(propensities.warnings),
+    }
+    write_json(made / "labels.json", record)
+    notes = tuple(counted["notes"])
+    return Labels(target, record, notes, propensities, corrected, raw)
+
+
+def _as_json(options: LabelOptions) -> dict[str, Any]:
+    record = asdict(options) | {"grades": list(options.grades)}
+    if not isinstance(options.propensities, str):
+        record["propensities"] = {str(k): v for k, v in sorted(options.propensities.items())}
+    return record
+
+
+def _propensities_json(found: Propensities, totals: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "method": found.method,
+        "converged": found.converged,
+        "iterations": max(len(found.log_likelihoods) - 1, 0),
+        "log_likelihood": found.log_likelihoods[-1] if found.log_likelihoods else None,
+        "by_position": [
+            {
+                "position": k + 1,
+                "propensity": round(float(value), 9),
+                "estimated": bool(found.estimated[k]),
+                "clicks_to_compare": float(found.clicks[k]),
+                "impressions": float(totals["impressions"][k]),
+                "clicks": float(totals["clicks"][k]),
+            }
+            for k, value in enumerate(found.values)
+        ],
+    }
+
+
+def _totals(statistics: Path) -> dict[str, Any]:
+    """Return impressions and clicks of positions 1 … K, carts and orders of all; decayed or not."""
+    schema = pl.read_parquet_schema(statistics)
+    prefix = "decayed_" if "decayed_clicks" in schema else ""
+    names = ("impressions", "clicks", "carts", "orders")
+    sums = (
+        pl.scan_parquet(statistics, glob=False)
+        .group_by("position")
+        .agg(pl.col(f"{prefix}{name}").sum().cast(pl.Float64).alias(name) for name in names)
+        .collect(engine="streaming")
+        .sort("position")
+    )
+    shown = sums.filter((pl.col("position") > 0) & (pl.col("impressions") > 0))
+    places = int(shown["position"].max() or 0)  # type: ignore[arg-type]
+    totals = {name: np.zeros(places) for name in ("impressions", "clicks")}
+    for name, values in totals.items():
+        values[shown["position"].to_numpy() - 1] = shown[name].to_numpy()
+    return totals | {name: np.array(sums[name].sum()) for name in ("carts", "orders")}
+
+
+def _propensities(statistics: Path, options: LabelOptions, positions: int) -> Propensities:
+    if not isinstance(options.propensities, str):
+        return given_propensities(options.propensities, positions)
+    counts = informative_counts(statistics)
+    return estimate_propensities(counts, positions, options.propensities)  # type: ignore[arg-type]

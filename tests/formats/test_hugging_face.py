@@ -150,11 +150,15 @@ def test_where_files_are_found(tmp_path: Path) -> None:
 def test_the_library_and_rankfield_read_each_other(tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
     shop = sample_shop(tmp_path / "shop", documents=60, queries=20, images=True)
+    odd = {"day": pl.date(2026, 1, 2), "size": pl.struct(width=pl.lit(1), height=pl.lit(2.5))}
+    shop = shop.with_tables(documents=shop.documents.with_columns(**odd))
     write_hugging_face(shop, tmp_path / "out")
     documents = datasets.load_from_disk(str(tmp_path / "out" / "documents"))
     assert documents.num_rows == 60
     image = next(f.name for f in shop.document_fields if f.modality == "image")
     assert documents[0][image].size[0] > 1
+    assert documents[0]["size"] == {"width": 1, "height": 2.5}
+    assert str(documents[0]["day"]) == "2026-01-02"
     assert documents[0]["doc_id"] == shop.documents["doc_id"][0]
     labels = datasets.ClassLabel(names=["bad", "good"])
     features = datasets.Features(

@@ -177,3 +177,17 @@ def test_ids_pictures_and_missing_parts(tmp_path: Path) -> None:
 def test_another_score_has_a_guessed_scale(tmp_path: Path) -> None:
     data, _ = read_marqo_gs(marqo_archive(tmp_path / "src"), score="position")
     assert data.score_scale == ScoreScale(0, 2, 1)
+
+
+def test_columns_that_json_cannot_hold(tmp_path: Path) -> None:
+    data, _ = read_marqo_gs(marqo_archive(tmp_path / "src"))
+    odd = data.documents.with_columns(
+        code=pl.lit(b"x"),
+        day=pl.date(2026, 1, 2),
+        ratio=pl.when(pl.col("doc_id") == "0").then(float("nan")).otherwise(0.5),
+    )
+    notes = write_marqo_gs(data.with_tables(documents=odd), tmp_path / "out")
+    assert "documents: the layout has no place for the bytes of code" in notes
+    again, _ = read_marqo_gs(tmp_path / "out")
+    first = again.documents.select("day", "ratio").rows()[:2]
+    assert first == [("2026-01-02", None), ("2026-01-02", 0.5)]

@@ -142,8 +142,10 @@ def _feature(kind: Any) -> dict[str, Any]:
     import pyarrow as pa
 
     if pa.types.is_struct(kind):
-        return {"_type": "Image"}
+        if [field.name for field in kind] == ["bytes", "path"]:
+            return {"_type": "Image"}
+        return {field.name: _feature(field.type) for field in kind}
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         return {"feature": _feature(kind.value_type), "_type": "List"}
-    names = {"double": "float64", "float": "float32", "halffloat": "float16"}
+    names = {"double": "float64", "float": "float32", "date32[day]": "date32"}
     return {"dtype": names.get(str(kind), str(kind)), "_type": "Value"}

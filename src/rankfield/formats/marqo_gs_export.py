@@ -47,7 +47,7 @@ def write_marqo_gs(dataset: RankingDataset, out: str | Path) -> list[str]:
     require_split(dataset, "marqo-gs")
     notes = lost_columns(dataset, query_columns=("seen", "subset", *_SIDES), text_queries=True)
     with new_folder(out) as folder:
-        documents = with_picture_files(dataset, folder)
+        documents = _as_json(with_picture_files(dataset, folder), notes)
         for seen in (True, False):
             corpus = documents.filter(pl.col("seen") == seen).drop("seen")
             with (folder / f"corpus_{1 if seen else 2}.json").open("w", encoding="utf-8") as file:
@@ -96,6 +96,20 @@ def _number(name: str) -> pl.Expr:
     small = pl.col(name).abs() < 2**53
     short = pl.col(name).cast(pl.Int64, strict=False).cast(pl.String)
     return pl.when(whole & small).then(short).otherwise(pl.col(name).cast(pl.String))
+
+
+def _as_json(documents: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
+    """Return the documents with what JSON can hold: no bytes, times as text, NaN as nothing."""
+    data = [name for name, dtype in documents.schema.items() if dtype == pl.Binary]
+    if data:
+        notes.append(f"documents: the layout has no place for the bytes of {', '.join(data)}")
+    return documents.drop(data).with_columns(
+        pl.col(column.name).cast(pl.String)
+        if column.dtype.is_temporal()
+        else pl.when(pl.col(column.name).is_finite()).then(pl.col(column.name))
+        for column in documents.drop(data)
+        if column.dtype.is_temporal() or column.dtype.is_float()
+    )
 
 
 def _corpus(documents: pl.DataFrame) -> Iterator[tuple[str, Any]]:

@@ -24,6 +24,7 @@ from rankfield.formats import (
     read_trec,
     read_wands,
     write_beir,
+    write_trec,
 )
 from rankfield.formats.layout_options import parse_options
 from rankfield.formats.registry import LAYOUTS
@@ -323,6 +324,10 @@ def test_what_an_export_cannot_hold(tmp_path: Path) -> None:
     twice = data.with_tables(queries=data.queries.with_columns(query=pl.lit("mug")))
     with pytest.raises(DataError, match="two queries have the text 'mug'"):
         LAYOUTS["elasticsearch"].write(twice, tmp_path / "x.json", kind="opensearch")
+    unjudged = pl.DataFrame({"query_id": ["q\t3"], "query": ["mug"]})
+    tabbed = data.with_tables(queries=pl.concat([data.queries, unjudged]))
+    with pytest.raises(DataError, match=r"row 2 .*'q\\t3' cannot stand"):
+        LAYOUTS["trec"].write(tabbed, tmp_path / "x")
     spaced = data.with_tables(
         documents=data.documents.with_columns(doc_id=pl.col("doc_id") + " a"),
         judgments=data.judgments.with_columns(doc_id=pl.col("doc_id") + " a"),
@@ -384,6 +389,25 @@ def test_a_layout_is_guessed(tmp_path: Path, name: str) -> None:
     found, reason = guess_layout(write(tmp_path / "src"))
     assert found.name == layout
     assert reason
+
+
+def test_a_data_set_is_no_source(tmp_path: Path) -> None:
+    read("beir", tmp_path / "src")[0].save(tmp_path / "data")
+    with pytest.raises(DataError, match=r"data: is a ranking data set already.*rankfield check"):
+        guess_layout(tmp_path / "data")
+
+
+def test_fields_of_other_names_come_back_from_trec(tmp_path: Path) -> None:
+    shop = sample_shop(tmp_path / "shop", documents=200, queries=50, image_size=16, workers=1)
+    notes = write_trec(shop, tmp_path / "out")
+    pictures = [f.name for f in shop.document_fields if f.modality == "image"]
+    assert f"documents: left behind the pictures of {', '.join(pictures)}" in notes
+    data, _ = read_trec(tmp_path / "out", document_fields=["title"])
+    assert data.documents["title"].equals(shop.documents["title"])
+    assert judgments(data) == judgments(shop)
+    tables, _ = read("tables", tmp_path / "src")
+    write_trec(tables, tmp_path / "trec")
+    assert read_trec(tmp_path / "trec")[0].document_fields == tables.document_fields
 
 
 def test_a_general_layout_yields(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,12 @@ def guess_layout(src: str | Path) -> tuple[Layout, str]:
         raise DataError(
             "there is no such file or folder", where=str(path), remedy="Look at the spelling."
         )
+    if (path / "dataset.toml").is_file() and (path / "documents.parquet").is_file():
+        raise DataError(
+            "is a ranking data set already",
+            where=str(path),
+            remedy=f"Use it as it is, or look at it with `rankfield check {path}`.",
+        )
     found = {
         layout.name: reason
         for layout in LAYOUTS.values()

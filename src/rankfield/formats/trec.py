@@ -17,6 +17,7 @@ __all__ = [
     "qrels_table",
     "read_qrels",
     "read_run",
+    "require_words",
     "run_table",
     "write_qrels",
     "write_run",
@@ -122,7 +123,7 @@ def number_texts(column: str) -> pl.Expr:
 def _write(frame: pl.DataFrame, path: str | Path, columns: Sequence[str | pl.Expr]) -> None:
     for name in ("query_id", "doc_id", "tag"):
         if name in frame.columns:
-            _check_word(frame, name)
+            require_words(frame, name)
     if not frame["score"].is_finite().fill_null(False).all():
         row = int((~frame["score"].is_finite().fill_null(False)).arg_max() or 0)
         raise DataError(
@@ -136,7 +137,12 @@ def _write(frame: pl.DataFrame, path: str | Path, columns: Sequence[str | pl.Exp
         )
 
 
-def _check_word(frame: pl.DataFrame, column: str) -> None:
+def require_words(frame: pl.DataFrame, column: str) -> None:
+    """Look whether every id can stand in a file whose columns are divided by blanks.
+
+    Raises:
+        DataError: one is empty or holds white space.
+    """
     bad = ~frame[column].str.contains(r"^\S+$").fill_null(False)
     if bad.any():
         row = int(bad.arg_max() or 0)

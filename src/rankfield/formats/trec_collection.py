@@ -13,9 +13,10 @@ from rankfield.files import new_folder
 from rankfield.formats.assemble import DatasetOptions, Tables, assemble, renamed
 from rankfield.formats.export_record import write_record
 from rankfield.formats.export_texts import lost_columns, query_texts
+from rankfield.formats.guesses import guess_fields
 from rankfield.formats.lines import kept_rows, read_lines, split_lines
 from rankfield.formats.text_tables import TextTable, read_table
-from rankfield.formats.trec import qrels_table, run_table, write_qrels
+from rankfield.formats.trec import qrels_table, require_words, run_table, write_qrels
 from rankfield.formats.trec_text import holds_tag, read_tagged_documents, read_tagged_topics
 from rankfield.schema import RankingDataset
 
@@ -80,7 +81,6 @@ def read_trec(
     judgments = (
         _positions(Path(run), depth, notes) if run else qrels_table(qrels or _find(folder, "qrels"))
     )
-    known = [name for name in ("title", "text") if name in texts.frame.columns]
     tables = Tables(
         layout="trec",
         source=folder,
@@ -89,9 +89,7 @@ def read_trec(
         documents=texts,
         judgments=judgments,
         query_fields=["query"],
-        document_fields=[n for n in known if texts.frame[n].null_count() < texts.frame.height]
-        if known
-        else None,
+        document_fields=_text_columns(texts),
         notes=notes,
     )
     return assemble(tables, **options)
@@ -108,25 +106,20 @@ def write_trec(dataset: RankingDataset, out: str | Path) -> list[str]:
         OutputError: `out` exists or cannot be written.
     """
     notes: list[str] = []
+    require_words(dataset.queries, "query_id")
     topics = dataset.queries.select("query_id").with_columns(
         query=query_texts(dataset, "trec", notes)
     )
-    pictures = [
-        name
-        for name, kind in dataset.documents.schema.items()
-        if kind.base_type() == pl.Binary or kind == pl.List(pl.Binary)
-    ]
-    documents = dataset.documents.drop(pictures)
-    paths = [
-        f.name for f in dataset.document_fields if f.modality == "image" and f.name not in pictures
-    ]
-    if paths:
-        notes.append(f"documents: kept the paths of {', '.join(paths)}, left behind the pictures")
+    pictures = [f.name for f in dataset.document_fields if f.modality == "image"]
+    if pictures:
+        notes.append(f"documents: left behind the pictures of {', '.join(pictures)}")
+    stored = [n for n, kind in dataset.documents.schema.items() if kind == pl.Binary]
+    documents = dataset.documents.drop({*pictures, *stored})
     lost_columns(
         dataset,
         {
             "queries": ["query_id", *(f.name for f in dataset.query_fields)],
-            "documents": documents.columns,
+            "documents": [*documents.columns, *pictures],
             "judgments": ["query_id", "doc_id", "score"],
         },
         notes,
@@ -209,6 +202,14 @@ def _documents(path: Path) -> TextTable:
     columns = {3: ["doc_id", "title", "text"], 4: ["doc_id", "url", "title", "text"]}
     count = lines.frame["text"][0].count("\t") + 1
     return split_lines(lines, columns.get(count, ["doc_id", "text"]), tabs=True)
+
+
+def _text_columns(table: TextTable) -> list[str] | None:
+    """Return title and text unless they are empty, and what else looks like a text."""
+    frame = table.frame
+    texts = {f.name for f in guess_fields(frame, "documents", "doc_id") if f.modality == "text"}
+    texts |= {n for n in ("title", "text") if n in frame and not frame[n].is_null().all()}
+    return [name for name in frame.columns if name in texts] or None
 
 
 def _with_header(path: Path, ids: Sequence[str], identity: str) -> TextTable | None:

@@ -19,6 +19,7 @@ VERBS: dict[str, str] = {
     "check": "check",
     "split": "split",
     "weights": "weights",
+    "collect": "collect",
     "mine": "mine",
     "recipe": "recipe",
     "train": "train",

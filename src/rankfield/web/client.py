@@ -22,12 +22,15 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 
 
 class Client:
-    """Sends requests within `limits`, one attempt each. Threads may share it."""
+    """Sends requests within `limits`, one attempt each. Threads may share it.
 
-    def __init__(self, limits: Limits) -> None:
+    trusted: names of hosts that may be at private addresses.
+    """
+
+    def __init__(self, limits: Limits, trusted: frozenset[str] = frozenset()) -> None:
         self.limits = limits
         self._transport = GuardedTransport(
-            allow_private=limits.allow_private, connections=limits.concurrency
+            allow_private=limits.allow_private, trusted=trusted, connections=limits.concurrency
         )
         self._client = httpx2.Client(
             transport=self._transport,

@@ -9,12 +9,15 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
+from rankfield.progress import Advance
 from rankfield.web.limits import Limits
 from rankfield.web.rate import RateLimit
 from rankfield.web.request import Answer, Request, RequestError
 from rankfield.web.request_log import RequestLog, redacted
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from rankfield.web.client import Client
 
 __all__ = ["Clock", "Fetcher", "ServerGivenUpError", "backoff_seconds"]
@@ -57,6 +60,8 @@ class Fetcher:
     A failure that may pass (no connection, timeout, 408, 425, 429, 5xx, an answer cut off) is tried
     again up to `retries` times, after `backoff_seconds` or what `Retry-After` asks for, which holds
     back all requests to that server.
+
+    trusted: names of hosts that may be at private addresses, since the user named them.
     """
 
     def __init__(
@@ -64,6 +69,7 @@ class Fetcher:
         limits: Limits,
         log: RequestLog,
         *,
+        trusted: frozenset[str] = frozenset(),
         client: Client | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -72,7 +78,7 @@ class Fetcher:
         self.limits = limits
         self.log = log
         self.clock: Clock = clock or _SystemClock()
-        self._client = client or RealClient(limits)
+        self._client = client or RealClient(limits, trusted)
         self._servers: dict[str, _Server] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -178,28 +184,39 @@ class Fetcher:
             remedy="Nothing is lost: run the same command again when the server is back.",
         )
 
-    def each(self, work: Callable[[T], None], items: Iterable[T]) -> None:
+    def each(
+        self, work: Callable[[T], None], items: Iterable[T], advance: Advance | None = None
+    ) -> None:
         """Call `work` on every item, `concurrency` at a time; the first error stops all and leaves.
 
-        Only a few items are taken ahead of the work.
+        Only a few items are taken ahead of the work. `advance` is called after each.
         """
-        from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+        from concurrent.futures import ThreadPoolExecutor
 
-        pending = set()
+        pending: set[Future[None]] = set()
         with ThreadPoolExecutor(self.limits.concurrency) as pool:
             try:
                 for item in items:
                     pending.add(pool.submit(work, item))
                     if len(pending) >= 2 * self.limits.concurrency:
-                        done, pending = wait(pending, return_when=FIRST_COMPLETED)
-                        for future in done:
-                            future.result()
-                for future in pending:
-                    future.result()
+                        pending = self._settle(pending, advance)
+                while pending:
+                    pending = self._settle(pending, advance)
             except BaseException:
                 self._stop.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
+
+    @staticmethod
+    def _settle(pending: set[Future[None]], advance: Advance | None) -> set[Future[None]]:
+        from concurrent.futures import FIRST_COMPLETED, wait
+
+        done, rest = wait(pending, return_when=FIRST_COMPLETED)
+        for future in done:
+            future.result()
+            if advance is not None:
+                advance(1)
+        return rest
 
     def __enter__(self) -> Self:
         return self

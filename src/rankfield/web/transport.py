@@ -21,16 +21,16 @@ class GuardedTransport(httpx2.BaseTransport):
     Certificates are still checked against the name. `start_attempt` begins the deadline of the
     requests that the calling thread makes next; each read and write gets what is left of it, so
     headers and bodies that arrive byte by byte end too. Proxies of the environment are not used:
-    behind one, the address could not be checked.
+    behind one, the address could not be checked. `trusted` names may be at private addresses.
     """
 
-    def __init__(self, *, allow_private: bool, connections: int) -> None:
+    def __init__(self, *, allow_private: bool, trusted: frozenset[str], connections: int) -> None:
         self._deadline = threading.local()
         self._pool = httpcore2.ConnectionPool(
             max_connections=connections,
             max_keepalive_connections=connections,
             keepalive_expiry=15.0,
-            network_backend=_Backend(self._deadline, allow_private),
+            network_backend=_Backend(self._deadline, allow_private, trusted),
         )
 
     def start_attempt(self, seconds: float) -> None:
@@ -81,10 +81,13 @@ class _Body(httpx2.SyncByteStream):
 
 
 class _Backend(httpcore2.NetworkBackend):
-    def __init__(self, deadline: threading.local, allow_private: bool) -> None:
+    def __init__(
+        self, deadline: threading.local, allow_private: bool, trusted: frozenset[str]
+    ) -> None:
         self._inner = httpcore2.SyncBackend()
         self._deadline = deadline
         self._allow_private = allow_private
+        self._trusted = trusted
 
     def connect_tcp(
         self,
@@ -94,7 +97,8 @@ class _Backend(httpcore2.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.NetworkStream:
-        addresses = public_addresses(host, port, allow_private=self._allow_private)
+        private = self._allow_private or host in self._trusted
+        addresses = public_addresses(host, port, allow_private=private)
         for place, address in enumerate(addresses):
             try:
                 left = _left(self._deadline, timeout, httpcore2.ConnectTimeout)

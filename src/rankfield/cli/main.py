@@ -20,6 +20,7 @@ VERBS: dict[str, str] = {
     "split": "split",
     "weights": "weights",
     "collect": "collect",
+    "judge": "judge",
     "mine": "mine",
     "recipe": "recipe",
     "train": "train",

@@ -23,6 +23,7 @@ Mix short and long ones, plain and specific ones (colour, material, size, occasi
 style), as people type them. Answer with a JSON array of strings and nothing else.
 """
 _LONGEST = 200
+_LONGEST_ANSWER = 200_000
 
 
 def prompt_text(file: str) -> str:
@@ -76,6 +77,7 @@ def queries_in(text: str) -> list[str]:
     put words, code fences or a table {"queries": […]} around it. Blank, many-lined and overlong
     (over 200 characters) ones are dropped.
     """
+    text = text[:_LONGEST_ANSWER]
     decoder = json.JSONDecoder()
     for place, character in enumerate(text):
         if character != "[":

@@ -54,6 +54,7 @@ class MisbehavingServer(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: MisbehavingServer
 
     def log_message(self, format: str, *args: Any) -> None:

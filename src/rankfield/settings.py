@@ -60,7 +60,8 @@ def check_settings(values: dict[str, Any], model: type[S], *, where: str) -> S:
 
 
 def _explain(error: ValidationError, model: type[BaseModel], where: str) -> InputError:
-    first = error.errors()[0]
+    # a misspelt key is missing too: the unknown one says more
+    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
     keys = [str(part) for part in first["loc"]]
     place = ", ".join([where, *([".".join(keys)] if keys else [])])
     more = error.error_count() - 1

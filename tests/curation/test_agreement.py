@@ -47,8 +47,8 @@ def test_agreement_is_symmetric_and_bounded(pairs: list[tuple[float, float]]) ->
     assert tau == kendall_tau(second, first) or tau == pytest.approx(kendall_tau(second, first))
     assert tau is None or -1 - 1e-12 <= tau <= 1 + 1e-12
     for weights in ("none", "linear", "quadratic"):
-        one = cohen_kappa(confusion_table(first, second, GRADES), weights)  # type: ignore[arg-type]
-        other = cohen_kappa(confusion_table(second, first, GRADES), weights)  # type: ignore[arg-type]
+        one = cohen_kappa(confusion_table(first, second, GRADES), weights)
+        other = cohen_kappa(confusion_table(second, first, GRADES), weights)
         assert one == pytest.approx(other)
         assert one is None or one <= 1
 

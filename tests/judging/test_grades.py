@@ -87,7 +87,7 @@ def test_the_order_of_votes_does_not_matter(grades: list[float], chance: object)
     other = list(grades)
     chance.shuffle(other)  # type: ignore[attr-defined]
     for how in ("mean", "median", "majority"):
-        one = aggregate(grades, how)  # type: ignore[arg-type]
-        assert one == pytest.approx(aggregate(other, how))  # type: ignore[arg-type]
+        one = aggregate(grades, how)
+        assert one == pytest.approx(aggregate(other, how))
         assert min(grades) <= one <= max(grades)
     assert aggregate(grades, "majority") in statistics.multimode(grades)

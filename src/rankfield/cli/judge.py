@@ -227,10 +227,11 @@ def _dry_run(
     prompts = PairPrompts(data, rubric, image_side=settings.image_side)
     for message in prompts.messages(*pairs.select("query_id", "doc_id").row(0)):
         typer.echo(f"[{message['role']}]")
-        content: Any = message["content"]
-        parts = [{"text": content}] if isinstance(content, str) else content
+        content = message["content"]
+        parts: list[Any] = [{"text": content}] if isinstance(content, str) else content
         for part in parts:
-            typer.echo(part.get("text") or f"(photo, {len(part['image_url']['url']):,} characters)")
+            photo = part.get("image_url", {}).get("url", "")
+            typer.echo(part.get("text") or f"(photo, {len(photo):,} characters)")
     estimate = estimate_cost(prompts, pairs, settings.votes, settings.prices)
     typer.echo(f"{pairs.height:,} pairs; estimate: {estimate}")
 

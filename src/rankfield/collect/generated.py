@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ Mix short and long ones, plain and specific ones (colour, material, size, occasi
 style), as people type them. Answer with a JSON array of strings and nothing else.
 """
 _LONGEST = 200
-_LONGEST_ANSWER = 200_000
+_LONGEST_ANSWER = 50_000
+_ARRAY = re.compile(r"\[(?=\s*[^\[\s])")
 
 
 def prompt_text(file: str) -> str:
@@ -79,11 +81,9 @@ def queries_in(text: str) -> list[str]:
     """
     text = text[:_LONGEST_ANSWER]
     decoder = json.JSONDecoder()
-    for place, character in enumerate(text):
-        if character != "[":
-            continue
+    for start in _ARRAY.finditer(text):
         try:
-            value, _ = decoder.raw_decode(text, place)
+            value, _ = decoder.raw_decode(text, start.start())
         except (ValueError, RecursionError):
             continue
         if found := [q for q in map(_query, value) if q]:

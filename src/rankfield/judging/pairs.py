@@ -8,7 +8,6 @@ from pathlib import Path
 import polars as pl
 
 from rankfield.errors import DataError, InputError
-from rankfield.evaluation import Results
 from rankfield.formats.text_tables import TextTable, read_table
 from rankfield.schema import RankingDataset
 
@@ -118,6 +117,8 @@ def _first_of_pair(pairs: pl.DataFrame) -> pl.Series:
 
 
 def _unjudged(dataset: RankingDataset, path: Path, per_query: int | None) -> pl.DataFrame:
+    from rankfield.evaluation.results import Results
+
     rankings = Results.load(path).rankings
     found = (
         rankings.sort("query_id", "rank")

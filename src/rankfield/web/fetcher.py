@@ -51,7 +51,7 @@ class _Server:
     def __init__(self, limits: Limits) -> None:
         self.rate = RateLimit(limits.requests_per_second, limits.burst)
         self.failures = 0
-        self.given_up = ""
+        self.given_up: ServerGivenUpError | None = None
 
 
 class Fetcher:
@@ -145,12 +145,12 @@ class Fetcher:
             return self._servers.setdefault(name, _Server(self.limits))
 
     def _wait_for(self, server: _Server) -> None:
-        if not server.given_up:
+        if server.given_up is None:
             self.clock.wait(server.rate.wait_time(self.clock.now()), self._stop)
         if self._stop.is_set():
             raise RequestError("stopped", passing=True)
-        if server.given_up:
-            raise ServerGivenUpError(server.given_up, passing=True)
+        if server.given_up is not None:
+            raise server.given_up
 
     def _hold_back(
         self, server: _Server, request: Request, error: RequestError, attempt: int
@@ -176,13 +176,13 @@ class Fetcher:
         raise error
 
     def _give_up(self, server: _Server, request: Request, problem: str) -> None:
-        server.given_up = problem
-        raise ServerGivenUpError(
+        server.given_up = ServerGivenUpError(
             problem,
             passing=True,
             where=request.server,
             remedy="Nothing is lost: run the same command again when the server is back.",
         )
+        raise server.given_up
 
     def each(
         self, work: Callable[[T], None], items: Iterable[T], advance: Advance | None = None

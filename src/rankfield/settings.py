@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -84,13 +84,17 @@ def _short(value: Any) -> str:
     return text if len(text) <= 80 else text[:77] + "…"
 
 
-def _known_keys(model: Any, keys: list[str]) -> list[str]:
+def _known_keys(annotation: Any, keys: list[str]) -> list[str]:
     """Return the keys of the table that `keys` lead to, through lists and tables by name."""
     for key in keys:
-        if isinstance(model, type) and issubclass(model, BaseModel):
-            model = model.model_fields[key].annotation if key in model.model_fields else None
-        model = next((m for m in _models(model)), model)
-    return list(model.model_fields) if hasattr(model, "model_fields") else []
+        if get_origin(annotation) in (dict, list):  # the key picks an entry
+            annotation = get_args(annotation)[-1]
+            continue
+        model = next(iter(_models(annotation)), None)
+        if model is None or key not in model.model_fields:
+            return []
+        annotation = model.model_fields[key].annotation
+    return [key for model in _models(annotation) for key in model.model_fields]
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:

@@ -134,7 +134,7 @@ def test_killed_while_writing_it_is_the_same(
     class Killed(BaseException):
         pass
 
-    def kill(*_: Any, **__: Any) -> None:
+    def kill(*_: Any, **__: Any) -> Any:
         raise Killed
 
     job = load_job(elastic_job(tmp_path, server.url, queries=2))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -121,6 +123,36 @@ def test_killed_twenty_times_it_is_the_same(tmp_path: Path) -> None:
         # what was on the way when it was killed is asked again, and nothing else
         assert distinct <= len(server.seen) <= tries + 20 * 2
     assert [p.name for p in tmp_path.iterdir() if "killed" in p.name] == ["killed"]
+
+
+def test_interrupted_it_stops_and_goes_on(server: MisbehavingServer, tmp_path: Path) -> None:
+    job, out = elastic_job(tmp_path, server.url), tmp_path / "out"
+    collect(load_job(job), tmp_path / "whole")
+    seen = len(server.seen)
+    with killable_commands("rankfield.collect", "rankfield.web.client") as start:
+        run = start("collect", job, out)
+        while len(server.seen) < seen + 10 and run.is_running():
+            time.sleep(0.001)
+        os.kill(run.pid, signal.SIGINT)
+        assert run.wait() == 130
+        assert not out.exists()
+        assert start("collect", job, out).wait() == 0
+    assert contents(out) == contents(tmp_path / "whole")
+
+
+def test_other_settings_ask_again(server: MisbehavingServer, tmp_path: Path) -> None:
+    """What one setting refused for good, another may allow."""
+    path = elastic_job(tmp_path, server.url, queries=3)
+    strict = path.with_name("strict.toml")
+    strict.write_text(path.read_text().replace("allow_private = true", "") + "[images]\n")
+    job, closed = load_job(path), load_job(strict)
+    module = sys.modules[collect_function.__module__]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "assemble", _interrupted)
+        with pytest.raises(RemoteError, match="just before the end"):
+            collect(closed, tmp_path / "out")
+    data = collect(job, tmp_path / "out")
+    assert data.documents["image"].null_count() < data.documents.height
 
 
 def _asked(server: MisbehavingServer) -> list[dict[str, Any]]:

@@ -286,6 +286,29 @@ def test_refusals_and_failures(shop: RankingDataset, tmp_path: Path) -> None:
     assert "--key-env" in raised.value.remedy
 
 
+def test_an_endpoint_that_refuses_a_setting(shop: RankingDataset, tmp_path: Path) -> None:
+    rubric, pairs = load_rubric(tmp_path / "rubric.toml"), choose_pairs(shop, per_query=1)
+
+    def strict(handler: Handler, count: int) -> None:
+        body: Any = handler.body
+        if "seed" in body or body.get("top_k") != 1:
+            handler.json({"error": "unknown key"}, status=422)
+        else:
+            handler.json({"choices": [{"message": {"content": "2"}}]})
+
+    with serving({"/v1/chat/completions": strict}) as server:
+        place: Any = (shop, pairs.head(2), rubric)
+        asked = endpoint(server)
+        for out in (tmp_path / "out", tmp_path / "out"):  # nothing is noted as refused for good
+            with pytest.raises(RemoteError, match="every vote is refused") as raised:
+                judge(*[*place, asked, out], settings=JudgeSettings(votes=1), limits=QUICK)
+        assert "--no-seed" in raised.value.remedy
+        assert len(server.seen) == 4
+        asked = endpoint(server, send_seed=False, extra={"top_k": 1})
+        record = judge(*[*place, asked, tmp_path / "out"], limits=QUICK)
+    assert (record["judged"], record["missing_votes"]) == (2, 0)
+
+
 def test_keys_stay_in_the_environment(
     server: MisbehavingServer, shop: RankingDataset, tmp_path: Path, monkeypatch: Any
 ) -> None:
@@ -400,13 +423,21 @@ def test_what_exists_is_left_alone(
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("grade = 3\nname", "grade = 3\nnam", "grades.0.name: this key is missing"),
+        (
+            "grade = 3\nname",
+            "grade = 3\nnam",
+            "grades.0.nam: unknown key (1 more). Did you mean 'name'?",
+        ),
         ('name = "exact"', 'name = "exact"\nnote = "x"', "grades.0.note: unknown key"),
         ("grade = 2\n", "grade = 3\n", "the grade 3 stands twice"),
         ("grade = 2\n", 'grade = "two"\n', "grades.1.grade: input should be a valid number"),
         ('name = "substitute"', 'name = "Exact"', "the name exact stands twice"),
         ("grade = 3\nreason", "grade = 5\nreason", "example 1 has the grade 5, which is none of"),
-        ("instruction", "instructions", "instruction: this key is missing"),
+        (
+            "instruction",
+            "instructions",
+            "instructions: unknown key (1 more). Did you mean 'instruction'?",
+        ),
         ("[[grades]]", "[[grades]", "not valid TOML"),
         ("grade = 1\n", "grade = nan\n", "should be a finite number"),
     ],

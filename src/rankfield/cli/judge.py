@@ -77,6 +77,13 @@ def command(
         float | None, typer.Option(min=0, max=2, help="Of sampling; default: the endpoint's.")
     ] = None,
     max_tokens: Annotated[int | None, typer.Option(min=1, help="Of one answer.")] = None,
+    send_seed: Annotated[
+        bool, typer.Option("--send-seed/--no-seed", help="Send a seed with each vote.")
+    ] = True,
+    extra: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="A further key of each request; repeat."),
+    ] = None,
     price_in: Annotated[float, typer.Option(min=0, help="Of a million prompt tokens.")] = 0.0,
     price_out: Annotated[float, typer.Option(min=0, help="Of a million answer tokens.")] = 0.0,
     photo_tokens: Annotated[int, typer.Option(min=0, help="What a photo counts.")] = 255,
@@ -128,8 +135,14 @@ def command(
     )
     asked = None
     if cross_encoder is None:
-        required = {"--rubric": rubric, "--endpoint": endpoint, "--model": model}
-        asked = _endpoint(required, key_env, temperature, max_tokens)
+        asked = _endpoint(
+            {"--rubric": rubric, "--endpoint": endpoint, "--model": model},
+            key_env=key_env,
+            temperature=temperature,
+            max_tokens=max_tokens,
+            send_seed=send_seed,
+            extra=_extra(extra or []),
+        )
     data = _loaded(dataset)
     people = _scores_of_people(data, human)
     chosen = choose_pairs(data, file=pairs, results=results, per_query=per_query, seed=seed)
@@ -175,9 +188,23 @@ def _note(text: str) -> None:
     typer.echo(f"- {text}")
 
 
-def _endpoint(
-    required: dict[str, Any], key_env: str, temperature: float | None, max_tokens: int | None
-) -> ChatEndpoint:
+def _extra(pairs: list[str]) -> dict[str, Any]:
+    """Return KEY=VALUE pairs by key; a value is TOML, or else a text."""
+    import tomllib
+
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or not key.strip():
+            raise InputError(f"expected KEY=VALUE, found {pair!r}", where="--extra")
+        try:
+            found[key.strip()] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            found[key.strip()] = text
+    return found
+
+
+def _endpoint(required: dict[str, Any], **more: Any) -> ChatEndpoint:
     from rankfield.settings import check_settings
     from rankfield.web.chat import ChatEndpoint
 
@@ -189,13 +216,7 @@ def _endpoint(
                 remedy="A language model needs --rubric, --endpoint and --model; or take"
                 " --cross-encoder.",
             )
-    values = {
-        "url": required["--endpoint"],
-        "model": required["--model"],
-        "key_env": key_env,
-        "temperature": temperature,
-        "max_tokens": max_tokens,
-    }
+    values = {"url": required["--endpoint"], "model": required["--model"], **more}
     return check_settings(values, ChatEndpoint, where="rankfield judge")
 
 

@@ -186,7 +186,13 @@ class _Run:
         addresses = gathered.photos(self.job)
         if not self.job.images.download or not addresses:
             return None
-        photos = Photos(self.job.images, self.work, journal, self.job.search.url)
+        photos = Photos(
+            self.job.images,
+            self.work,
+            journal,
+            self.job.search.url,
+            allow_private=self.job.limits.allow_private,
+        )
         missing = [a for a in addresses if not photos.is_done(a)]
         failed: list[RequestError] = []
         with (

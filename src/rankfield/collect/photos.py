@@ -45,10 +45,20 @@ class Photos:
     """The photos of a job, in `folder`/images.
 
     base: the address that relative ones start from.
+    allow_private: that of the limits, which decides what is refused.
     """
 
-    def __init__(self, section: ImagesSection, folder: Path, journal: Journal, base: str) -> None:
+    def __init__(
+        self,
+        section: ImagesSection,
+        folder: Path,
+        journal: Journal,
+        base: str,
+        *,
+        allow_private: bool = False,
+    ) -> None:
         self.section = section
+        self._settings = f"{section.model_dump_json()} {allow_private}"
         self.folder = folder
         self.journal = journal
         self.base = base
@@ -96,7 +106,8 @@ class Photos:
         return urldefrag(urljoin(self.base, address.strip()))[0]
 
     def _key(self, address: str) -> str:
-        return "photo " + hashlib.sha256(address.encode()).hexdigest()
+        """Return what the journal knows a photo by: other settings may refuse or keep others."""
+        return "photo " + hashlib.sha256(f"{self._settings} {address}".encode()).hexdigest()
 
     def _entry(self, address: str) -> dict[str, Any] | None:
         entry: dict[str, Any] | None = self.journal.get(self._key(address))

@@ -121,6 +121,7 @@ class _Run:
         self.prompts = PairPrompts(dataset, rubric, image_side=settings.image_side)
         self.secrets = [key_from(endpoint.key_env)] if endpoint.key_env else []
         self.spent = Usage()
+        self._refusals: dict[str, RequestError] = {}
         self._lock = threading.Lock()
 
     def finish(
@@ -188,6 +189,19 @@ class _Run:
                 where=self.endpoint.model,
                 remedy="Nothing is lost: run the same command again.",
             )
+        self._keep_refusals(journal)
+
+    def _keep_refusals(self, journal: Journal) -> None:
+        """Note what was refused for good, as by a filter; all refused is a mistake of settings."""
+        if self._refusals and not len(journal):
+            first = next(iter(self._refusals.values()))
+            raise RemoteError(
+                f"every vote is refused; the first: {first.problem}",
+                where=first.where,
+                remedy="Does the endpoint take these settings? See --no-seed and --extra.",
+            )
+        for key, error in self._refusals.items():
+            journal.put(key, {"refused": error.problem})
 
     def _ask(self, journal: Journal, web: Fetcher, query_id: str, doc_id: str, vote: int) -> None:
         """Ask for one vote until it has a grade, `_ASKS` times at most."""
@@ -206,7 +220,8 @@ class _Run:
                         raise
                     if error.status in (401, 403, 404):
                         raise _refused(error) from None
-                    journal.put(key, {"refused": error.problem})
+                    self._refusals[key] = error
+                    return
                 else:
                     journal.put(key, answer.to_json())
                     with self._lock:

@@ -57,16 +57,10 @@ class ChatEndpoint(Settings):
     key_env: str = Field("", description="environment variable that holds the key; empty: no key")
     temperature: float | None = Field(None, ge=0, le=2, description="of sampling; none: not sent")
     max_tokens: int | None = Field(None, ge=1, description="of one answer; none: not sent")
-    max_tokens_key: str = Field(
-        "max_tokens", description="what the endpoint calls it: newer ones say max_completion_tokens"
-    )
-    extra: dict[str, Any] = Field(
-        {}, description="further keys of each request, as reasoning_effort"
-    )
+    send_seed: bool = Field(True, description="false for endpoints that refuse the key seed")
+    extra: dict[str, Any] = Field({}, description="further keys of each request")
 
-    def request(
-        self, messages: Sequence[dict[str, Any]], *, salt: str = "", seed: int | None = None
-    ) -> Request:
+    def request(self, messages: Sequence[dict[str, Any]], *, seed: int | None = None) -> Request:
         """Return the request of one completion.
 
         Raises:
@@ -76,8 +70,8 @@ class ChatEndpoint(Settings):
         if self.temperature is not None:
             body["temperature"] = self.temperature
         if self.max_tokens is not None:
-            body[self.max_tokens_key] = self.max_tokens
-        if seed is not None:
+            body["max_tokens"] = self.max_tokens
+        if seed is not None and self.send_seed:
             body["seed"] = seed
         headers = {}
         if self.key_env:
@@ -87,7 +81,6 @@ class ChatEndpoint(Settings):
             method="POST",
             body=body | self.extra,
             secret_headers=headers,
-            salt=salt,
         )
 
     @staticmethod

@@ -47,7 +47,6 @@ class Request:
 
     accept: content types that the answer may have ("image/" allows all that begin so); an answer
         without a type is accepted.
-    salt: makes one of several equal requests another one.
     refusal_counts: whether a final refusal counts towards giving the server up, as a failure does;
         of many pictures, some may be gone.
     """
@@ -60,13 +59,12 @@ class Request:
     secret_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     accept: tuple[str, ...] = ("application/json",)
     max_bytes: int | None = None
-    salt: str = ""
     refusal_counts: bool = True
 
     @property
     def key(self) -> str:
-        """The sha256 of method, address, body and salt: what the journal knows the request by."""
-        parts = [self.method, self.url, self.body, self.salt]
+        """The sha256 of method, address and body: what the journal knows the request by."""
+        parts = [self.method, self.url, self.body]
         text = json.dumps(parts, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
 

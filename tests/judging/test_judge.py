@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import random
+import shutil
 import sys
 import threading
 import time
@@ -403,6 +404,41 @@ def test_the_command_line(
         assert code == 2
         assert message in err
     assert not (tmp_path / "p").exists()
+
+
+@pytest.mark.parametrize("step", ["write_json", "rmtree"])
+def test_killed_while_writing_it_is_the_same(
+    server: MisbehavingServer,
+    shop: RankingDataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    step: str,
+) -> None:
+    from rankfield.judging import record
+
+    class Killed(BaseException):
+        pass
+
+    def kill(path: Path, *_: Any, **__: Any) -> None:
+        if step == "write_json" or path.name == "out.partial":
+            raise Killed
+
+    rubric, pairs = load_rubric(tmp_path / "rubric.toml"), choose_pairs(shop, per_query=1)
+    whole = judge(shop, pairs, rubric, endpoint(server), tmp_path / "whole", limits=QUICK)
+    with monkeypatch.context() as patch:
+        patch.setattr(record if step == "write_json" else shutil, step, kill)
+        with pytest.raises(Killed):
+            judge(shop, pairs, rubric, endpoint(server), tmp_path / "out", limits=QUICK)
+    assert (tmp_path / "out").exists() == (step == "rmtree")
+    before = len(server.seen)
+    assert judge(shop, pairs, rubric, endpoint(server), tmp_path / "out", limits=QUICK) == whole
+    assert len(server.seen) == before
+    assert not (tmp_path / "out.partial").exists()
+    for name in ("judgments.parquet", "votes.parquet", "judge.json"):
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    with pytest.raises(OutputError, match="exists already"):
+        judge(shop, pairs, rubric, endpoint(server), tmp_path / "out", limits=QUICK)
 
 
 def test_what_exists_is_left_alone(

@@ -178,6 +178,16 @@ def test_secrets_reach_the_server_and_nothing_else(
     assert "api_key=***" in text
 
 
+def test_cookies_are_not_kept(log: RequestLog) -> None:
+    def cookie(handler: Any, count: int) -> None:
+        handler.json({}, headers={"Set-Cookie": "who=me"})
+
+    with serving({"/cookie": cookie}) as server, Fetcher(Limits(**QUICK), log) as fetcher:
+        for _ in range(2):
+            fetcher.fetch(Request(server.url + "/cookie"), Answer.json)
+        assert not any("cookie" in str(s["headers"]).lower() for s in server.seen)
+
+
 def test_another_server_never_learns_the_key(server: MisbehavingServer, log: RequestLog) -> None:
     server.seen.clear()
 

@@ -56,11 +56,7 @@ def assemble(
     notes = []
     documents = _documents(job, gathered, photos)
     fields = _fields(job, photos)
-    usable = pl.any_horizontal(pl.col(f.name).is_not_null() for f in fields)
-    if photos is not None and job.images.missing == "drop":
-        images = [f.name for f in fields if f.modality == "image"]
-        usable = usable & pl.all_horizontal(pl.col(n).is_not_null() for n in images)
-    kept = documents.filter(usable).sort("doc_id")
+    kept = documents.filter(_usable(job, fields)).sort("doc_id")
     if dropped := documents.height - kept.height:
         notes.append(f"{dropped:,} documents have no usable field or photo and are left out")
     judgments = _judgments(job, gathered).join(
@@ -71,17 +67,11 @@ def assemble(
     )
     if missing := queries.height - found.height:
         notes.append(f"{missing:,} queries have no results and are left out")
-    depth = job.search.depth
     dataset = RankingDataset(
         name=job.name,
         query_fields=(Field("query", "text"),),
         document_fields=fields,
-        score_scale=ScoreScale(
-            minimum=1.0,
-            maximum=float(depth),
-            relevant=1.0,
-            meaning=f"{depth} + 1 − position in the query's ranked list",
-        ),
+        score_scale=_scale(job.search.depth),
         queries=found,
         documents=kept,
         judgments=judgments,
@@ -101,6 +91,23 @@ def _fields(job: Job, photos: Photos | None) -> tuple[Field, ...]:
         Field(name, f.modality, f.weight)
         for name, f in job.search.mapping.fields.items()
         if f.modality == "text" or photos is not None
+    )
+
+
+def _usable(job: Job, fields: tuple[Field, ...]) -> pl.Expr:
+    usable = pl.any_horizontal(pl.col(f.name).is_not_null() for f in fields)
+    images = [f.name for f in fields if f.modality == "image"]
+    if images and job.images.missing == "drop":
+        usable = usable & pl.all_horizontal(pl.col(n).is_not_null() for n in images)
+    return usable
+
+
+def _scale(depth: int) -> ScoreScale:
+    return ScoreScale(
+        minimum=1.0,
+        maximum=float(depth),
+        relevant=1.0,
+        meaning=f"{depth} + 1 − position in the query's ranked list",
     )
 
 

@@ -13,7 +13,7 @@ import polars as pl
 
 from rankfield.curation.texts import joined_text
 from rankfield.errors import InputError, MissingExtraError, ModelError
-from rankfield.judging.record import finish, human_agreement, require_new_judgments
+from rankfield.judging.record import finish, finished_before, human_agreement, work_folder
 from rankfield.progress import progress
 from rankfield.schema import RankingDataset
 from rankfield.web import Journal
@@ -52,33 +52,18 @@ def score_pairs(
         OutputError: `out` exists, or cannot be written.
     """
     target = Path(out)
-    require_new_judgments(target)
+    asked = {"cross_encoder": model, "pairs": pairs.height}
+    if (before := finished_before(target, dataset, asked)) is not None:
+        return before
     texts = _texts(dataset, pairs)
-    work = target.with_name(f"{target.name}.partial")
     encoder = _load(model, device)
-    starts = range(0, len(texts), _CHUNK)
-    scores: list[float] = []
-    with (
-        Journal(work / "journal.jsonl") as journal,
-        progress("score", len(texts), unit="pairs") as advance,
-    ):
-        for start in starts:
-            chunk = texts[start : start + _CHUNK]
-            key = _key(model, chunk)
-            if key not in journal:
-                journal.put(key, _scores(encoder, chunk, model, batch_size))
-            scores += journal.get(key)
-            advance(len(chunk))
+    with Journal(work_folder(target) / "journal.jsonl") as journal:
+        scores = _all_scores(encoder, texts, journal, model=model, batch_size=batch_size)
         judgments = pairs.with_columns(score=pl.Series(scores, dtype=pl.Float64))
         given = None if human is None else human_agreement(judgments, human, None)
-        record = {
-            "cross_encoder": model,
-            "pairs": pairs.height,
-            "judged": judgments.height,
-            "agreement_with_human": given,
-        }
+        record = asked | {"judged": judgments.height, "agreement_with_human": given}
         report(f"scores {min(scores):.3g} to {max(scores):.3g}")
-        finish(work, target, dataset=dataset, judgments=judgments, votes=None, record=record)
+        finish(target, dataset=dataset, judgments=judgments, votes=None, record=record)
     return record
 
 
@@ -120,6 +105,26 @@ def _load(model: str, device: str | None) -> Any:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(f"not a usable cross-encoder ({first})", where=model) from error
     return encoder
+
+
+def _all_scores(
+    encoder: Any,
+    texts: list[tuple[str, str]],
+    journal: Journal,
+    *,
+    model: str,
+    batch_size: int,
+) -> list[float]:
+    scores: list[float] = []
+    with progress("score", len(texts), unit="pairs") as advance:
+        for start in range(0, len(texts), _CHUNK):
+            chunk = texts[start : start + _CHUNK]
+            key = _key(model, chunk)
+            if key not in journal:
+                journal.put(key, _scores(encoder, chunk, model, batch_size))
+            scores += journal.get(key)
+            advance(len(chunk))
+    return scores
 
 
 def _key(model: str, chunk: list[tuple[str, str]]) -> str:

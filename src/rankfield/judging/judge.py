@@ -20,9 +20,10 @@ from rankfield.judging.grades import Aggregate, aggregate, parse_grade
 from rankfield.judging.prompt import PairPrompts
 from rankfield.judging.record import (
     finish,
+    finished_before,
     human_agreement,
-    require_new_judgments,
     vote_agreement,
+    work_folder,
 )
 from rankfield.judging.rubric import Rubric
 from rankfield.progress import progress
@@ -114,10 +115,9 @@ class _Run:
         settings: JudgeSettings,
         limits: Limits,
     ) -> None:
-        require_new_judgments(out)
         self.dataset, self.rubric, self.endpoint = dataset, rubric, endpoint
         self.out, self.settings, self.limits = out, settings, limits
-        self.work = out.with_name(f"{out.name}.partial")
+        self.work = work_folder(out)
         self.prompts = PairPrompts(dataset, rubric, image_side=settings.image_side)
         self.secrets = [key_from(endpoint.key_env)] if endpoint.key_env else []
         self.spent = Usage()
@@ -128,6 +128,9 @@ class _Run:
         self, pairs: pl.DataFrame, human: pl.DataFrame | None, report: Callable[[str], None]
     ) -> dict[str, Any]:
         settings = self.settings
+        asked = self._asked(pairs)
+        if (record := finished_before(self.out, self.dataset, asked)) is not None:
+            return record
         estimate = estimate_cost(self.prompts, pairs, settings.votes, settings.prices)
         report(f"estimate: {estimate}")
         if settings.max_cost is not None and estimate.price > settings.max_cost:
@@ -146,10 +149,9 @@ class _Run:
                 for q, d in pairs.select("query_id", "doc_id").iter_rows()
             ]
             tables = self._tables(pairs, votes)
-            record = self._record(tables, votes, human, estimate)
+            record = asked | self._record(tables, votes, human, estimate)
             judgments, table = tables
             finish(
-                self.work,
                 self.out,
                 dataset=self.dataset,
                 judgments=judgments,
@@ -292,6 +294,14 @@ class _Run:
         }
         return judgments, pl.DataFrame(rows, schema=schema, orient="row")
 
+    def _asked(self, pairs: pl.DataFrame) -> dict[str, Any]:
+        return {
+            "endpoint": self.endpoint.model_dump(mode="json", exclude={"key_env"}),
+            "settings": asdict(self.settings),
+            "rubric": self.rubric.model_dump(mode="json"),
+            "pairs": pairs.height,
+        }
+
     def _record(
         self,
         tables: tuple[pl.DataFrame, pl.DataFrame],
@@ -308,10 +318,6 @@ class _Run:
         )
         given = None if human is None else human_agreement(judgments, human, grades)
         return {
-            "endpoint": self.endpoint.model_dump(mode="json", exclude={"key_env"}),
-            "settings": asdict(settings),
-            "rubric": self.rubric.model_dump(mode="json"),
-            "pairs": len(votes),
             "judged": judgments.height,
             "missing_votes": sum(vote.grade is None for pair in votes for vote in pair),
             "agreement_of_votes": vote_agreement([[v.grade for v in p] for p in votes], grades),

@@ -14,26 +14,58 @@ import polars as pl
 from rankfield import __version__
 from rankfield.curation.agreement import cohen_kappa, confusion_table, kendall_tau
 from rankfield.errors import OutputError
-from rankfield.files import storage_errors, write_json
+from rankfield.files import read_json, storage_errors, write_json
 from rankfield.schema import RankingDataset
 
-__all__ = ["finish", "human_agreement", "require_new_judgments", "vote_agreement"]
+__all__ = [
+    "finish",
+    "finished_before",
+    "human_agreement",
+    "vote_agreement",
+    "work_folder",
+]
 
 
-def require_new_judgments(out: Path) -> None:
-    """Make sure that nothing is at `out`.
+def finished_before(
+    out: Path, dataset: RankingDataset, asked: dict[str, Any]
+) -> dict[str, Any] | None:
+    """Return the record of `out` if a killed run had finished it and not yet tidied up.
+
+    asked: the part of the record that says what was to be done.
 
     Raises:
-        OutputError: something is.
+        OutputError: something else is at `out`.
     """
-    if out.exists() or out.is_symlink():
-        raise OutputError(
-            "exists already", where=str(out), remedy="Name another output, or remove it first."
-        )
+    if not (out.exists() or out.is_symlink()):
+        return None
+    work = work_folder(out)
+    if work.is_dir() and (out / "judge.json").is_file():
+        written = read_json(out / "judge.json")
+        if isinstance(written, dict) and _says(written, asked | _origin(dataset)):
+            shutil.rmtree(work)
+            return {k: v for k, v in written.items() if k not in _origin(dataset)}
+    raise OutputError(
+        "exists already", where=str(out), remedy="Name another output, or remove it first."
+    )
+
+
+def _says(written: dict[str, Any], expected: dict[str, Any]) -> bool:
+    return all(written.get(key) == value for key, value in expected.items())
+
+
+def work_folder(out: Path) -> Path:
+    """Return where a run keeps what it has until `out` is whole."""
+    return out.with_name(f"{out.name}.partial")
+
+
+def _origin(dataset: RankingDataset) -> dict[str, Any]:
+    return {
+        "made_by": f"rankfield judge {__version__}",
+        "dataset": {"name": dataset.name, "fingerprint": dataset.fingerprint()},
+    }
 
 
 def finish(
-    work: Path,
     out: Path,
     *,
     dataset: RankingDataset,
@@ -41,7 +73,8 @@ def finish(
     votes: pl.DataFrame | None,
     record: dict[str, Any],
 ) -> None:
-    """Write the folder `out` whole, then remove `work`, where it is made."""
+    """Write the folder `out` whole, then remove its work folder, where it is made."""
+    work = work_folder(out)
     staged = work / "staged"
     with storage_errors(out):
         shutil.rmtree(staged, ignore_errors=True)
@@ -51,13 +84,9 @@ def finish(
             votes.write_parquet(staged / "votes.parquet")
         if (work / "requests.jsonl").is_file():
             shutil.copyfile(work / "requests.jsonl", staged / "requests.jsonl")
-        made_by = {
-            "made_by": f"rankfield judge {__version__}",
-            "dataset": {"name": dataset.name, "fingerprint": dataset.fingerprint()},
-        }
-        write_json(staged / "judge.json", made_by | record)
+        write_json(staged / "judge.json", _origin(dataset) | record)
         staged.rename(out)
-        shutil.rmtree(work)
+    shutil.rmtree(work)
 
 
 def vote_agreement(votes: Sequence[Sequence[float | None]], grades: list[float]) -> dict[str, Any]:

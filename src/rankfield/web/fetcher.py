@@ -120,6 +120,7 @@ class Fetcher:
             raise self._located(error, request) from None
         finally:
             self.log.write(
+                request=request.key[:16],
                 method=request.method,
                 url=request.url,
                 attempt=attempt,

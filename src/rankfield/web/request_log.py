@@ -17,8 +17,9 @@ __all__ = ["RequestLog", "redacted"]
 
 
 class RequestLog:
-    """Appends one JSON object a line: time, method, url, attempt, status, bytes, seconds, outcome.
+    """Appends one JSON object a line for each attempt, with what `write` is given and the time.
 
+    `request` tells requests of one address apart: the beginning of the request's key.
     `secrets` never reach the file, wherever they turn up.
     """
 
@@ -33,6 +34,7 @@ class RequestLog:
     def write(
         self,
         *,
+        request: str,
         method: str,
         url: str,
         attempt: int,
@@ -44,6 +46,7 @@ class RequestLog:
         """Add a line."""
         line = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "request": request,
             "method": method,
             "url": redacted(url, self.secrets),
             "attempt": attempt,

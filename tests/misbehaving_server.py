@@ -223,6 +223,8 @@ ROUTES: dict[str, Route] = {
     "/chain/": _chain,
     "/to-private": _redirect("http://10.0.0.1/secret"),
     "/to-file": _redirect("file:///etc/passwd"),
+    "/to-nowhere": _redirect("http://[bad"),
+    "/api-json": lambda handler, count: handler.json({"ok": 1}, kind="application/vnd.api+json"),
     "/to-ok": _redirect("/ok"),
 }
 

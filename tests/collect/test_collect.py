@@ -119,6 +119,7 @@ def test_killed_twenty_times_it_is_the_same(tmp_path: Path) -> None:
             assert not out.exists()
         assert start("collect", job, out).wait() == 0
         assert contents(out) == contents(tmp_path / "whole")
+        assert all(map(json.loads, (out / "requests.jsonl").read_text().splitlines()))
         # what was on the way when it was killed is asked again, and nothing else
         assert distinct <= len(server.seen) <= tries + 20 * 2
     assert [p.name for p in tmp_path.iterdir() if "killed" in p.name] == ["killed"]

@@ -107,6 +107,8 @@ def test_a_photo_is_kept_under_its_hash(
         ("ftp://x.example/a.png", "expected an address that begins with https"),
         ("data:image/png;base64,###", "not a data: address"),
         ("data:image/png", "not a data: address"),
+        ("http://[bad/a.png", "not an address"),
+        ("http://x.example:port/a.png", "not a usable address"),
     ],
 )
 def test_what_is_no_usable_photo_is_refused_once(

@@ -52,13 +52,13 @@ def lines(log: RequestLog) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(
     ("path", "attempts"),
-    [("/ok", 1), ("/500", 3), ("/truncated", 2), ("/to-ok", 1), ("/429", 2)],
+    [("/ok", 1), ("/api-json", 1), ("/500", 3), ("/truncated", 2), ("/to-ok", 1), ("/429", 2)],
 )
 def test_what_passes_is_tried_again(
     server: MisbehavingServer, log: RequestLog, path: str, attempts: int
 ) -> None:
     server.counts.clear()
-    assert fetch(server.url + path, log)["ok"] == (1 if path == "/to-ok" else attempts)
+    assert fetch(server.url + path, log)["ok"] == attempts
     found = lines(log)
     assert [line["attempt"] for line in found] == list(range(1, attempts + 1))
     assert [line["outcome"] == "ok" for line in found] == [False] * (attempts - 1) + [True]
@@ -82,6 +82,7 @@ def test_what_passes_is_tried_again(
         ("/endless", "larger than 1,000,000 bytes", 1),
         ("/circle", "redirects in a circle", 1),
         ("/chain/1", "more than 5 redirects", 1),
+        ("/to-nowhere", "redirects to no address", 1),
         ("/to-file", "expected an address that begins with https", 1),
     ],
 )
@@ -176,6 +177,19 @@ def test_secrets_reach_the_server_and_nothing_else(
     text = log.path.read_text("utf-8")
     assert "s3cr3t" not in text + str(raised.value)
     assert "api_key=***" in text
+
+
+def test_a_line_that_a_kill_cut_off_is_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "requests.jsonl"
+    with RequestLog(path) as log, Fetcher(Limits(**QUICK), log) as fetcher:
+        for name in ("a", "b"):
+            with pytest.raises(RequestError):
+                fetcher.fetch(Request(f"ftp://x.example/{name}"), Answer.json)
+    path.write_bytes(path.read_bytes()[:-5])
+    with RequestLog(path) as log, Fetcher(Limits(**QUICK), log) as fetcher:
+        with pytest.raises(RequestError):
+            fetcher.fetch(Request("ftp://x.example/c"), Answer.json)
+        assert [line["url"][-1] for line in lines(log)] == ["a", "c"]
 
 
 def test_cookies_are_not_kept(log: RequestLog) -> None:

@@ -43,7 +43,7 @@ def collect(
     Args:
         job: from `load_job`.
         out: a folder that does not exist yet.
-        skip_failed: leave out queries whose search failed, instead of stopping.
+        skip_failed: do without queries and photos that failed, instead of stopping.
         report: gets one line for each thing that was left out or refused.
 
     Raises:
@@ -74,9 +74,7 @@ class _Run:
         self.search = Search(job.search)
         endpoint = job.queries.endpoint
         variables = [endpoint.key_env] if endpoint and endpoint.key_env else []
-        self.secrets = [key_from(v) for v in variables] + (
-            [self.search.key] * bool(self.search.key)
-        )
+        self.secrets = [key for key in (self.search.key, *map(key_from, variables)) if key]
         named = [job.search.url, *([endpoint.url] if endpoint else [])]
         self.trusted = frozenset(urlsplit(url).hostname or "" for url in named)
 

@@ -6,13 +6,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from rankfield.collect.mapping import Mapping
 from rankfield.collect.presets import PRESETS
 from rankfield.errors import InputError
 from rankfield.settings import Settings, check_settings, read_toml
 from rankfield.web import Limits
+from rankfield.web.addresses import web_address
 from rankfield.web.chat import ChatEndpoint
 
 __all__ = [
@@ -28,7 +29,8 @@ __all__ = [
 EXAMPLES = ("elasticsearch", "serpapi", "json")
 """The kinds of search API that `example_job` has a job for."""
 
-_IMAGE_TYPES = ("jpeg", "png", "webp", "gif", "avif", "bmp", "tiff")
+_KEYS = ("authorization", "x-api-key", "api-key", "api_key", "apikey", "access_token", "cookie")
+"""Headers and parameters that a job must not hold: it is copied into the output."""
 
 
 class QueriesSection(Settings):
@@ -92,10 +94,16 @@ class SearchSection(Settings):
     key_param: str = Field("", description="parameter that carries the key")
     mapping: Mapping = Field(description="a table, or the name of a TOML file with it")
 
+    _address = field_validator("url")(web_address)
+
     @model_validator(mode="after")
     def _fits(self) -> SearchSection:
-        if not self.url.lower().startswith(("http://", "https://")):
-            raise ValueError(f"url: expected http:// or https://, found {self.url!r}")
+        for name in (*self.headers, *self.params):
+            if name.lower() in _KEYS:
+                raise ValueError(
+                    f"{name} holds a key: put it into an environment variable and name that,"
+                    " key_env with key_header or key_param"
+                )
         if self.kind == "elasticsearch" and not self.index:
             raise ValueError('kind = "elasticsearch" needs the name of an index')
         if self.key_env and not (self.key_header or self.key_param):

@@ -103,7 +103,10 @@ class Photos:
             self.journal.put(self._key(address), {"path": path, "refused": None})
 
     def _url(self, address: str) -> str:
-        return urldefrag(urljoin(self.base, address.strip()))[0]
+        try:
+            return urldefrag(urljoin(self.base, address.strip()))[0]
+        except ValueError as error:
+            raise RequestError(f"not an address ({error})") from None
 
     def _key(self, address: str) -> str:
         """Return what the journal knows a photo by: other settings may refuse or keep others."""

@@ -42,7 +42,8 @@ def job_queries(
         categories = read_categories(file)
         chosen = leaves(categories) if section.levels == "leaves" else categories
         if section.source == "generate":
-            pairs = _generated(section, chosen, journal, fetcher)
+            # each category gives one query at least: more need not be asked
+            pairs = _generated(section, chosen[: section.maximum], journal, fetcher)
         else:
             pairs = [(q, c) for c in chosen for q in queries_of(c, section.templates)]
         frame = pl.DataFrame(

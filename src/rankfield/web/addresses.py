@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from urllib.parse import urlsplit
 
 from rankfield.web.request import RequestError
 
-__all__ = ["is_public", "public_addresses"]
+__all__ = ["is_public", "public_addresses", "web_address"]
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+def web_address(url: str) -> str:
+    """Return an address of settings as it is.
+
+    Raises:
+        ValueError: not http:// or https:// with a host, or with a password in it.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"expected an address as https://host/path, found {url!r}")
+    if "@" in parts.netloc:
+        raise ValueError("no passwords in addresses: name an environment variable, key_env")
+    return url
 
 
 def is_public(address: str) -> bool:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from rankfield.errors import InputError
 from rankfield.settings import Settings
+from rankfield.web.addresses import web_address
 from rankfield.web.request import Answer, Request, RequestError
 
 __all__ = ["ChatAnswer", "ChatEndpoint", "Usage", "key_from"]
@@ -54,6 +55,8 @@ class ChatEndpoint(Settings):
 
     url: str = Field(min_length=1, description="base address, as https://api.example.com/v1")
     model: str = Field(min_length=1, description="name of the model there")
+    _address = field_validator("url")(web_address)
+
     key_env: str = Field("", description="environment variable that holds the key; empty: no key")
     temperature: float | None = Field(None, ge=0, le=2, description="of sampling; none: not sent")
     max_tokens: int | None = Field(None, ge=1, description="of one answer; none: not sent")

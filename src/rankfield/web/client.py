@@ -19,6 +19,7 @@ from rankfield.web.transport import GuardedTransport
 __all__ = ["Client", "retry_after"]
 
 _MAY_PASS = (408, 425, 429)
+_UNUSABLE = (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpcore2.LocalProtocolError)
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
@@ -82,8 +83,8 @@ class Client:
                 return self._read(request, response)
         except RequestError:
             raise
-        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpcore2.LocalProtocolError) as e:
-            raise RequestError(f"not a usable address or header ({e})") from None
+        except (*_UNUSABLE, ValueError) as error:
+            raise RequestError(f"not a usable address or header ({error})") from None
         except (httpx2.TimeoutException, httpcore2.TimeoutException):
             limits = self.limits
             late = f"no complete answer within the deadline of {limits.deadline:g} s"
@@ -106,7 +107,8 @@ class Client:
                 retry_after=retry_after(response.headers.get("retry-after")) if passing else None,
                 status=status,
             )
-        if kind and not any(kind == a or kind.startswith(a) for a in request.accept):
+        json_of_its_own = kind.endswith("+json") and "application/json" in request.accept
+        if kind and not json_of_its_own and not kind.startswith(request.accept):
             expected = " or ".join(request.accept)
             raise RequestError(
                 f"expected the type {expected}, found {kind!r}",
@@ -137,7 +139,10 @@ def _redirected(request: Request, url: str, location: str) -> str:
             f"the server redirects a {request.method} to {location[:200]}",
             remedy="Set the address that it redirects to.",
         )
-    target = urljoin(url, location)
+    try:
+        target = urljoin(url, location)
+    except ValueError as error:
+        raise RequestError(f"the server redirects to no address ({error})") from None
     if urlsplit(url).scheme == "https" and urlsplit(target).scheme == "http":
         raise RequestError("the server redirects from https to http")
     return target
@@ -152,7 +157,7 @@ def _reason(response: httpx2.Response) -> str:
             if len(text) > 2_000:
                 break
     except (httpx2.HTTPError, httpcore2.NetworkError, httpcore2.ProtocolError):
-        pass
+        pass  # what came has to do
     except httpcore2.TimeoutException:
         pass
     shown = " ".join(text[:300].decode("utf-8", "replace").split())

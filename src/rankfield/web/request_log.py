@@ -15,6 +15,8 @@ from rankfield.files import storage_errors
 
 __all__ = ["RequestLog", "redacted"]
 
+_LONGEST_LINE = 1 << 20
+
 
 class RequestLog:
     """Appends one JSON object a line for each attempt, with what `write` is given and the time.
@@ -29,6 +31,7 @@ class RequestLog:
         self._lock = threading.Lock()
         with storage_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            _drop_cut_line(self.path)
             self._file = self.path.open("a", encoding="utf-8", buffering=1)
 
     def write(
@@ -72,6 +75,16 @@ class RequestLog:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _drop_cut_line(path: Path) -> None:
+    """Remove the end of a last line that a kill cut off."""
+    if not path.is_file():
+        return
+    with path.open("r+b") as file:
+        start = max(0, path.stat().st_size - _LONGEST_LINE)
+        file.seek(start)
+        file.truncate(start + file.read().rfind(b"\n") + 1)
 
 
 def redacted(text: str, secrets: Iterable[str]) -> str:

@@ -314,12 +314,15 @@ def test_keys_stay_in_the_environment(
     server: MisbehavingServer, shop: RankingDataset, tmp_path: Path, monkeypatch: Any
 ) -> None:
     rubric, pairs = load_rubric(tmp_path / "rubric.toml"), choose_pairs(shop, per_query=1)
+    shop.score_scale = ScoreScale(1, 3, 2)
+    said: list[str] = []
     keyed = endpoint(server, key_env="JUDGE_KEY")
     monkeypatch.delenv("JUDGE_KEY", raising=False)
     with pytest.raises(InputError, match="JUDGE_KEY should hold the key"):
         judge(shop, pairs, rubric, keyed, tmp_path / "out", limits=QUICK)
     monkeypatch.setenv("JUDGE_KEY", "s3cr3t")
-    judge(shop, pairs, rubric, keyed, tmp_path / "out", limits=QUICK)
+    judge(shop, pairs, rubric, keyed, tmp_path / "out", limits=QUICK, report=said.append)
+    assert any("leave the data set's scale, 1 to 3" in text for text in said)
     assert server.seen[0]["headers"]["authorization"] == "Bearer s3cr3t"
     kept = b"".join(p.read_bytes() for p in (tmp_path / "out").iterdir())
     assert b"s3cr3t" not in kept

@@ -133,6 +133,13 @@ class _Run:
             return record
         estimate = estimate_cost(self.prompts, pairs, settings.votes, settings.prices)
         report(f"estimate: {estimate}")
+        low, *_, high = self.rubric.values
+        scale = self.dataset.score_scale
+        if low < scale.minimum or high > scale.maximum:
+            report(
+                f"the grades, {low:g} to {high:g}, leave the data set's scale, {scale.minimum:g} to"
+                f' {scale.maximum:g}: as further judgments they need map = "ranks" or "linear"'
+            )
         if settings.max_cost is not None and estimate.price > settings.max_cost:
             raise InputError(
                 f"the estimate, {estimate.price:,.2f}, is above {settings.max_cost:,.2f}",

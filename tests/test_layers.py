@@ -11,12 +11,12 @@ ROOT = Path(__file__).parents[1] / "src" / "rankfield"
 
 LAYERS = (
     {"__init__", "errors"},
-    {"files", "progress", "field_values", "ranges"},
-    {"schema", "images"},
+    {"files", "progress", "field_values", "ranges", "settings"},
+    {"schema", "images", "web"},
     {"metrics", "weighting", "losses", "validate"},
     {"formats", "curation", "encoders", "search"},
-    {"evaluation"},
-    {"training", "report"},
+    {"evaluation", "collect"},
+    {"training", "report", "judging"},
     {"cli"},
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

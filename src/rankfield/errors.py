@@ -8,6 +8,7 @@ RankfieldError
 │   ├── RecipeError           a training recipe: unknown key, value out of range, absent field
 │   ├── ModelError            a model folder or checkpoint that does not fit
 │   └── MetricError           an unknown metric, or results that cannot be compared
+├── RemoteError               a server that refuses, fails, or answers what cannot be used
 ├── OutputError               the place to write to: it exists already, is not writable, is full
 └── MissingExtraError         an optional package is not installed
 
@@ -26,6 +27,7 @@ __all__ = [
     "OutputError",
     "RankfieldError",
     "RecipeError",
+    "RemoteError",
     "SplitError",
 ]
 
@@ -74,6 +76,10 @@ class ModelError(InputError):
 
 class MetricError(InputError):
     """An unknown metric, or results that cannot be compared."""
+
+
+class RemoteError(RankfieldError):
+    """A server refuses, fails again and again, or answers what cannot be used."""
 
 
 class OutputError(RankfieldError):

@@ -22,7 +22,9 @@ from typer.main import get_command
 from rankfield import errors
 from rankfield.cli.import_guess import GUESS
 from rankfield.cli.main import app, main
+from rankfield.collect import load_job
 from rankfield.curation import sample_shop
+from rankfield.judging import load_rubric
 from rankfield.schema import Field, Provenance, ScoreScale
 from rankfield.training import Recipe, parse_recipe
 
@@ -179,7 +181,7 @@ def _write_tables(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("page", with_code("toml"), ids=name)
-def test_recipes_parse(page: Path) -> None:
+def test_recipes_parse(page: Path, tmp_path: Path) -> None:
     for block in blocks(page):
         if block.language == "toml":
             values = tomllib.loads(block.text)
@@ -187,6 +189,12 @@ def test_recipes_parse(page: Path) -> None:
                 assert [Field(**f) for f in values["query_fields"] + values["document_fields"]]
                 assert ScoreScale(**values["score"])
                 assert Provenance(**values["provenance"])
+            elif "search" in values:  # a job of `rankfield collect`
+                (tmp_path / "job.toml").write_text(block.text, "utf-8")
+                assert load_job(tmp_path / "job.toml")
+            elif "grades" in values:  # a rubric of `rankfield judge`
+                (tmp_path / "rubric.toml").write_text(block.text, "utf-8")
+                assert load_rubric(tmp_path / "rubric.toml")
             else:
                 parse_recipe(values, where=name(page))
 

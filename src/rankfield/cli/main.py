@@ -24,6 +24,8 @@ VERBS: dict[str, str] = {
     "split": "split",
     "weights": "weights",
     "labels": "labels",
+    "collect": "collect",
+    "judge": "judge",
     "mine": "mine",
     "recipe": "recipe",
     "train": "train",

@@ -1,0 +1,117 @@
+"""How far two judges agree: Cohen's weighted kappa, Kendall's tau, the confusion table."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rankfield.errors import MetricError
+
+__all__ = ["cohen_kappa", "confusion_table", "kendall_tau"]
+
+Floats = NDArray[np.float64]
+
+
+def confusion_table(first: ArrayLike, second: ArrayLike, grades: ArrayLike) -> NDArray[np.int64]:
+    """Return how often the first judge gave grade i and the second grade j, shape (K, K).
+
+    Args:
+        first: grades, shape (N,), of pairs that both judged.
+        second: grades, shape (N,).
+        grades: the K grades there are, rising.
+
+    Raises:
+        MetricError: different lengths, or a value that is none of the grades.
+    """
+    values = np.asarray(grades, dtype=np.float64)
+    one, other = _pair(first, second)
+    codes = []
+    for name, given in (("first", one), ("second", other)):
+        code = np.minimum(np.searchsorted(values, given), len(values) - 1)
+        wrong = values[code] != given
+        if wrong.any():
+            raise MetricError(
+                f"the {name} judge gave {given[wrong][0]:g}, which is none of the grades "
+                + ", ".join(f"{v:g}" for v in values),
+                where="agreement",
+            )
+        codes.append(code)
+    table = np.zeros((len(values), len(values)), dtype=np.int64)
+    np.add.at(table, (codes[0], codes[1]), 1)
+    return table
+
+
+def cohen_kappa(
+    table: ArrayLike, weights: Literal["none", "linear", "quadratic"] = "quadratic"
+) -> float | None:
+    """Return Cohen's kappa of a confusion table O, shape (K, K); 1 is agreement, 0 chance.
+
+    κ = 1 − Σ w_ij O_ij / Σ w_ij E_ij with E_ij = (row sum i · column sum j) / N and w_ij = [i ≠ j],
+    |i − j| (linear) or (i − j)² (quadratic), i and j the places of the grades (Cohen 1960, 1968).
+    None where chance alone would agree always: both judges give one grade, or nothing was judged.
+    """
+    observed = np.asarray(table, dtype=np.float64)
+    total = observed.sum()
+    if not total:
+        return None
+    expected = np.outer(observed.sum(axis=1), observed.sum(axis=0)) / total
+    apart = np.abs(np.subtract.outer(np.arange(len(observed)), np.arange(len(observed))))
+    weight = {"none": apart > 0, "linear": apart, "quadratic": apart**2}[weights]
+    chance = float((weight * expected).sum())
+    return None if chance == 0 else 1.0 - float((weight * observed).sum()) / chance
+
+
+def kendall_tau(first: ArrayLike, second: ArrayLike) -> float | None:
+    """Return Kendall's τ_b of two lists of scores, from −1 to 1, in O(N log N) (Knight 1966).
+
+    τ_b = (C − D) / √((n₀ − n₁)(n₀ − n₂)) with C pairs in the same order and D in opposite order,
+    n₀ = N(N − 1)/2, and n₁, n₂ the pairs that tie in the first and in the second list. None where
+    a list has one value only.
+
+    Raises:
+        MetricError: different lengths, or a score that is not finite.
+    """
+    one, other = _pair(first, second)
+    order = np.lexsort((other, one))
+    one, other = one[order], other[order]
+    pairs = len(one) * (len(one) - 1) / 2
+    ties_first = _ties(one)
+    ties_second = _ties(np.sort(other))
+    joint = np.flatnonzero((np.diff(one) != 0) | (np.diff(other) != 0)) + 1
+    sizes = np.diff(np.concatenate([[0], joint, [len(one)]])).astype(np.float64)
+    ties_both = float((sizes * (sizes - 1) / 2).sum())
+    spread = (pairs - ties_first) * (pairs - ties_second)
+    if spread <= 0:
+        return None
+    agreeing = pairs - ties_first - ties_second + ties_both - 2 * _inversions(other)
+    return float(agreeing / np.sqrt(spread))
+
+
+def _pair(first: ArrayLike, second: ArrayLike) -> tuple[Floats, Floats]:
+    one, other = (np.asarray(values, dtype=np.float64) for values in (first, second))
+    if one.shape != other.shape or one.ndim != 1:
+        raise MetricError(
+            f"expected two lists of one length, found {one.shape} and {other.shape}",
+            where="agreement",
+        )
+    if not (np.isfinite(one).all() and np.isfinite(other).all()):
+        raise MetricError("expected finite scores", where="agreement")
+    return one, other
+
+
+def _ties(ordered: Floats) -> float:
+    """Return how many pairs of a sorted list are equal."""
+    _, counts = np.unique(ordered, return_counts=True)
+    return float((counts * (counts - 1.0) / 2).sum())
+
+
+def _inversions(values: Floats) -> int:
+    """Return how many pairs stand in falling order, by merging."""
+    if len(values) <= 64:
+        return int(np.triu(values[:, None] > values[None, :], 1).sum())
+    middle = len(values) // 2
+    left, right = values[:middle], values[middle:]
+    across = int(np.searchsorted(np.sort(right), left, side="left").sum())
+    return _inversions(left) + _inversions(right) + across

@@ -1,0 +1,351 @@
+"""A language model grades pairs: several votes each, resumable to the vote."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import statistics
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import polars as pl
+
+from rankfield.errors import InputError, RemoteError
+from rankfield.judging.cost import Cost, Prices, estimate_cost
+from rankfield.judging.grades import Aggregate, aggregate, parse_grade
+from rankfield.judging.prompt import PairPrompts
+from rankfield.judging.record import (
+    finish,
+    finished_before,
+    human_agreement,
+    vote_agreement,
+    work_folder,
+)
+from rankfield.judging.rubric import Rubric
+from rankfield.progress import progress
+from rankfield.schema import RankingDataset
+from rankfield.web import Fetcher, Journal, Limits, RequestError
+from rankfield.web.chat import ChatAnswer, ChatEndpoint, Usage, key_from
+from rankfield.web.fetcher import ServerGivenUpError
+from rankfield.web.request_log import RequestLog
+
+__all__ = ["JudgeSettings", "judge"]
+
+_ASKS = 2
+"""How often a vote is asked for: once more if the first answer has no grade."""
+
+
+@dataclass(frozen=True)
+class JudgeSettings:
+    """How pairs are judged.
+
+    votes: for each pair. aggregate: what makes a score of them (`grades.aggregate`).
+    image_side: pixels of the longer side of photos; 0: no photos.
+    seed: sent with each request, another one for each vote.
+    prices: of tokens. max_cost: stop before more than that is spent; None: no bound.
+    """
+
+    votes: int = 3
+    aggregate: Aggregate = "mean"
+    image_side: int = 512
+    seed: int = 0
+    prices: Prices = field(default_factory=Prices)
+    max_cost: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.votes < 1:
+            raise InputError(f"expected at least one vote, found {self.votes}", where="--votes")
+
+
+def judge(
+    dataset: RankingDataset,
+    pairs: pl.DataFrame,
+    rubric: Rubric,
+    endpoint: ChatEndpoint,
+    out: str | Path,
+    *,
+    settings: JudgeSettings | None = None,
+    limits: Limits | None = None,
+    human: pl.DataFrame | None = None,
+    report: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Grade `pairs` with a language model, write the folder `out`, and return its judge.json.
+
+    ``judgments.parquet`` has ``query_id``, ``doc_id``, ``score``, ``votes`` (how many have a grade)
+    and ``disagreement`` (their standard deviation, n in the denominator); ``votes.parquet`` each
+    vote. Every answer is kept in ``OUT.partial``: the same call goes on where a killed one stopped.
+
+    Args:
+        dataset: texts and photos of the pairs.
+        pairs: ``query_id``, ``doc_id``, from `choose_pairs`.
+        human: ``query_id``, ``doc_id``, ``score`` of people, to compare with.
+        report: gets one line for each thing worth knowing.
+
+    Raises:
+        InputError: the cost estimated is above `max_cost`, or a key is not set.
+        RemoteError: the endpoint refuses or fails, or `max_cost` is spent; nothing is lost.
+        OutputError: `out` exists, or cannot be written.
+    """
+    settings = settings or JudgeSettings()
+    run = _Run(
+        dataset, rubric, endpoint, out=Path(out), settings=settings, limits=limits or Limits()
+    )
+    return run.finish(pairs, human, report)
+
+
+@dataclass
+class _Vote:
+    grade: float | None = None
+    answers: list[ChatAnswer] = field(default_factory=list)
+    refused: str | None = None
+
+
+class _Run:
+    def __init__(
+        self,
+        dataset: RankingDataset,
+        rubric: Rubric,
+        endpoint: ChatEndpoint,
+        *,
+        out: Path,
+        settings: JudgeSettings,
+        limits: Limits,
+    ) -> None:
+        self.dataset, self.rubric, self.endpoint = dataset, rubric, endpoint
+        self.out, self.settings, self.limits = out, settings, limits
+        self.work = work_folder(out)
+        self.prompts = PairPrompts(dataset, rubric, image_side=settings.image_side)
+        self.secrets = [key_from(endpoint.key_env)] if endpoint.key_env else []
+        self.spent = Usage()
+        self._refusals: dict[str, RequestError] = {}
+        self._lock = threading.Lock()
+
+    def finish(
+        self, pairs: pl.DataFrame, human: pl.DataFrame | None, report: Callable[[str], None]
+    ) -> dict[str, Any]:
+        settings = self.settings
+        asked = self._asked(pairs)
+        if (record := finished_before(self.out, self.dataset, asked)) is not None:
+            return record
+        estimate = estimate_cost(self.prompts, pairs, settings.votes, settings.prices)
+        report(f"estimate: {estimate}")
+        low, *_, high = self.rubric.values
+        scale = self.dataset.score_scale
+        if low < scale.minimum or high > scale.maximum:
+            report(
+                f"the grades, {low:g} to {high:g}, leave the data set's scale, {scale.minimum:g} to"
+                f' {scale.maximum:g}: as further judgments they need map = "ranks" or "linear"'
+            )
+        if settings.max_cost is not None and estimate.price > settings.max_cost:
+            raise InputError(
+                f"the estimate, {estimate.price:,.2f}, is above {settings.max_cost:,.2f}",
+                where="--max-cost",
+                remedy="Judge fewer pairs (--per-query), take fewer votes, or allow more.",
+            )
+        with (
+            Journal(self.work / "journal.jsonl") as journal,
+            RequestLog(self.work / "requests.jsonl", self.secrets) as log,
+        ):
+            self._ask_all(pairs, journal, log)
+            votes = [
+                [self._vote(journal, q, d, v) for v in range(settings.votes)]
+                for q, d in pairs.select("query_id", "doc_id").iter_rows()
+            ]
+            tables = self._tables(pairs, votes)
+            record = asked | self._record(tables, votes, human, estimate)
+            judgments, table = tables
+            finish(
+                self.out,
+                dataset=self.dataset,
+                judgments=judgments,
+                votes=table,
+                record=record,
+            )
+        return record
+
+    def _ask_all(self, pairs: pl.DataFrame, journal: Journal, log: RequestLog) -> None:
+        asked = [
+            (q, d, v)
+            for q, d in pairs.select("query_id", "doc_id").iter_rows()
+            for v in range(self.settings.votes)
+        ]
+        done = [self._vote(journal, *one) for one in asked]
+        self.spent = _usage([answer for vote in done for answer in vote.answers])
+        missing = [one for one, vote in zip(asked, done, strict=True) if not _is_done(vote)]
+        host = urlsplit(self.endpoint.url).hostname or ""
+        failed: list[RequestError] = []
+        with (
+            progress("judge", len(asked), done=len(asked) - len(missing), unit="votes") as advance,
+            Fetcher(self.limits, log, trusted=frozenset([host])) as web,
+        ):
+
+            def ask(one: tuple[str, str, int]) -> None:
+                try:
+                    self._ask(journal, web, *one)
+                except ServerGivenUpError:
+                    raise
+                except RequestError as error:
+                    failed.append(error)
+
+            web.each(ask, missing, advance)
+        if failed:
+            raise RemoteError(
+                f"{len(failed):,} of {len(asked):,} votes failed; the first: {failed[0]}",
+                where=self.endpoint.model,
+                remedy="Nothing is lost: run the same command again.",
+            )
+        self._keep_refusals(journal)
+
+    def _keep_refusals(self, journal: Journal) -> None:
+        """Note what was refused for good, as by a filter; all refused is a mistake of settings."""
+        if self._refusals and not len(journal):
+            first = next(iter(self._refusals.values()))
+            raise RemoteError(
+                f"every vote is refused; the first: {first.problem}",
+                where=first.where,
+                remedy="Does the endpoint take these settings? See --no-seed and --extra.",
+            )
+        for key, error in self._refusals.items():
+            journal.put(key, {"refused": error.problem})
+
+    def _ask(self, journal: Journal, web: Fetcher, query_id: str, doc_id: str, vote: int) -> None:
+        """Ask for one vote until it has a grade, `_ASKS` times at most."""
+        for ask in range(_ASKS):
+            key = self._key(query_id, doc_id, vote, ask)
+            if key not in journal:
+                self._require_money()
+                request = self.endpoint.request(
+                    self.prompts.messages(query_id, doc_id),
+                    seed=self.settings.seed + vote * _ASKS + ask,
+                )
+                try:
+                    answer = web.fetch(request, ChatEndpoint.parse)
+                except RequestError as error:
+                    if error.passing:
+                        raise
+                    if error.status in (401, 403, 404):
+                        raise _refused(error) from None
+                    self._refusals[key] = error
+                    return
+                else:
+                    journal.put(key, answer.to_json())
+                    with self._lock:
+                        self.spent = self.spent + (answer.usage or Usage())
+            if _is_done(self._vote(journal, query_id, doc_id, vote)):
+                return
+
+    def _require_money(self) -> None:
+        bound, spent = self.settings.max_cost, self.settings.prices.of(self.spent)
+        if bound is not None and spent >= bound:
+            raise RemoteError(
+                f"{spent:,.2f} is spent, --max-cost allows {bound:,.2f}",
+                where=self.endpoint.model,
+                remedy="Nothing is lost: run the same command again with a higher --max-cost.",
+            )
+
+    def _key(self, query_id: str, doc_id: str, vote: int, ask: int) -> str:
+        """Return what one answer is known by: everything that it depends on, photos by place."""
+        parts = [
+            self.endpoint.model_dump(mode="json", exclude={"key_env"}),
+            self.prompts.identity(query_id, doc_id),
+            [self.settings.image_side, self.settings.seed, vote, ask],
+        ]
+        text = json.dumps(parts, sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def _vote(self, journal: Journal, query_id: str, doc_id: str, vote: int) -> _Vote:
+        """Return what the journal knows of a vote."""
+        found = _Vote()
+        for ask in range(_ASKS):
+            value = journal.get(self._key(query_id, doc_id, vote, ask))
+            if value is None:
+                break
+            if "refused" in value:
+                found.refused = value["refused"]
+                break
+            found.answers.append(ChatAnswer.from_json(value))
+            found.grade = parse_grade(found.answers[-1].text, self.rubric)
+            if found.grade is not None:
+                break
+        return found
+
+    def _tables(
+        self, pairs: pl.DataFrame, votes: list[list[_Vote]]
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        scores, counts, apart = [], [], []
+        for pair in votes:
+            grades = [v.grade for v in pair if v.grade is not None]
+            scores.append(aggregate(grades, self.settings.aggregate) if grades else None)
+            counts.append(len(grades))
+            apart.append(statistics.pstdev(grades) if grades else None)
+        judgments = pairs.with_columns(
+            score=pl.Series(scores, dtype=pl.Float64),
+            votes=pl.Series(counts, dtype=pl.Int64),
+            disagreement=pl.Series(apart, dtype=pl.Float64),
+        ).drop_nulls("score")
+        rows = [
+            (q, d, number, vote.grade, vote.answers[-1].text if vote.answers else vote.refused)
+            for (q, d), pair in zip(pairs.iter_rows(), votes, strict=True)
+            for number, vote in enumerate(pair, 1)
+        ]
+        schema = {
+            "query_id": pl.String,
+            "doc_id": pl.String,
+            "vote": pl.Int64,
+            "grade": pl.Float64,
+            "answer": pl.String,
+        }
+        return judgments, pl.DataFrame(rows, schema=schema, orient="row")
+
+    def _asked(self, pairs: pl.DataFrame) -> dict[str, Any]:
+        return {
+            "endpoint": self.endpoint.model_dump(mode="json", exclude={"key_env"}),
+            "settings": asdict(self.settings),
+            "rubric": self.rubric.model_dump(mode="json"),
+            "pairs": pairs.height,
+        }
+
+    def _record(
+        self,
+        tables: tuple[pl.DataFrame, pl.DataFrame],
+        votes: list[list[_Vote]],
+        human: pl.DataFrame | None,
+        estimate: Cost,
+    ) -> dict[str, Any]:
+        judgments, settings = tables[0], self.settings
+        grades = self.rubric.values
+        answers = [answer for pair in votes for vote in pair for answer in vote.answers]
+        usage = _usage(answers)
+        cost = Cost(
+            len(answers), usage.prompt_tokens, usage.completion_tokens, settings.prices.of(usage)
+        )
+        given = None if human is None else human_agreement(judgments, human, grades)
+        return {
+            "judged": judgments.height,
+            "missing_votes": sum(vote.grade is None for pair in votes for vote in pair),
+            "agreement_of_votes": vote_agreement([[v.grade for v in p] for p in votes], grades),
+            "agreement_with_human": given,
+            "cost_estimated": estimate.to_json(),
+            "cost": cost.to_json() | {"answers_without_usage": sum(not a.usage for a in answers)},
+        }
+
+
+def _usage(answers: list[ChatAnswer]) -> Usage:
+    return sum((answer.usage for answer in answers if answer.usage), Usage())
+
+
+def _is_done(vote: _Vote) -> bool:
+    return vote.grade is not None or vote.refused is not None or len(vote.answers) == _ASKS
+
+
+def _refused(error: RequestError) -> RemoteError:
+    remedy = {
+        401: "Is the key right? --key-env names the variable that holds it.",
+        403: "May this key use the model?",
+        404: "Are --endpoint and --model right? The address ends in /v1 as a rule.",
+    }[error.status or 404]
+    return RemoteError(error.problem, where=error.where, remedy=remedy)

@@ -1,0 +1,155 @@
+"""What judging leaves: judgments, votes, and judge.json, which says how they were made."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from rankfield import __version__
+from rankfield.curation.agreement import cohen_kappa, confusion_table, kendall_tau
+from rankfield.errors import OutputError
+from rankfield.files import read_json, storage_errors, write_json
+from rankfield.schema import RankingDataset
+
+__all__ = [
+    "finish",
+    "finished_before",
+    "human_agreement",
+    "vote_agreement",
+    "work_folder",
+]
+
+
+def finished_before(
+    out: Path, dataset: RankingDataset, asked: dict[str, Any]
+) -> dict[str, Any] | None:
+    """Return the record of `out` if a killed run had finished it and not yet tidied up.
+
+    asked: the part of the record that says what was to be done.
+
+    Raises:
+        OutputError: something else is at `out`.
+    """
+    if not (out.exists() or out.is_symlink()):
+        return None
+    work = work_folder(out)
+    if work.is_dir() and (out / "judge.json").is_file():
+        written = read_json(out / "judge.json")
+        if isinstance(written, dict) and _says(written, asked | _origin(dataset)):
+            shutil.rmtree(work)
+            return {k: v for k, v in written.items() if k not in _origin(dataset)}
+    raise OutputError(
+        "exists already", where=str(out), remedy="Name another output, or remove it first."
+    )
+
+
+def _says(written: dict[str, Any], expected: dict[str, Any]) -> bool:
+    return all(written.get(key) == value for key, value in expected.items())
+
+
+def work_folder(out: Path) -> Path:
+    """Return where a run keeps what it has until `out` is whole."""
+    return out.with_name(f"{out.name}.partial")
+
+
+def _origin(dataset: RankingDataset) -> dict[str, Any]:
+    return {
+        "made_by": f"rankfield judge {__version__}",
+        "dataset": {"name": dataset.name, "fingerprint": dataset.fingerprint()},
+    }
+
+
+def finish(
+    out: Path,
+    *,
+    dataset: RankingDataset,
+    judgments: pl.DataFrame,
+    votes: pl.DataFrame | None,
+    record: dict[str, Any],
+) -> None:
+    """Write the folder `out` whole, then remove its work folder, where it is made."""
+    work = work_folder(out)
+    staged = work / "staged"
+    with storage_errors(out):
+        shutil.rmtree(staged, ignore_errors=True)
+        staged.mkdir(parents=True)
+        judgments.write_parquet(staged / "judgments.parquet")
+        if votes is not None:
+            votes.write_parquet(staged / "votes.parquet")
+        if (work / "requests.jsonl").is_file():
+            shutil.copyfile(work / "requests.jsonl", staged / "requests.jsonl")
+        write_json(staged / "judge.json", _origin(dataset) | record)
+        staged.rename(out)
+    shutil.rmtree(work)
+
+
+def vote_agreement(votes: Sequence[Sequence[float | None]], grades: list[float]) -> dict[str, Any]:
+    """Return how far the votes agree with each other.
+
+    Args:
+        votes: for each pair its votes, None where one is missing.
+        grades: of the rubric, rising.
+
+    Returns:
+        ``pairs`` with two votes or more, ``unanimous`` (their share in which all votes are equal),
+        and ``quadratic_kappa``, the mean of Cohen's kappa over all two votes; None where undefined.
+    """
+    present = [[v for v in vote if v is not None] for vote in votes]
+    several = [v for v in present if len(v) > 1]
+    kappas = []
+    for one, other in itertools.combinations(range(max(map(len, votes), default=0)), 2):
+        both = [
+            (first, second)
+            for first, second in ((v[one], v[other]) for v in votes)
+            if first is not None and second is not None
+        ]
+        table = confusion_table([a for a, _ in both], [b for _, b in both], grades)
+        if (kappa := cohen_kappa(table, "quadratic")) is not None:
+            kappas.append(kappa)
+    return {
+        "pairs": len(several),
+        "unanimous": float(np.mean([len(set(v)) == 1 for v in several])) if several else None,
+        "quadratic_kappa": float(np.mean(kappas)) if kappas else None,
+    }
+
+
+def human_agreement(
+    judgments: pl.DataFrame, human: pl.DataFrame, grades: list[float] | None
+) -> dict[str, Any]:
+    """Return how far scores agree with human ones, over the pairs that both have.
+
+    Args:
+        judgments: ``query_id``, ``doc_id``, ``score``.
+        human: the same.
+        grades: of the rubric, rising; None for scores without grades.
+
+    Returns:
+        ``pairs`` and ``kendall_tau`` (τ_b). If the human scores are grades of the rubric, also
+        ``quadratic_kappa``, ``linear_kappa``, ``exact`` (share of equal grades) and ``confusion``
+        (rows human, columns judged), the judged scores rounded to the nearest grade, the lower one
+        at a tie.
+    """
+    both = judgments.join(human, on=["query_id", "doc_id"], how="inner", suffix="_human")
+    found: dict[str, Any] = {"pairs": both.height}
+    if both.is_empty():
+        return found
+    judged, given = both["score"].to_numpy(), both["score_human"].to_numpy()
+    found["kendall_tau"] = kendall_tau(judged, given)
+    if grades is None or not np.isin(given, grades).all():
+        return found
+    values = np.asarray(grades)
+    nearest = values[np.abs(judged[:, None] - values[None, :]).argmin(axis=1)]
+    table = confusion_table(given, nearest, values)
+    return found | {
+        "quadratic_kappa": cohen_kappa(table, "quadratic"),
+        "linear_kappa": cohen_kappa(table, "linear"),
+        "exact": float((nearest == given).mean()),
+        "grades": grades,
+        "confusion": table.tolist(),
+    }

@@ -1,0 +1,103 @@
+"""TOML files read into checked settings: an unknown key is refused, with the nearest known one."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from rankfield.errors import InputError
+
+__all__ = ["Settings", "check_settings", "read_settings", "read_toml"]
+
+S = TypeVar("S", bound=BaseModel)
+
+
+class Settings(BaseModel):
+    """A table of settings: frozen, exact about types, closed to unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+def read_toml(path: Path, *, remedy: str = "") -> dict[str, Any]:
+    """Return the values of a TOML file.
+
+    Raises:
+        InputError: no such file, or not TOML; says in which line.
+    """
+    try:
+        return tomllib.loads(path.read_text("utf-8-sig"))
+    except FileNotFoundError:
+        raise InputError("there is no such file", where=str(path), remedy=remedy) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"not valid TOML ({error})", where=str(path), remedy=remedy) from error
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", where=str(path)) from error
+
+
+def read_settings(path: Path, model: type[S], *, remedy: str = "") -> S:
+    """Read a TOML file into `model`.
+
+    Raises:
+        InputError: as `read_toml` and `check_settings`.
+    """
+    return check_settings(read_toml(path, remedy=remedy), model, where=str(path))
+
+
+def check_settings(values: dict[str, Any], model: type[S], *, where: str) -> S:
+    """Return `values` as `model`.
+
+    Raises:
+        InputError: an unknown key, a missing one, or a value that does not fit; says which.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise _explain(error, model, where) from None
+
+
+def _explain(error: ValidationError, model: type[BaseModel], where: str) -> InputError:
+    # a misspelt key is missing too: the unknown one says more
+    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
+    keys = [str(part) for part in first["loc"]]
+    place = ", ".join([where, *([".".join(keys)] if keys else [])])
+    more = error.error_count() - 1
+    also = f" ({more} more)" if more else ""
+    if first["type"] == "value_error":  # settings that do not go together: no single one is wrong
+        return InputError(f"{first['ctx']['error']}{also}", where=place)
+    if first["type"] == "missing":
+        return InputError(f"this key is missing{also}", where=place, remedy="Add it.")
+    if first["type"] == "extra_forbidden":
+        known = _known_keys(model, keys[:-1])
+        near = difflib.get_close_matches(keys[-1], known, 1)
+        remedy = f"Did you mean {near[0]!r}?" if near else f"Known keys: {', '.join(known)}."
+        return InputError(f"unknown key{also}", where=place, remedy=remedy)
+    message = first["msg"][0].lower() + first["msg"][1:]
+    return InputError(f"{message}, found {_short(first['input'])}{also}", where=place)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "…"
+
+
+def _known_keys(annotation: Any, keys: list[str]) -> list[str]:
+    """Return the keys of the table that `keys` lead to, through lists and tables by name."""
+    for key in keys:
+        if get_origin(annotation) in (dict, list):  # the key picks an entry
+            annotation = get_args(annotation)[-1]
+            continue
+        model = next(iter(_models(annotation)), None)
+        if model is None or key not in model.model_fields:
+            return []
+        annotation = model.model_fields[key].annotation
+    return [key for model in _models(annotation) for key in model.model_fields]
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models(part)]

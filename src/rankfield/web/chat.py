@@ -1,0 +1,137 @@
+"""An OpenAI-compatible endpoint for chat completions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from rankfield.errors import InputError
+from rankfield.settings import Settings
+from rankfield.web.addresses import web_address
+from rankfield.web.request import Answer, Request, RequestError
+
+__all__ = ["ChatAnswer", "ChatEndpoint", "Usage", "key_from"]
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens that the endpoint counted."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+        )
+
+
+@dataclass(frozen=True)
+class ChatAnswer:
+    """What the model wrote, and what it cost; `usage` is None where the endpoint does not say."""
+
+    text: str
+    usage: Usage | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `from_json` reads."""
+        usage = self.usage and [self.usage.prompt_tokens, self.usage.completion_tokens]
+        return {"text": self.text, "usage": usage}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> ChatAnswer:
+        """Return the answer that `to_json` wrote."""
+        usage = value["usage"]
+        return cls(value["text"], Usage(*usage) if usage else None)
+
+
+class ChatEndpoint(Settings):
+    """Where a language model answers, and how it is asked."""
+
+    url: str = Field(min_length=1, description="base address, as https://api.example.com/v1")
+    model: str = Field(min_length=1, description="name of the model there")
+    _address = field_validator("url")(web_address)
+
+    key_env: str = Field("", description="environment variable that holds the key; empty: no key")
+    temperature: float | None = Field(None, ge=0, le=2, description="of sampling; none: not sent")
+    max_tokens: int | None = Field(None, ge=1, description="of one answer; none: not sent")
+    send_seed: bool = Field(True, description="false for endpoints that refuse the key seed")
+    extra: dict[str, Any] = Field({}, description="further keys of each request")
+
+    def request(self, messages: Sequence[dict[str, Any]], *, seed: int | None = None) -> Request:
+        """Return the request of one completion.
+
+        Raises:
+            InputError: the variable that should hold the key is not set.
+        """
+        body: dict[str, Any] = {"model": self.model, "messages": list(messages)}
+        if self.temperature is not None:
+            body["temperature"] = self.temperature
+        if self.max_tokens is not None:
+            body["max_tokens"] = self.max_tokens
+        if seed is not None and self.send_seed:
+            body["seed"] = seed
+        headers = {}
+        if self.key_env:
+            headers["authorization"] = f"Bearer {key_from(self.key_env)}"
+        return Request(
+            url=f"{self.url.rstrip('/')}/chat/completions",
+            method="POST",
+            body=body | self.extra,
+            secret_headers=headers,
+        )
+
+    @staticmethod
+    def parse(answer: Answer) -> ChatAnswer:
+        """Return the text and usage of an answer.
+
+        Raises:
+            RequestError: the answer holds no text; the next one may.
+        """
+        value = answer.json()
+        try:
+            text = value["choices"][0]["message"]["content"]
+        except (KeyError, IndexError, TypeError):
+            text = None
+        if not isinstance(text, str):
+            raise RequestError(
+                f"expected choices[0].message.content in the answer, found {str(value)[:80]}",
+                passing=True,
+                remedy="Is this an OpenAI-compatible endpoint?",
+            )
+        return ChatAnswer(text, _usage(value.get("usage")))
+
+
+def _usage(value: Any) -> Usage | None:
+    if not isinstance(value, dict):
+        return None
+    prompt, completion = value.get("prompt_tokens"), value.get("completion_tokens")
+    if isinstance(prompt, int) and isinstance(completion, int):
+        return Usage(prompt, completion)
+    return None
+
+
+def key_from(variable: str) -> str:
+    """Return the key that an environment variable holds.
+
+    Raises:
+        InputError: it is not set, or holds what no header may.
+    """
+    key = os.environ.get(variable, "").strip()
+    if not key:
+        raise InputError(
+            f"the environment variable {variable} should hold the key, but is not set",
+            where="key_env",
+            remedy=f"Set it: export {variable}=…",
+        )
+    if not (key.isascii() and key.isprintable()):
+        raise InputError(
+            f"the environment variable {variable} holds characters that no key has",
+            where="key_env",
+        )
+    return key

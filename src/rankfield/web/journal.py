@@ -1,0 +1,127 @@
+"""A journal of answers: one line each, on disk before work goes on, readable after any kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from rankfield.errors import DataError, OutputError
+from rankfield.files import storage_errors
+
+__all__ = ["Journal"]
+
+
+class Journal:
+    """Values by key, in a file that only grows (JSON Lines).
+
+    `put` returns once the line is on the disk. A last line that a kill cut off is dropped when the
+    file is opened again. Memory holds where each line stands, not what it says. Threads may share
+    a journal; processes may not.
+
+    Raises:
+        OutputError: another process has the journal open, or it cannot be written.
+        DataError: a line before the last is damaged; says which.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._lock = threading.Lock()
+        self._places: dict[str, tuple[int, int]] = {}
+        with storage_errors(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("a+b")
+        try:
+            self._lock_file()
+            self._read()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _lock_file(self) -> None:
+        try:
+            import fcntl
+        except ImportError:  # pragma: no cover  not on Windows
+            return
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise OutputError(
+                "another run is writing it",
+                where=str(self.path),
+                remedy="Wait for that run, or name another output.",
+            ) from None
+
+    def _read(self) -> None:
+        self._file.seek(0)
+        place, damaged = 0, 0
+        for number, line in enumerate(self._file, 1):
+            if damaged:
+                raise DataError(
+                    "the line is damaged",
+                    where=f"{self.path}, row {damaged}",
+                    remedy="Remove that line; its request is then made again.",
+                )
+            try:
+                if not line.endswith(b"\n"):
+                    raise ValueError
+                self._places[json.loads(line)["key"]] = (place, len(line))
+            except (ValueError, KeyError, TypeError):
+                damaged = number
+                continue
+            place += len(line)
+        self._file.truncate(place)
+        self._end = place
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def get(self, key: str) -> Any:
+        """Return the value of `key`, or None."""
+        if key not in self._places:
+            return None
+        with self._lock:
+            place, size = self._places[key]
+            self._file.seek(place)
+            return json.loads(self._file.read(size))["value"]
+
+    def put(self, key: str, value: Any) -> None:
+        """Keep a value; the last of a key counts.
+
+        Raises:
+            OutputError: the disk is full or refuses.
+        """
+        # ASCII, so that half a surrogate pair in an answer can be kept too
+        line = json.dumps({"key": key, "value": value}).encode() + b"\n"
+        with self._lock, storage_errors(self.path):
+            try:
+                self._file.seek(0, os.SEEK_END)
+                self._file.write(line)
+                self._file.flush()
+                os.fsync(self._file.fileno())
+            except OSError:
+                self._file.truncate(self._end)
+                raise
+            self._places[key] = (self._end, len(line))
+            self._end += len(line)
+
+    def close(self) -> None:
+        """Close the file and let other processes open it."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

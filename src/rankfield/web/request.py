@@ -1,0 +1,106 @@
+"""A request, its answer, and its failure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from rankfield.errors import RemoteError
+
+__all__ = ["Answer", "Request", "RequestError"]
+
+
+class RequestError(RemoteError):
+    """One request did not succeed.
+
+    passing: whether the same request may succeed later.
+    retry_after: how many seconds the server asks to wait, if it says so.
+    status: the HTTP status, if there was an answer.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        passing: bool = False,
+        retry_after: float | None = None,
+        status: int | None = None,
+        where: str = "",
+        remedy: str = "",
+    ) -> None:
+        super().__init__(problem, where=where, remedy=remedy)
+        self.passing = passing
+        self.retry_after = retry_after
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a server.
+
+    `secret_params` and `secret_headers` are sent to the server that `url` names, and to no other;
+    they are neither logged nor part of `key`.
+
+    accept: content types that the answer may have ("image/" allows all that begin so); an answer
+        without a type is accepted.
+    refusal_counts: whether a final refusal counts towards giving the server up, as a failure does;
+        of many pictures, some may be gone.
+    """
+
+    url: str
+    method: str = "GET"
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    secret_params: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secret_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    accept: tuple[str, ...] = ("application/json",)
+    max_bytes: int | None = None
+    refusal_counts: bool = True
+
+    @property
+    def key(self) -> str:
+        """The sha256 of method, address and body: what the journal knows the request by."""
+        parts = [self.method, self.url, self.body]
+        text = json.dumps(parts, sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def server(self) -> str:
+        """Scheme, host and port."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}".lower()
+
+    @property
+    def full_url(self) -> str:
+        """The address with the secret parameters: for sending, never for showing."""
+        if not self.secret_params:
+            return self.url
+        return f"{self.url}{'&' if '?' in self.url else '?'}{urlencode(self.secret_params)}"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a server sent: `body` is decompressed, `kind` the content type in lower case."""
+
+    status: int
+    kind: str
+    body: bytes
+    url: str
+
+    def json(self) -> Any:
+        """Return the body as JSON.
+
+        Raises:
+            RequestError: it is not; the next answer may be.
+        """
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError) as error:
+            shown = self.body[:60].decode("utf-8", "replace")
+            raise RequestError(
+                f"the answer is not valid JSON ({error}): {shown!r}", passing=True
+            ) from None

@@ -1,0 +1,96 @@
+"""A log of every attempt, without secrets."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote, quote_plus
+
+from rankfield.files import storage_errors
+
+__all__ = ["RequestLog", "redacted"]
+
+_LONGEST_LINE = 1 << 20
+
+
+class RequestLog:
+    """Appends one JSON object a line for each attempt, with what `write` is given and the time.
+
+    `request` tells requests of one address apart: the beginning of the request's key.
+    `secrets` never reach the file, wherever they turn up.
+    """
+
+    def __init__(self, path: str | Path, secrets: Iterable[str] = ()) -> None:
+        self.path = Path(path)
+        self.secrets = tuple(secrets)
+        self._lock = threading.Lock()
+        with storage_errors(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            _drop_cut_line(self.path)
+            self._file = self.path.open("a", encoding="utf-8", buffering=1)
+
+    def write(
+        self,
+        *,
+        request: str,
+        method: str,
+        url: str,
+        attempt: int,
+        status: int | None,
+        size: int,
+        seconds: float,
+        outcome: str,
+    ) -> None:
+        """Add a line."""
+        line = {
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "request": request,
+            "method": method,
+            "url": redacted(url, self.secrets),
+            "attempt": attempt,
+            "status": status,
+            "bytes": size,
+            "seconds": round(seconds, 3),
+            "outcome": redacted(outcome, self.secrets),
+        }
+        with self._lock, storage_errors(self.path):
+            self._file.write(json.dumps(line) + "\n")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _drop_cut_line(path: Path) -> None:
+    """Remove the end of a last line that a kill cut off."""
+    if not path.is_file():
+        return
+    with path.open("r+b") as file:
+        start = max(0, path.stat().st_size - _LONGEST_LINE)
+        file.seek(start)
+        file.truncate(start + file.read().rfind(b"\n") + 1)
+
+
+def redacted(text: str, secrets: Iterable[str]) -> str:
+    """Return `text` with *** in place of each secret, also where it is written in percent code."""
+    for secret in secrets:
+        for form in {secret, quote(secret, safe=""), quote(secret), quote_plus(secret)}:
+            if form:
+                text = text.replace(form, "***")
+    return text

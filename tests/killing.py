@@ -1,0 +1,95 @@
+"""Commands that can be killed: each in a process of its own, forked from one that has imported all.
+
+The imports take most of a second a process; a test that kills twenty would spend its time on them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+__all__ = ["Run", "killable_commands"]
+
+_ZYGOTE = """
+import importlib, json, os, sys
+from rankfield.cli.main import main
+for module in sys.argv[1:]:
+    importlib.import_module(module)
+for line in sys.stdin:
+    words = json.loads(line)
+    child = os.fork()
+    if child == 0:
+        sink = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(sink, stream)
+        sys.argv = ["rankfield", *words]
+        code = 1
+        try:
+            main()
+            code = 0
+        except SystemExit as stopped:
+            code = stopped.code or 0
+        finally:
+            os._exit(code)
+    print(child, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+class Run:
+    """A command on its way; one at a time."""
+
+    def __init__(self, replies: IO[str]) -> None:
+        self._replies = replies
+        self.pid = int(replies.readline())
+        self._code: int | None = None
+
+    def is_running(self) -> bool:
+        if self._code is None and select.select([self._replies], [], [], 0)[0]:
+            self.wait()
+        return self._code is None
+
+    def wait(self) -> int:
+        """Return the exit code, −9 after a kill."""
+        if self._code is None:
+            self._code = int(self._replies.readline())
+        return self._code
+
+    def kill(self) -> int:
+        if self.is_running():
+            os.kill(self.pid, signal.SIGKILL)
+        return self.wait()
+
+
+@contextmanager
+def killable_commands(*modules: str) -> Iterator[Callable[..., Run]]:
+    """Yield a function that starts `rankfield` with these words; `modules` are imported before."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", _ZYGOTE, *modules],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    commands, replies = process.stdin, process.stdout
+
+    def start(*words: str | Path) -> Run:
+        commands.write(json.dumps([str(word) for word in words]) + "\n")
+        commands.flush()
+        return Run(replies)
+
+    try:
+        yield start
+    finally:
+        commands.close()
+        process.wait(20)
+        replies.close()

@@ -57,7 +57,7 @@ def names_of(what: str, count: int) -> list[str]:
 
 
 def ours(folder: Path, precision: str) -> None:
-    """Rankfield: exact search, then the same metrics, or with --search-only the search alone."""
+    """Rankfield: exact search, then the same metrics as the script."""
     import polars as pl
 
     from rankfield.evaluation.marqo_gs import marqo_gs_metrics

@@ -206,3 +206,31 @@ def test_the_first_bad_row_is_named_whatever_the_threads(monkeypatch: pytest.Mon
 def test_auto_multiplies_in_one_of_both() -> None:
     assert chosen_dtype("auto", torch.device("cpu")) in (torch.float32, torch.bfloat16)
     assert chosen_dtype("float32", torch.device("cpu")) == torch.float32
+
+
+def test_letting_go_of_a_mapped_file_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rankfield.search.scan._RELEASE_EVERY", 1)
+    monkeypatch.setattr("rankfield.search.tiling._LARGEST", SMALL_TILES)
+    right = np.random.default_rng(6).normal(size=(300, 4)).astype(np.float32)
+    np.save(tmp_path / "documents.npy", right)
+    for mode in ("r", "r+", "c"):
+        mapped = np.load(tmp_path / "documents.npy", mmap_mode=mode)
+        if mode != "r":
+            mapped[7] = right[7] = 9.0  # of the copy-on-write map, a change the file never gets
+        assert_same(
+            exact_search(right[:5], mapped[:200], 6), exact_search(right[:5], right[:200], 6)
+        )
+
+
+def test_the_program_keeps_its_own_precision() -> None:
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("medium")
+        left, right = np.random.default_rng(7).normal(size=(2, 600, 64)).astype(np.float32)
+        found = exact_search(left, right, 20, precision="float32")
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)
+    assert_same(found, exact_search(left, right, 20, precision="float32"))

@@ -26,6 +26,7 @@ from rankfield.search.tiling import Tiling
 __all__ = ["Scan", "guessed_thresholds"]
 
 _QUERY_BLOCK = 256
+_SCATTERED = 64
 _RELEASE_EVERY = 2**25
 """Bytes of a memory-mapped file that a thread reads before it lets go of them."""
 
@@ -175,7 +176,7 @@ def guessed_thresholds(scan: Scan) -> torch.Tensor:
         return guess
     stretches = np.arange(size) + np.random.default_rng(0).random(size)
     rows = (stretches * (total / size)).astype(np.int64).clip(max=total - 1)
-    sample = tile_of(rows_of(scan.documents, scan.span.start + rows, scan.device), scan.dtype)
+    sample = tile_of(_scattered(scan, scan.span.start + rows), scan.dtype)
 
     def work(blocks: Iterator[int]) -> None:
         for first in blocks:
@@ -186,6 +187,15 @@ def guessed_thresholds(scan: Scan) -> torch.Tensor:
 
     run_in_threads(work, range(0, scan.count, _QUERY_BLOCK), scan.threads)
     return guess
+
+
+def _scattered(scan: Scan, rows: npt.NDArray[np.int64]) -> torch.Tensor:
+    """Return rows that lie far apart, of a file with the megabytes that the system reads around."""
+    parts = []
+    for start in range(0, len(rows), _SCATTERED):
+        parts.append(rows_of(scan.documents, rows[start : start + _SCATTERED], scan.device))
+        release_pages(scan.documents)
+    return torch.cat(parts)
 
 
 def _nth_largest(values: torch.Tensor, rank: int) -> torch.Tensor:

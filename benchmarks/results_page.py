@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from quality_arms import DEFAULT, PAPER, SETS, THRESHOLD
+from system_sections import system_sections
 
 HERE = Path(__file__).parent
 HEAD = """# Results
@@ -32,37 +33,8 @@ step on one core, the least of ten stretches, all rows of a section one after th
 def main() -> None:
     """Write the page."""
     found = [json.loads((HERE / "results" / f"{name}.json").read_text("utf-8")) for name in known()]
-    parts = [HEAD, *(section(results) for results in found), *published_script()]
+    parts = [HEAD, *(section(results) for results in found), *system_sections(HERE / "results")]
     (HERE / "RESULTS.md").write_text("\n".join(parts), "utf-8")
-
-
-def published_script() -> list[str]:
-    """Return the section on GCL's evaluation script, if `marqo_gs.py` was run."""
-    path = HERE / "results" / "marqo_gs.json"
-    if not path.is_file():
-        return []
-    lines = [
-        "## The published evaluation of GCL",
-        "",
-        "`python benchmarks/marqo_gs.py --script …` runs GCL's `eval_gs_v1.py` and `--protocol "
-        "marqo-gs` on the same scores and embeddings; each samples the queries, makes the ground "
-        "truth, searches and measures by itself. Compared is every figure that the script writes. "
-        "Seconds are processor time of the metrics alone.",
-        "",
-        "| case | queries | documents | NDCG@10 | mERR | mRBP9 | largest difference of any figure "
-        "| seconds, script | seconds, ours | |",
-        "|---" * 10 + "|",
-    ]
-    for case in json.loads(path.read_text("utf-8"))["cases"]:
-        theirs, ours = case["metric_seconds"]
-        ours_of = {name: value for name, (_, value) in case["summary"].items()}
-        cells = " | ".join(f"{ours_of[name]:.5f}" for name in ("NDCG@10", "mERR", "mRBP9"))
-        lines.append(
-            f"| {case['name']} | {case['queries']:,} | {case['documents']:,} | {cells} "
-            f"| {case['largest_difference']:.0e} of {case['figures']} | {theirs:.2f} | {ours:.3f} "
-            f"| × {theirs / ours:.0f} |"
-        )
-    return ["\n".join([*lines, ""])]
 
 
 def known() -> list[str]:

@@ -1,0 +1,152 @@
+"""The sections of RESULTS.md that are not about trained models: evaluation, labels, curation."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+Found = dict[str, Any]
+
+_METHODS = {
+    "rankfield": "rankfield",
+    "rankfield-float32": "rankfield, float32 throughout",
+    "script-default": "(a) the script, a cosine call per query",
+    "script-faiss": "(b) the script's faiss path",
+    "faiss": "(c) faiss, flat search alone",
+    "rankfield-file": "rankfield",
+    "rankfield-file-float32": "rankfield, float32 throughout",
+}
+
+
+def system_sections(folder: Path) -> list[str]:
+    """Return the sections whose benchmark was run."""
+    writers = {
+        "marqo_gs": _published_script,
+        "evaluation": _evaluation,
+        "labels": _labels,
+        "curation": _curation,
+    }
+    sections = []
+    for name, write in writers.items():
+        path = folder / f"{name}.json"
+        if path.is_file():
+            lines = write(json.loads(path.read_text("utf-8")))
+            sections.append("\n".join([*lines, ""]))
+    return sections
+
+
+def _published_script(found: Found) -> list[str]:
+    lines = [
+        "## The published evaluation of GCL",
+        "",
+        "`python benchmarks/marqo_gs.py --script …` runs GCL's `eval_gs_v1.py` and `--protocol "
+        "marqo-gs` on the same scores and embeddings; each samples the queries, makes the ground "
+        "truth, searches and measures by itself. Compared is every figure that the script writes. "
+        "Seconds are processor time of the metrics alone.",
+        "",
+        "| case | queries | documents | NDCG@10 | mERR | mRBP9 | largest difference of any figure "
+        "| seconds, script | seconds, ours | |",
+        "|---" * 10 + "|",
+    ]
+    for case in found["cases"]:
+        theirs, ours = case["metric_seconds"]
+        ours_of = {name: value for name, (_, value) in case["summary"].items()}
+        cells = " | ".join(f"{ours_of[name]:.5f}" for name in ("NDCG@10", "mERR", "mRBP9"))
+        lines.append(
+            f"| {case['name']} | {case['queries']:,} | {case['documents']:,} | {cells} "
+            f"| {case['largest_difference']:.0e} of {case['figures']} | {theirs:.2f} | {ours:.3f} "
+            f"| × {theirs / ours:.0f} |"
+        )
+    return lines
+
+
+def _evaluation(found: Found) -> list[str]:
+    lines = ["## Evaluation: time and memory", ""]
+    if record := found.get("comparison"):
+        size = record["size"]
+        lines += [
+            f"`python benchmarks/evaluation.py --script …`: {size['queries']:,} queries × "
+            f"{size['documents']:,} documents × {size['width']}, top {size['top']:,}, "
+            f"{record['made']['threads']} threads, all methods in one run, medians of "
+            f"{len(record['methods']['rankfield']['rounds'])} rounds. (a) is extrapolated from "
+            "some of the queries. Memory is what a method needs beside its input.",
+            "",
+            "| method | search, s | metrics, s | all, s | extra MiB |",
+            "|---" * 5 + "|",
+            *_rows(record),
+            "",
+            *(f"- {name}: × {ratio:,.2f}" for name, ratio in record["ratios"].items()),
+            f"- {record['figures']['compared']} figures of the script compared: at most "
+            f"{record['figures']['largest_difference']:.0e} apart",
+            "",
+        ]
+    if record := found.get("five_million"):
+        size = record["size"]
+        lines += [
+            f"`--five-million`: {size['documents']:,} documents in a memory-mapped file; the peak "
+            "is of the whole process.",
+            "",
+            "| method | search, s | peak MiB | extra MiB |",
+            "|---" * 4 + "|",
+        ]
+        for name, method in record["methods"].items():
+            lines.append(
+                f"| {_METHODS.get(name, name)} | {method['seconds']['search']:,.1f} "
+                f"| {method['peak_mib']:,.0f} | {method['extra_mib']:,.0f} |"
+            )
+    return lines
+
+
+def _rows(record: Found) -> list[str]:
+    rows = []
+    for name, method in record["methods"].items():
+        seconds = method["seconds"]
+        metrics = f"{seconds['metrics']:,.3f}" if "metrics" in seconds else "–"
+        rows.append(
+            f"| {_METHODS.get(name, name)} | {seconds['search']:,.2f} | {metrics} "
+            f"| {method['total']:,.2f} | {method['extra_mib']:,.0f} |"
+        )
+    return rows
+
+
+def _labels(found: Found) -> list[str]:
+    lines = [
+        "## Labels from clicks",
+        "",
+        "`python benchmarks/labels.py`: Kendall's τ between the scores of simulated logs and the "
+        "true relevance, mean over queries and 3 seeds ± standard deviation over seeds.",
+    ]
+    for key, name in (("bias", "bias η"), ("sessions", "sessions a query")):
+        cases = found.get(key, [])
+        if not cases:
+            continue
+        plain = {"bias", "sessions_per_query"}
+        methods = [method for method in cases[0] if method not in plain]
+        lines += ["", f"| {name} | {' | '.join(methods)} |", "|---" * (len(methods) + 1) + "|"]
+        for case in cases:
+            first = case["bias"] if key == "bias" else case["sessions_per_query"]
+            cells = [f"{case[m]['mean']:.3f} ± {case[m]['sd']:.3f}" for m in methods]
+            lines.append(f"| {first:g} | {' | '.join(cells)} |")
+    return lines
+
+
+def _curation(found: Found) -> list[str]:
+    lines = [
+        "## Curation at scale",
+        "",
+        f"`python benchmarks/curation.py`: {found['documents']:,} documents, "
+        f"{found['queries']:,} queries, {found['judgments']:,} judgments (sample shops without "
+        f"photos), {found['cores']} cores, engine {found['engine']}; each stage is a command of "
+        "its own. The last row is the same split written plainly in pandas.",
+        "",
+        "| stage | seconds | processor seconds | peak GiB |",
+        "|---" * 4 + "|",
+    ]
+    for stage in (*found["stages"], found["pandas"]):
+        lines.append(
+            f"| {stage['name']} | {stage['seconds']:,.1f} | {stage['cpu_seconds']:,.1f} "
+            f"| {stage['gib']:.2f} |"
+        )
+    lines += ["", f"The chain: {found['seconds']:,.1f} s, at most {found['gib']:.2f} GiB."]
+    return lines

@@ -17,7 +17,7 @@ from rankfield.progress import progress
 from rankfield.schema import Tables
 from rankfield.validate.problems import Problem, Severity
 
-__all__ = ["image_problems"]
+__all__ = ["image_problems", "picture_stretches"]
 
 _AT_A_TIME = 64
 _Hit = tuple[int, int | None, str, str, Severity]
@@ -49,7 +49,7 @@ def image_problems(
     with progress("checking pictures", total, unit="pictures") as advance:
         for table, name in columns:
             start = 0
-            for count, hits in engine.map(look, _stretches(dataset, table, name)):
+            for count, hits in engine.map(look, picture_stretches(dataset, table, name)):
                 problems += [
                     Problem(table, start + row, name, kind, message, severity, item=item)
                     for row, item, kind, message, severity in hits
@@ -59,7 +59,8 @@ def image_problems(
     return problems
 
 
-def _stretches(dataset: Tables, table: str, name: str) -> Iterator[pl.Series]:
+def picture_stretches(dataset: Tables, table: str, name: str) -> Iterator[pl.Series]:
+    """Yield an image field in stretches of few records, in order."""
     for part in dataset.parts(table, [name]):
         yield from (rows[name] for rows in part.read().iter_slices(_AT_A_TIME))
 

@@ -12,6 +12,7 @@ from rankfield.errors import DataError, OutputError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from rankfield.schema import Tables
     from rankfield.validate import Problem
 
 __all__ = ["command"]

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import difflib
+import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypedDict, Unpack
 
 import polars as pl
 
-from rankfield.errors import DataError, ImageError, OutputError
+from rankfield.engines import Engine
+from rankfield.errors import DataError, ImageError
+from rankfield.files import new_folder
 from rankfield.formats.field_options import parse_fields
 from rankfield.formats.guesses import guess_fields, guess_scale
-from rankfield.formats.picture_lists import picture_column, with_lists
-from rankfield.formats.text_tables import SUFFIXES, TextTable, read_table
-from rankfield.schema import Field, Provenance, RankingDataset, ScoreScale
+from rankfield.formats.picture_lists import PICTURE_TYPES, picture_column, with_lists
+from rankfield.formats.staged_tables import StagedTable, stage_table
+from rankfield.formats.text_tables import SUFFIXES
+from rankfield.schema import DatasetFolder, Field, Provenance, RankingDataset, ScoreScale
+from rankfield.schema.header import TABLES, Header, write_header
+from rankfield.schema.storing import save_pictures, write_table
 from rankfield.validate import first_error, fix, image_problems
 
-__all__ = ["TableOptions", "import_tables", "read_tables"]
+__all__ = ["TableOptions", "import_folder", "import_tables", "read_tables"]
 
 _QUERY_IDS = ("query_id", "query-id", "qid", "queryid")
 _DOC_IDS = ("doc_id", "doc-id", "docid", "document_id", "product_id", "item_id", "corpus-id")
@@ -56,7 +63,7 @@ class _Source:
     """
 
     folder: Path
-    tables: dict[str, TextTable] = field(default_factory=dict)
+    tables: dict[str, StagedTable] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     divided: set[tuple[str, str]] = field(default_factory=set)
 
@@ -110,48 +117,27 @@ def read_tables(
             (rows of text files are the lines an editor shows).
         ImageError: a bad picture, with file, row and path, and how many more there are.
     """
-    source = _read_source(
-        Path(src),
-        {"documents": documents_file, "queries": queries_file, "judgments": judgments_file},
-    )
-    _name_columns(source, query_id, doc_id, score)
-    judgments = _with_scores(source)
-    fields = {
-        table: _choose_fields(source, table, identity, chosen)
-        for table, identity, chosen in (
-            ("queries", "query_id", query_fields),
-            ("documents", "doc_id", document_fields),
-        )
-    }
-    scale = score_scale or guess_scale(
-        judgments["score"], minimum=score_min, maximum=score_max, relevant=relevant
-    )
-    if score_scale is None:
-        source.notes.append(
-            f"score scale: {scale.minimum:g} to {scale.maximum:g}, relevant from"
-            f" {scale.relevant:g}; set it with --score-min, --score-max, --relevant"
-        )
-    dataset = RankingDataset(
-        name=name or source.folder.resolve().name,
-        query_fields=fields["queries"],
-        document_fields=fields["documents"],
-        score_scale=scale,
-        queries=_typed(_with_pictures(source, "queries", fields), "query_id", fields["queries"]),
-        documents=_typed(
-            _with_pictures(source, "documents", fields), "doc_id", fields["documents"]
-        ),
-        judgments=_typed(judgments, "query_id", (Field("doc_id", "text"),)),
-        provenance=Provenance(
-            source=", ".join(t.path.name for t in source.tables.values()),
+    with tempfile.TemporaryDirectory() as temporary:
+        folder, notes = _make(
+            src,
+            Path(temporary),
+            name=name,
+            query_id=query_id,
+            doc_id=doc_id,
+            score=score,
+            query_fields=query_fields,
+            document_fields=document_fields,
+            score_scale=score_scale,
+            score_min=score_min,
+            score_max=score_max,
+            relevant=relevant,
             licence=licence,
-            made_by="rankfield import tables",
-        ),
-        root=source.folder,
-    )
-    _check(dataset, source)
-    if bad_images != "ignore":
-        dataset = _check_images(dataset, source, drop=bad_images == "drop")
-    return dataset, source.notes
+            queries_file=queries_file,
+            documents_file=documents_file,
+            judgments_file=judgments_file,
+            bad_images=bad_images,
+        )
+        return folder.read(), notes
 
 
 def import_tables(
@@ -173,16 +159,111 @@ def import_tables(
         OutputError: `out` exists or cannot be written; nothing is left there.
         DataError, ImageError: as `read_tables`.
     """
-    if Path(out).exists() or Path(out).is_symlink():
-        raise OutputError(
-            "exists already", where=str(out), remedy="Name another output, or remove it first."
-        )
+    folder, notes = import_folder(src, out, **options)
+    return RankingDataset.load(folder.root), notes
+
+
+def import_folder(
+    src: str | Path,
+    out: str | Path,
+    *,
+    engine: Engine | None = None,
+    **options: Unpack[TableOptions],
+) -> tuple[DatasetFolder, list[str]]:
+    """Do what `import_tables` does, in bounded memory: no table is ever held whole.
+
+    Args:
+        src: the folder with the tables.
+        out: the folder to make.
+        engine: where pictures are checked; threads of this machine if None.
+        options: as the arguments of `read_tables`; `bad_images` is "error" unless given.
+
+    Returns:
+        The data set in `out`, opened but not loaded, and what was guessed and dropped.
+
+    Raises:
+        OutputError: `out` exists or cannot be written; nothing is left there.
+        DataError, ImageError: as `read_tables`.
+    """
     options.setdefault("bad_images", "error")
-    dataset, notes = read_tables(src, **options)
-    return dataset.save(out), notes
+    with new_folder(out) as temporary:
+        stage = temporary / ".stage"
+        stage.mkdir()
+        dataset, notes = _make(src, stage, engine=engine, **options)
+        for table in ("queries", "documents", "judgments"):
+            path = temporary / f"{table}.parquet"
+            if dataset.is_changed(table):
+                write_table(dataset.lazy(table), path)
+            else:
+                dataset.files[table].rename(path)
+        write_header(temporary, dataset)
+        save_pictures(dataset, temporary)
+        shutil.rmtree(stage)
+    return DatasetFolder.load(out), notes
 
 
-def _read_source(folder: Path, named: dict[str, str | Path | None]) -> _Source:
+def _make(
+    src: str | Path,
+    stage: Path,
+    *,
+    name: str | None = None,
+    query_id: str = "query_id",
+    doc_id: str = "doc_id",
+    score: str = "score",
+    query_fields: Sequence[Field | str] | None = None,
+    document_fields: Sequence[Field | str] | None = None,
+    score_scale: ScoreScale | None = None,
+    score_min: float | None = None,
+    score_max: float | None = None,
+    relevant: float | None = None,
+    licence: str = "",
+    queries_file: str | Path | None = None,
+    documents_file: str | Path | None = None,
+    judgments_file: str | Path | None = None,
+    bad_images: Literal["ignore", "error", "drop"] = "ignore",
+    engine: Engine | None = None,
+) -> tuple[DatasetFolder, list[str]]:
+    """Write the three tables into the folder `stage` and return the data set made of them."""
+    named = {"documents": documents_file, "queries": queries_file, "judgments": judgments_file}
+    source = _read_source(Path(src), stage, named)
+    _name_columns(source, query_id, doc_id, score)
+    scores = _finite_scores(source)
+    fields = {
+        "queries": _choose_fields(source, "queries", "query_id", query_fields),
+        "documents": _choose_fields(source, "documents", "doc_id", document_fields),
+        "judgments": (),
+    }
+    scale = score_scale or guess_scale(
+        scores, minimum=score_min, maximum=score_max, relevant=relevant
+    )
+    del scores
+    if score_scale is None:
+        source.notes.append(
+            f"score scale: {scale.minimum:g} to {scale.maximum:g}, relevant from"
+            f" {scale.relevant:g}; set it with --score-min, --score-max, --relevant"
+        )
+    header = Header(
+        name=name or source.folder.resolve().name,
+        query_fields=fields["queries"],
+        document_fields=fields["documents"],
+        score_scale=scale,
+        provenance=Provenance(
+            source=", ".join(t.path.name for t in source.tables.values()),
+            licence=licence,
+            made_by="rankfield import tables",
+        ),
+    )
+    files = {table: stage / f"{table}.parquet" for table in TABLES}
+    for table, path in files.items():
+        write_table(_typed(source, table, fields[table]), path)
+    dataset = DatasetFolder(header, source.folder, files)
+    _check(dataset, source)
+    if bad_images != "ignore":
+        dataset = _check_images(dataset, source, drop=bad_images == "drop", engine=engine)
+    return dataset, source.notes
+
+
+def _read_source(folder: Path, stage: Path, named: Mapping[str, str | Path | None]) -> _Source:
     if not folder.is_dir():
         raise DataError(
             "expected a folder, found a file" if folder.exists() else "there is no such folder",
@@ -191,7 +272,9 @@ def _read_source(folder: Path, named: dict[str, str | Path | None]) -> _Source:
         )
     source = _Source(folder)
     for table, path in named.items():
-        source.tables[table] = read_table(Path(path) if path else _find(folder, table))
+        into = stage / table
+        into.mkdir()
+        source.tables[table] = stage_table(Path(path) if path else _find(folder, table), into)
     return source
 
 
@@ -223,17 +306,17 @@ def _name_columns(source: _Source, query_id: str, doc_id: str, score: str) -> No
             others = (*names, *plain) if given == standard or plain else ()
             _rename(source, table, standard, (given, *others))
         for column in _RESERVED[table]:
-            columns = source.tables[table].frame.columns
+            columns = source.tables[table].columns
             if column in columns:
                 free = f"source_{column}"
                 while free in columns:
                     free = f"source_{free}"
-                _replace_frame(source, table, {column: free})
+                source.tables[table] = source.tables[table].rename({column: free})
                 source.notes.append(f"{table}: column {column!r} is kept as {free!r}")
 
 
 def _rename(source: _Source, table: str, standard: str, candidates: Sequence[str]) -> None:
-    columns = source.tables[table].frame.columns
+    columns = source.tables[table].columns
     found = next((name for name in candidates if name in columns), None)
     path = source.tables[table].path
     if found is None:
@@ -253,21 +336,15 @@ def _rename(source: _Source, table: str, standard: str, candidates: Sequence[str
             where=str(path),
             remedy="Rename or remove one of them.",
         )
-    _replace_frame(source, table, {found: standard})
+    source.tables[table] = source.tables[table].rename({found: standard})
     source.notes.append(f"{table}: column {found!r} is the {standard}")
 
 
-def _replace_frame(source: _Source, table: str, renamed: dict[str, str]) -> None:
-    old = source.tables[table]
-    source.tables[table] = replace(old, frame=old.frame.rename(renamed))
-
-
-def _with_scores(source: _Source) -> pl.DataFrame:
-    """Return the judgments with scores as finite floats."""
+def _finite_scores(source: _Source) -> pl.Series:
+    """Return the scores as finite floats."""
     table = source.tables["judgments"]
-    raw = table.frame["score"]
-    text = raw.dtype == pl.String
-    scores = (raw.str.strip_chars() if text else raw).cast(pl.Float64, strict=False)
+    raw = table.column("score")
+    scores = raw.to_frame().select(_as_score(pl.col("score"), raw.dtype)).to_series()
     bad = scores.is_null() | ~scores.is_finite().fill_null(False)
     if bad.any():
         row = int(bad.arg_max() or 0)
@@ -276,7 +353,12 @@ def _with_scores(source: _Source) -> pl.DataFrame:
         raise DataError(
             f"expected a finite number, found {found}{more}", where=table.where(row, "score")
         )
-    return table.frame.with_columns(score=scores)
+    return scores
+
+
+def _as_score(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    number = column.str.strip_chars() if dtype == pl.String else column
+    return number.cast(pl.Float64, strict=False)
 
 
 def _choose_fields(
@@ -287,53 +369,63 @@ def _choose_fields(
         parsed, divided = parse_fields(read, chosen)
         source.divided |= {(table, name) for name in divided}
         return parsed
-    frame = with_lists(read)
-    fields = guess_fields(frame, table, identity)
+    fields = guess_fields(with_lists(read), table, identity)
     option = "--document-field" if table == "documents" else "--query-field"
     if not fields:
         raise DataError(
-            f"no column looks like a text or a picture; found {_quoted(frame.columns)}",
+            f"no column looks like a text or a picture; found {_quoted(read.columns)}",
             where=str(path),
             remedy=f"Name the columns with {option} NAME:text or NAME:image.",
         )
     shown = ", ".join(f"{f.name} ({f.modality}, weight {f.weight:.3g})" for f in fields)
     source.notes.append(f"{table}: fields {shown}; choose others with {option}")
     used = {identity, *(f.name for f in fields)}
-    if rest := [column for column in frame.columns if column not in used]:
+    if rest := [column for column in read.columns if column not in used]:
         source.notes.append(f"{table}: kept as plain columns, not fields: {', '.join(rest)}")
     return fields
 
 
-def _with_pictures(
-    source: _Source, table: str, fields: Mapping[str, Sequence[Field]]
-) -> pl.DataFrame:
-    """Return a table with its image fields as paths, bytes, or lists of them."""
+def _typed(source: _Source, table: str, fields: Sequence[Field]) -> pl.LazyFrame:
+    """Ids and fields as text, pictures as `picture_column`, columns of plain numbers as numbers.
+
+    What a column becomes is found by reading it whole, one column at a time; the rows then pass in
+    a stream.
+    """
     read = source.tables[table]
-    columns = [
-        picture_column(read, f.name, divided=(table, f.name) in source.divided)
-        for f in fields[table]
-        if f.modality == "image"
-    ]
-    return read.frame.with_columns(columns)
+    texts = {*TABLES[table], *(f.name for f in fields if f.modality == "text")}
+    pictures = {f.name for f in fields if f.modality == "image"}
+    changed: list[pl.Expr] = []
+    lists: list[pl.Series] = []
+    for name, dtype in read.schema.items():
+        column = pl.col(name)
+        if name in pictures:
+            divided = (table, name) in source.divided
+            if isinstance(dtype, pl.Array):
+                changed.append(column.arr.to_list())
+            elif dtype == pl.String or dtype not in PICTURE_TYPES:
+                lists.append(picture_column(read, name, divided=divided))
+        elif name in texts:
+            changed.append(column.cast(pl.String))
+        elif (table, name) == ("judgments", "score"):
+            changed.append(_as_score(column, dtype))
+        elif dtype == pl.String and (number := _number_type(read.column(name))) is not None:
+            changed.append(column.cast(number))
+    rows = read.lazy().with_columns(changed)
+    if not lists:
+        return rows
+    own = rows.drop(column.name for column in lists)
+    return pl.concat([own, pl.DataFrame(lists).lazy()], how="horizontal").select(read.columns)
 
 
-def _typed(frame: pl.DataFrame, identity: str, fields: Sequence[Field]) -> pl.DataFrame:
-    """Ids and fields as text (bytes stay), every other column of plain numbers as numbers."""
-    texts = {identity, *(f.name for f in fields)}
-    columns = []
-    for column in frame:
-        if column.name in texts:
-            pictures = column.dtype == pl.Binary or column.dtype.is_nested()
-            columns.append(column if pictures else column.cast(pl.String))
-        elif column.dtype == pl.String and column.drop_nulls().str.contains(_NUMBER).all():
-            whole = not column.drop_nulls().str.contains(".", literal=True).any()
-            columns.append(column.cast(pl.Int64 if whole else pl.Float64))
-        else:
-            columns.append(column)
-    return pl.DataFrame(columns)
+def _number_type(column: pl.Series) -> type[pl.DataType] | None:
+    """Return the type of a column of texts if each is a plain number."""
+    known = column.drop_nulls()
+    if not known.str.contains(_NUMBER).all():
+        return None
+    return pl.Float64 if known.str.contains(".", literal=True).any() else pl.Int64
 
 
-def _check(dataset: RankingDataset, source: _Source) -> None:
+def _check(dataset: DatasetFolder, source: _Source) -> None:
     """Raise for the first bad id, pair or score, with its place in the file it came from."""
     if found := first_error(dataset):
         problem, more = found
@@ -341,7 +433,8 @@ def _check(dataset: RankingDataset, source: _Source) -> None:
             problem.message + (f" (and {more:,} more rows)" if more else ""),
             where=source.tables[problem.table].where(problem.row or 0, problem.field),
         )
-    scale, scores = dataset.score_scale, dataset.judgments["score"]
+    scale = dataset.score_scale
+    scores = dataset.frame("judgments", ["score"])["score"]
     outside = (scores < scale.minimum) | (scores > scale.maximum)
     if outside.any():
         row = int(outside.arg_max() or 0)
@@ -352,8 +445,10 @@ def _check(dataset: RankingDataset, source: _Source) -> None:
         )
 
 
-def _check_images(dataset: RankingDataset, source: _Source, *, drop: bool) -> RankingDataset:
-    bad = [p for p in image_problems(dataset) if p.severity == "error"]
+def _check_images(
+    dataset: DatasetFolder, source: _Source, *, drop: bool, engine: Engine | None
+) -> DatasetFolder:
+    bad = [p for p in image_problems(dataset, engine=engine) if p.severity == "error"]
     if bad and not drop:
         more = f" (and {len(bad) - 1:,} more bad pictures)" if len(bad) > 1 else ""
         item = "" if bad[0].item is None else f"item {bad[0].item} (counted from 0), "

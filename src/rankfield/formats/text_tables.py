@@ -6,6 +6,7 @@ import csv
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -16,14 +17,28 @@ import polars as pl
 from rankfield.errors import DataError
 from rankfield.progress import progress
 
-__all__ = ["SUFFIXES", "TextTable", "read_table"]
+__all__ = [
+    "DELIMITERS",
+    "LINE",
+    "SUFFIXES",
+    "TextTable",
+    "line_of",
+    "not_utf8",
+    "read_header",
+    "read_table",
+    "reading",
+    "require_table",
+    "text_batches",
+]
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 """The file names that `read_table` knows, by their ends."""
 
 _CHUNK = 100_000
-_LINE = "\0line"
-_DELIMITERS = {".csv": ",", ".tsv": "\t"}
+LINE = "\0line"
+"""The column of `text_batches` with the line at which a row begins."""
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+"""What divides the columns of a text table, by the end of its file's name."""
 _NAMES = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
 
 
@@ -40,6 +55,15 @@ class TextTable:
     frame: pl.DataFrame
     lines: pl.Series | None
 
+    @property
+    def columns(self) -> list[str]:
+        """Return the names of the columns."""
+        return self.frame.columns
+
+    def column(self, name: str) -> pl.Series:
+        """Return a column."""
+        return self.frame[name]
+
     def where(self, row: int, column: str = "") -> str:
         """Return how to name a row, and a column of it, in a message."""
         number = f"{row} (counted from 0)" if self.lines is None else str(self.lines[row])
@@ -55,28 +79,82 @@ def read_table(path: Path) -> TextTable:
     Raises:
         DataError: no such file, no rows, or the file is broken; says at which row.
     """
-    if not path.is_file():
-        raise DataError("there is no such file", where=str(path))
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise DataError(f"expected a file ending in {', '.join(SUFFIXES)}", where=str(path))
-    try:
-        if suffix == ".parquet":
+    require_table(path)
+    if path.suffix.lower() == ".parquet":
+        with reading(path):
             table = TextTable(path, pl.read_parquet(path, glob=False), None)
-        else:
-            delimiter = _DELIMITERS.get(suffix)
-            with path.open(encoding="utf-8-sig", newline="") as file:
-                chunks = _csv(path, file, delimiter) if delimiter else _json_lines(path, file)
-                frames = list(_shown(path, file, chunks))
-            frame = pl.concat(frames, how="diagonal") if frames else pl.DataFrame({_LINE: []})
-            table = TextTable(path, frame.drop(_LINE), frame[_LINE])
-    except UnicodeDecodeError:
-        raise _not_utf8(path) from None
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"cannot be read, it may be cut off ({error})", where=str(path)) from error
+    else:
+        frames = list(text_batches(path))
+        frame = pl.concat(frames, how="diagonal") if frames else pl.DataFrame({LINE: []})
+        table = TextTable(path, frame.drop(LINE), frame[LINE])
     if table.frame.is_empty():
         raise DataError("expected at least one row, found none", where=str(path))
     return table
+
+
+def require_table(path: Path) -> None:
+    """Look whether there is a file, and its name one that `read_table` knows.
+
+    Raises:
+        DataError: it is not so.
+    """
+    if not path.is_file():
+        raise DataError("there is no such file", where=str(path))
+    if path.suffix.lower() not in SUFFIXES:
+        raise DataError(f"expected a file ending in {', '.join(SUFFIXES)}", where=str(path))
+
+
+def text_batches(path: Path) -> Iterator[pl.DataFrame]:
+    """Yield a text file's rows as `read_table` reads them, with their lines in the column `LINE`.
+
+    Raises:
+        DataError: the file is broken; says at which row.
+    """
+    delimiter = DELIMITERS.get(path.suffix.lower())
+    with reading(path), path.open(encoding="utf-8-sig", newline="") as file:
+        chunks = _csv(path, file, delimiter) if delimiter else _json_lines(path, file)
+        yield from _shown(path, file, chunks)
+
+
+def line_of(path: Path, row: int) -> int:
+    """Return the line of a text file, counted from 1, at which a row (from 0) begins."""
+    delimiter = DELIMITERS.get(path.suffix.lower())
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        if delimiter:
+            reader = csv.reader(file, delimiter=delimiter, strict=True)
+            lines = (line for line, _ in islice(_csv_rows(path, reader), 1, None))
+        else:
+            lines = (line for line, text in enumerate(file, 1) if text.strip())
+        return next(islice(lines, row, None))
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn the failures of reading a table into a `DataError` that names the file."""
+    try:
+        yield
+    except UnicodeDecodeError:
+        raise not_utf8(path) from None
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(f"cannot be read, it may be cut off ({error})", where=str(path)) from error
+
+
+def read_header(path: Path) -> list[str]:
+    """Return the names of a CSV or TSV file's columns, without blanks around them.
+
+    Raises:
+        DataError: the file is empty, not UTF-8, or divided by something else, or a name occurs
+            twice.
+    """
+    delimiter = DELIMITERS[path.suffix.lower()]
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = _csv_rows(path, csv.reader(file, delimiter=delimiter, strict=True))
+            return _header(path, next(rows, (1, []))[1], delimiter)
+    except UnicodeDecodeError:
+        raise not_utf8(path) from None
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror})", where=str(path)) from error
 
 
 def _shown(path: Path, file: TextIO, chunks: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
@@ -91,7 +169,7 @@ def _shown(path: Path, file: TextIO, chunks: Iterator[pl.DataFrame]) -> Iterator
 
 
 def _csv(path: Path, file: TextIO, delimiter: str) -> Iterator[pl.DataFrame]:
-    """Yield the rows in chunks, with their line numbers in the column `_LINE`."""
+    """Yield the rows in chunks, with their line numbers in the column `LINE`."""
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     reader = csv.reader(file, delimiter=delimiter, strict=True)
     rows = _csv_rows(path, reader)
@@ -103,7 +181,7 @@ def _csv(path: Path, file: TextIO, delimiter: str) -> Iterator[pl.DataFrame]:
             name: pl.Series(name, values, dtype=pl.String).replace("", None)
             for name, values in zip(header, columns, strict=True)
         }
-        yield pl.DataFrame({_LINE: pl.Series([line for line, _ in chunk]), **named})
+        yield pl.DataFrame({LINE: pl.Series([line for line, _ in chunk]), **named})
 
 
 def _csv_rows(path: Path, reader: Any) -> Iterator[tuple[int, list[str]]]:
@@ -138,7 +216,11 @@ def _header(path: Path, row: list[str], delimiter: str) -> list[str]:
     names = [name.strip() or f"unnamed_{i}" for i, name in enumerate(row)]
     for name in names:
         if names.count(name) > 1:
-            raise DataError(f"the column {name!r} occurs more than once", where=f"{path}, row 1")
+            raise DataError(
+                f"the column {name!r} occurs more than once",
+                where=f"{path}, row 1",
+                remedy="Rename or remove one of them.",
+            )
     return names
 
 
@@ -163,7 +245,7 @@ def _json_lines(path: Path, file: TextIO) -> Iterator[pl.DataFrame]:
             name: pl.Series([_as_text(record.get(name)) for _, record in chunk], dtype=pl.String)
             for name in names
         }
-        yield pl.DataFrame({_LINE: pl.Series([line for line, _ in chunk]), **columns})
+        yield pl.DataFrame({LINE: pl.Series([line for line, _ in chunk]), **columns})
 
 
 def _json_objects(path: Path, file: TextIO) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -194,7 +276,8 @@ def _as_text(value: Any) -> str | None:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _not_utf8(path: Path) -> DataError:
+def not_utf8(path: Path) -> DataError:
+    """Return the error that names the first byte of a file that is not UTF-8, with its row."""
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             try:

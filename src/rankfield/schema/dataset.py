@@ -13,7 +13,7 @@ from rankfield.errors import SplitError
 from rankfield.field_values import without_items
 from rankfield.schema.fields import Field, Provenance, ScoreScale
 from rankfield.schema.header import TABLES, check_columns, read_header, write_header
-from rankfield.schema.storing import fingerprint, read_errors, save_folder
+from rankfield.schema.storing import fingerprint, read_errors, save_folder, save_pictures
 
 __all__ = ["SPLITS", "SUBSETS", "FramePart", "RankingDataset", "SplitName", "SplitView"]
 
@@ -164,6 +164,15 @@ class RankingDataset:
     def write_header(self, folder: Path) -> None:
         """Write `dataset.toml` alone, for a writer that streams the tables itself."""
         write_header(folder, self)
+
+    def copy_images(self, target: Path) -> None:
+        """Put every picture that a row names into the folder `target`, by a hard link or a copy.
+
+        Raises:
+            ImageError: a picture does not exist.
+            DataError: a path leads out of the data set's folder.
+        """
+        save_pictures(self, target)
 
     @classmethod
     def load(cls, folder: str | Path) -> RankingDataset:

@@ -138,6 +138,10 @@ class DatasetFolder:
         starts = range(0, self.height(table), rows)
         return [FilePart(self.files[table], tuple(columns), start, rows) for start in starts]
 
+    def is_changed(self, table: str) -> bool:
+        """Whether a table is another than its file's."""
+        return table in self._changed
+
     def image_source(self, value: str | bytes) -> Path | bytes:
         """Turn a value of an image field into what `images.open_image` takes."""
         return value if isinstance(value, bytes) else self.root / value

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, TypedDict, Unpack
 
@@ -18,8 +16,7 @@ from rankfield.files import new_folder
 from rankfield.formats.field_options import parse_fields
 from rankfield.formats.guesses import guess_fields, guess_scale
 from rankfield.formats.picture_lists import PICTURE_TYPES, picture_column, with_lists
-from rankfield.formats.staged_tables import StagedTable, stage_table
-from rankfield.formats.text_tables import SUFFIXES
+from rankfield.formats.table_source import TableSource, quoted, read_source
 from rankfield.schema import DatasetFolder, Field, Provenance, RankingDataset, ScoreScale
 from rankfield.schema.header import TABLES, Header, write_header
 from rankfield.schema.storing import save_pictures, write_table
@@ -27,11 +24,6 @@ from rankfield.validate import first_error, fix, image_problems
 
 __all__ = ["TableOptions", "import_folder", "import_tables", "read_tables"]
 
-_QUERY_IDS = ("query_id", "query-id", "qid", "queryid")
-_DOC_IDS = ("doc_id", "doc-id", "docid", "document_id", "product_id", "item_id", "corpus-id")
-_PLAIN_IDS = ("id", "_id")
-_SCORES = ("score", "relevance", "grade", "label", "rating")
-_RESERVED = {"queries": ("seen", "subset"), "documents": ("seen",), "judgments": ("split",)}
 _NUMBER = r"^-?(0|[1-9]\d{0,14})(\.\d+)?$"
 
 
@@ -53,19 +45,6 @@ class TableOptions(TypedDict, total=False):
     documents_file: str | Path | None
     judgments_file: str | Path | None
     bad_images: Literal["ignore", "error", "drop"]
-
-
-@dataclass
-class _Source:
-    """The three tables as read, the folder that picture paths start from, and what was guessed.
-
-    `divided` names the (table, column) of several paths in a text, with "|" between them.
-    """
-
-    folder: Path
-    tables: dict[str, StagedTable] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    divided: set[tuple[str, str]] = field(default_factory=set)
 
 
 def read_tables(
@@ -225,8 +204,9 @@ def _make(
 ) -> tuple[DatasetFolder, list[str]]:
     """Write the three tables into the folder `stage` and return the data set made of them."""
     named = {"documents": documents_file, "queries": queries_file, "judgments": judgments_file}
-    source = _read_source(Path(src), stage, named)
-    _name_columns(source, query_id, doc_id, score)
+    source = read_source(
+        Path(src), stage, named, {"query_id": query_id, "doc_id": doc_id, "score": score}
+    )
     scores = _finite_scores(source)
     fields = {
         "queries": _choose_fields(source, "queries", "query_id", query_fields),
@@ -263,84 +243,7 @@ def _make(
     return dataset, source.notes
 
 
-def _read_source(folder: Path, stage: Path, named: Mapping[str, str | Path | None]) -> _Source:
-    if not folder.is_dir():
-        raise DataError(
-            "expected a folder, found a file" if folder.exists() else "there is no such folder",
-            where=str(folder),
-            remedy="Name the folder that holds documents, queries and judgments.",
-        )
-    source = _Source(folder)
-    for table, path in named.items():
-        into = stage / table
-        into.mkdir()
-        source.tables[table] = stage_table(Path(path) if path else _find(folder, table), into)
-    return source
-
-
-def _find(folder: Path, table: str) -> Path:
-    files = sorted(path for path in folder.iterdir() if path.is_file())
-    found = [p for p in files if p.stem.lower() == table and p.suffix.lower() in SUFFIXES]
-    if len(found) == 1:
-        return found[0]
-    names = ", ".join(path.name for path in found or files[:20]) or "no file"
-    raise DataError(
-        f"expected one of {table}{{{','.join(SUFFIXES)}}}, found {names}",
-        where=str(folder),
-        remedy=f"Name the file with --{table}.",
-    )
-
-
-def _name_columns(source: _Source, query_id: str, doc_id: str, score: str) -> None:
-    """Give the id and score columns their standard names, and reserved names another."""
-    ids = {"query_id": (query_id, _QUERY_IDS), "doc_id": (doc_id, _DOC_IDS)}
-    for table, wanted in (
-        ("queries", ("query_id",)),
-        ("documents", ("doc_id",)),
-        ("judgments", ("query_id", "doc_id", "score")),
-    ):
-        for standard in wanted:
-            given, names = ids.get(standard, (score, _SCORES))
-            plain = () if table == "judgments" else _PLAIN_IDS
-            # a name that was asked for must be there, in the judgments at least
-            others = (*names, *plain) if given == standard or plain else ()
-            _rename(source, table, standard, (given, *others))
-        for column in _RESERVED[table]:
-            columns = source.tables[table].columns
-            if column in columns:
-                free = f"source_{column}"
-                while free in columns:
-                    free = f"source_{free}"
-                source.tables[table] = source.tables[table].rename({column: free})
-                source.notes.append(f"{table}: column {column!r} is kept as {free!r}")
-
-
-def _rename(source: _Source, table: str, standard: str, candidates: Sequence[str]) -> None:
-    columns = source.tables[table].columns
-    found = next((name for name in candidates if name in columns), None)
-    path = source.tables[table].path
-    if found is None:
-        option = "--" + standard.replace("_", "-")
-        near = difflib.get_close_matches(candidates[0], columns, n=1)
-        hint = f"Did you mean {near[0]!r}? " if near else ""
-        raise DataError(
-            f"expected a column {candidates[0]!r}, found {_quoted(columns)}",
-            where=str(path),
-            remedy=f"{hint}Choose the column with {option}.",
-        )
-    if found == standard:
-        return
-    if standard in columns:
-        raise DataError(
-            f"column {found!r} was chosen, but there is a column {standard!r} too",
-            where=str(path),
-            remedy="Rename or remove one of them.",
-        )
-    source.tables[table] = source.tables[table].rename({found: standard})
-    source.notes.append(f"{table}: column {found!r} is the {standard}")
-
-
-def _finite_scores(source: _Source) -> pl.Series:
+def _finite_scores(source: TableSource) -> pl.Series:
     """Return the scores as finite floats."""
     table = source.tables["judgments"]
     raw = table.column("score")
@@ -362,7 +265,7 @@ def _as_score(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 
 
 def _choose_fields(
-    source: _Source, table: str, identity: str, chosen: Sequence[Field | str] | None
+    source: TableSource, table: str, identity: str, chosen: Sequence[Field | str] | None
 ) -> tuple[Field, ...]:
     read, path = source.tables[table], source.tables[table].path
     if chosen:
@@ -373,7 +276,7 @@ def _choose_fields(
     option = "--document-field" if table == "documents" else "--query-field"
     if not fields:
         raise DataError(
-            f"no column looks like a text or a picture; found {_quoted(read.columns)}",
+            f"no column looks like a text or a picture; found {quoted(read.columns)}",
             where=str(path),
             remedy=f"Name the columns with {option} NAME:text or NAME:image.",
         )
@@ -385,7 +288,7 @@ def _choose_fields(
     return fields
 
 
-def _typed(source: _Source, table: str, fields: Sequence[Field]) -> pl.LazyFrame:
+def _typed(source: TableSource, table: str, fields: Sequence[Field]) -> pl.LazyFrame:
     """Ids and fields as text, pictures as `picture_column`, columns of plain numbers as numbers.
 
     What a column becomes is found by reading it whole, one column at a time; the rows then pass in
@@ -425,7 +328,7 @@ def _number_type(column: pl.Series) -> type[pl.DataType] | None:
     return pl.Float64 if known.str.contains(".", literal=True).any() else pl.Int64
 
 
-def _check(dataset: DatasetFolder, source: _Source) -> None:
+def _check(dataset: DatasetFolder, source: TableSource) -> None:
     """Raise for the first bad id, pair or score, with its place in the file it came from."""
     if found := first_error(dataset):
         problem, more = found
@@ -446,7 +349,7 @@ def _check(dataset: DatasetFolder, source: _Source) -> None:
 
 
 def _check_images(
-    dataset: DatasetFolder, source: _Source, *, drop: bool, engine: Engine | None
+    dataset: DatasetFolder, source: TableSource, *, drop: bool, engine: Engine | None
 ) -> DatasetFolder:
     bad = [p for p in image_problems(dataset, engine=engine) if p.severity == "error"]
     if bad and not drop:
@@ -461,7 +364,3 @@ def _check_images(
         dataset, dropped = fix(dataset, bad)
         source.notes += dropped
     return dataset
-
-
-def _quoted(columns: Sequence[str]) -> str:
-    return ", ".join(map(repr, columns))

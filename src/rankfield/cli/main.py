@@ -17,6 +17,7 @@ VERBS: dict[str, str] = {
     "demo": "demo",
     "sample": "sample",
     "check": "check",
+    "dedupe": "dedupe",
     "split": "split",
     "weights": "weights",
     "mine": "mine",

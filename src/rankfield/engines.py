@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal, Protocol, TypeVar
@@ -116,24 +117,34 @@ def _start_ray() -> None:
             "the engine ray needs the package ray",
             remedy="Install it with `pip install 'rankfield[ray]'`.",
         ) from error
-    if not ray.is_initialized():
-        ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
-    context.execution_options.preserve_order = True
-    context.print_on_execution_start = False
+    with _quiet():
+        if not ray.is_initialized():
+            ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        context.print_on_execution_start = False
+        context.execution_options.preserve_order = True
     logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Let Ray keep its warnings about itself."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _map_window(function: Callable[[A], B], items: list[A]) -> Iterator[B]:
     import ray
 
     rows = [{"number": i, "item": _Box(item)} for i, item in enumerate(items)]
-    data = ray.data.from_items(rows, override_num_blocks=len(rows))
-    done = data.map(_Applied(function))
+    with _quiet():
+        done = ray.data.from_items(rows, override_num_blocks=len(rows)).map(_Applied(function))
+        results = iter(done.iter_rows())
     early: dict[int, Any] = {}
     following = 0
-    for row in done.iter_rows():
+    for row in results:
         early[int(row["number"])] = row["result"].value
         while following in early:
             result = early.pop(following)

@@ -1,4 +1,4 @@
-"""Making and dividing data sets: the sample shop, duplicates, the four splits, leaks between them."""
+"""Making and dividing data sets: the sample shop, duplicates, the four splits, their leaks."""
 
 from rankfield.curation.clusters import clusters_of_keys, clusters_of_pairs, merge_clusters
 from rankfield.curation.dedupe import DedupeReport, dedupe, group_duplicates

@@ -176,7 +176,7 @@ def import_folder(
             else:
                 dataset.files[table].rename(path)
         write_header(temporary, dataset)
-        save_pictures(dataset, temporary)
+        save_pictures(DatasetFolder.load(temporary, pictures=src), temporary)
         shutil.rmtree(stage)
     return DatasetFolder.load(out), notes
 

@@ -84,9 +84,7 @@ def _shop(
                 second = "r" + pl.col("doc_id").str.slice(1)
                 number = pl.col("doc_id").str.slice(1).cast(pl.Int64)
                 low = (number < twice) & (pl.col("position") > per_query // 2)
-                frame = frame.with_columns(
-                    doc_id=pl.when(low).then(second).otherwise("doc_id")
-                )
+                frame = frame.with_columns(doc_id=pl.when(low).then(second).otherwise("doc_id"))
             marked = [(f"s{seed:03d}" + pl.col(column)).alias(column) for column in ids]
             yield name, frame.with_columns(marked).to_arrow(compat_level=pl.CompatLevel.oldest())
     shutil.rmtree(root, ignore_errors=True)

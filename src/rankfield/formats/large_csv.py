@@ -59,10 +59,11 @@ def csv_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[pl
 
 
 def _header_is_first(path: Path) -> bool:
-    """Return whether the header is the first line, as the fast parser takes it to be."""
+    """Return whether the header is the first line, ended by a line feed, as `_parsed` takes it."""
     with path.open("rb") as file:
         first = file.readline()
-    return bool(first.strip()) and first.count(b'"') % 2 == 0
+    text = first.rstrip(b"\r\n")
+    return bool(text.strip()) and text.count(b'"') % 2 == 0 and b"\r" not in text
 
 
 def _quotes_are_paired(path: Path) -> bool:
@@ -100,9 +101,12 @@ def _parsed(path: Path, header: list[str], kept: list[str]) -> Iterator[pl.DataF
     from pyarrow import csv
 
     with path.open("rb") as file:
+        file.readline()
+        if file.tell() == path.stat().st_size:
+            return
         reader: Any = csv.open_csv(
             file,
-            read_options=csv.ReadOptions(block_size=_BLOCK, column_names=header, skip_rows=1),
+            read_options=csv.ReadOptions(block_size=_BLOCK, column_names=header),
             parse_options=csv.ParseOptions(
                 delimiter=DELIMITERS[path.suffix.lower()], newlines_in_values=True
             ),

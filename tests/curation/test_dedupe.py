@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -29,7 +30,9 @@ TITLES = ["Red mug", "red  MUG!", "RED_mug", "mug red", "", "?", "Straße", "STR
 
 
 def make(
-    titles: list[tuple[str, str | None]], scores: list[tuple[int, int, float]], queries: int = 6
+    titles: Sequence[tuple[str, str | None]],
+    scores: list[tuple[int, int, float]],
+    queries: int = 6,
 ) -> RankingDataset:
     """Documents of these titles and brands, queries "q 0", "Q 0?", "q 1", …, two of each."""
     pairs = {(q, d): score for q, d, score in scores}
@@ -84,7 +87,12 @@ def plainly(data: RankingDataset, scores: str) -> tuple[set[str], dict[tuple[str
     found = defaultdict(list)
     for query, document, score, _ in data.judgments.rows():
         found[stands[query], stands[document]].append(score)
-    one = {"max": max, "first": lambda s: s[0], "mean": lambda s: sum(s) / len(s)}[scores]
+    rules: dict[str, Callable[[list[float]], float]] = {
+        "max": max,
+        "first": lambda values: values[0],
+        "mean": lambda values: sum(values) / len(values),
+    }
+    one = rules[scores]
     left = {stands[d] for d in data.documents["doc_id"]}
     return left, {pair: one(values) for pair, values in found.items()}
 

@@ -132,9 +132,9 @@ def _resident(root: int) -> int:
 
 
 def _events(source: Path) -> Path:
-    """Return a log with an impression of every judged pair, made unless it is there.
+    """Return a log with an impression of every judged pair and a second of 30 %.
 
-    Clicks follow the click model of docs/labels.md: examined with probability 1 / position^0.7,
+    It is made unless it is there.     Clicks follow the click model of docs/labels.md: examined with probability 1 / position^0.7,
     then clicked in proportion to the score.
     """
     path = source / "events" / "events.parquet"
@@ -146,9 +146,10 @@ def _events(source: Path) -> Path:
     )
     with new_file(path) as temporary:
         writer: pq.ParquetWriter | None = None
-        for batch in judged:
+        for pairs in judged:
+            batch = pl.concat([pairs, pairs.sample(fraction=0.3, seed=0)])
             score = batch["score"].to_numpy() / 100
-            # the list is shown in another order than that of its scores, or no bias could be told
+            # some pairs are shown at two places: else no bias could be told from relevance
             position = rng.integers(1, 21, batch.height)
             chance = position**-0.7 * (0.05 + 0.6 * score)
             clicks = (rng.random(batch.height) < chance).astype(np.int32)

@@ -134,8 +134,8 @@ def _resident(root: int) -> int:
 def _events(source: Path) -> Path:
     """Return a log with an impression of every judged pair and a second of 30 %.
 
-    It is made unless it is there.     Clicks follow the click model of docs/labels.md: examined with probability 1 / position^0.7,
-    then clicked in proportion to the score.
+    It is made unless it is there. A click has probability position^-0.7, that of being looked at,
+    times 0.05 + 0.6 of the score as a part of 100.
     """
     path = source / "events" / "events.parquet"
     if path.is_file():

@@ -12,11 +12,12 @@ import polars as pl
 
 from rankfield.engines import Engine
 from rankfield.errors import DataError, ImageError
-from rankfield.files import new_folder
+from rankfield.files import new_folder, storage_errors
 from rankfield.formats.field_options import parse_fields
 from rankfield.formats.guesses import guess_fields, guess_scale
 from rankfield.formats.picture_lists import PICTURE_TYPES, picture_column, with_lists
 from rankfield.formats.table_source import TableSource, quoted, read_source
+from rankfield.formats.text_tables import reading
 from rankfield.schema import DatasetFolder, Field, Provenance, RankingDataset, ScoreScale
 from rankfield.schema.header import TABLES, Header, write_header
 from rankfield.schema.storing import save_pictures, write_table
@@ -235,7 +236,9 @@ def _make(
     )
     files = {table: stage / f"{table}.parquet" for table in TABLES}
     for table, path in files.items():
-        write_table(_typed(source, table, fields[table]), path)
+        # a broken page of a Parquet file may show here for the first time; a full disk may too
+        with reading(source.tables[table].path), storage_errors(path):
+            write_table(_typed(source, table, fields[table]), path)
     dataset = DatasetFolder(header, source.folder, files)
     _check(dataset, source)
     if bad_images != "ignore":

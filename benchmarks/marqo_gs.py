@@ -169,7 +169,7 @@ def by_the_script(
     script: ModuleType, case: Case, depth: int
 ) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, int]], float]:
     """Return its figures, its ground truth, and the seconds that its metrics took."""
-    import pandas as pd  # type: ignore[import-untyped]
+    import pandas as pd
     import torch
 
     _, view, asked, corpus, sample = case

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -150,3 +152,29 @@ def test_places_that_cannot_be(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot be written"):
         new_folder(tmp_path / ("n" * 300)).__enter__()
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    script = (
+        "import os, signal, sys; from rankfield.files import new_folder, new_file\n"
+        "with new_folder(sys.argv[1]) as a, new_file(sys.argv[2]) as b:\n"
+        "    (a / 'x').touch(); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    folder, file = tmp_path / "out", tmp_path / "out.json"
+    subprocess.run([sys.executable, "-c", script, str(folder), str(file)], check=False)
+    assert len(list(tmp_path.iterdir())) == 2
+    with new_folder(folder) as first:
+        assert {p.name for p in tmp_path.iterdir() if p.name.startswith(".out.")} > {first.name}
+        # one that is being written by a process that lives stays
+        with new_folder(folder) as second:
+            assert first.is_dir()
+        assert second != first
+        folder.rmdir()
+    write_json(file, {})
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "out.json"]
+
+
+def test_parents_go_with_a_failure(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no"), new_folder(tmp_path / "a" / "b" / "out"):
+        raise ValueError("no")
+    assert list(tmp_path.iterdir()) == []

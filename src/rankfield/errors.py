@@ -49,6 +49,14 @@ class RankfieldError(Exception):
         message = f"{where}: {problem}" if where else problem
         super().__init__(f"{message.rstrip('.')}. {remedy}" if remedy else message)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return _restored, (type(self), self.problem, self.where, self.remedy)
+
+
+def _restored(kind: type[RankfieldError], problem: str, where: str, remedy: str) -> RankfieldError:
+    """Make an error anew in another process: its arguments are not those of `Exception`."""
+    return kind(problem, where=where, remedy=remedy)
+
 
 class InputError(RankfieldError):
     """What the user gave cannot be used."""

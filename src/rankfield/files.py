@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
+import re
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +67,7 @@ def new_folder(target: str | Path, *, overwrite: bool = False) -> Iterator[Path]
     """Yield a temporary folder that becomes `target` when the block ends well.
 
     On any exception, an interrupt too, the temporary folder is removed and `target` is untouched.
+    What a killed process left is removed when the same target is written again.
 
     Raises:
         OutputError: `target` exists and `overwrite` is false, or it cannot be written.
@@ -74,15 +78,65 @@ def new_folder(target: str | Path, *, overwrite: bool = False) -> Iterator[Path]
             raise OutputError(
                 "exists already", where=str(path), remedy="Name another output, or remove it first."
             )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        made = _make_parents(path)
+        _remove_stale(path)
+        temporary = Path(tempfile.mkdtemp(prefix=_prefix(path), dir=path.parent))
         try:
             temporary.chmod(0o777 & ~_umask())
             yield temporary
             _replace_folder(temporary, path)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
+            _remove_empty(made)
             raise
+
+
+def _make_parents(path: Path) -> list[Path]:
+    """Make the folders above `path` and return those that were not there, deepest first."""
+    missing = [parent for parent in path.parents if not parent.exists()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return missing
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    with suppress(OSError):
+        for folder in folders:
+            folder.rmdir()
+
+
+def _prefix(path: Path) -> str:
+    """Return how the name of something half-written begins: it says who writes it."""
+    return f".{path.name}.{_host()}-{os.getpid()}-"
+
+
+def _host() -> str:
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove what processes of this machine left half-written when they were killed."""
+    pattern = re.compile(rf"\.{re.escape(path.name)}\.{_host()}-(\d+)-\w+")
+    for found in path.parent.iterdir():
+        match = pattern.fullmatch(found.name)
+        if match is None or _is_running(int(match[1])):
+            continue
+        if found.is_dir() and not found.is_symlink():
+            shutil.rmtree(found, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                found.unlink()
+
+
+def _is_running(process: int) -> bool:
+    if os.name == "nt":  # there the question itself would end the process
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # another user's
+    return True
 
 
 def _replace_folder(temporary: Path, path: Path) -> None:
@@ -111,7 +165,8 @@ def new_file(target: str | Path) -> Iterator[Path]:
     path = Path(target)
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        _remove_stale(path)
+        handle, name = tempfile.mkstemp(prefix=_prefix(path), dir=path.parent)
         os.close(handle)
         temporary = Path(name)
         try:

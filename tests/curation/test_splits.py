@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rankfield.curation import dedupe, group_duplicates, leak_report
 from rankfield.curation.splits import split, split_sizes
 from rankfield.curation.texts import near_key, normalised
 from rankfield.errors import DataError, SplitError
@@ -81,6 +82,46 @@ def test_nothing_that_belongs_together_crosses(
     grouped = done.documents.filter(pl.col("style") != "").group_by("style")
     assert (grouped.agg(pl.col("seen").n_unique())["seen"] <= 1).all()
     assert set(done.judgments["split"]) == set(SPLITS)
+
+
+@given(
+    texts=texts,
+    titles=st.lists(
+        st.one_of(
+            st.sampled_from(["Mug", "mug!", "ＭＵＧ", "mugs", "tan mug", "Mug (tan)", "", "?"]),
+            st.text(max_size=4),
+        ),
+        min_size=12,
+        max_size=60,
+    ),
+    seed=st.integers(0, 5),
+)
+@settings(max_examples=25, deadline=None)
+def test_no_normalised_text_crosses_once_twins_are_grouped_or_merged(
+    texts: list[str], titles: list[str], seed: int
+) -> None:
+    """Queries never share words across sides; documents do not after `dedupe`, as group or not."""
+    made = make(texts, [None] * len(titles))
+    data = made.with_tables(documents=made.documents.with_columns(title=pl.Series(titles)))
+    grouped, _ = group_duplicates(data, "same")
+    for unsplit, group in ((grouped, "same"), (dedupe(data)[0], None)):
+        try:
+            done = split(unsplit, group_documents_by=group, queries=0.5, seed=seed)
+        except SplitError:
+            continue
+        report = leak_report(done, group_documents_by=group)
+        counts = {(leak.table, leak.kind): leak.count for leak in report.leaks}
+        assert counts.pop(("documents", "same words in the title")) >= 0  # never promised
+        assert set(counts.values()) == {0}
+        # and in plain Python, which the report has no part in
+        for keys, seen in (
+            (near_key(done.queries["query"]), done.queries["seen"]),
+            (normalised(done.documents["title"]), done.documents["seen"]),
+        ):
+            sides: dict[str, set[bool]] = {}
+            for key, side in zip(keys, seen, strict=True):
+                sides.setdefault(key, set()).add(side)
+            assert all(len(both) == 1 for words, both in sides.items() if words)
 
 
 @given(texts=texts, styles=styles, shuffle=st.integers(0, 1000))

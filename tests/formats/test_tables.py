@@ -282,3 +282,18 @@ def test_what_exists_is_refused_before_anything_is_read(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="expected a folder, found a file"):
         read_tables(tmp_path / "file")
+
+
+def test_a_broken_page_is_named_and_leaves_nothing(tmp_path: Path) -> None:
+    """The footer of a Parquet file is whole, the pages of a plain column are not."""
+    src = write(tmp_path / "shop", "parquet")
+    path = src / "documents.parquet"
+    rows = pl.DataFrame(DOCUMENTS).with_columns(zz=pl.Series([b"\x01" * 5000] * 3))
+    rows.write_parquet(path, compression="uncompressed", use_pyarrow=True)
+    data = bytearray(path.read_bytes())
+    start = data.index(b"\x01" * 5000)
+    data[start - 40 : start] = b"\xff" * 40
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=r"documents\.parquet: cannot be read, it may be cut off"):
+        import_tables(src, tmp_path / "out", document_fields=["title"], bad_images="ignore")
+    assert [p.name for p in tmp_path.iterdir()] == ["shop"]

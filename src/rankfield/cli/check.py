@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -12,7 +12,7 @@ from rankfield.errors import DataError, OutputError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from rankfield.schema import RankingDataset
+    from rankfield.schema import Tables
     from rankfield.validate import Problem
 
 __all__ = ["command"]
@@ -34,6 +34,10 @@ def command(
         Path | None,
         typer.Option(metavar="CSV", help="Write the problems here: table, row, field, what."),
     ] = None,
+    engine: Annotated[
+        Literal["local", "ray"],
+        typer.Option(help="Work on this machine's cores, or on Ray's: same result."),
+    ] = "local",
 ) -> None:
     """Look for everything that is wrong with a data set: ids, pairs, scores, fields, pictures.
 
@@ -45,14 +49,15 @@ def command(
     from rich.console import Console
 
     from rankfield import validate
-    from rankfield.schema import RankingDataset
+    from rankfield.engines import make_engine
+    from rankfield.schema import DatasetFolder
 
     for target in (fix, out):
         if target is not None and target.exists():
             raise OutputError("exists already", where=str(target), remedy="Name another output.")
     console = Console(highlight=False)
-    data = RankingDataset.load(dataset)
-    problems = validate.audit(data, images=images)
+    data = DatasetFolder.load(dataset)
+    problems = validate.audit(data, images=images, engine=make_engine(engine))
     _print_summary(console, data)
     _print_problems(console, problems)
     if out is not None:
@@ -75,7 +80,7 @@ def command(
         console.print(f"no errors, {warnings:,} warning(s)")
 
 
-def _print_summary(console: Console, data: RankingDataset) -> None:
+def _print_summary(console: Console, data: Tables) -> None:
     from rankfield.validate import summarise
 
     summary = summarise(data)

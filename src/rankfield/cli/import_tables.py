@@ -69,6 +69,10 @@ def command(
         Literal["error", "drop"],
         typer.Option(help="At a bad picture: stop, or clear the field."),
     ] = "error",
+    engine: Annotated[
+        Literal["local", "ray"],
+        typer.Option(help="Check pictures on this machine's cores, or on Ray's: same result."),
+    ] = "local",
 ) -> None:
     """Make a data set from tables of documents, queries and judgments, and say what was guessed.
 
@@ -80,11 +84,13 @@ def command(
     """
     from rich.console import Console
 
-    from rankfield.formats import import_tables
+    from rankfield.engines import make_engine
+    from rankfield.formats.tables import import_folder
 
-    dataset, notes = import_tables(
+    dataset, notes = import_folder(
         src,
         out,
+        engine=make_engine(engine),
         name=name,
         query_id=query_id,
         doc_id=doc_id,
@@ -104,7 +110,7 @@ def command(
     for note in notes:
         console.print(f"- {note}")
     console.print(
-        f"{out}: {dataset.queries.height:,} queries, {dataset.documents.height:,} documents,"
-        f" {dataset.judgments.height:,} judgments"
+        f"{out}: {dataset.height('queries'):,} queries, {dataset.height('documents'):,} documents,"
+        f" {dataset.height('judgments'):,} judgments"
     )
     console.print(f"next: rankfield check {out}, rankfield split {out} OUT")

@@ -21,6 +21,7 @@ VERBS: dict[str, str] = {
     "sample": "sample",
     "check": "check",
     "export": "export",
+    "dedupe": "dedupe",
     "split": "split",
     "weights": "weights",
     "labels": "labels",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -12,7 +12,7 @@ from rankfield.errors import OutputError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from rankfield.schema import RankingDataset
+    from rankfield.schema import Tables
 
 __all__ = ["command"]
 
@@ -39,6 +39,10 @@ def command(
             "--compare-all-images", help="Look for identical pictures even among over 20,000."
         ),
     ] = False,
+    engine: Annotated[
+        Literal["local", "ray"],
+        typer.Option(help="Work on this machine's cores, or on Ray's: same result."),
+    ] = "local",
 ) -> None:
     """Divide a data set into in_domain, novel_query, novel_document and zero_shot.
 
@@ -52,13 +56,14 @@ def command(
 
     from rankfield.curation import leak_report
     from rankfield.curation import split as divide
-    from rankfield.schema import RankingDataset
+    from rankfield.engines import make_engine
+    from rankfield.schema import DatasetFolder
 
     if out.exists() or out.is_symlink():
         raise OutputError(
             "exists already", where=str(out), remedy="Name another output, or remove it first."
         )
-    data = RankingDataset.load(dataset)
+    data = DatasetFolder.load(dataset)
     done = divide(
         data,
         queries=queries,
@@ -68,7 +73,8 @@ def command(
         seed=seed,
     )
     limit = {"max_images": None} if compare_all_images else {}
-    leaks = leak_report(done, group_documents_by=group_documents_by, **limit)
+    work = make_engine(engine)
+    leaks = leak_report(done, group_documents_by=group_documents_by, engine=work, **limit)
     done.save(out)
     console = Console(highlight=False)
     console.print(_sizes(done))
@@ -79,7 +85,7 @@ def command(
     console.print(f"wrote {out}", markup=False, soft_wrap=True)
 
 
-def _sizes(dataset: RankingDataset) -> Table:
+def _sizes(dataset: Tables) -> Table:
     from rich.table import Table
 
     from rankfield.curation import split_sizes

@@ -1,7 +1,21 @@
-"""Making and dividing data sets: the sample shop, the four splits, leaks between them."""
+"""Making and dividing data sets: the sample shop, duplicates, the four splits, their leaks."""
 
+from rankfield.curation.clusters import clusters_of_keys, clusters_of_pairs, merge_clusters
+from rankfield.curation.dedupe import DedupeReport, dedupe, group_duplicates
 from rankfield.curation.leaks import LeakReport, leak_report
 from rankfield.curation.sample import sample_shop
 from rankfield.curation.splits import split, split_sizes
 
-__all__ = ["LeakReport", "leak_report", "sample_shop", "split", "split_sizes"]
+__all__ = [
+    "DedupeReport",
+    "LeakReport",
+    "clusters_of_keys",
+    "clusters_of_pairs",
+    "dedupe",
+    "group_duplicates",
+    "leak_report",
+    "merge_clusters",
+    "sample_shop",
+    "split",
+    "split_sizes",
+]

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from rankfield.curation.texts import joined_text, near_key, normalised
+from rankfield.curation.keys import PictureHashes, hash_pictures, text_keys
+from rankfield.curation.texts import joined_text
+from rankfield.engines import Engine, LocalEngine
 from rankfield.errors import SplitError
 from rankfield.field_values import flat_values
 from rankfield.progress import progress
-from rankfield.schema import RankingDataset
+from rankfield.schema import Field, Tables
+from rankfield.validate.pictures import picture_stretches
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -70,10 +71,11 @@ class LeakReport:
 
 
 def leak_report(
-    dataset: RankingDataset,
+    dataset: Tables,
     *,
     group_documents_by: str | None = None,
     max_images: int | None = 20_000,
+    engine: Engine | None = None,
 ) -> LeakReport:
     """Look for queries and documents on the unseen side that have a twin on the seen side.
 
@@ -82,10 +84,13 @@ def leak_report(
     fields) and documents (the field title or name, else the first text field); the same picture
     to the byte (sha256); the same value of `group_documents_by`.
 
+    Of texts 128-bit digests are kept (`texts.digests`), 32 bytes a record.
+
     Args:
-        dataset: a split data set.
+        dataset: a split data set, in memory or in its folder.
         group_documents_by: a column of the documents.
         max_images: with more pictures they are not compared, and a note says so; None: no limit.
+        engine: where texts are normalised and pictures hashed; threads of this machine if None.
 
     Raises:
         SplitError: the data set was never split, or lacks the column.
@@ -94,106 +99,145 @@ def leak_report(
         raise SplitError(
             "the data set has no splits", where=dataset.name, remedy="Run `rankfield split` first."
         )
+    engine = engine or LocalEngine()
     notes: list[str] = []
     leaks: list[Leak] = []
     for table, identity in _IDS.items():
-        frame: pl.DataFrame = getattr(dataset, table)
-        leaks.append(_crossing(frame, table, "same id", frame[identity]))
-        leaks += _text_leaks(dataset, table)
-        leaks += _image_leaks(dataset, table, max_images, notes)
+        ids = dataset.frame(table, [identity, "seen"])
+        names = _shown(dataset, table, identity)
+        leaks.append(_crossing(table, "same id", ids["seen"], ids[identity], names))
+        leaks += _text_leaks(dataset, table, ids["seen"], engine)
+        leaks += _image_leaks(dataset, table, ids["seen"], engine, limit=max_images, notes=notes)
     if group_documents_by is not None:
-        documents = dataset.documents
-        if group_documents_by not in documents.columns:
-            raise SplitError(
-                f"the documents have no column {group_documents_by!r};"
-                f" found {', '.join(documents.columns)}",
-                where=dataset.name,
-            )
-        groups = documents[group_documents_by].cast(pl.String)
-        leaks.append(_crossing(documents, "documents", f"same {group_documents_by}", groups))
+        leaks.append(_group_leak(dataset, group_documents_by))
     return LeakReport(tuple(leaks), tuple(notes))
 
 
+_Show = Callable[[list[int]], list[str]]
+
+
+def _shown(dataset: Tables, table: str, *columns: str) -> _Show:
+    """Return what shows records by their rows: id and, joined by a space, these columns."""
+
+    def show(rows: list[int]) -> list[str]:
+        names = list(dict.fromkeys([_IDS[table], *columns]))
+        # few rows are asked for: the columns are read once more rather than kept
+        records = dataset.frame(table, names)[rows]
+        texts = joined_text(records.cast(pl.String), [Field(name, "text") for name in columns])
+        return (records[_IDS[table]] + ": " + texts).to_list()
+
+    return show
+
+
 def _crossing(
-    frame: pl.DataFrame, table: str, kind: str, keys: pl.Series, shown: pl.Series | None = None
+    table: str,
+    kind: str,
+    seen: pl.Series,
+    keys: pl.Series,
+    show: _Show,
+    *,
+    records: pl.Series | None = None,
 ) -> Leak:
-    """Count the unseen records with a row whose key, not null and not "", is that of a seen one."""
-    identity = _IDS[table]
-    rows = pl.DataFrame(
-        {
-            "key": keys,
-            "record": frame[identity],
-            "seen": frame["seen"],
-            "shown": frame[identity] + ": " + (keys if shown is None else shown).fill_null(""),
-        }
-    ).filter(pl.col("key") != "")
-    seen = rows.filter("seen").unique("key", keep="first", maintain_order=True)
-    pairs = rows.filter(~pl.col("seen")).join(
-        seen, on="key", how="inner", suffix="_seen", maintain_order="left"
-    )
+    """Count the unseen records with a key, not null and not "", that a seen one has.
+
+    `records` names the record of each key where there are several keys to one; `show` gets the
+    places of keys.
+    """
+    if keys.dtype == pl.String:
+        keys = keys.replace("", None)
+    both = seen & keys.is_not_null()
+    unseen = ~seen & keys.is_in(keys.filter(both).unique().implode())
+    found = pl.DataFrame({"place": unseen.arg_true()})
+    record = found["place"] if records is None else records.gather(found["place"])
     # of several pictures of a record, the first that crosses stands for it
-    pairs = pairs.unique("record", keep="first", maintain_order=True)
-    examples = pairs.select("shown_seen", "shown").head(_EXAMPLES).rows()
-    return Leak(table, kind, pairs.height, tuple(examples))
+    found = found.filter(record.is_first_distinct())
+    first = found["place"].head(_EXAMPLES)
+    wanted = keys.gather(first)
+    twins = (both & keys.is_in(wanted.unique().implode())).arg_true()
+    partners = pl.DataFrame({"key": keys.gather(twins), "twin": twins})
+    partners = partners.unique("key", keep="first", maintain_order=True)
+    pairs = pl.DataFrame({"key": wanted}).join(partners, on="key", maintain_order="left")
+    examples: tuple[tuple[str, str], ...] = ()
+    if len(first):
+        examples = tuple(zip(show(pairs["twin"].to_list()), show(first.to_list()), strict=True))
+    return Leak(table, kind, found.height, examples)
 
 
-def _text_leaks(dataset: RankingDataset, table: str) -> Iterator[Leak]:
-    frame: pl.DataFrame = getattr(dataset, table)
+def _group_leak(dataset: Tables, column: str) -> Leak:
+    columns = dataset.schema("documents")
+    if column not in columns:
+        raise SplitError(
+            f"the documents have no column {column!r}; found {', '.join(columns)}",
+            where=dataset.name,
+        )
+    groups = dataset.frame("documents", ["seen", column] if column != "seen" else ["seen"])
+    show = _shown(dataset, "documents", column)
+    return _crossing(
+        "documents", f"same {column}", groups["seen"], groups[column].cast(pl.String), show
+    )
+
+
+def _text_leaks(dataset: Tables, table: str, seen: pl.Series, engine: Engine) -> Iterator[Leak]:
     fields = [f for f in dataset.fields(table) if f.modality == "text"]
     if not fields:
         return
     if table == "documents":
         fields = sorted(fields, key=lambda f: f.name not in _TITLES)[:1]
     what = "text" if table == "queries" else fields[0].name
-    texts = joined_text(frame, fields)
-    words = normalised(texts)
-    yield _crossing(frame, table, f"same {what}", words, texts)
-    seen_words = words.filter(frame["seen"]).unique().implode()
+    keys = text_keys(dataset, table, fields, engine, near=True)
+    show = _shown(dataset, table, *(f.name for f in fields))
+    yield _crossing(table, f"same {what}", seen, keys["text"], show)
+    seen_texts = keys["text"].filter(seen).drop_nulls().unique().implode()
     # what crosses with the very same text is counted above, so not here again
-    other = frame["seen"] | ~words.is_in(seen_words)
-    near = near_key(texts).to_frame("key").select(pl.when(other).then("key"))["key"]
-    yield _crossing(frame, table, f"same words in the {what}", near, texts)
+    other = seen | ~keys["text"].is_in(seen_texts)
+    near = keys.select(pl.when(other.fill_null(True)).then("words"))["words"]
+    yield _crossing(table, f"same words in the {what}", seen, near, show)
 
 
 def _image_leaks(
-    dataset: RankingDataset, table: str, limit: int | None, notes: list[str]
+    dataset: Tables,
+    table: str,
+    seen: pl.Series,
+    engine: Engine,
+    *,
+    limit: int | None,
+    notes: list[str],
 ) -> Iterator[Leak]:
-    frame: pl.DataFrame = getattr(dataset, table)
     for f in dataset.fields(table):
         if f.modality != "image":
             continue
-        rows, values = flat_values(frame[f.name])
-        count = len(values)
+        count = sum(engine.map(_count, picture_stretches(dataset, table, f.name)))
         if limit is not None and count > limit:
             notes.append(f"{count:,} pictures in {table}, {f.name} were not compared")
             continue
-        hashes = _hashes(dataset, values, notes)
-        shown = values if values.dtype == pl.String else hashes.str.slice(0, 8)
-        yield _crossing(frame[rows], table, f"identical {f.name}", hashes, shown)
+        found = _hashes(dataset, table, f.name, count, engine)
+        unread = found.hashes.null_count()
+        if unread:
+            notes.append(f"{unread:,} pictures could not be read")
+        records = found.rows
+
+        def show(
+            places: list[int], found: PictureHashes = found, records: pl.Series = records
+        ) -> list[str]:
+            rows = records.gather(places)
+            ids = dataset.frame(table, [_IDS[table]])[_IDS[table]].gather(rows)
+            return (ids + ": " + found.shown.gather(places)).to_list()
+
+        kind = f"identical {f.name}"
+        yield _crossing(table, kind, seen.gather(records), found.hashes, show, records=records)
 
 
-def _hashes(dataset: RankingDataset, values: pl.Series, notes: list[str]) -> pl.Series:
-    """Return the sha256 of each picture's bytes; null where there is none to read."""
+def _count(pictures: pl.Series) -> int:
+    return len(flat_values(pictures)[1])
 
-    def sha256(value: str | bytes) -> str | None:
-        source = dataset.image_source(value)
-        try:
-            data = source if isinstance(source, bytes) else source.read_bytes()
-        except OSError:
-            return None
-        return hashlib.sha256(data).hexdigest()
 
-    hashes: list[str | None] = []
-    workers = min(16, 2 * (os.cpu_count() or 1))
-    with (
-        progress("comparing pictures", len(values), unit="pictures") as advance,
-        ThreadPoolExecutor(workers) as pool,
-    ):
-        for start in range(0, len(values), 1024):
-            part = values.slice(start, 1024).to_list()
-            hashes += pool.map(sha256, part)
-            advance(len(part))
-    unread = sum(h is None for h in hashes)
-    if unread:
-        notes.append(f"{unread:,} pictures could not be read")
-    return pl.Series(hashes, dtype=pl.String)
+def _hashes(dataset: Tables, table: str, name: str, count: int, engine: Engine) -> PictureHashes:
+    found = PictureHashes.none()
+    start = 0
+    with progress("comparing pictures", count, unit="pictures") as advance:
+        look = partial(hash_pictures, dataset.root)
+        for height, part in engine.map(look, picture_stretches(dataset, table, name)):
+            found.extend(part, start)
+            start += height
+            advance(len(part.hashes))
+    return found

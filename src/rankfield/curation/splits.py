@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from rankfield.curation.texts import joined_text, near_key
 from rankfield.errors import SplitError
-from rankfield.schema import SPLITS, SUBSETS, RankingDataset
+from rankfield.schema import SPLITS, SUBSETS, Tables
+from rankfield.schema.tables import T
 from rankfield.validate import require_valid
 
 __all__ = ["split", "split_sizes"]
 
 _NOTE = "split: "
+_AT_A_TIME = 100_000
 
 
 def split(
-    dataset: RankingDataset,
+    dataset: T,
     *,
     queries: float = 0.8,
     documents: float = 0.5,
     dev: float = 0.5,
     group_documents_by: str | None = None,
     seed: int = 0,
-) -> RankingDataset:
+) -> T:
     """Return the data set with queries and documents on the seen or the unseen side of training.
 
     Queries get ``seen`` and ``subset`` ("dev" or "test", on both sides), documents get ``seen``,
@@ -41,7 +43,7 @@ def split(
     within 1 % of the rows, a note in the provenance says so.
 
     Args:
-        dataset: any ranking data set.
+        dataset: any ranking data set, in memory or in its folder.
         queries: fraction of the queries seen in training, in (0, 1).
         documents: fraction of the documents seen in training, in (0, 1).
         dev: fraction of each side's queries in "dev", in (0, 1).
@@ -66,36 +68,36 @@ def split(
     document_seen = _take(document_keys, documents, seed, "documents", notes)
     in_dev = _subsets(query_keys, query_seen, dev, seed, notes)
     subset = pl.select(pl.when(in_dev).then(pl.lit("dev")).otherwise(pl.lit("test"))).to_series()
-    result = replace(
-        dataset,
-        queries=dataset.queries.with_columns(seen=query_seen, subset=subset),
-        documents=dataset.documents.with_columns(seen=document_seen),
-    )
-    result = replace(result, judgments=_split_judgments(result))
+    result = dataset.with_columns("queries", pl.DataFrame({"seen": query_seen, "subset": subset}))
+    result = result.with_columns("documents", pl.DataFrame({"seen": document_seen}))
+    result = result.with_columns("judgments", _split_judgments(result).to_frame("split"))
     _require_judged(result)
     how = f"{_NOTE}queries {queries}, documents {documents}, dev {dev}, seed {seed}"
     if group_documents_by is not None:
         how += f", documents grouped by {group_documents_by}"
-    return _with_notes(result, [how, *(_NOTE + note for note in notes)])
+    return result.with_notes([how, *(_NOTE + note for note in notes)], replacing=_NOTE)
 
 
-def split_sizes(dataset: RankingDataset) -> pl.DataFrame:
+def split_sizes(dataset: Tables) -> pl.DataFrame:
     """Return the sizes of the four splits of a split data set, for dev and test.
 
     Returns:
         8 rows in the order of `SPLITS` × `SUBSETS` with columns split, subset, queries (judged in
         that split), documents (the whole corpus of that side), judgments.
     """
+    subsets = dataset.frame("queries", ["query_id", "subset"])
     judged = (
-        dataset.judgments.lazy()
-        .join(dataset.queries.lazy().select("query_id", "subset"), on="query_id")
+        dataset.lazy("judgments")
+        .group_by("split", "query_id")
+        .agg(judgments=pl.len())
+        .collect(engine="streaming")
+        .join(subsets, on="query_id")
         .group_by("split", "subset")
-        .agg(queries=pl.col("query_id").n_unique(), judgments=pl.len())
-        .collect()
+        .agg(queries=pl.len(), judgments=pl.col("judgments").sum())
     )
-    seen = int(dataset.documents["seen"].sum())
+    seen = int(dataset.frame("documents", ["seen"])["seen"].sum())
     corpus = dict.fromkeys(SPLITS[:2], seen)
-    corpus |= dict.fromkeys(SPLITS[2:], dataset.documents.height - seen)
+    corpus |= dict.fromkeys(SPLITS[2:], dataset.height("documents") - seen)
     cells = pl.DataFrame(
         [(name, subset, corpus[name]) for name in SPLITS for subset in SUBSETS],
         schema=["split", "subset", "documents"],
@@ -110,25 +112,27 @@ def split_sizes(dataset: RankingDataset) -> pl.DataFrame:
     )
 
 
-def _query_keys(dataset: RankingDataset) -> pl.Series:
+def _query_keys(dataset: Tables) -> pl.Series:
     """Queries of one key stay together: the same words; without words, each alone."""
-    frame = dataset.queries.select(
-        "query_id", words=near_key(joined_text(dataset.queries, dataset.query_fields))
-    )
-    return _group_keys(frame, "query_id", "words")
+    fields = [f for f in dataset.query_fields if f.modality == "text"]
+    columns = dict.fromkeys(["query_id", *(f.name for f in fields)])
+    frame = dataset.frame("queries", list(columns))
+    words = near_key(joined_text(frame, fields))
+    return _group_keys(frame.select("query_id", words=words), "query_id", "words")
 
 
-def _document_keys(dataset: RankingDataset, group: str | None) -> pl.Series:
-    table = dataset.documents
+def _document_keys(dataset: Tables, group: str | None) -> pl.Series:
     if group is None:
-        alone = table.select("doc_id", group=pl.lit(None, pl.String))
-        return _group_keys(alone, "doc_id", "group")
-    if group not in table.columns:
+        alone = dataset.frame("documents", ["doc_id"])
+        return alone.select(key="id:" + pl.col("doc_id"))["key"]
+    columns = dataset.schema("documents")
+    if group not in columns:
         raise SplitError(
-            f"the documents have no column {group!r} to group by; found {', '.join(table.columns)}",
+            f"the documents have no column {group!r} to group by; found {', '.join(columns)}",
             where=dataset.name,
         )
-    frame = table.select("doc_id", group=pl.col(group).cast(pl.String))
+    frame = dataset.frame("documents", list(dict.fromkeys(["doc_id", group])))
+    frame = frame.select("doc_id", group=pl.col(group).cast(pl.String))
     return _group_keys(frame, "doc_id", "group")
 
 
@@ -142,9 +146,10 @@ def _group_keys(frame: pl.DataFrame, identity: str, group: str) -> pl.Series:
 
 def _take(keys: pl.Series, fraction: float, seed: int, kind: str, notes: list[str]) -> pl.Series:
     """Return for each row whether its group is taken, so that `fraction` of the rows are."""
-    groups = keys.value_counts(name="rows")
-    groups = groups.with_columns(order=_hashes(groups["key"], seed, kind)).sort("order", "key")
-    sizes = groups["rows"].to_numpy().astype(np.int64)
+    unique = keys.n_unique() == len(keys)
+    groups = keys.to_frame("key").with_columns(rows=pl.lit(1)) if unique else _count(keys)
+    order = _places(groups["key"], seed, kind)
+    sizes = groups["rows"].to_numpy().astype(np.int64)[order]
     if len(sizes) < 2:
         raise SplitError(
             f"cannot divide {len(keys)} {kind} ({len(sizes)} group) in two",
@@ -154,20 +159,38 @@ def _take(keys: pl.Series, fraction: float, seed: int, kind: str, notes: list[st
     taken = _fill(sizes, target)
     count = int(sizes[taken].sum())
     if abs(count - target) > max(1.0, 0.01 * len(keys)):
-        largest = groups.row(int(sizes.argmax()), named=True)
+        largest = groups.row(int(order[sizes.argmax()]), named=True)
         notes.append(
             f"{kind}: {count / len(keys):.1%} taken where {fraction:.1%} was asked for, because "
             f"groups stay whole; the largest, {largest['key']!r}, has {largest['rows']} rows"
         )
-    sides = groups.select("key", taken=pl.Series(taken))
-    return keys.to_frame("key").join(sides, on="key", how="left", maintain_order="left")["taken"]
+    sides = np.zeros(len(groups), dtype=bool)
+    sides[order] = taken
+    if unique:
+        return pl.Series("taken", sides)
+    marked = groups.select("key", taken=pl.Series(sides))
+    return keys.to_frame("key").join(marked, on="key", how="left", maintain_order="left")["taken"]
 
 
-def _hashes(keys: pl.Series, seed: int, kind: str) -> pl.Series:
+def _count(keys: pl.Series) -> pl.DataFrame:
+    return keys.alias("key").value_counts(name="rows")
+
+
+def _places(keys: pl.Series, seed: int, kind: str) -> NDArray[np.int64]:
+    """Return the order of keys, no two the same, by their hash; by themselves where it ties."""
     prefix = f"{seed}\0{kind}\0".encode()
     blake2b = hashlib.blake2b
-    digests = (blake2b(prefix + key.encode(), digest_size=8).digest() for key in keys)
-    return pl.Series(np.frombuffer(b"".join(digests), dtype=">u8").astype(np.uint64))
+    hashes = np.empty(len(keys), dtype=np.uint64)
+    for start in range(0, len(keys), _AT_A_TIME):
+        part = keys.slice(start, _AT_A_TIME)
+        digests = b"".join(blake2b(prefix + k.encode(), digest_size=8).digest() for k in part)
+        hashes[start : start + len(part)] = np.frombuffer(digests, dtype=">u8")
+    order = np.argsort(hashes, kind="stable")
+    in_order = hashes[order]
+    if (in_order[1:] == in_order[:-1]).any():
+        both = pl.DataFrame({"hash": hashes, "key": keys}).with_row_index("row")
+        order = both.sort("hash", "key")["row"].to_numpy().astype(np.int64)
+    return order
 
 
 def _fill(sizes: np.ndarray, target: int) -> np.ndarray:
@@ -201,24 +224,18 @@ def _subsets(
     return pl.Series(in_dev)
 
 
-def _split_judgments(dataset: RankingDataset) -> pl.DataFrame:
-    judgments = dataset.judgments
-    sides = judgments.select(
-        query_seen=_seen_of(dataset, "queries", "query_id"),
-        document_seen=_seen_of(dataset, "documents", "doc_id"),
-    )
-    index = 2 * (~sides["document_seen"]).cast(pl.UInt32) + (~sides["query_seen"]).cast(pl.UInt32)
-    return judgments.with_columns(split=pl.Series(SPLITS).gather(index))
+def _split_judgments(dataset: Tables) -> pl.Series:
+    """Return the split of each judgment; every id is known."""
+    index = np.zeros(dataset.height("judgments"), dtype=np.uint32)
+    for table, identity, step in (("queries", "query_id", 1), ("documents", "doc_id", 2)):
+        sides = dataset.frame(table, [identity, "seen"])
+        unseen = sides.filter(~pl.col("seen"))[identity].implode()
+        judged = dataset.frame("judgments", [identity])[identity]
+        index += step * judged.is_in(unseen).to_numpy().astype(np.uint32)
+    return pl.Series(SPLITS).gather(index)
 
 
-def _seen_of(dataset: RankingDataset, table: str, identity: str) -> pl.Series:
-    frame: pl.DataFrame = getattr(dataset, table)
-    judged = dataset.judgments.select(identity)
-    sides = frame.select(identity, "seen")
-    return judged.join(sides, on=identity, how="left", maintain_order="left")["seen"]
-
-
-def _require_judged(dataset: RankingDataset) -> None:
+def _require_judged(dataset: Tables) -> None:
     empty = split_sizes(dataset).filter(pl.col("queries") == 0)
     if empty.is_empty():
         return
@@ -231,8 +248,3 @@ def _require_judged(dataset: RankingDataset) -> None:
         where=dataset.name,
         remedy="Choose fractions nearer 0.5, another seed or smaller groups, or add data.",
     )
-
-
-def _with_notes(dataset: RankingDataset, notes: list[str]) -> RankingDataset:
-    kept = [note for note in dataset.provenance.notes if not note.startswith(_NOTE)]
-    return replace(dataset, provenance=replace(dataset.provenance, notes=(*kept, *notes)))

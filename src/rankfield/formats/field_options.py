@@ -8,8 +8,7 @@ from typing import cast
 
 from rankfield.errors import DataError
 from rankfield.formats.guesses import equal_weights, guess_modality
-from rankfield.formats.picture_lists import with_lists
-from rankfield.formats.text_tables import TextTable
+from rankfield.formats.picture_lists import Columns, list_column
 from rankfield.schema import Field, Modality
 
 __all__ = ["parse_fields"]
@@ -18,7 +17,7 @@ _DIVIDED = "images"
 
 
 def parse_fields(
-    table: TextTable, chosen: Sequence[Field | str]
+    table: Columns, chosen: Sequence[Field | str]
 ) -> tuple[tuple[Field, ...], frozenset[str]]:
     """Return the chosen fields, and the names of those declared as "images".
 
@@ -28,26 +27,25 @@ def parse_fields(
     Raises:
         DataError: no such column, a column of another type, a malformed text, weights for some.
     """
-    frame = with_lists(table)
     fields, weighted, divided = [], [], set()
     for item in chosen:
         name, modality, weight = (
             _parse_field(item) if isinstance(item, str) else (item.name, item.modality, item.weight)
         )
-        if name not in frame.columns:
-            near = difflib.get_close_matches(name, frame.columns, n=1)
+        if name not in table.columns:
+            near = difflib.get_close_matches(name, table.columns, n=1)
             raise DataError(
-                f"there is no column {name!r}; found {', '.join(map(repr, frame.columns))}",
+                f"there is no column {name!r}; found {', '.join(map(repr, table.columns))}",
                 where=str(table.path),
                 remedy=f"Did you mean {near[0]!r}?" if near else "",
             )
         if modality == _DIVIDED:
             modality = "image"
             divided.add(name)
-        guessed = modality or guess_modality(frame, name) or "text"
-        if guessed != "image" and table.frame.schema[name].is_nested():
+        guessed = modality or guess_modality(list_column(table, name).to_frame(), name) or "text"
+        if guessed != "image" and (dtype := table.column(name).dtype).is_nested():
             raise DataError(
-                f"expected text or the bytes of pictures, found {table.frame.schema[name]}",
+                f"expected text or the bytes of pictures, found {dtype}",
                 where=f"{table.path}, column {name!r}",
             )
         fields.append(Field(name, cast(Modality, guessed), 1.0 if weight is None else weight))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import polars as pl
@@ -25,7 +25,9 @@ _QUERY_NAMES = ("query", "query_text", "text", "title", "question", "search_term
 _SAMPLE = 10_000
 
 
-def guess_fields(frame: pl.DataFrame, table: str, identity: str) -> tuple[Field, ...]:
+def guess_fields(
+    frame: pl.DataFrame | Iterable[pl.Series], table: str, identity: str
+) -> tuple[Field, ...]:
     """Return the columns that look like fields, each modality with the same total weight.
 
     A picture: bytes, or a column named image, photo, picture, … or whose values end like pictures;
@@ -34,8 +36,11 @@ def guess_fields(frame: pl.DataFrame, table: str, identity: str) -> tuple[Field,
     address, a constant, nor named as an id, key, price, date, split …. Of the queries' texts only
     those named query, text, … count if there are any: other columns may give the answer away.
     """
-    names = [name for name in frame.columns if name != identity]
-    found = {name: guess_modality(frame, name) for name in names}
+    found = {
+        column.name: guess_modality(column.to_frame(), column.name)
+        for column in frame
+        if column.name != identity
+    }
     if table == "queries" and any(found.get(name) == "text" for name in _QUERY_NAMES):
         found = {n: m for n, m in found.items() if m == "image" or n in _QUERY_NAMES}
     return equal_weights([Field(name, m) for name, m in found.items() if m is not None])
@@ -53,7 +58,7 @@ def guess_modality(frame: pl.DataFrame, name: str) -> Modality | None:
     words = set(re.split(r"[\W_]+", name.lower()))
     if words & _IMAGE_NAMES or _share(values, _IMAGE_END) > 0.8:
         return None if words & {"id", "url"} else "image"
-    constant = frame.height > 1 and frame[name].n_unique() == 1
+    constant = frame.height > 1 and bool(frame[name].eq_missing(frame[name][0]).all())
     code = _share(values, r"^\S*\d\S*$") > 0.8
     if words & _NOT_TEXT or constant or code or _share(values, r"\p{L}{2}") < 0.5:
         return None

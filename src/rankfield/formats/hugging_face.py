@@ -23,7 +23,7 @@ from rankfield.formats.picture_files import picture_bytes
 from rankfield.formats.placed_tables import PlacedTable, read_files, stack
 from rankfield.formats.published_splits import split_by_queries
 from rankfield.formats.saved_header import read_saved_header
-from rankfield.formats.table_columns import DOC_IDS, SCORES
+from rankfield.formats.table_source import DOC_IDS, SCORES
 from rankfield.formats.tables import TableOptions, dataset_of_tables
 from rankfield.formats.text_tables import TextTable
 from rankfield.schema import SPLITS, RankingDataset

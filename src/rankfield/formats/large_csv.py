@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from rankfield.formats.text_tables import DELIMITERS, read_header, read_table
+from rankfield.formats.text_tables import DELIMITERS, read_header, text_batches
 from rankfield.progress import progress
 
 __all__ = ["csv_batches", "csv_columns"]
@@ -44,7 +44,7 @@ def csv_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[pl
     header = csv_columns(path)
     kept = [name for name in header if columns is None or name in columns]
     rows = 0
-    if _quotes_are_paired(path):
+    if _header_is_first(path) and _quotes_are_paired(path):
         try:
             for frame in _parsed(path, header, kept):
                 rows += frame.height
@@ -53,7 +53,17 @@ def csv_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[pl
             pass  # the slow reader names the row
         else:
             return
-    yield read_table(path).frame.select(kept).slice(rows)
+    for frame in text_batches(path):
+        yield frame.select(kept).slice(rows)
+        rows = max(rows - frame.height, 0)
+
+
+def _header_is_first(path: Path) -> bool:
+    """Return whether the header is the first line, ended by a line feed, as `_parsed` takes it."""
+    with path.open("rb") as file:
+        first = file.readline()
+    text = first.rstrip(b"\r\n")
+    return bool(text.strip()) and text.count(b'"') % 2 == 0 and b"\r" not in text
 
 
 def _quotes_are_paired(path: Path) -> bool:
@@ -91,9 +101,12 @@ def _parsed(path: Path, header: list[str], kept: list[str]) -> Iterator[pl.DataF
     from pyarrow import csv
 
     with path.open("rb") as file:
+        file.readline()
+        if file.tell() == path.stat().st_size:
+            return
         reader: Any = csv.open_csv(
             file,
-            read_options=csv.ReadOptions(block_size=_BLOCK, column_names=header, skip_rows=1),
+            read_options=csv.ReadOptions(block_size=_BLOCK, column_names=header),
             parse_options=csv.ParseOptions(
                 delimiter=DELIMITERS[path.suffix.lower()], newlines_in_values=True
             ),

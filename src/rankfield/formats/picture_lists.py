@@ -3,34 +3,56 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
 
 import polars as pl
 
 from rankfield.errors import DataError
 from rankfield.formats.guesses import guess_modality
-from rankfield.formats.text_tables import TextTable
 
-__all__ = ["picture_column", "with_lists"]
+__all__ = ["PICTURE_TYPES", "Columns", "list_column", "picture_column", "with_lists"]
 
-_TYPES = (pl.String, pl.Binary, pl.List(pl.String), pl.List(pl.Binary))
+PICTURE_TYPES = (pl.String, pl.Binary, pl.List(pl.String), pl.List(pl.Binary))
+"""What a column of pictures may hold: paths, bytes, or lists of them."""
 _DIVIDER = "|"
 _JSON_LINES = (".jsonl", ".ndjson")
 
 
-def with_lists(table: TextTable) -> pl.DataFrame:
-    """Return the table with arrays that look like pictures as lists, for guessing its fields.
+class Columns(Protocol):
+    """A table of which one column after another is looked at."""
+
+    @property
+    def path(self) -> Path:
+        """The file that it was read from."""
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of its columns."""
+
+    def column(self, name: str) -> pl.Series:
+        """Return a column."""
+
+
+def with_lists(table: Columns) -> Iterator[pl.Series]:
+    """Yield the columns, arrays that look like pictures as lists, for guessing the fields.
 
     Other arrays of JSON Lines stay JSON text, which may be a text field.
     """
-    columns = []
-    for column in table.frame:
-        lists = _read_lists(table, column)
-        pictures = lists is not column and guess_modality(lists.to_frame(), lists.name) == "image"
-        columns.append(lists if pictures else column)
-    return pl.DataFrame(columns)
+    for name in table.columns:
+        yield list_column(table, name)
 
 
-def picture_column(table: TextTable, name: str, *, divided: bool) -> pl.Series:
+def list_column(table: Columns, name: str) -> pl.Series:
+    """Return a column; if it holds arrays that look like pictures, as lists."""
+    column = table.column(name)
+    lists = _read_lists(table, column)
+    pictures = lists is not column and guess_modality(lists.to_frame(), name) == "image"
+    return lists if pictures else column
+
+
+def picture_column(table: Columns, name: str, *, divided: bool) -> pl.Series:
     """Return the column of an image field: paths or bytes, one a record or a list of them.
 
     Args:
@@ -41,19 +63,19 @@ def picture_column(table: TextTable, name: str, *, divided: bool) -> pl.Series:
     Raises:
         DataError: the column holds something else.
     """
-    column = _read_lists(table, table.frame[name])
+    column = _read_lists(table, table.column(name))
     if divided and column.dtype == pl.String:
         paths = column.str.split(_DIVIDER).list.eval(pl.element().str.strip_chars())
         return paths.list.eval(pl.element().filter(pl.element() != ""))
-    if column.dtype.is_nested() and column.dtype not in _TYPES:
+    if column.dtype.is_nested() and column.dtype not in PICTURE_TYPES:
         raise DataError(
             f"expected paths or the bytes of pictures, or lists of them, found {column.dtype}",
             where=f"{table.path}, column {name!r}",
         )
-    return column if column.dtype in _TYPES else column.cast(pl.String)
+    return column if column.dtype in PICTURE_TYPES else column.cast(pl.String)
 
 
-def _read_lists(table: TextTable, column: pl.Series) -> pl.Series:
+def _read_lists(table: Columns, column: pl.Series) -> pl.Series:
     """Return a column with JSON Lines' arrays as lists, and Parquet's fixed-size arrays too.
 
     `read_table` keeps an array as its JSON text. A column with an array of nothing but texts and

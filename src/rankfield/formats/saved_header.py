@@ -8,6 +8,7 @@ from pathlib import Path
 from rankfield.errors import DataError
 from rankfield.formats.text_tables import TextTable
 from rankfield.schema import RankingDataset
+from rankfield.schema.header import read_header
 from rankfield.validate import first_error
 
 __all__ = ["read_saved_header"]
@@ -21,7 +22,16 @@ def read_saved_header(folder: Path, tables: Mapping[str, TextTable]) -> RankingD
             or score.
     """
     frames = {name: table.frame for name, table in tables.items()}
-    dataset = RankingDataset.of_header(folder, frames)
+    header = read_header(folder)
+    dataset = RankingDataset(
+        name=header.name,
+        query_fields=header.query_fields,
+        document_fields=header.document_fields,
+        score_scale=header.score_scale,
+        provenance=header.provenance,
+        root=folder,
+        **frames,
+    )
     if found := first_error(dataset):
         problem, more = found
         raise DataError(

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypedDict, Unpack
 
 import polars as pl
 
-from rankfield.errors import DataError, ImageError, OutputError
-from rankfield.formats.checks import with_numbers
+from rankfield.engines import Engine
+from rankfield.errors import DataError, ImageError
+from rankfield.files import new_folder, storage_errors
 from rankfield.formats.field_options import parse_fields
 from rankfield.formats.guesses import guess_fields, guess_scale
-from rankfield.formats.picture_lists import picture_column, with_lists
-from rankfield.formats.table_columns import name_columns, quoted
-from rankfield.formats.text_tables import SUFFIXES, TextTable, read_table
-from rankfield.schema import Field, Provenance, RankingDataset, ScoreScale
+from rankfield.formats.picture_lists import PICTURE_TYPES, picture_column, with_lists
+from rankfield.formats.table_source import TableSource, name_columns, quoted, read_source
+from rankfield.formats.text_tables import TextTable, reading
+from rankfield.schema import DatasetFolder, Field, Provenance, RankingDataset, ScoreScale
+from rankfield.schema.header import TABLES, Header, write_header
+from rankfield.schema.storing import save_pictures, write_table
 from rankfield.validate import first_error, fix, image_problems
 
-__all__ = ["TableOptions", "dataset_of_tables", "import_tables", "read_tables"]
+__all__ = ["TableOptions", "dataset_of_tables", "import_folder", "import_tables", "read_tables"]
+
+_NUMBER = r"^-?(0|[1-9]\d{0,14})(\.\d+)?$"
 
 
 class TableOptions(TypedDict, total=False):
@@ -40,19 +46,6 @@ class TableOptions(TypedDict, total=False):
     documents_file: str | Path | None
     judgments_file: str | Path | None
     bad_images: Literal["ignore", "error", "drop"]
-
-
-@dataclass
-class _Source:
-    """The three tables as read, the folder that picture paths start from, and what was guessed.
-
-    `divided` names the (table, column) of several paths in a text, with "|" between them.
-    """
-
-    folder: Path
-    tables: dict[str, TextTable] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    divided: set[tuple[str, str]] = field(default_factory=set)
 
 
 def read_tables(
@@ -104,13 +97,7 @@ def read_tables(
             (rows of text files are the lines an editor shows).
         ImageError: a bad picture, with file, row and path, and how many more there are.
     """
-    tables = _read_source(
-        Path(src),
-        {"documents": documents_file, "queries": queries_file, "judgments": judgments_file},
-    )
-    return dataset_of_tables(
-        Path(src),
-        tables,
+    options = TableOptions(
         name=name,
         query_id=query_id,
         doc_id=doc_id,
@@ -122,64 +109,15 @@ def read_tables(
         score_max=score_max,
         relevant=relevant,
         licence=licence,
+        queries_file=queries_file,
+        documents_file=documents_file,
+        judgments_file=judgments_file,
         bad_images=bad_images,
     )
-
-
-def dataset_of_tables(
-    folder: Path, tables: Mapping[str, TextTable], **options: Unpack[TableOptions]
-) -> tuple[RankingDataset, list[str]]:
-    """Make a data set of "queries", "documents" and "judgments" already read, as `read_tables`.
-
-    Args:
-        folder: where paths of pictures start.
-        tables: the three tables; errors name their rows by `TextTable.where`.
-        options: as the arguments of `read_tables`; those that name files are ignored.
-
-    Returns:
-        The data set and, a line each, what was guessed.
-
-    Raises:
-        DataError, ImageError: as `read_tables`.
-    """
-    source = _Source(folder, dict(tables))
-    name_columns(
-        source.tables,
-        source.notes,
-        options.get("query_id", "query_id"),
-        options.get("doc_id", "doc_id"),
-        options.get("score", "score"),
-    )
-    judgments = _with_scores(source)
-    fields = {
-        table: _choose_fields(source, table, identity, chosen)
-        for table, identity, chosen in (
-            ("queries", "query_id", options.get("query_fields")),
-            ("documents", "doc_id", options.get("document_fields")),
-        )
-    }
-    scale = _scale(source, judgments["score"], options)
-    dataset = RankingDataset(
-        name=options.get("name") or source.folder.resolve().name,
-        query_fields=fields["queries"],
-        document_fields=fields["documents"],
-        score_scale=scale,
-        queries=_typed(_with_pictures(source, "queries", fields), "query_id", fields["queries"]),
-        documents=_typed(
-            _with_pictures(source, "documents", fields), "doc_id", fields["documents"]
-        ),
-        judgments=_typed(judgments, "query_id", (Field("doc_id", "text"),)),
-        provenance=Provenance(
-            source=", ".join(t.path.name for t in source.tables.values()),
-            licence=options.get("licence", ""),
-            made_by="rankfield import tables",
-        ),
-        root=source.folder,
-    )
-    _check(dataset, source)
-    if (bad_images := options.get("bad_images", "ignore")) != "ignore":
-        dataset = _check_images(dataset, source, drop=bad_images == "drop")
-    return dataset, source.notes
+    with tempfile.TemporaryDirectory() as temporary:
+        stage = Path(temporary)
+        folder, notes = _make(src, stage, stage, options)
+        return folder.read(), notes
 
 
 def import_tables(
@@ -201,59 +139,138 @@ def import_tables(
         OutputError: `out` exists or cannot be written; nothing is left there.
         DataError, ImageError: as `read_tables`.
     """
-    if Path(out).exists() or Path(out).is_symlink():
-        raise OutputError(
-            "exists already", where=str(out), remedy="Name another output, or remove it first."
-        )
+    folder, notes = import_folder(src, out, **options)
+    return RankingDataset.load(folder.root), notes
+
+
+def import_folder(
+    src: str | Path,
+    out: str | Path,
+    *,
+    engine: Engine | None = None,
+    **options: Unpack[TableOptions],
+) -> tuple[DatasetFolder, list[str]]:
+    """Do what `import_tables` does, in bounded memory: no table is ever held whole.
+
+    Args:
+        src: the folder with the tables.
+        out: the folder to make.
+        engine: where pictures are checked; threads of this machine if None.
+        options: as the arguments of `read_tables`; `bad_images` is "error" unless given.
+
+    Returns:
+        The data set in `out`, opened but not loaded, and what was guessed and dropped.
+
+    Raises:
+        OutputError: `out` exists or cannot be written; nothing is left there.
+        DataError, ImageError: as `read_tables`.
+    """
     options.setdefault("bad_images", "error")
-    dataset, notes = read_tables(src, **options)
-    return dataset.save(out), notes
+    with new_folder(out) as temporary:
+        stage = temporary / ".stage"
+        stage.mkdir()
+        dataset, notes = _make(src, stage, Path(out), options, engine)
+        for table in ("queries", "documents", "judgments"):
+            path = temporary / f"{table}.parquet"
+            if dataset.is_changed(table):
+                write_table(dataset.lazy(table), path)
+            else:
+                dataset.files[table].rename(path)
+        write_header(temporary, dataset)
+        save_pictures(DatasetFolder.load(temporary, pictures=src), temporary)
+        shutil.rmtree(stage)
+    return DatasetFolder.load(out), notes
 
 
-def _read_source(folder: Path, named: dict[str, str | Path | None]) -> dict[str, TextTable]:
-    if not folder.is_dir():
-        raise DataError(
-            "expected a folder, found a file" if folder.exists() else "there is no such folder",
-            where=str(folder),
-            remedy="Name the folder that holds documents, queries and judgments.",
-        )
+def dataset_of_tables(
+    folder: Path, tables: Mapping[str, TextTable], **options: Unpack[TableOptions]
+) -> tuple[RankingDataset, list[str]]:
+    """Make a data set of "queries", "documents" and "judgments" already read, as `read_tables`.
+
+    Args:
+        folder: where paths of pictures start.
+        tables: the three tables; errors name their rows by `TextTable.where`.
+        options: as the arguments of `read_tables`; those that name files are ignored.
+
+    Returns:
+        The data set and, a line each, what was guessed.
+
+    Raises:
+        DataError, ImageError: as `read_tables`.
+    """
+    source = TableSource(folder, dict(tables))
+    name_columns(source, _columns(options))
+    with tempfile.TemporaryDirectory() as temporary:
+        stage = Path(temporary)
+        return _of_source(source, stage, stage, options).read(), source.notes
+
+
+def _make(
+    src: str | Path,
+    stage: Path,
+    out: Path,
+    options: TableOptions,
+    engine: Engine | None = None,
+) -> tuple[DatasetFolder, list[str]]:
+    """Read the files, write the three tables into the folder `stage`, return the data set.
+
+    `out` is how a message names the place if its disk is full.
+    """
+    named = {
+        "documents": options.get("documents_file"),
+        "queries": options.get("queries_file"),
+        "judgments": options.get("judgments_file"),
+    }
+    source = read_source(Path(src), stage, named, _columns(options))
+    return _of_source(source, stage, out, options, engine), source.notes
+
+
+def _columns(options: TableOptions) -> dict[str, str]:
     return {
-        table: read_table(Path(path) if path else _find(folder, table))
-        for table, path in named.items()
+        "query_id": options.get("query_id", "query_id"),
+        "doc_id": options.get("doc_id", "doc_id"),
+        "score": options.get("score", "score"),
     }
 
 
-def _find(folder: Path, table: str) -> Path:
-    files = sorted(path for path in folder.iterdir() if path.is_file())
-    found = [p for p in files if p.stem.lower() == table and p.suffix.lower() in SUFFIXES]
-    if len(found) == 1:
-        return found[0]
-    names = ", ".join(path.name for path in found or files[:20]) or "no file"
-    raise DataError(
-        f"expected one of {table}{{{','.join(SUFFIXES)}}}, found {names}",
-        where=str(folder),
-        remedy=f"Name the file with --{table}.",
+def _of_source(
+    source: TableSource,
+    stage: Path,
+    out: Path,
+    options: TableOptions,
+    engine: Engine | None = None,
+) -> DatasetFolder:
+    """Write the three tables into the folder `stage` and return the data set made of them."""
+    scale = _scale(source, _finite_scores(source), options)
+    fields = {
+        "queries": _choose_fields(source, "queries", "query_id", options.get("query_fields")),
+        "documents": _choose_fields(source, "documents", "doc_id", options.get("document_fields")),
+        "judgments": (),
+    }
+    header = Header(
+        name=options.get("name") or source.folder.resolve().name,
+        query_fields=fields["queries"],
+        document_fields=fields["documents"],
+        score_scale=scale,
+        provenance=Provenance(
+            source=", ".join(t.path.name for t in source.tables.values()),
+            licence=options.get("licence", ""),
+            made_by="rankfield import tables",
+        ),
     )
+    files = {table: stage / f"{table}.parquet" for table in TABLES}
+    for table, path in files.items():
+        # a broken page of a Parquet file may show here for the first time; a full disk may too
+        with reading(source.tables[table].path), storage_errors(out):
+            write_table(_typed(source, table, fields[table]), path)
+    dataset = DatasetFolder(header, source.folder, files)
+    _check(dataset, source)
+    if (bad_images := options.get("bad_images", "ignore")) != "ignore":
+        dataset = _check_images(dataset, source, drop=bad_images == "drop", engine=engine)
+    return dataset
 
 
-def _with_scores(source: _Source) -> pl.DataFrame:
-    """Return the judgments with scores as finite floats."""
-    table = source.tables["judgments"]
-    raw = table.frame["score"]
-    text = raw.dtype == pl.String
-    scores = (raw.str.strip_chars() if text else raw).cast(pl.Float64, strict=False)
-    bad = scores.is_null() | ~scores.is_finite().fill_null(False)
-    if bad.any():
-        row = int(bad.arg_max() or 0)
-        found = "nothing" if raw[row] is None else repr(raw[row])
-        more = f" (and {bad.sum() - 1:,} more rows)" if bad.sum() > 1 else ""
-        raise DataError(
-            f"expected a finite number, found {found}{more}", where=table.where(row, "score")
-        )
-    return table.frame.with_columns(score=scores)
-
-
-def _scale(source: _Source, scores: pl.Series, options: TableOptions) -> ScoreScale:
+def _scale(source: TableSource, scores: pl.Series, options: TableOptions) -> ScoreScale:
     if (given := options.get("score_scale")) is not None:
         return given
     scale = guess_scale(
@@ -269,56 +286,92 @@ def _scale(source: _Source, scores: pl.Series, options: TableOptions) -> ScoreSc
     return scale
 
 
+def _finite_scores(source: TableSource) -> pl.Series:
+    """Return the scores as finite floats."""
+    table = source.tables["judgments"]
+    raw = table.column("score")
+    scores = raw.to_frame().select(_as_score(pl.col("score"), raw.dtype)).to_series()
+    bad = scores.is_null() | ~scores.is_finite().fill_null(False)
+    if bad.any():
+        row = int(bad.arg_max() or 0)
+        found = "nothing" if raw[row] is None else repr(raw[row])
+        more = f" (and {bad.sum() - 1:,} more rows)" if bad.sum() > 1 else ""
+        raise DataError(
+            f"expected a finite number, found {found}{more}", where=table.where(row, "score")
+        )
+    return scores
+
+
+def _as_score(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    number = column.str.strip_chars() if dtype == pl.String else column
+    return number.cast(pl.Float64, strict=False)
+
+
 def _choose_fields(
-    source: _Source, table: str, identity: str, chosen: Sequence[Field | str] | None
+    source: TableSource, table: str, identity: str, chosen: Sequence[Field | str] | None
 ) -> tuple[Field, ...]:
     read, path = source.tables[table], source.tables[table].path
     if chosen:
         parsed, divided = parse_fields(read, chosen)
         source.divided |= {(table, name) for name in divided}
         return parsed
-    frame = with_lists(read)
-    fields = guess_fields(frame, table, identity)
+    fields = guess_fields(with_lists(read), table, identity)
     option = "--document-field" if table == "documents" else "--query-field"
     if not fields:
         raise DataError(
-            f"no column looks like a text or a picture; found {quoted(frame.columns)}",
+            f"no column looks like a text or a picture; found {quoted(read.columns)}",
             where=str(path),
             remedy=f"Name the columns with {option} NAME:text or NAME:image.",
         )
     shown = ", ".join(f"{f.name} ({f.modality}, weight {f.weight:.3g})" for f in fields)
     source.notes.append(f"{table}: fields {shown}; choose others with {option}")
     used = {identity, *(f.name for f in fields)}
-    if rest := [column for column in frame.columns if column not in used]:
+    if rest := [column for column in read.columns if column not in used]:
         source.notes.append(f"{table}: kept as plain columns, not fields: {', '.join(rest)}")
     return fields
 
 
-def _with_pictures(
-    source: _Source, table: str, fields: Mapping[str, Sequence[Field]]
-) -> pl.DataFrame:
-    """Return a table with its image fields as paths, bytes, or lists of them."""
+def _typed(source: TableSource, table: str, fields: Sequence[Field]) -> pl.LazyFrame:
+    """Ids and fields as text, pictures as `picture_column`, columns of plain numbers as numbers.
+
+    What a column becomes is found by reading it whole, one column at a time; the rows then pass in
+    a stream.
+    """
     read = source.tables[table]
-    columns = [
-        picture_column(read, f.name, divided=(table, f.name) in source.divided)
-        for f in fields[table]
-        if f.modality == "image"
-    ]
-    return read.frame.with_columns(columns)
+    texts = {*TABLES[table], *(f.name for f in fields if f.modality == "text")}
+    pictures = {f.name for f in fields if f.modality == "image"}
+    changed: list[pl.Expr] = []
+    lists: list[pl.Series] = []
+    for name, dtype in read.schema.items():
+        column = pl.col(name)
+        if name in pictures:
+            divided = (table, name) in source.divided
+            if isinstance(dtype, pl.Array):
+                changed.append(column.arr.to_list())
+            elif dtype == pl.String or dtype not in PICTURE_TYPES:
+                lists.append(picture_column(read, name, divided=divided))
+        elif name in texts:
+            changed.append(column.cast(pl.String))
+        elif (table, name) == ("judgments", "score"):
+            changed.append(_as_score(column, dtype))
+        elif dtype == pl.String and (number := _number_type(read.column(name))) is not None:
+            changed.append(column.cast(number))
+    rows = read.lazy().with_columns(changed)
+    if not lists:
+        return rows
+    own = rows.drop(column.name for column in lists)
+    return pl.concat([own, pl.DataFrame(lists).lazy()], how="horizontal").select(read.columns)
 
 
-def _typed(frame: pl.DataFrame, identity: str, fields: Sequence[Field]) -> pl.DataFrame:
-    """Ids and fields as text (bytes stay), every other column of plain numbers as numbers."""
-    texts = {identity, *(f.name for f in fields)}
-    text = [c.name for c in frame if c.name in texts and _is_plain(c)]
-    return with_numbers(frame.with_columns(pl.col(text).cast(pl.String)), list(texts))
+def _number_type(column: pl.Series) -> type[pl.DataType] | None:
+    """Return the type of a column of texts if each is a plain number."""
+    known = column.drop_nulls()
+    if not known.str.contains(_NUMBER).all():
+        return None
+    return pl.Float64 if known.str.contains(".", literal=True).any() else pl.Int64
 
 
-def _is_plain(column: pl.Series) -> bool:
-    return column.dtype != pl.Binary and not column.dtype.is_nested()
-
-
-def _check(dataset: RankingDataset, source: _Source) -> None:
+def _check(dataset: DatasetFolder, source: TableSource) -> None:
     """Raise for the first bad id, pair or score, with its place in the file it came from."""
     if found := first_error(dataset):
         problem, more = found
@@ -326,7 +379,8 @@ def _check(dataset: RankingDataset, source: _Source) -> None:
             problem.message + (f" (and {more:,} more rows)" if more else ""),
             where=source.tables[problem.table].where(problem.row or 0, problem.field),
         )
-    scale, scores = dataset.score_scale, dataset.judgments["score"]
+    scale = dataset.score_scale
+    scores = dataset.frame("judgments", ["score"])["score"]
     outside = (scores < scale.minimum) | (scores > scale.maximum)
     if outside.any():
         row = int(outside.arg_max() or 0)
@@ -337,8 +391,10 @@ def _check(dataset: RankingDataset, source: _Source) -> None:
         )
 
 
-def _check_images(dataset: RankingDataset, source: _Source, *, drop: bool) -> RankingDataset:
-    bad = [p for p in image_problems(dataset) if p.severity == "error"]
+def _check_images(
+    dataset: DatasetFolder, source: TableSource, *, drop: bool, engine: Engine | None
+) -> DatasetFolder:
+    bad = [p for p in image_problems(dataset, engine=engine) if p.severity == "error"]
     if bad and not drop:
         more = f" (and {len(bad) - 1:,} more bad pictures)" if len(bad) > 1 else ""
         item = "" if bad[0].item is None else f"item {bad[0].item} (counted from 0), "

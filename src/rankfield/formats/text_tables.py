@@ -5,24 +5,38 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Self, TextIO
 
 import polars as pl
 
 from rankfield.errors import DataError
 from rankfield.progress import progress
 
-__all__ = ["DELIMITERS", "SUFFIXES", "TextTable", "not_utf8", "read_header", "read_table"]
+__all__ = [
+    "DELIMITERS",
+    "LINE",
+    "SUFFIXES",
+    "TextTable",
+    "line_of",
+    "not_utf8",
+    "read_header",
+    "read_table",
+    "reading",
+    "require_table",
+    "text_batches",
+]
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 """The file names that `read_table` knows, by their ends."""
 
 _CHUNK = 100_000
-_LINE = "\0line"
+LINE = "\0line"
+"""The column of `text_batches` with the line at which a row begins."""
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 """What divides the columns of a text table, by the end of its file's name."""
 _NAMES = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
@@ -41,6 +55,28 @@ class TextTable:
     frame: pl.DataFrame
     lines: pl.Series | None
 
+    @property
+    def columns(self) -> list[str]:
+        """Return the names of the columns."""
+        return self.frame.columns
+
+    @property
+    def schema(self) -> pl.Schema:
+        """The columns and their types."""
+        return self.frame.schema
+
+    def column(self, name: str) -> pl.Series:
+        """Return a column."""
+        return self.frame[name]
+
+    def lazy(self) -> pl.LazyFrame:
+        """Return the rows, to be read in a stream."""
+        return self.frame.lazy()
+
+    def rename(self, names: Mapping[str, str]) -> Self:
+        """Return the table with other names: old → new."""
+        return replace(self, frame=self.frame.rename(names))
+
     def where(self, row: int, column: str = "") -> str:
         """Return how to name a row, and a column of it, in a message."""
         number = f"{row} (counted from 0)" if self.lines is None else str(self.lines[row])
@@ -58,28 +94,67 @@ def read_table(path: Path, *, delimiter: str | None = None) -> TextTable:
     Raises:
         DataError: no such file, no rows, or the file is broken; says at which row.
     """
+    require_table(path)
+    if path.suffix.lower() == ".parquet":
+        with reading(path):
+            table = TextTable(path, pl.read_parquet(path, glob=False), None)
+    else:
+        frames = list(text_batches(path, delimiter=delimiter))
+        frame = pl.concat(frames, how="diagonal") if frames else pl.DataFrame({LINE: []})
+        table = TextTable(path, frame.drop(LINE), frame[LINE])
+    if table.frame.is_empty():
+        raise DataError("expected at least one row, found none", where=str(path))
+    return table
+
+
+def require_table(path: Path) -> None:
+    """Look whether there is a file, and its name one that `read_table` knows.
+
+    Raises:
+        DataError: it is not so.
+    """
     if not path.is_file():
         raise DataError("there is no such file", where=str(path))
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
+    if path.suffix.lower() not in SUFFIXES:
         raise DataError(f"expected a file ending in {', '.join(SUFFIXES)}", where=str(path))
-    try:
-        if suffix == ".parquet":
-            table = TextTable(path, pl.read_parquet(path, glob=False), None)
+
+
+def text_batches(path: Path, *, delimiter: str | None = None) -> Iterator[pl.DataFrame]:
+    """Yield a text file's rows as `read_table` reads them, with their lines in the column `LINE`.
+
+    `delimiter` divides the columns of a text table; that of `DELIMITERS` if None.
+
+    Raises:
+        DataError: the file is broken; says at which row.
+    """
+    usual = DELIMITERS.get(path.suffix.lower())
+    delimiter = (delimiter or usual) if usual else None
+    with reading(path), path.open(encoding="utf-8-sig", newline="") as file:
+        chunks = _csv(path, file, delimiter) if delimiter else _json_lines(path, file)
+        yield from _shown(path, file, chunks)
+
+
+def line_of(path: Path, row: int) -> int:
+    """Return the line of a text file, counted from 1, at which a row (from 0) begins."""
+    delimiter = DELIMITERS.get(path.suffix.lower())
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        if delimiter:
+            reader = csv.reader(file, delimiter=delimiter, strict=True)
+            lines = (line for line, _ in islice(_csv_rows(path, reader), 1, None))
         else:
-            delimiter = (delimiter or DELIMITERS[suffix]) if suffix in DELIMITERS else None
-            with path.open(encoding="utf-8-sig", newline="") as file:
-                chunks = _csv(path, file, delimiter) if delimiter else _json_lines(path, file)
-                frames = list(_shown(path, file, chunks))
-            frame = pl.concat(frames, how="diagonal") if frames else pl.DataFrame({_LINE: []})
-            table = TextTable(path, frame.drop(_LINE), frame[_LINE])
+            lines = (line for line, text in enumerate(file, 1) if text.strip())
+        return next(islice(lines, row, None))
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn the failures of reading a table into a `DataError` that names the file."""
+    try:
+        yield
     except UnicodeDecodeError:
         raise not_utf8(path) from None
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(f"cannot be read, it may be cut off ({error})", where=str(path)) from error
-    if table.frame.is_empty():
-        raise DataError("expected at least one row, found none", where=str(path))
-    return table
 
 
 def read_header(path: Path) -> list[str]:
@@ -117,7 +192,7 @@ def _shown(path: Path, file: TextIO, chunks: Iterator[pl.DataFrame]) -> Iterator
 
 
 def _csv(path: Path, file: TextIO, delimiter: str) -> Iterator[pl.DataFrame]:
-    """Yield the rows in chunks, with their line numbers in the column `_LINE`."""
+    """Yield the rows in chunks, with their line numbers in the column `LINE`."""
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     reader = csv.reader(file, delimiter=delimiter, strict=True)
     rows = _csv_rows(path, reader)
@@ -129,7 +204,7 @@ def _csv(path: Path, file: TextIO, delimiter: str) -> Iterator[pl.DataFrame]:
             name: pl.Series(name, values, dtype=pl.String).replace("", None)
             for name, values in zip(header, columns, strict=True)
         }
-        yield pl.DataFrame({_LINE: pl.Series([line for line, _ in chunk]), **named})
+        yield pl.DataFrame({LINE: pl.Series([line for line, _ in chunk]), **named})
 
 
 def _csv_rows(path: Path, reader: Any) -> Iterator[tuple[int, list[str]]]:
@@ -201,7 +276,7 @@ def _json_lines(path: Path, file: TextIO) -> Iterator[pl.DataFrame]:
             name: pl.Series([_as_text(record.get(name)) for _, record in chunk], dtype=pl.String)
             for name in names
         }
-        yield pl.DataFrame({_LINE: pl.Series([line for line, _ in chunk]), **columns})
+        yield pl.DataFrame({LINE: pl.Series([line for line, _ in chunk]), **columns})
 
 
 def _json_objects(path: Path, file: TextIO) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -1,0 +1,94 @@
+"""The audit: every check of a data set, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+
+from rankfield.engines import Engine, LocalEngine
+from rankfield.errors import DataError
+from rankfield.images import MAX_PIXELS
+from rankfield.schema import Tables
+from rankfield.validate.findings import Finding, contents, listed, structure
+from rankfield.validate.pictures import image_problems
+from rankfield.validate.problems import Problem
+
+__all__ = ["audit", "findings", "first_error", "place_of", "require_valid"]
+
+
+def audit(
+    dataset: Tables,
+    *,
+    images: bool = True,
+    max_pixels: int = MAX_PIXELS,
+    engine: Engine | None = None,
+) -> list[Problem]:
+    """Return everything wrong with a data set, in the order of checks, tables and rows.
+
+    Errors: an empty table; null or empty, duplicate and dangling ids; duplicate pairs; scores that
+    are null, not finite, or outside the stated scale; records without any field; pictures missing,
+    unreadable, truncated, too large, or outside the folder. Warnings: empty fields, queries without
+    a judgment or without a relevant one, pictures that are converted on reading.
+
+    Of each check and column the first 1,000 rows are listed and one entry without a row counts
+    the rest; pictures are listed all.
+
+    Args:
+        dataset: any ranking data set, in memory or in its folder.
+        images: decode every picture too.
+        max_pixels: pictures with more are errors.
+        engine: where fields are read and pictures decoded; threads of this machine if None.
+    """
+    problems = [
+        Problem(table, None, "", "empty table", "expected at least one row, found none")
+        for table in ("queries", "documents", "judgments")
+        if not dataset.height(table)
+    ]
+    for finding in findings(dataset, engine):
+        problems += listed(dataset, finding)
+    if images:
+        problems += image_problems(dataset, max_pixels, engine)
+    return problems
+
+
+def require_valid(dataset: Tables) -> None:
+    """Check what every later step relies on; no picture is opened.
+
+    Raises:
+        DataError: an empty table, a null, empty, duplicate or dangling id, a duplicate pair, or a
+            score that is not finite; names the first with table, row and column, and how many more.
+    """
+    for table in ("queries", "documents", "judgments"):
+        if not dataset.height(table):
+            raise DataError("expected at least one row, found none", where=place_of(dataset, table))
+    found = first_error(dataset)
+    if found is not None:
+        problem, more = found
+        raise DataError(
+            problem.message + (f" (and {more:,} more rows)" if more else ""),
+            where=f"{place_of(dataset, problem.table)}, row {problem.row} (counted from 0),"
+            f" column {problem.field!r}",
+            remedy="See `rankfield check`; `--fix` writes a cleaned copy.",
+        )
+
+
+def first_error(dataset: Tables) -> tuple[Problem, int] | None:
+    """Return the first problem of ids, pairs and scores, and how many more rows share it."""
+    for finding in filter(_nonempty, structure(dataset)):
+        return listed(dataset, finding)[0], len(finding.rows) - 1
+    return None
+
+
+def findings(dataset: Tables, engine: Engine | None = None) -> Iterator[Finding]:
+    """Yield the checks that some row fails, in the order of `audit`."""
+    checks = chain(structure(dataset), contents(dataset, engine or LocalEngine()))
+    return filter(_nonempty, checks)
+
+
+def place_of(dataset: Tables, table: str) -> str:
+    """Return how to name a table in a message."""
+    return f"{dataset.root or dataset.name}, {table}"
+
+
+def _nonempty(finding: Finding) -> bool:
+    return len(finding.rows) > 0

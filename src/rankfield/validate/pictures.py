@@ -1,0 +1,94 @@
+"""The pictures of a data set, each read and decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import polars as pl
+
+from rankfield.engines import Engine, LocalEngine
+from rankfield.errors import ImageError
+from rankfield.field_values import places
+from rankfield.files import stays_inside
+from rankfield.images import MAX_PIXELS, image_notes
+from rankfield.progress import progress
+from rankfield.schema import Tables
+from rankfield.validate.problems import Problem, Severity
+
+__all__ = ["image_problems", "picture_stretches"]
+
+_AT_A_TIME = 64
+_Hit = tuple[int, int | None, str, str, Severity]
+
+
+def image_problems(
+    dataset: Tables, max_pixels: int = MAX_PIXELS, engine: Engine | None = None
+) -> list[Problem]:
+    """Return the problems of the pictures alone, all of them; each is read and decoded.
+
+    Args:
+        dataset: any ranking data set.
+        max_pixels: pictures with more are errors.
+        engine: where they are decoded; threads of this machine if None.
+    """
+    columns = [
+        (table, f.name)
+        for table in ("queries", "documents")
+        for f in dataset.fields(table)
+        if f.modality == "image"
+    ]
+    total = sum(dataset.height(table) for table, _ in columns)
+    problems: list[Problem] = []
+    if not total:
+        return problems
+    # reading waits for the disk: more threads than cores
+    engine = engine or LocalEngine(min(16, 2 * LocalEngine().count))
+    look = partial(_look_at, dataset.root, max_pixels)
+    with progress("checking pictures", total, unit="pictures") as advance:
+        for table, name in columns:
+            start = 0
+            for count, hits in engine.map(look, picture_stretches(dataset, table, name)):
+                problems += [
+                    Problem(table, start + row, name, kind, message, severity, item=item)
+                    for row, item, kind, message, severity in hits
+                ]
+                start += count
+                advance(count)
+    return problems
+
+
+def picture_stretches(dataset: Tables, table: str, name: str) -> Iterator[pl.Series]:
+    """Yield an image field in stretches of few records, in order."""
+    for part in dataset.parts(table, [name]):
+        yield from (rows[name] for rows in part.read().iter_slices(_AT_A_TIME))
+
+
+def _look_at(root: Path | None, max_pixels: int, part: pl.Series) -> tuple[int, list[_Hit]]:
+    """Return how many rows there are, and what is wrong with the pictures in them."""
+    rows, items, pictures = places(part)
+    several = isinstance(part.dtype, pl.List)
+    found = [
+        (row, item if several else None, *hit)
+        for row, item, picture in zip(rows.tolist(), items.tolist(), pictures, strict=True)
+        for hit in _look(root, picture, max_pixels)
+    ]
+    return len(part), found
+
+
+def _look(
+    root: Path | None, value: str | bytes | None, max_pixels: int
+) -> list[tuple[str, str, Severity]]:
+    """Return kind, message and severity of what is wrong or unusual with one picture."""
+    if not value:
+        return []
+    name = "the picture" if isinstance(value, bytes) else value
+    if isinstance(value, str) and not stays_inside(value):
+        return [("bad image", f"{name}: the path leads out of the data set's folder", "error")]
+    source = value if isinstance(value, bytes) else (root or Path()) / value
+    try:
+        notes = image_notes(source, where=name, max_pixels=max_pixels)
+    except ImageError as error:
+        return [("bad image", f"{name}: {error.problem}", "error")]
+    return [("converted image", f"{name}: {note}", "warning") for note in notes]

@@ -126,12 +126,12 @@ def test_killed_twenty_times_it_is_the_same(tmp_path: Path) -> None:
 
 
 def test_interrupted_it_stops_and_goes_on(server: MisbehavingServer, tmp_path: Path) -> None:
-    job, out = elastic_job(tmp_path, server.url), tmp_path / "out"
+    job, out = elastic_job(tmp_path, server.url, queries=100), tmp_path / "out"
     collect(load_job(job), tmp_path / "whole")
     seen = len(server.seen)
     with killable_commands("rankfield.collect", "rankfield.web.client") as start:
         run = start("collect", job, out)
-        while len(server.seen) < seen + 10 and run.is_running():
+        while len(server.seen) < seen + 5 and run.is_running():
             time.sleep(0.001)
         os.kill(run.pid, signal.SIGINT)
         assert run.wait() == 130

@@ -233,7 +233,8 @@ def relevance_given(
         newton = alpha + slope / np.maximum(curve, _LEAST)
         new = np.where((newton > low) & (newton < high), newton, (low + high) / 2)
         new = np.clip(new, _LEAST, 1 - 1e-12)
-        done = np.abs(new - alpha).max() < 1e-8
+        # Near an end Newton only doubles the distance to it: small steps there are far from done.
+        done = (np.abs(new - alpha) <= 1e-8 * np.minimum(new, 1 - new)).all()
         alpha = new
         if done:
             break

@@ -1,13 +1,18 @@
-"""`rankfield dedupe`: one record for all that are exactly the same."""
+"""`rankfield dedupe`: one record for all that are the same, exactly or nearly."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from rankfield.errors import InputError, OutputError
+
+if TYPE_CHECKING:
+    from rankfield.curation.likeness import Likeness
+    from rankfield.engines import Engine
+    from rankfield.schema import DatasetFolder
 
 __all__ = ["command"]
 
@@ -21,6 +26,36 @@ def command(
     pictures: Annotated[
         bool, typer.Option("--pictures", help="Pictures must be the same too, to the byte.")
     ] = False,
+    near: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=LIMIT",
+            help="Merge near duplicates among the documents: text=0.8 (Jaccard), photo=6 (bits),"
+            " embedding=0.95 (cosine), words. Several must all hold.",
+        ),
+    ] = None,
+    near_queries: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=LIMIT", help="The same among the queries."),
+    ] = None,
+    link: Annotated[
+        Literal["single", "complete"],
+        typer.Option(help="Near duplicates of near duplicates too, or only if all are alike."),
+    ] = "single",
+    shingles: Annotated[
+        str,
+        typer.Option(metavar="UNIT:N", help="What of texts is compared: characters:N, words:N."),
+    ] = "characters:4",
+    model: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="The model of embedding=LIMIT.", show_default=False),
+    ] = None,
+    embeddings: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="NPY", help="Or embeddings of the documents, a row each.", show_default=False
+        ),
+    ] = None,
     scores: Annotated[
         Literal["max", "mean", "first"],
         typer.Option(help="What becomes of several scores of one pair."),
@@ -38,12 +73,12 @@ def command(
         typer.Option(help="Work on this machine's cores, or on Ray's: same result."),
     ] = "local",
 ) -> None:
-    """Merge documents, and queries, that are exactly the same, with their judgments.
+    """Merge documents, and queries, that are the same, with their judgments.
 
-    The same are records whose text fields are equal apart from case, punctuation and blanks. The
-    one with the smallest id stays.
+    The same are records whose text fields are equal apart from case, punctuation and blanks, or
+    with --near those alike. The one with the smallest id stays.
 
-    Example: rankfield dedupe shop shop-unique --scores mean
+    Example: rankfield dedupe shop shop-unique --near title=0.8 --near image=6
     """
     from rich.console import Console
 
@@ -56,15 +91,107 @@ def command(
             "exists already", where=str(out), remedy="Name another output, or remove it first."
         )
     tables = [t for t, wanted in (("queries", queries), ("documents", documents)) if wanted]
-    if not tables:
-        raise InputError("neither queries nor documents are to be merged: nothing to do")
+    rules = {"queries": near_queries or [], "documents": near or []}
+    _require_sense(tables, rules, pictures)
     data = DatasetFolder.load(dataset)
     work = make_engine(engine)
     if as_group is not None:
-        done, report = group_duplicates(data, as_group, pictures=pictures, engine=work)
+        # without rules for queries, documents are grouped, as ever
+        table = "queries" if near_queries and not near else "documents"
+        tables = [table]
+    alike = {
+        table: _likenesses(data, table, rules[table], shingles, model, embeddings, work)
+        for table in tables
+        if rules[table]
+    }
+    if as_group is not None:
+        done, report = group_duplicates(
+            data,
+            as_group,
+            table=table,
+            pictures=pictures,
+            near=alike.get(table, ()),
+            link=link,
+            engine=work,
+        )
     else:
-        done, report = dedupe(data, tables=tables, pictures=pictures, scores=scores, engine=work)
+        done, report = dedupe(
+            data,
+            tables=tables,
+            pictures=pictures,
+            near=alike,
+            link=link,
+            scores=scores,
+            engine=work,
+        )
     done.save(out)
     console = Console(highlight=False)
     console.print(report)
     console.print(f"wrote {out}", markup=False, soft_wrap=True)
+
+
+def _require_sense(tables: list[str], rules: dict[str, list[str]], pictures: bool) -> None:
+    if not tables:
+        raise InputError("neither queries nor documents are to be merged: nothing to do")
+    for table, wanted in rules.items():
+        if wanted and table not in tables:
+            raise InputError(f"rules for near duplicates among {table}, which are left alone")
+    if pictures and any(rules.values()):
+        raise InputError(
+            "--pictures is for exact duplicates",
+            remedy="With --near, name the image field and the bits: --near photo=0.",
+        )
+
+
+def _likenesses(
+    data: DatasetFolder,
+    table: str,
+    rules: list[str],
+    shingles: str,
+    model: Path | None,
+    embeddings: Path | None,
+    engine: Engine,
+) -> list[Likeness]:
+    from rankfield.curation import NearRule, Shingles, make_likenesses
+
+    parsed = [NearRule.parse(rule) for rule in rules]
+    vectors = None
+    if any(rule.name == "embedding" for rule in parsed):
+        vectors = _vectors(data, table, model, embeddings)
+    return make_likenesses(
+        data,
+        table,
+        parsed,
+        shingles=Shingles.parse(shingles),
+        embeddings=vectors,
+        engine=engine,
+    )
+
+
+def _vectors(data: DatasetFolder, table: str, model: Path | None, embeddings: Path | None) -> Any:
+    if model is not None and embeddings is not None:
+        raise InputError("give --model or --embeddings, not both")
+    if embeddings is not None:
+        if table == "queries":
+            raise InputError(
+                "--embeddings are those of the documents", remedy="For queries, give --model."
+            )
+        return _read_matrix(embeddings)
+    if model is None:
+        return None
+    from rankfield.encoders import RankingModel
+
+    loaded = RankingModel.load(model)
+    embed = loaded.embed_queries if table == "queries" else loaded.embed_documents
+    return embed(data.read())
+
+
+def _read_matrix(path: Path) -> Any:
+    import numpy as np
+
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"expected a matrix as numpy.save writes it ({error})", where=str(path)
+        ) from error

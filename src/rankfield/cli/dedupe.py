@@ -10,8 +10,7 @@ import typer
 from rankfield.errors import InputError, OutputError
 
 if TYPE_CHECKING:
-    from rankfield.curation.likeness import Likeness
-    from rankfield.engines import Engine
+    from rankfield.curation import NearRule
     from rankfield.schema import DatasetFolder
 
 __all__ = ["command"]
@@ -82,7 +81,13 @@ def command(
     """
     from rich.console import Console
 
-    from rankfield.curation.dedupe import dedupe, group_duplicates
+    from rankfield.curation import (
+        NearRule,
+        Shingles,
+        dedupe,
+        group_duplicates,
+        make_likenesses,
+    )
     from rankfield.engines import make_engine
     from rankfield.schema import DatasetFolder
 
@@ -100,9 +105,16 @@ def command(
         table = "queries" if near_queries and not near else "documents"
         tables = [table]
     alike = {
-        table: _likenesses(data, table, rules[table], shingles, model, embeddings, work)
+        table: make_likenesses(
+            data,
+            table,
+            wanted,
+            shingles=Shingles.parse(shingles),
+            embeddings=_vectors(data, table, wanted, model, embeddings),
+            engine=work,
+        )
         for table in tables
-        if rules[table]
+        if (wanted := [NearRule.parse(rule) for rule in rules[table]])
     }
     if as_group is not None:
         done, report = group_duplicates(
@@ -143,32 +155,16 @@ def _require_sense(tables: list[str], rules: dict[str, list[str]], pictures: boo
         )
 
 
-def _likenesses(
+def _vectors(
     data: DatasetFolder,
     table: str,
-    rules: list[str],
-    shingles: str,
+    rules: list[NearRule],
     model: Path | None,
     embeddings: Path | None,
-    engine: Engine,
-) -> list[Likeness]:
-    from rankfield.curation import NearRule, Shingles, make_likenesses
-
-    parsed = [NearRule.parse(rule) for rule in rules]
-    vectors = None
-    if any(rule.name == "embedding" for rule in parsed):
-        vectors = _vectors(data, table, model, embeddings)
-    return make_likenesses(
-        data,
-        table,
-        parsed,
-        shingles=Shingles.parse(shingles),
-        embeddings=vectors,
-        engine=engine,
-    )
-
-
-def _vectors(data: DatasetFolder, table: str, model: Path | None, embeddings: Path | None) -> Any:
+) -> Any:
+    """Return the embeddings that the rules ask for, or None."""
+    if all(rule.name != "embedding" for rule in rules):
+        return None
     if model is not None and embeddings is not None:
         raise InputError("give --model or --embeddings, not both")
     if embeddings is not None:

@@ -7,6 +7,7 @@ from rankfield.curation.near_clusters import near_clusters
 from rankfield.curation.near_rules import NearRule, make_likenesses
 from rankfield.curation.near_texts import Shingles
 from rankfield.curation.sample import sample_shop
+from rankfield.curation.split_time import TimeRule
 from rankfield.curation.splits import split, split_sizes
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "LeakReport",
     "NearRule",
     "Shingles",
+    "TimeRule",
     "clusters_of_keys",
     "clusters_of_pairs",
     "dedupe",

@@ -127,7 +127,9 @@ def dedupe(
     clusters = {}
     found = []
     for table in tables:
-        stands, one = _find(dataset, table, pictures, near.get(table, ()), link, engine)
+        stands, one = _find(
+            dataset, table, pictures=pictures, near=near.get(table, ()), link=link, engine=engine
+        )
         clusters[table] = stands
         found.append(one)
     merged, judgments = merge_clusters(dataset, clusters, scores=scores)
@@ -167,7 +169,7 @@ def group_duplicates(
             where=dataset.name,
             remedy="Choose another name for the group.",
         )
-    stands, found = _find(dataset, table, pictures, near, link, engine)
+    stands, found = _find(dataset, table, pictures=pictures, near=near, link=link, engine=engine)
     note = f"{_NOTE}{column} groups {found.merged} duplicates of {table} ({found.how})"
     marked = mark_clusters(dataset, stands, column, table=table)
     return marked.with_notes([note]), DedupeReport((found,))
@@ -176,6 +178,7 @@ def group_duplicates(
 def _find(
     dataset: Tables,
     table: str,
+    *,
     pictures: bool,
     near: Sequence[Likeness],
     link: Link,

@@ -101,6 +101,7 @@ def read_tables(
         folder, notes = _make(
             src,
             Path(temporary),
+            Path(temporary),
             name=name,
             query_id=query_id,
             doc_id=doc_id,
@@ -169,7 +170,7 @@ def import_folder(
     with new_folder(out) as temporary:
         stage = temporary / ".stage"
         stage.mkdir()
-        dataset, notes = _make(src, stage, engine=engine, **options)
+        dataset, notes = _make(src, stage, Path(out), engine=engine, **options)
         for table in ("queries", "documents", "judgments"):
             path = temporary / f"{table}.parquet"
             if dataset.is_changed(table):
@@ -185,6 +186,7 @@ def import_folder(
 def _make(
     src: str | Path,
     stage: Path,
+    out: Path,
     *,
     name: str | None = None,
     query_id: str = "query_id",
@@ -203,7 +205,10 @@ def _make(
     bad_images: Literal["ignore", "error", "drop"] = "ignore",
     engine: Engine | None = None,
 ) -> tuple[DatasetFolder, list[str]]:
-    """Write the three tables into the folder `stage` and return the data set made of them."""
+    """Write the three tables into the folder `stage` and return the data set made of them.
+
+    `out` is how a message names the place if its disk is full.
+    """
     named = {"documents": documents_file, "queries": queries_file, "judgments": judgments_file}
     source = read_source(
         Path(src), stage, named, {"query_id": query_id, "doc_id": doc_id, "score": score}
@@ -237,7 +242,7 @@ def _make(
     files = {table: stage / f"{table}.parquet" for table in TABLES}
     for table, path in files.items():
         # a broken page of a Parquet file may show here for the first time; a full disk may too
-        with reading(source.tables[table].path), storage_errors(path):
+        with reading(source.tables[table].path), storage_errors(out):
             write_table(_typed(source, table, fields[table]), path)
     dataset = DatasetFolder(header, source.folder, files)
     _check(dataset, source)

@@ -99,11 +99,9 @@ def _write_pages(
     engine: Engine,
 ) -> None:
     if html is not None:
-        from rankfield.curation import leak_report
         from rankfield.report import write_audit_page
 
-        leaks = leak_report(data, engine=engine) if data.is_split else None
-        write_audit_page(html, dataset=data, problems=problems, leaks=leaks, engine=engine)
+        write_audit_page(html, dataset=data, problems=problems, engine=engine)
     if card is not None:
         from rankfield.report import write_data_card
 

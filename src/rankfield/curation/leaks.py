@@ -202,10 +202,11 @@ def _near_texts(
 def _near_pictures(
     dataset: Tables, table: str, seen: pl.Series, bits: int, engine: Engine
 ) -> Iterator[Leak]:
+    show = _shown(dataset, table, *(f.name for f in _text_fields(dataset, table)))
     for f in dataset.fields(table):
         if f.modality == "image":
             likeness = PictureLikeness.of(dataset, table, f.name, bits, engine)
-            yield _near(table, likeness, seen, _shown(dataset, table))
+            yield _near(table, likeness, seen, show)
 
 
 def _near(table: str, likeness: Likeness, seen: pl.Series, show: _Show) -> Leak:

@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from rankfield import __version__
-from rankfield.curation import LeakReport, split_sizes
+from rankfield.curation import leak_report, split_sizes
 from rankfield.curation.dedupe import exact_clusters
 from rankfield.engines import Engine
 from rankfield.field_values import first_value
@@ -75,7 +75,6 @@ def write_audit_page(
     *,
     dataset: Tables,
     problems: Sequence[Problem],
-    leaks: LeakReport | None = None,
     engine: Engine | None = None,
 ) -> None:
     """Write a page with sizes, distributions, coverage, problems, splits and a data card.
@@ -88,8 +87,7 @@ def write_audit_page(
         path: the HTML file to write; an older one is replaced.
         dataset: any ranking data set, in memory or in its folder.
         problems: what `validate.audit` found.
-        leaks: what `curation.leak_report` found, for a data set that is split.
-        engine: where texts are compared; threads of this machine if None.
+        engine: where texts and pictures are compared; threads of this machine if None.
 
     Raises:
         OutputError: the page cannot be written.
@@ -97,6 +95,7 @@ def write_audit_page(
     summary = summarise(dataset)
     shown = _Shown(dataset)
     kinds = _kinds(problems, shown)
+    divided = _is_divided(dataset)
     fields = [found for table in _IDS for found in coverage(dataset, table)]
     context = {
         "css": Markup((_HERE / "page.css").read_text("utf-8")),
@@ -110,10 +109,10 @@ def write_audit_page(
         "contents": [bars for _, bars in fields if bars] + _pictures(dataset),
         "problems": kinds,
         "same": [found for table in _IDS for found in _duplicates(dataset, table, shown, engine)],
-        "splits": split_sizes(dataset).rows(named=True) if dataset.is_split else [],
+        "splits": split_sizes(dataset).rows(named=True) if divided else [],
         "split_titles": SPLIT_TITLES,
         "split_meanings": SPLIT_MEANINGS,
-        "leaks": leaks,
+        "leaks": leak_report(dataset, engine=engine) if divided else None,
         "facts": card_facts(dataset),
     }
     page = _environment().get_template("audit_page.html").render(context)
@@ -141,25 +140,34 @@ def _sentences(
         for severity in ("error", "warning")
     }
     if counts["error"]:
-        verdict = f"{counts['error']:,} error(s) must be mended before training"
+        verdict = f"{_counted(counts['error'], 'error')} to be mended before training"
     elif counts["warning"]:
-        verdict = f"No errors, {counts['warning']:,} warning(s)"
+        verdict = f"No errors, {_counted(counts['warning'], 'warning')}"
     else:
         verdict = "Nothing is wrong with it"
     lead = (
         f"{summary.queries:,} queries, {summary.documents:,} documents and"
         f" {summary.judgments:,} judgments. {verdict}."
     )
-    never = summary.never_judged / max(summary.documents, 1)
     second = (
-        f"A judged query has {summary.judgments_per_query:,.1f} judgments on average; {never:.0%}"
-        " of the documents were never judged."
+        f"A judged query has {summary.judgments_per_query:,.1f} judgments on average;"
+        f" {_counted(summary.never_judged, 'document')} had none."
     )
     gaps = [f for f in fields if f.share < 1]
     if gaps:
         worst = min(gaps, key=lambda f: f.share)
         second += f" The field {worst.field} is missing in {1 - worst.share:.1%} of {worst.table}."
     return lead, second
+
+
+def _is_divided(dataset: Tables) -> bool:
+    """Return whether all three tables say on which side of a split their rows are."""
+    columns = {"queries": {"seen", "subset"}, "documents": {"seen"}, "judgments": {"split"}}
+    return all(wanted <= set(dataset.schema(table)) for table, wanted in columns.items())
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
 def _sizes(summary: Summary) -> list[tuple[str, str]]:
@@ -236,7 +244,7 @@ class _Shown:
         rows = pl.Series(sorted(remarks), dtype=pl.UInt32)
         found = (
             self._dataset.lazy(table)
-            .select(columns)
+            .select(*columns)
             .with_row_index("\0row")
             .filter(pl.col("\0row").is_in(rows.implode()))
             .collect(engine="streaming")

@@ -209,7 +209,7 @@ def test_no_hash_within_the_bits_is_missed(bits: int, seed: int) -> None:
     for i in range(20, 40):
         for bit in draw.choice(64, draw.integers(0, 18), replace=False):
             hashes[i] = hashes[i - 20] ^ np.uint64(1 << int(bit)) if bit % 2 else hashes[i]
-    colours = np.zeros((40, 48), dtype=np.uint8)
+    colours = np.zeros((40, 192), dtype=np.uint8)
     likeness = PictureLikeness(hashes, colours, np.ones(40, dtype=bool), bits)
     found = {
         tuple(sorted(pair))

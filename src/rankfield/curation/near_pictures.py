@@ -27,8 +27,8 @@ __all__ = ["MOST_BITS", "PictureLikeness", "fingerprint_pictures"]
 
 MOST_BITS = 16
 _BITS = 64
-_GRID = 4
-_COLOUR = 12.0
+_GRID = 8
+_COLOUR = 24
 
 
 class PictureLikeness:
@@ -36,16 +36,16 @@ class PictureLikeness:
 
     The hash is `imagehash.phash`: the signs of the 8 × 8 lowest frequencies of the grey picture
     (Zauner, 2010), 64 bits; it survives scaling, compression and small changes. It sees no colour,
-    so the mean of each of 4 × 4 cells is compared too: red and blue variants stay apart. Of
-    several pictures of a record the first counts; records without one that can be read are like
-    no other.
+    so the mean red, green and blue of 8 × 8 cells are compared too, and none may differ by over
+    24 of 255: variants in other colours stay apart. Of several pictures of a record the first
+    counts; records without one that can be read are like no other.
 
     Pairs at most `bits` apart agree in at least one of bits + 1 parts of the hash, so that none
     is missed.
 
     Args:
         hashes: uint64 (N,).
-        colours: uint8 (N, 48), red, green, blue of each cell.
+        colours: uint8 (N, 192), red, green, blue of each cell.
         known: bool (N,), whether there is a picture.
         bits: largest Hamming distance, 0 to 16.
         name: the field.
@@ -118,7 +118,7 @@ class PictureLikeness:
         close: NDArray[np.bool_] = apart <= self._bits
         places = np.flatnonzero(close)
         a, b = (self._colours[rows[places]].astype(np.int16) for rows in (first, second))
-        close[places] = np.abs(a - b).mean(axis=1) <= _COLOUR
+        close[places] = np.abs(a - b).max(axis=1) <= _COLOUR
         return close
 
 

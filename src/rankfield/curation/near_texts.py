@@ -6,6 +6,7 @@ import importlib
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from typing import Any, Literal
 
@@ -23,6 +24,7 @@ __all__ = ["PERMUTATIONS", "Shingles", "TextLikeness", "bands_for", "jaccard"]
 PERMUTATIONS = 128
 _RECALL = 0.99
 _AT_A_TIME = 2_000
+_CACHED = 16_384
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,8 @@ class TextLikeness:
         self._texts = texts
         self._threshold = threshold
         self._shingles = shingles or Shingles()
+        # a text of a large bucket is compared many times
+        self._set_of = lru_cache(maxsize=_CACHED)(self._shingles.of)
         self.how = f"{name} ≥ {threshold:g} (Jaccard of {self._shingles})"
         self.same = digests(texts)
         minhash = _minhash()
@@ -128,7 +132,7 @@ class TextLikeness:
     def alike(self, pairs: Pairs) -> NDArray[np.bool_]:
         """Return for each pair whether its Jaccard similarity reaches the threshold."""
         rows, places = np.unique(pairs, return_inverse=True)
-        sets = [self._shingles.of(text) for text in self._texts.gather(rows)]
+        sets = [self._set_of(text) for text in self._texts.gather(rows)]
         return np.array(
             [jaccard(sets[a], sets[b]) >= self._threshold for a, b in places.reshape(-1, 2)],
             dtype=bool,

@@ -73,6 +73,7 @@ def test_near_duplicates(shop: Path, tmp_path: Path) -> None:
     out = run("dedupe", shop, tmp_path / "a", "--near", "title=0.8", "--near-queries", "words")
     assert "d00 · d01" in out
     assert "title ≥ 0.8 (Jaccard of characters:4)" in " ".join(out.split())
+    assert "- d00: large striped mug of porcelain · d01: large striped mug of porcelains" in out
     assert {"d01", "d03"} & kept(tmp_path / "a") == set()
     assert len(kept(tmp_path / "a", "queries")) == 39
     run("dedupe", shop, tmp_path / "b", "--near", "title=0.8", "--near", "photo=4")

@@ -238,6 +238,13 @@ def test_strata_by_frequency_and_by_numbers() -> None:
     assert all(abs(half - 4) <= 1 for half in halves)
 
 
+def test_records_without_a_stratum_are_one() -> None:
+    data = make(many(), many(40))
+    blank = data.queries.with_columns(pl.when(pl.col("time") >= 20).then("time").alias("time"))
+    done = split(data.with_tables(queries=blank), stratify_queries_by="time")
+    assert int(done.queries[:20]["seen"].sum()) == 16
+
+
 def test_by_time_the_future_is_unseen() -> None:
     data = make(many(), many(90))
     done = split(data, by_time=[TimeRule("queries", "time"), TimeRule("documents", "time", "30")])
@@ -276,6 +283,12 @@ def test_by_the_time_of_judgments_training_knows_nothing_later() -> None:
         (pl.Series([datetime(2025, 1, 1 + i % 28, 12) for i in range(60)]), "2025-01-15 00:00"),
         (pl.Series([f"2025-01-{1 + i % 28:02d}" for i in range(60)]), "2025-01-15"),
         (pl.Series([f"2025-01-{1 + i % 28:02d}T00:30:00+01:00" for i in range(60)]), "2025-01-14"),
+        (
+            pl.Series(
+                [datetime(2025, 1, 1 + i % 28, 0, 30) for i in range(60)]
+            ).dt.replace_time_zone("Asia/Tokyo"),
+            "2025-01-15T00:00:00+09:00",
+        ),
         (pl.Series([1.0 + i % 28 for i in range(60)]), "15"),
         (pl.Series([str(1 + i % 28) for i in range(60)]), "15.0"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -11,6 +12,7 @@ from rankfield.errors import InputError, OutputError
 
 if TYPE_CHECKING:
     from rankfield.curation import NearRule
+    from rankfield.curation.dedupe import Duplicates
     from rankfield.schema import DatasetFolder
 
 __all__ = ["command"]
@@ -139,7 +141,28 @@ def command(
     done.save(out)
     console = Console(highlight=False)
     console.print(report)
+    for one in report.found:
+        if one.how != "exact":
+            for line in _examples(data, one):
+                console.print(f"- {line}", markup=False, soft_wrap=True)
     console.print(f"wrote {out}", markup=False, soft_wrap=True)
+
+
+def _examples(data: DatasetFolder, found: Duplicates) -> Iterator[str]:
+    """Yield what a few near duplicates say, so that the limit can be judged."""
+    import polars as pl
+
+    from rankfield.curation.clusters import IDS
+    from rankfield.curation.texts import joined_text
+
+    identity, fields = IDS[found.table], data.fields(found.table)
+    wanted = pl.Series(sorted({name for pair in found.examples for name in pair}))
+    columns = dict.fromkeys([identity, *(f.name for f in fields if f.modality == "text")])
+    rows = data.lazy(found.table).select(*columns)
+    shown = rows.filter(pl.col(identity).is_in(wanted.implode())).collect(engine="streaming")
+    texts = dict(zip(shown[identity], joined_text(shown, fields), strict=True))
+    for stays, goes in found.examples:
+        yield f"{stays}: {texts[stays]} · {goes}: {texts[goes]}"
 
 
 def _require_sense(tables: list[str], rules: dict[str, list[str]], pictures: bool) -> None:

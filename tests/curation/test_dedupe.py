@@ -140,7 +140,7 @@ def test_the_row_with_the_highest_score_stays_whole() -> None:
     assert report.judgments == 1
     assert report.found[1].examples == (("d01", "d02"),)
     assert done.provenance.notes == (
-        "dedupe: exact, merged 3 of 6 queries, 1 of 2 documents, scores max",
+        "dedupe: merged 3 of 6 queries (exact), 1 of 2 documents (exact), scores max",
     )
 
 

@@ -12,7 +12,8 @@ from rankfield.errors import DataError, OutputError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from rankfield.schema import Tables
+    from rankfield.engines import Engine
+    from rankfield.schema import DatasetFolder, Tables
     from rankfield.validate import Problem
 
 __all__ = ["command"]
@@ -34,6 +35,14 @@ def command(
         Path | None,
         typer.Option(metavar="CSV", help="Write the problems here: table, row, field, what."),
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="PAGE", help="Write a page: distributions, coverage, problems."),
+    ] = None,
+    card: Annotated[
+        Path | None,
+        typer.Option(metavar="MD", help="Write a data card: provenance, licence, fields, scale."),
+    ] = None,
     engine: Annotated[
         Literal["local", "ray"],
         typer.Option(help="Work on this machine's cores, or on Ray's: same result."),
@@ -44,7 +53,7 @@ def command(
     Rows are counted from 0, as in the Parquet tables. Exits with 2 if there is an error (with
     --strict, a warning too) and no cleaned copy was asked for.
 
-    Example: rankfield check shop --fix shop-clean
+    Example: rankfield check shop --html shop.html --fix shop-clean
     """
     from rich.console import Console
 
@@ -52,16 +61,18 @@ def command(
     from rankfield.engines import make_engine
     from rankfield.schema import DatasetFolder
 
-    for target in (fix, out):
+    for target in (fix, out, html, card):
         if target is not None and target.exists():
             raise OutputError("exists already", where=str(target), remedy="Name another output.")
     console = Console(highlight=False)
     data = DatasetFolder.load(dataset)
-    problems = validate.audit(data, images=images, engine=make_engine(engine))
+    work = make_engine(engine)
+    problems = validate.audit(data, images=images, engine=work)
     _print_summary(console, data)
     _print_problems(console, problems)
     if out is not None:
         _write(out, problems)
+    _write_pages(data, problems, html, card, work)
     errors = sum(p.count for p in problems if p.severity == "error")
     warnings = sum(p.count for p in problems) - errors
     if fix is not None:
@@ -78,6 +89,23 @@ def command(
         )
     else:
         console.print(f"no errors, {warnings:,} warning(s)")
+
+
+def _write_pages(
+    data: DatasetFolder,
+    problems: list[Problem],
+    html: Path | None,
+    card: Path | None,
+    engine: Engine,
+) -> None:
+    if html is not None:
+        from rankfield.report import write_audit_page
+
+        write_audit_page(html, dataset=data, problems=problems, engine=engine)
+    if card is not None:
+        from rankfield.report import write_data_card
+
+        write_data_card(card, data, problems)
 
 
 def _print_summary(console: Console, data: Tables) -> None:

@@ -1,13 +1,19 @@
-"""`rankfield dedupe`: one record for all that are exactly the same."""
+"""`rankfield dedupe`: one record for all that are the same, exactly or nearly."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from rankfield.errors import InputError, OutputError
+
+if TYPE_CHECKING:
+    from rankfield.curation import NearRule
+    from rankfield.curation.dedupe import Duplicates
+    from rankfield.schema import DatasetFolder
 
 __all__ = ["command"]
 
@@ -21,6 +27,36 @@ def command(
     pictures: Annotated[
         bool, typer.Option("--pictures", help="Pictures must be the same too, to the byte.")
     ] = False,
+    near: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=LIMIT",
+            help="Merge near duplicates among the documents: text=0.8 (Jaccard), photo=6 (bits),"
+            " embedding=0.95 (cosine), words. Several must all hold.",
+        ),
+    ] = None,
+    near_queries: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=LIMIT", help="The same among the queries."),
+    ] = None,
+    link: Annotated[
+        Literal["single", "complete"],
+        typer.Option(help="Near duplicates of near duplicates too, or only if all are alike."),
+    ] = "single",
+    shingles: Annotated[
+        str,
+        typer.Option(metavar="UNIT:N", help="What of texts is compared: characters:N, words:N."),
+    ] = "characters:4",
+    model: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="The model of embedding=LIMIT.", show_default=False),
+    ] = None,
+    embeddings: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="NPY", help="Or embeddings of the documents, a row each.", show_default=False
+        ),
+    ] = None,
     scores: Annotated[
         Literal["max", "mean", "first"],
         typer.Option(help="What becomes of several scores of one pair."),
@@ -38,16 +74,22 @@ def command(
         typer.Option(help="Work on this machine's cores, or on Ray's: same result."),
     ] = "local",
 ) -> None:
-    """Merge documents, and queries, that are exactly the same, with their judgments.
+    """Merge documents, and queries, that are the same, with their judgments.
 
-    The same are records whose text fields are equal apart from case, punctuation and blanks. The
-    one with the smallest id stays.
+    The same are records whose text fields are equal apart from case, punctuation and blanks, or
+    with --near those alike. The one with the smallest id stays.
 
-    Example: rankfield dedupe shop shop-unique --scores mean
+    Example: rankfield dedupe shop shop-unique --near title=0.8 --near image=6
     """
     from rich.console import Console
 
-    from rankfield.curation.dedupe import dedupe, group_duplicates
+    from rankfield.curation import (
+        NearRule,
+        Shingles,
+        dedupe,
+        group_duplicates,
+        make_likenesses,
+    )
     from rankfield.engines import make_engine
     from rankfield.schema import DatasetFolder
 
@@ -56,15 +98,119 @@ def command(
             "exists already", where=str(out), remedy="Name another output, or remove it first."
         )
     tables = [t for t, wanted in (("queries", queries), ("documents", documents)) if wanted]
-    if not tables:
-        raise InputError("neither queries nor documents are to be merged: nothing to do")
+    rules = {"queries": near_queries or [], "documents": near or []}
+    _require_sense(tables, rules, pictures)
     data = DatasetFolder.load(dataset)
     work = make_engine(engine)
     if as_group is not None:
-        done, report = group_duplicates(data, as_group, pictures=pictures, engine=work)
+        # without rules for queries, documents are grouped, as ever
+        table = "queries" if near_queries and not near else "documents"
+        tables = [table]
+    alike = {
+        table: make_likenesses(
+            data,
+            table,
+            wanted,
+            shingles=Shingles.parse(shingles),
+            embeddings=_vectors(data, table, wanted, model, embeddings),
+            engine=work,
+        )
+        for table in tables
+        if (wanted := [NearRule.parse(rule) for rule in rules[table]])
+    }
+    if as_group is not None:
+        done, report = group_duplicates(
+            data,
+            as_group,
+            table=table,
+            pictures=pictures,
+            near=alike.get(table, ()),
+            link=link,
+            engine=work,
+        )
     else:
-        done, report = dedupe(data, tables=tables, pictures=pictures, scores=scores, engine=work)
+        done, report = dedupe(
+            data,
+            tables=tables,
+            pictures=pictures,
+            near=alike,
+            link=link,
+            scores=scores,
+            engine=work,
+        )
     done.save(out)
     console = Console(highlight=False)
     console.print(report)
+    for one in report.found:
+        if one.how != "exact":
+            for line in _examples(data, one):
+                console.print(f"- {line}", markup=False, soft_wrap=True)
     console.print(f"wrote {out}", markup=False, soft_wrap=True)
+
+
+def _examples(data: DatasetFolder, found: Duplicates) -> Iterator[str]:
+    """Yield what a few near duplicates say, so that the limit can be judged."""
+    import polars as pl
+
+    from rankfield.curation.clusters import IDS
+    from rankfield.curation.texts import joined_text
+
+    identity, fields = IDS[found.table], data.fields(found.table)
+    wanted = pl.Series(sorted({name for pair in found.examples for name in pair}))
+    columns = dict.fromkeys([identity, *(f.name for f in fields if f.modality == "text")])
+    rows = data.lazy(found.table).select(*columns)
+    shown = rows.filter(pl.col(identity).is_in(wanted.implode())).collect(engine="streaming")
+    texts = dict(zip(shown[identity], joined_text(shown, fields), strict=True))
+    for stays, goes in found.examples:
+        yield f"{stays}: {texts[stays]} · {goes}: {texts[goes]}"
+
+
+def _require_sense(tables: list[str], rules: dict[str, list[str]], pictures: bool) -> None:
+    if not tables:
+        raise InputError("neither queries nor documents are to be merged: nothing to do")
+    for table, wanted in rules.items():
+        if wanted and table not in tables:
+            raise InputError(f"rules for near duplicates among {table}, which are left alone")
+    if pictures and any(rules.values()):
+        raise InputError(
+            "--pictures is for exact duplicates",
+            remedy="With --near, name the image field and the bits: --near photo=0.",
+        )
+
+
+def _vectors(
+    data: DatasetFolder,
+    table: str,
+    rules: list[NearRule],
+    model: Path | None,
+    embeddings: Path | None,
+) -> Any:
+    """Return the embeddings that the rules ask for, or None."""
+    if all(rule.name != "embedding" for rule in rules):
+        return None
+    if model is not None and embeddings is not None:
+        raise InputError("give --model or --embeddings, not both")
+    if embeddings is not None:
+        if table == "queries":
+            raise InputError(
+                "--embeddings are those of the documents", remedy="For queries, give --model."
+            )
+        return _read_matrix(embeddings)
+    if model is None:
+        return None
+    from rankfield.encoders import RankingModel
+
+    loaded = RankingModel.load(model)
+    embed = loaded.embed_queries if table == "queries" else loaded.embed_documents
+    return embed(data.read())
+
+
+def _read_matrix(path: Path) -> Any:
+    import numpy as np
+
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"expected a matrix as numpy.save writes it ({error})", where=str(path)
+        ) from error

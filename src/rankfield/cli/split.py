@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from rankfield.errors import OutputError
+from rankfield.errors import InputError, OutputError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from rankfield.curation import TimeRule
     from rankfield.schema import Tables
 
 __all__ = ["command"]
@@ -21,16 +22,48 @@ def command(
     dataset: Annotated[Path, typer.Argument(help="Data set folder.", show_default=False)],
     out: Annotated[Path, typer.Argument(help="Data set folder to make.", show_default=False)],
     *,
-    queries: Annotated[float, typer.Option(help="Fraction of the queries seen in training.")] = 0.8,
+    queries: Annotated[
+        float | None,
+        typer.Option(help="Fraction of the queries seen in training; 0.8.", show_default=False),
+    ] = None,
     documents: Annotated[
-        float, typer.Option(help="Fraction of the documents seen in training.")
-    ] = 0.5,
+        float | None,
+        typer.Option(help="Fraction of the documents seen in training; 0.5.", show_default=False),
+    ] = None,
     dev: Annotated[
         float, typer.Option(help="Fraction of each side's queries for development.")
     ] = 0.5,
     group_documents_by: Annotated[
         str | None,
         typer.Option(metavar="COLUMN", help="Documents with the same value stay on one side."),
+    ] = None,
+    group_queries_by: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Queries with the same value stay on one side."),
+    ] = None,
+    stratify_documents_by: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="The fractions hold for each value of this column."),
+    ] = None,
+    stratify_queries_by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN", help="The same for queries; frequency: the number of judgments."
+        ),
+    ] = None,
+    by_time: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[TABLE.]COLUMN[=CUT]",
+            help="Seen before a cut, unseen from it on; repeatable: queries.asked=2025-01-01.",
+        ),
+    ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(metavar="K", help="Each query and document unseen in one of K data sets."),
+    ] = None,
+    fold: Annotated[
+        int | None, typer.Option(metavar="I", help="Make this fold alone, counted from 0.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Another seed gives another split.")] = 0,
     compare_all_images: Annotated[
@@ -39,6 +72,14 @@ def command(
             "--compare-all-images", help="Look for identical pictures even among over 20,000."
         ),
     ] = False,
+    near_texts: Annotated[
+        float | None,
+        typer.Option(metavar="JACCARD", help="Report near duplicates of texts that cross: 0.8."),
+    ] = None,
+    near_pictures: Annotated[
+        int | None,
+        typer.Option(metavar="BITS", help="Report near duplicates of pictures that cross: 6."),
+    ] = None,
     engine: Annotated[
         Literal["local", "ray"],
         typer.Option(help="Work on this machine's cores, or on Ray's: same result."),
@@ -48,7 +89,7 @@ def command(
 
     Queries with the same words stay on one side, and so do documents of one group. The result
     depends on the contents and the seed, not on the order of rows. Prints the sizes and a report
-    of what still crosses: equal titles, identical pictures.
+    of what still crosses: equal titles, identical pictures, with --near-… those alike.
 
     Example: rankfield split shop shop-split --group-documents-by style_id
     """
@@ -57,32 +98,87 @@ def command(
     from rankfield.curation import leak_report
     from rankfield.curation import split as divide
     from rankfield.engines import make_engine
+    from rankfield.files import new_folder
     from rankfield.schema import DatasetFolder
 
     if out.exists() or out.is_symlink():
         raise OutputError(
             "exists already", where=str(out), remedy="Name another output, or remove it first."
         )
+    _require_sense(folds, fold, queries, documents)
     data = DatasetFolder.load(dataset)
-    done = divide(
-        data,
-        queries=queries,
-        documents=documents,
-        dev=dev,
-        group_documents_by=group_documents_by,
-        seed=seed,
-    )
-    limit = {"max_images": None} if compare_all_images else {}
     work = make_engine(engine)
-    leaks = leak_report(done, group_documents_by=group_documents_by, engine=work, **limit)
-    done.save(out)
     console = Console(highlight=False)
-    console.print(_sizes(done))
-    for note in done.provenance.notes:
-        if note.startswith("split: "):
-            console.print(f"- {note}", markup=False, soft_wrap=True)
-    console.print(leaks)
+    limit = {"max_images": None} if compare_all_images else {}
+
+    rules = _time_rules(data, by_time or [])
+
+    def make(number: int, place: Path) -> None:
+        done = divide(
+            data,
+            queries=0.8 if queries is None else queries,
+            documents=0.5 if documents is None else documents,
+            dev=dev,
+            group_documents_by=group_documents_by,
+            group_queries_by=group_queries_by,
+            stratify_documents_by=stratify_documents_by,
+            stratify_queries_by=stratify_queries_by,
+            by_time=rules,
+            folds=folds,
+            fold=number,
+            seed=seed,
+        )
+        leaks = leak_report(
+            done,
+            group_documents_by=group_documents_by,
+            group_queries_by=group_queries_by,
+            near_texts=near_texts,
+            near_pictures=near_pictures,
+            engine=work,
+            **limit,
+        )
+        done.save(place)
+        console.print(_sizes(done))
+        for note in done.provenance.notes:
+            if note.startswith("split: "):
+                console.print(f"- {note}", markup=False, soft_wrap=True)
+        console.print(leaks)
+
+    if folds is None or fold is not None:
+        make(fold or 0, out)
+    else:
+        with new_folder(out) as temporary:
+            for number in range(folds):
+                make(number, temporary / f"fold-{number}")
     console.print(f"wrote {out}", markup=False, soft_wrap=True)
+
+
+def _require_sense(
+    folds: int | None, fold: int | None, queries: float | None, documents: float | None
+) -> None:
+    if fold is not None and folds is None:
+        raise InputError("--fold needs --folds: of how many?")
+    if folds is not None and folds < 2:
+        raise InputError(f"expected 2 folds or more, found {folds}", where="--folds")
+    if folds is not None and (queries is not None or documents is not None):
+        raise InputError(
+            "the number of folds decides the fractions",
+            remedy="Leave out --queries and --documents, or --folds.",
+        )
+
+
+def _time_rules(data: Tables, texts: list[str]) -> list[TimeRule]:
+    """Read [TABLE.]COLUMN[=CUT]; the table may be left out where one alone has the column."""
+    from rankfield.curation import TimeRule
+
+    rules = []
+    for text in texts:
+        name, _, cut = text.partition("=")
+        tables = [t for t in ("queries", "documents", "judgments") if name in data.schema(t)]
+        if len(tables) == 1:
+            name = f"{tables[0]}.{name}"
+        rules.append(TimeRule.parse(name, cut or None))
+    return rules
 
 
 def _sizes(dataset: Tables) -> Table:

@@ -3,18 +3,27 @@
 from rankfield.curation.clusters import clusters_of_keys, clusters_of_pairs, merge_clusters
 from rankfield.curation.dedupe import DedupeReport, dedupe, group_duplicates
 from rankfield.curation.leaks import LeakReport, leak_report
+from rankfield.curation.near_clusters import near_clusters
+from rankfield.curation.near_rules import NearRule, make_likenesses
+from rankfield.curation.near_texts import Shingles
 from rankfield.curation.sample import sample_shop
+from rankfield.curation.split_time import TimeRule
 from rankfield.curation.splits import split, split_sizes
 
 __all__ = [
     "DedupeReport",
     "LeakReport",
+    "NearRule",
+    "Shingles",
+    "TimeRule",
     "clusters_of_keys",
     "clusters_of_pairs",
     "dedupe",
     "group_duplicates",
     "leak_report",
+    "make_likenesses",
     "merge_clusters",
+    "near_clusters",
     "sample_shop",
     "split",
     "split_sizes",

@@ -126,15 +126,18 @@ def _merged(
     return pl.Series(kept), pl.Series("score", values, dtype=judged["score"].dtype)
 
 
-def mark_clusters(dataset: T, stands: NDArray[np.int64], column: str) -> T:
-    """Return the data set with a column of the documents: the id of the record that stands for it.
+def mark_clusters(
+    dataset: T, stands: NDArray[np.int64], column: str, *, table: str = "documents"
+) -> T:
+    """Return the data set with a column more: the id of the record that stands for each.
 
-    `splits.split` keeps documents of one value on one side.
+    `splits.split` keeps records of one value on one side.
 
     Args:
         dataset: any ranking data set.
-        stands: what `clusters_of_keys` returns of the documents.
+        stands: what `clusters_of_keys` returns of the table.
         column: the column to add.
+        table: "documents" or "queries".
     """
-    ids = dataset.frame("documents", ["doc_id"])["doc_id"]
-    return dataset.with_columns("documents", ids.gather(stands).alias(column).to_frame())
+    ids = dataset.frame(table, [IDS[table]])[IDS[table]]
+    return dataset.with_columns(table, ids.gather(stands).alias(column).to_frame())

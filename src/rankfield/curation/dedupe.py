@@ -1,10 +1,10 @@
-"""Records that are exactly the same: one of them stays, with the judgments of all."""
+"""Records that are the same, exactly or nearly: one stays, with the judgments of all."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from rankfield.curation.clusters import IDS, Scores, clusters_of_keys, mark_clusters, merge_clusters
 from rankfield.curation.keys import hash_pictures
+from rankfield.curation.likeness import Likeness
+from rankfield.curation.near_clusters import Link, chained, near_clusters
 from rankfield.curation.texts import digests, normalised
 from rankfield.engines import Engine, LocalEngine
 from rankfield.errors import DataError, SplitError
@@ -37,7 +39,9 @@ class Duplicates:
     """What was found in one table.
 
     `clusters` counts groups of two records or more, `merged` the records beyond the first of each;
-    `examples` holds up to 3 pairs (id that stays, id that goes).
+    `examples` holds up to 3 pairs (id that stays, id that goes); `largest` is the size of the
+    largest group; `how` says when two records counted as the same; `chained` counts the near
+    duplicates that are like a member of their group but not like the one that stays.
     """
 
     table: str
@@ -45,6 +49,9 @@ class Duplicates:
     clusters: int
     merged: int
     examples: tuple[tuple[str, str], ...]
+    largest: int = 1
+    how: str = "exact"
+    chained: int = 0
 
 
 @dataclass(frozen=True)
@@ -58,15 +65,23 @@ class DedupeReport:
         from rich.markup import escape
         from rich.table import Table
 
-        table = Table("", "records", "clusters", "duplicates", "example (stays · goes)")
-        table.title = "exact duplicates"
-        for column in table.columns[1:4]:
+        table = Table("", "records", "clusters", "duplicates", "largest", "example (stays · goes)")
+        table.title = "duplicates"
+        for column in table.columns[1:5]:
             column.justify = "right"
         for one in self.found:
-            counts = [f"{n:,}" for n in (one.records, one.clusters, one.merged)]
+            counts = [f"{n:,}" for n in (one.records, one.clusters, one.merged, one.largest)]
             example = escape(" · ".join(one.examples[0])) if one.examples else ""
             table.add_row(one.table, *counts, example)
-        table.caption = f"{self.judgments:,} judgments merged with others"
+        lines = [f"{self.judgments:,} judgments merged with others"]
+        lines += [f"{one.table}: {one.how}" for one in self.found if one.how != "exact"]
+        lines += [
+            f"{one.chained:,} {one.table} are near to a member of their cluster, not to the one"
+            " that stays (chains)"
+            for one in self.found
+            if one.chained
+        ]
+        table.caption = escape("\n".join(lines))
         return table
 
 
@@ -75,21 +90,25 @@ def dedupe(
     *,
     tables: Sequence[str] = ("queries", "documents"),
     pictures: bool = False,
+    near: Mapping[str, Sequence[Likeness]] | None = None,
+    link: Link = "single",
     scores: Scores = "max",
     engine: Engine | None = None,
 ) -> tuple[T, DedupeReport]:
-    """Return the data set with one record for all that are exactly the same.
+    """Return the data set with one record for all that are the same.
 
     Two records are the same if every text field is, after `texts.normalised` (case, width,
-    punctuation and blanks do not count), and with `pictures` every picture to the byte. The one
-    with the smallest id stays as it is; judgments of the others become its own. See
-    `clusters.merge_clusters` on several scores of one pair.
+    punctuation and blanks do not count), and with `pictures` every picture to the byte; of a table
+    in `near`, if they are near duplicates. The one with the smallest id stays as it is; judgments
+    of the others become its own. See `clusters.merge_clusters` on several scores of one pair.
 
     Args:
         dataset: any ranking data set that was not split yet, in memory or in its folder.
         tables: "queries", "documents" or both.
         pictures: compare pictures too. Without, records with the same texts and different
             pictures count as the same; those without any text never do.
+        near: table → what near duplicates share (`near_rules.make_likenesses`).
+        link: how near duplicates cluster, see `near_clusters.near_clusters`.
         scores: "max", "mean" or "first".
         engine: where texts are normalised and pictures hashed; threads of this machine if None.
 
@@ -104,40 +123,77 @@ def dedupe(
             remedy="Run `rankfield dedupe` before `rankfield split`.",
         )
     require_valid(dataset)
-    clusters = {table: exact_clusters(dataset, table, pictures, engine) for table in tables}
-    found = tuple(_counted(dataset, table, stands) for table, stands in clusters.items())
+    near = near or {}
+    clusters = {}
+    found = []
+    for table in tables:
+        stands, one = _find(
+            dataset, table, pictures=pictures, near=near.get(table, ()), link=link, engine=engine
+        )
+        clusters[table] = stands
+        found.append(one)
     merged, judgments = merge_clusters(dataset, clusters, scores=scores)
-    what = ", ".join(f"{one.merged} of {one.records} {one.table}" for one in found)
-    how = f"{_NOTE}exact{' with pictures' if pictures else ''}, merged {what}, scores {scores}"
-    return merged.with_notes([how]), DedupeReport(found, judgments)
+    what = ", ".join(f"{one.merged} of {one.records} {one.table} ({one.how})" for one in found)
+    notes = [f"{_NOTE}merged {what}, scores {scores}"]
+    return merged.with_notes(notes), DedupeReport(tuple(found), judgments)
 
 
 def group_duplicates(
-    dataset: T, column: str, *, pictures: bool = False, engine: Engine | None = None
+    dataset: T,
+    column: str,
+    *,
+    table: str = "documents",
+    pictures: bool = False,
+    near: Sequence[Likeness] = (),
+    link: Link = "single",
+    engine: Engine | None = None,
 ) -> tuple[T, DedupeReport]:
-    """Return the data set with all its records, and a column that equal documents share.
+    """Return the data set with all its records, and a column that equal ones share.
 
-    The column holds the id of the document that `dedupe` would keep; `splits.split` keeps
-    documents of one value on one side.
+    The column holds the id of the record that `dedupe` would keep; `splits.split` keeps
+    records of one value on one side.
 
     Args:
         dataset: any ranking data set.
-        column: the column to add to the documents.
-        pictures, engine: as in `dedupe`.
+        column: the column to add.
+        table: "documents" or "queries".
+        near: what near duplicates share; exact ones are grouped if there is none.
+        pictures, link, engine: as in `dedupe`.
 
     Raises:
         DataError: there is such a column already, or a picture cannot be read.
     """
-    if column in dataset.schema("documents"):
+    if column in dataset.schema(table):
         raise DataError(
-            f"the documents have a column {column!r} already",
+            f"the {table} have a column {column!r} already",
             where=dataset.name,
             remedy="Choose another name for the group.",
         )
-    stands = exact_clusters(dataset, "documents", pictures, engine)
-    found = _counted(dataset, "documents", stands)
-    note = f"{_NOTE}{column} groups {found.merged} exact duplicates of documents"
-    return mark_clusters(dataset, stands, column).with_notes([note]), DedupeReport((found,))
+    stands, found = _find(dataset, table, pictures=pictures, near=near, link=link, engine=engine)
+    note = f"{_NOTE}{column} groups {found.merged} duplicates of {table} ({found.how})"
+    marked = mark_clusters(dataset, stands, column, table=table)
+    return marked.with_notes([note]), DedupeReport((found,))
+
+
+def _find(
+    dataset: Tables,
+    table: str,
+    *,
+    pictures: bool,
+    near: Sequence[Likeness],
+    link: Link,
+    engine: Engine | None,
+) -> tuple[NDArray[np.int64], Duplicates]:
+    """Return the clusters of a table and what to say of them."""
+    if not near:
+        stands = exact_clusters(dataset, table, pictures, engine)
+        return stands, _counted(dataset, table, stands)
+    ids = dataset.frame(table, [IDS[table]])[IDS[table]]
+    stands = near_clusters(near, ids, link=link)
+    how = " and ".join(likeness.how for likeness in near)
+    how += ", all of a cluster alike" if link == "complete" else ""
+    found = _counted(dataset, table, stands)
+    return stands, replace(found, how=how, chained=chained(near, stands))
 
 
 def exact_clusters(
@@ -234,5 +290,12 @@ def _counted(dataset: Tables, table: str, stands: NDArray[np.int64]) -> Duplicat
     ids = dataset.frame(table, [IDS[table]])[IDS[table]]
     some = gone[:_EXAMPLES]
     examples = zip(ids.gather(stands[some]).to_list(), ids.gather(some).to_list(), strict=True)
-    clusters = len(np.unique(stands[gone]))
-    return Duplicates(table, len(stands), clusters, len(gone), tuple(examples))
+    sizes = np.bincount(stands) if len(stands) else np.ones(1, dtype=np.int64)
+    return Duplicates(
+        table=table,
+        records=len(stands),
+        clusters=int((sizes > 1).sum()),
+        merged=len(gone),
+        examples=tuple(examples),
+        largest=int(sizes.max()),
+    )

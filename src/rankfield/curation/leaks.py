@@ -10,6 +10,12 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from rankfield.curation.keys import PictureHashes, hash_pictures, text_keys
+from rankfield.curation.likeness import Likeness
+from rankfield.curation.near_clusters import near_twins
+from rankfield.curation.near_pictures import PictureLikeness
+from rankfield.curation.near_rules import normalised_texts
+from rankfield.curation.near_texts import TextLikeness
+from rankfield.curation.split_keys import column_of
 from rankfield.curation.texts import joined_text
 from rankfield.engines import Engine, LocalEngine
 from rankfield.errors import SplitError
@@ -74,6 +80,9 @@ def leak_report(
     dataset: Tables,
     *,
     group_documents_by: str | None = None,
+    group_queries_by: str | None = None,
+    near_texts: float | None = None,
+    near_pictures: int | None = None,
     max_images: int | None = 20_000,
     engine: Engine | None = None,
 ) -> LeakReport:
@@ -82,18 +91,23 @@ def leak_report(
     Looked for: the same id (none, by construction); the same text after `texts.normalised`, and
     the same words after `texts.near_key` where the text is not the same, for queries (all text
     fields) and documents (the field title or name, else the first text field); the same picture
-    to the byte (sha256); the same value of `group_documents_by`.
+    to the byte (sha256); the same value of the columns to group by. If asked for: texts and
+    pictures that are nearly the same, other than those that are the same.
 
     Of texts 128-bit digests are kept (`texts.digests`), 32 bytes a record.
 
     Args:
         dataset: a split data set, in memory or in its folder.
-        group_documents_by: a column of the documents.
+        group_documents_by, group_queries_by: a column of the documents, of the queries.
+        near_texts: least Jaccard similarity (`near_texts.TextLikeness`); None: not looked for.
+        near_pictures: most bits apart (`near_pictures.PictureLikeness`); None: not looked for.
         max_images: with more pictures they are not compared, and a note says so; None: no limit.
         engine: where texts are normalised and pictures hashed; threads of this machine if None.
 
     Raises:
         SplitError: the data set was never split, or lacks the column.
+        InputError: a threshold out of range.
+        MissingExtraError: near duplicates are looked for, and a package for it is not installed.
     """
     if not dataset.is_split:
         raise SplitError(
@@ -108,8 +122,13 @@ def leak_report(
         leaks.append(_crossing(table, "same id", ids["seen"], ids[identity], names))
         leaks += _text_leaks(dataset, table, ids["seen"], engine)
         leaks += _image_leaks(dataset, table, ids["seen"], engine, limit=max_images, notes=notes)
-    if group_documents_by is not None:
-        leaks.append(_group_leak(dataset, group_documents_by))
+        if near_texts is not None:
+            leaks += _near_texts(dataset, table, ids["seen"], near_texts, engine)
+        if near_pictures is not None:
+            leaks += _near_pictures(dataset, table, ids["seen"], near_pictures, engine)
+        column = {"queries": group_queries_by, "documents": group_documents_by}[table]
+        if column is not None:
+            leaks.append(_group_leak(dataset, table, column))
     return LeakReport(tuple(leaks), tuple(notes))
 
 
@@ -163,26 +182,46 @@ def _crossing(
     return Leak(table, kind, found.height, examples)
 
 
-def _group_leak(dataset: Tables, column: str) -> Leak:
-    columns = dataset.schema("documents")
-    if column not in columns:
-        raise SplitError(
-            f"the documents have no column {column!r}; found {', '.join(columns)}",
-            where=dataset.name,
-        )
-    groups = dataset.frame("documents", ["seen", column] if column != "seen" else ["seen"])
-    show = _shown(dataset, "documents", column)
-    return _crossing(
-        "documents", f"same {column}", groups["seen"], groups[column].cast(pl.String), show
-    )
+def _group_leak(dataset: Tables, table: str, column: str) -> Leak:
+    groups = column_of(dataset, table, column, "group by").cast(pl.String)
+    seen = dataset.frame(table, ["seen"])["seen"]
+    return _crossing(table, f"same {column}", seen, groups, _shown(dataset, table, column))
+
+
+def _near_texts(
+    dataset: Tables, table: str, seen: pl.Series, threshold: float, engine: Engine
+) -> Iterator[Leak]:
+    fields = _text_fields(dataset, table)
+    if fields:
+        name = "text" if table == "queries" else fields[0].name
+        texts = normalised_texts(dataset, table, fields, engine)
+        show = _shown(dataset, table, *(f.name for f in fields))
+        yield _near(table, TextLikeness(texts, threshold, name=name), seen, show)
+
+
+def _near_pictures(
+    dataset: Tables, table: str, seen: pl.Series, bits: int, engine: Engine
+) -> Iterator[Leak]:
+    show = _shown(dataset, table, *(f.name for f in _text_fields(dataset, table)))
+    for f in dataset.fields(table):
+        if f.modality == "image":
+            likeness = PictureLikeness.of(dataset, table, f.name, bits, engine)
+            yield _near(table, likeness, seen, show)
+
+
+def _near(table: str, likeness: Likeness, seen: pl.Series, show: _Show) -> Leak:
+    """Count the unseen records that are like a seen one, but not the same."""
+    same = ~seen & likeness.same.is_in(likeness.same.filter(seen).unique().implode())
+    pairs = near_twins([likeness], seen.to_numpy(), (~seen & ~same.fill_null(False)).to_numpy())
+    some = pairs[:_EXAMPLES]
+    examples = zip(show(some[:, 0].tolist()), show(some[:, 1].tolist()), strict=True)
+    return Leak(table, f"near: {likeness.how}", len(pairs), tuple(examples) if len(some) else ())
 
 
 def _text_leaks(dataset: Tables, table: str, seen: pl.Series, engine: Engine) -> Iterator[Leak]:
-    fields = [f for f in dataset.fields(table) if f.modality == "text"]
+    fields = _text_fields(dataset, table)
     if not fields:
         return
-    if table == "documents":
-        fields = sorted(fields, key=lambda f: f.name not in _TITLES)[:1]
     what = "text" if table == "queries" else fields[0].name
     keys = text_keys(dataset, table, fields, engine, near=True)
     show = _shown(dataset, table, *(f.name for f in fields))
@@ -192,6 +231,14 @@ def _text_leaks(dataset: Tables, table: str, seen: pl.Series, engine: Engine) ->
     other = seen | ~keys["text"].is_in(seen_texts)
     near = keys.select(pl.when(other.fill_null(True)).then("words"))["words"]
     yield _crossing(table, f"same words in the {what}", seen, near, show)
+
+
+def _text_fields(dataset: Tables, table: str) -> list[Field]:
+    """Return what tells records apart: all of a query's texts, a document's title."""
+    fields = [f for f in dataset.fields(table) if f.modality == "text"]
+    if table == "documents":
+        fields = sorted(fields, key=lambda f: f.name not in _TITLES)[:1]
+    return fields
 
 
 def _image_leaks(

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from rankfield.curation.texts import joined_text, near_key
+from rankfield.curation.split_draw import draw_folds, draw_fraction
+from rankfield.curation.split_keys import group_keys, strata
+from rankfield.curation.split_time import (
+    TimeRule,
+    earliest_times,
+    find_cut,
+    first_times,
+    shown_cut,
+)
 from rankfield.errors import SplitError
 from rankfield.schema import SPLITS, SUBSETS, Tables
 from rankfield.schema.tables import T
@@ -17,7 +25,6 @@ from rankfield.validate import require_valid
 __all__ = ["split", "split_sizes"]
 
 _NOTE = "split: "
-_AT_A_TIME = 100_000
 
 
 def split(
@@ -27,6 +34,12 @@ def split(
     documents: float = 0.5,
     dev: float = 0.5,
     group_documents_by: str | None = None,
+    group_queries_by: str | None = None,
+    stratify_documents_by: str | None = None,
+    stratify_queries_by: str | None = None,
+    by_time: Sequence[TimeRule] = (),
+    folds: int | None = None,
+    fold: int = 0,
     seed: int = 0,
 ) -> T:
     """Return the data set with queries and documents on the seen or the unseen side of training.
@@ -37,22 +50,33 @@ def split(
 
     Whole groups are assigned: documents with the same value of `group_documents_by` (one without
     a value stands alone), and queries that are equal after normalisation, word order and plural
-    apart (`texts.near_key`). Groups come in the order of blake2b(seed, kind, key), so the result
-    depends on the contents and the seed, never on the order of rows. Each is taken if it still
-    fits into the fraction of rows asked for; where large groups keep the fraction from being met
-    within 1 % of the rows, a note in the provenance says so.
+    apart (`texts.near_key`), or that share a value of `group_queries_by`. Groups come in the
+    order of blake2b(seed, kind, key), so the result depends on the contents and the seed, never
+    on the order of rows. Each is taken if it still fits into the fraction of rows asked for;
+    where large groups keep the fraction from being met within 1 % of the rows, a note in the
+    provenance says so.
+
+    With strata (`split_keys.strata`) the fractions hold in each stratum. By time, the side is
+    seen before a cut and unseen from it on (`split_time.TimeRule`), groups by their earliest
+    record; by the time of judgments both sides are divided, documents that were never judged are
+    drawn, and judgments of seen pairs from the cut on are dropped: training must not know them.
+    With folds, each query and each document is unseen in exactly one of them.
 
     Args:
         dataset: any ranking data set, in memory or in its folder.
         queries: fraction of the queries seen in training, in (0, 1).
         documents: fraction of the documents seen in training, in (0, 1).
         dev: fraction of each side's queries in "dev", in (0, 1).
-        group_documents_by: a column of the documents.
+        group_documents_by, group_queries_by: a column of the documents, of the queries.
+        stratify_documents_by, stratify_queries_by: a column, or "frequency".
+        by_time: at most one rule for queries and one for documents, or one for judgments.
+        folds: how many; the fractions of queries and documents are then 1 − 1 / folds.
+        fold: which one, from 0.
         seed: another seed gives another split.
 
     Raises:
-        SplitError: a fraction out of range, no such column, or a split × subset without a judged
-            query.
+        SplitError: a fraction out of range, no such column, options that exclude each other, or a
+            split × subset without a judged query.
         DataError: `validate.require_valid` fails, as on duplicate or unknown ids.
     """
     for name, fraction in (("queries", queries), ("documents", documents), ("dev", dev)):
@@ -60,22 +84,30 @@ def split(
             raise SplitError(
                 f"expected a fraction above 0 and below 1, found {fraction}", where=name
             )
+    plan = _Plan(
+        seed,
+        {"queries": queries, "documents": documents},
+        {"queries": group_queries_by, "documents": group_documents_by},
+        {"queries": stratify_queries_by, "documents": stratify_documents_by},
+        tuple(by_time),
+        folds,
+        fold,
+    )
+    plan.require_sense()
     require_valid(dataset)
-    notes: list[str] = []
-    query_keys = _query_keys(dataset)
-    document_keys = _document_keys(dataset, group_documents_by)
-    query_seen = _take(query_keys, queries, seed, "queries", notes)
-    document_seen = _take(document_keys, documents, seed, "documents", notes)
-    in_dev = _subsets(query_keys, query_seen, dev, seed, notes)
+    query_side = _side(dataset, "queries", plan)
+    document_side = _side(dataset, "documents", plan)
+    in_dev = _subsets(query_side, dev, plan)
     subset = pl.select(pl.when(in_dev).then(pl.lit("dev")).otherwise(pl.lit("test"))).to_series()
-    result = dataset.with_columns("queries", pl.DataFrame({"seen": query_seen, "subset": subset}))
-    result = result.with_columns("documents", pl.DataFrame({"seen": document_seen}))
+    result = dataset.with_columns(
+        "queries", pl.DataFrame({"seen": query_side.seen, "subset": subset})
+    )
+    result = result.with_columns("documents", pl.DataFrame({"seen": document_side.seen}))
     result = result.with_columns("judgments", _split_judgments(result).to_frame("split"))
+    result = _without_known_future(result, plan)
     _require_judged(result)
-    how = f"{_NOTE}queries {queries}, documents {documents}, dev {dev}, seed {seed}"
-    if group_documents_by is not None:
-        how += f", documents grouped by {group_documents_by}"
-    return result.with_notes([how, *(_NOTE + note for note in notes)], replacing=_NOTE)
+    notes = [plan.described(dev), *plan.notes]
+    return result.with_notes([_NOTE + note for note in notes], replacing=_NOTE)
 
 
 def split_sizes(dataset: Tables) -> pl.DataFrame:
@@ -112,115 +144,137 @@ def split_sizes(dataset: Tables) -> pl.DataFrame:
     )
 
 
-def _query_keys(dataset: Tables) -> pl.Series:
-    """Queries of one key stay together: the same words; without words, each alone."""
-    fields = [f for f in dataset.query_fields if f.modality == "text"]
-    columns = dict.fromkeys(["query_id", *(f.name for f in fields)])
-    frame = dataset.frame("queries", list(columns))
-    words = near_key(joined_text(frame, fields))
-    return _group_keys(frame.select("query_id", words=words), "query_id", "words")
+@dataclass
+class _Plan:
+    """How both sides are to be divided; `notes` collects what there is to say."""
+
+    seed: int
+    fractions: dict[str, float]
+    groups: dict[str, str | None]
+    strata: dict[str, str | None]
+    by_time: tuple[TimeRule, ...]
+    folds: int | None
+    fold: int
+    notes: list[str] = field(default_factory=list)
+    cut: float | None = None  # of the judgments' time
+
+    def require_sense(self) -> None:
+        """Refuse options that exclude each other."""
+        tables = [rule.table for rule in self.by_time]
+        if len(set(tables)) < len(tables) or ("judgments" in tables and len(tables) > 1):
+            raise SplitError(
+                f"expected a rule for queries, for documents, or one for both by the judgments'"
+                f" time, found {', '.join(tables)}",
+                where="by time",
+            )
+        for table, column in self.strata.items():
+            if column is not None and self.rule(table) is not None:
+                raise SplitError(
+                    f"the {table} are divided by time, so they cannot be stratified by {column!r}"
+                )
+        if self.folds is None:
+            return
+        if self.by_time:
+            raise SplitError("folds are drawn, not cut by time: choose one of them")
+        if self.folds < 2 or not 0 <= self.fold < self.folds:
+            raise SplitError(
+                f"expected 2 folds or more and a fold from 0 to folds − 1, found {self.folds}"
+                f" and {self.fold}",
+                where="folds",
+            )
+
+    def rule(self, table: str) -> TimeRule | None:
+        """Return the rule that divides a table by time."""
+        rules = (rule for rule in self.by_time if rule.table in (table, "judgments"))
+        return next(rules, None)
+
+    def described(self, dev: float) -> str:
+        """Return the options in words, for the provenance."""
+        if self.folds is None:
+            parts = [f"{table} {fraction}" for table, fraction in self.fractions.items()]
+        else:
+            parts = [f"fold {self.fold} of {self.folds}"]
+        parts += [f"dev {dev}", f"seed {self.seed}"]
+        for verb, columns in (("grouped", self.groups), ("stratified", self.strata)):
+            parts += [f"{t} {verb} by {c}" for t, c in reversed(columns.items()) if c is not None]
+        return ", ".join(parts)
 
 
-def _document_keys(dataset: Tables, group: str | None) -> pl.Series:
-    if group is None:
-        alone = dataset.frame("documents", ["doc_id"])
-        return alone.select(key="id:" + pl.col("doc_id"))["key"]
-    columns = dataset.schema("documents")
-    if group not in columns:
-        raise SplitError(
-            f"the documents have no column {group!r} to group by; found {', '.join(columns)}",
-            where=dataset.name,
+@dataclass(frozen=True)
+class _Side:
+    """A table's records: their groups, their strata if there are, and whether they are seen."""
+
+    keys: pl.Series
+    strata: pl.Series | None
+    seen: pl.Series
+
+
+def _side(dataset: Tables, table: str, plan: _Plan) -> _Side:
+    keys = group_keys(dataset, table, plan.groups[table])
+    column = plan.strata[table]
+    kinds = None if column is None else strata(dataset, table, column, keys)
+    rule = plan.rule(table)
+    if rule is not None:
+        seen = _by_time(dataset, table, keys, rule, plan)
+    elif plan.folds is not None:
+        seen = draw_folds(keys, plan.folds, plan.seed, table, strata=kinds) != plan.fold
+    else:
+        seen = draw_fraction(
+            keys, plan.fractions[table], plan.seed, table, strata=kinds, notes=plan.notes
         )
-    frame = dataset.frame("documents", list(dict.fromkeys(["doc_id", group])))
-    frame = frame.select("doc_id", group=pl.col(group).cast(pl.String))
-    return _group_keys(frame, "doc_id", "group")
+    return _Side(keys, kinds, seen)
 
 
-def _group_keys(frame: pl.DataFrame, identity: str, group: str) -> pl.Series:
-    # the prefixes keep an id from falling into a group of the same name
-    alone = pl.lit("id:") + pl.col(identity)
-    together = pl.lit("group:") + pl.col(group)
-    absent = pl.col(group).is_null() | (pl.col(group) == "")
-    return frame.select(key=pl.when(absent).then(alone).otherwise(together))["key"]
-
-
-def _take(keys: pl.Series, fraction: float, seed: int, kind: str, notes: list[str]) -> pl.Series:
-    """Return for each row whether its group is taken, so that `fraction` of the rows are."""
-    unique = keys.n_unique() == len(keys)
-    groups = keys.to_frame("key").with_columns(rows=pl.lit(1)) if unique else _count(keys)
-    order = _places(groups["key"], seed, kind)
-    sizes = groups["rows"].to_numpy().astype(np.int64)[order]
-    if len(sizes) < 2:
-        raise SplitError(
-            f"cannot divide {len(keys)} {kind} ({len(sizes)} group) in two",
-            remedy="Add more, or group by another column.",
-        )
-    target = min(max(round(fraction * len(keys)), 1), len(keys) - 1)
-    taken = _fill(sizes, target)
-    count = int(sizes[taken].sum())
-    if abs(count - target) > max(1.0, 0.01 * len(keys)):
-        largest = groups.row(int(order[sizes.argmax()]), named=True)
-        notes.append(
-            f"{kind}: {count / len(keys):.1%} taken where {fraction:.1%} was asked for, because "
-            f"groups stay whole; the largest, {largest['key']!r}, has {largest['rows']} rows"
-        )
-    sides = np.zeros(len(groups), dtype=bool)
-    sides[order] = taken
-    if unique:
-        return pl.Series("taken", sides)
-    marked = groups.select("key", taken=pl.Series(sides))
-    return keys.to_frame("key").join(marked, on="key", how="left", maintain_order="left")["taken"]
-
-
-def _count(keys: pl.Series) -> pl.DataFrame:
-    return keys.alias("key").value_counts(name="rows")
-
-
-def _places(keys: pl.Series, seed: int, kind: str) -> NDArray[np.int64]:
-    """Return the order of keys, no two the same, by their hash; by themselves where it ties."""
-    prefix = f"{seed}\0{kind}\0".encode()
-    blake2b = hashlib.blake2b
-    hashes = np.empty(len(keys), dtype=np.uint64)
-    for start in range(0, len(keys), _AT_A_TIME):
-        part = keys.slice(start, _AT_A_TIME)
-        digests = b"".join(blake2b(prefix + k.encode(), digest_size=8).digest() for k in part)
-        hashes[start : start + len(part)] = np.frombuffer(digests, dtype=">u8")
-    order = np.argsort(hashes, kind="stable")
-    in_order = hashes[order]
-    if (in_order[1:] == in_order[:-1]).any():
-        both = pl.DataFrame({"hash": hashes, "key": keys}).with_row_index("row")
-        order = both.sort("hash", "key")["row"].to_numpy().astype(np.int64)
-    return order
-
-
-def _fill(sizes: np.ndarray, target: int) -> np.ndarray:
-    """Take each group in turn that still fits; at the end the smallest one left, if nearer so."""
-    ends = np.cumsum(sizes)
-    first = int(np.searchsorted(ends, target, side="right"))
-    taken = np.zeros(len(sizes), dtype=bool)
-    taken[:first] = True
-    room = target - int(ends[first - 1] if first else 0)
-    for i in range(first, len(sizes)):
-        if room == 0:
-            break
-        if sizes[i] <= room:
-            taken[i] = True
-            room -= int(sizes[i])
-    left = np.flatnonzero(~taken)
-    smallest = left[np.argmin(sizes[left])]
-    if len(left) > 1 and sizes[smallest] - room < room:
-        taken[smallest] = True
-    return taken
-
-
-def _subsets(
-    keys: pl.Series, seen: pl.Series, dev: float, seed: int, notes: list[str]
+def _by_time(
+    dataset: Tables, table: str, keys: pl.Series, rule: TimeRule, plan: _Plan
 ) -> pl.Series:
+    earliest = earliest_times(first_times(dataset, rule, table), keys)
+    if rule.table != "judgments":
+        cut = find_cut(earliest, plan.fractions[table], rule)
+        plan.notes.append(
+            f"{table} seen before {shown_cut(dataset, rule, cut)} of {rule.column}:"
+            f" {int((earliest < cut).sum()) / len(keys):.1%}"
+        )
+        return earliest < cut
+    if plan.cut is None:
+        times = first_times(dataset, rule, "judgments")
+        plan.cut = find_cut(times, plan.fractions["queries"], rule)
+        shown = shown_cut(dataset, rule, plan.cut)
+        plan.notes.append(f"seen if judged before {shown} of {rule.column}")
+    past = earliest < plan.cut
+    never = past.is_null()
+    if never.any():
+        fraction = plan.fractions[table]
+        drawn = (
+            draw_fraction(keys.filter(never), fraction, plan.seed, table, notes=plan.notes)
+            if keys.filter(never).n_unique() > 1
+            else pl.Series([True]).new_from_index(0, int(never.sum()))
+        )
+        past = past.scatter(never.arg_true(), drawn)
+        plan.notes.append(f"{int(never.sum()):,} {table} were never judged, and drawn")
+    return past
+
+
+def _without_known_future(dataset: T, plan: _Plan) -> T:
+    """Drop the judgments that training would know before their time."""
+    if plan.cut is None:
+        return dataset
+    times = first_times(dataset, plan.by_time[0], "judgments")
+    trained = dataset.frame("judgments", ["split"])["split"] == SPLITS[0]
+    early = trained & (times >= plan.cut)
+    plan.notes.append(f"dropped {int(early.sum()):,} judgments of seen pairs from the cut on")
+    return dataset.with_rows("judgments", ~early)
+
+
+def _subsets(side: _Side, dev: float, plan: _Plan) -> pl.Series:
     """Return for each query whether it is in dev, drawn on each side by itself."""
-    in_dev = np.zeros(len(keys), dtype=bool)
-    for side, name in ((seen, "seen queries"), (~seen, "unseen queries")):
-        rows = side.to_numpy()
-        in_dev[rows] = _take(keys.filter(side), dev, seed, name, notes).to_numpy()
+    in_dev = np.zeros(len(side.keys), dtype=bool)
+    for rows, name in ((side.seen, "seen queries"), (~side.seen, "unseen queries")):
+        kinds = None if side.strata is None else side.strata.filter(rows)
+        drawn = draw_fraction(
+            side.keys.filter(rows), dev, plan.seed, name, strata=kinds, notes=plan.notes
+        )
+        in_dev[rows.to_numpy()] = drawn.to_numpy()
     return pl.Series(in_dev)
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from rankfield.errors import ImageError
 from rankfield.images import open_image
-from rankfield.schema import RankingDataset
+from rankfield.schema import Tables
 
 __all__ = ["Thumbnails"]
 
@@ -23,7 +23,7 @@ class Thumbnails:
     Each picture is decoded once, however often it is shown.
     """
 
-    def __init__(self, dataset: RankingDataset) -> None:
+    def __init__(self, dataset: Tables) -> None:
         self._dataset = dataset
         self._encoded: dict[str | bytes, str] = {}
 

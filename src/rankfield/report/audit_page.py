@@ -1,0 +1,270 @@
+"""The audit page: one self-contained HTML page about a data set and what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from rankfield import __version__
+from rankfield.curation import leak_report, split_sizes
+from rankfield.curation.dedupe import exact_clusters
+from rankfield.engines import Engine
+from rankfield.field_values import first_value
+from rankfield.files import new_file
+from rankfield.report.audit_numbers import (
+    Bars,
+    Coverage,
+    coverage,
+    judgments_each,
+    picture_bars,
+    score_bars,
+)
+from rankfield.report.data_card import card_facts
+from rankfield.report.style import SPLIT_MEANINGS, SPLIT_TITLES
+from rankfield.report.thumbnails import Thumbnails
+from rankfield.schema import Tables
+from rankfield.validate import Problem, Summary, summarise
+
+__all__ = ["write_audit_page"]
+
+_HERE = Path(__file__).parent
+_SHOWN = 6
+_IDS = {"queries": "query_id", "documents": "doc_id"}
+
+
+@dataclass(frozen=True)
+class _Record:
+    """A record as the page shows it."""
+
+    name: str
+    title: str
+    picture: str
+    has_picture: bool
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """All problems of one kind, the first few with their records."""
+
+    severity: str
+    place: str
+    kind: str
+    count: int
+    shown: list[_Record]
+
+
+@dataclass(frozen=True)
+class _Same:
+    """Records of one table that are exactly the same."""
+
+    table: str
+    count: int
+    records: list[_Record]
+
+
+def write_audit_page(
+    path: str | Path,
+    *,
+    dataset: Tables,
+    problems: Sequence[Problem],
+    engine: Engine | None = None,
+) -> None:
+    """Write a page with sizes, distributions, coverage, problems, splits and a data card.
+
+    The page needs no network: styles and pictures (WebP of at most 96 pixels, of the records shown
+    alone) are inside. The same input gives the same bytes. Tables are read in a stream; sizes of
+    pictures are those of up to 2,000.
+
+    Args:
+        path: the HTML file to write; an older one is replaced.
+        dataset: any ranking data set, in memory or in its folder.
+        problems: what `validate.audit` found.
+        engine: where texts and pictures are compared; threads of this machine if None.
+
+    Raises:
+        OutputError: the page cannot be written.
+    """
+    summary = summarise(dataset)
+    shown = _Shown(dataset)
+    kinds = _kinds(problems, shown)
+    divided = _is_divided(dataset)
+    fields = [found for table in _IDS for found in coverage(dataset, table)]
+    context = {
+        "css": Markup((_HERE / "page.css").read_text("utf-8")),
+        "own_css": Markup((_HERE / "audit_page.css").read_text("utf-8")),
+        "version": __version__,
+        "name": dataset.name,
+        "summary": _sentences(summary, kinds, [c for c, _ in fields]),
+        "sizes": _sizes(summary),
+        "distributions": [score_bars(summary), *(judgments_each(dataset, t) for t in _IDS)],
+        "coverage": [found for found, _ in fields],
+        "contents": [bars for _, bars in fields if bars] + _pictures(dataset),
+        "problems": kinds,
+        "same": [found for table in _IDS for found in _duplicates(dataset, table, shown, engine)],
+        "splits": split_sizes(dataset).rows(named=True) if divided else [],
+        "split_titles": SPLIT_TITLES,
+        "split_meanings": SPLIT_MEANINGS,
+        "leaks": leak_report(dataset, engine=engine) if divided else None,
+        "facts": card_facts(dataset),
+    }
+    page = _environment().get_template("audit_page.html").render(context)
+    with new_file(path) as temporary:
+        temporary.write_text(page, "utf-8")
+
+
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+def _sentences(
+    summary: Summary, kinds: Sequence[_Kind], fields: Sequence[Coverage]
+) -> tuple[str, str]:
+    """Say in a sentence whether the data set is sound, and in another what stands out."""
+    counts = {
+        severity: sum(kind.count for kind in kinds if kind.severity == severity)
+        for severity in ("error", "warning")
+    }
+    if counts["error"]:
+        verdict = f"{_counted(counts['error'], 'error')} to be mended before training"
+    elif counts["warning"]:
+        verdict = f"No errors, {_counted(counts['warning'], 'warning')}"
+    else:
+        verdict = "Nothing is wrong with it"
+    lead = (
+        f"{summary.queries:,} queries, {summary.documents:,} documents and"
+        f" {summary.judgments:,} judgments. {verdict}."
+    )
+    second = (
+        f"A judged query has {summary.judgments_per_query:,.1f} judgments on average;"
+        f" {_counted(summary.never_judged, 'document')} had none."
+    )
+    gaps = [f for f in fields if f.share < 1]
+    if gaps:
+        worst = min(gaps, key=lambda f: f.share)
+        second += f" The field {worst.field} is missing in {1 - worst.share:.1%} of {worst.table}."
+    return lead, second
+
+
+def _is_divided(dataset: Tables) -> bool:
+    """Return whether all three tables say on which side of a split their rows are."""
+    columns = {"queries": {"seen", "subset"}, "documents": {"seen"}, "judgments": {"split"}}
+    return all(wanted <= set(dataset.schema(table)) for table, wanted in columns.items())
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
+def _sizes(summary: Summary) -> list[tuple[str, str]]:
+    return [
+        ("queries", f"{summary.queries:,}"),
+        ("documents", f"{summary.documents:,}"),
+        ("judgments", f"{summary.judgments:,}"),
+        ("judgments per judged query", f"{summary.judgments_per_query:,.1f}"),
+        ("documents never judged", f"{summary.never_judged:,}"),
+    ]
+
+
+def _pictures(dataset: Tables) -> list[Bars]:
+    return [
+        bars
+        for table in _IDS
+        for f in dataset.fields(table)
+        if f.modality == "image"
+        for bars in picture_bars(dataset, table, f.name)
+    ]
+
+
+def _kinds(problems: Sequence[Problem], shown: _Shown) -> list[_Kind]:
+    """Return problems by kind, errors first, then the most frequent."""
+    groups: dict[tuple[str, str, str, str], list[Problem]] = {}
+    for problem in problems:
+        key = (problem.severity, problem.table, problem.field, problem.kind)
+        groups.setdefault(key, []).append(problem)
+    found = [
+        _Kind(
+            severity,
+            f"{table}, {field}" if field else table,
+            kind,
+            sum(p.count for p in group),
+            _listed(table, group, shown),
+        )
+        for (severity, table, field, kind), group in groups.items()
+    ]
+    return sorted(found, key=lambda kind: (kind.severity, -kind.count))
+
+
+def _listed(table: str, group: list[Problem], shown: _Shown) -> list[_Record]:
+    some = [p for p in group if p.row is not None][:_SHOWN]
+    remarks = {p.row: f"row {p.row}: {p.message}" for p in some if p.row is not None}
+    return shown.records(table, remarks)
+
+
+def _duplicates(dataset: Tables, table: str, shown: _Shown, engine: Engine | None) -> list[_Same]:
+    """Return the largest clusters of records whose texts are all equal, largest first."""
+    stands = exact_clusters(dataset, table, engine=engine)
+    sizes = np.bincount(stands, minlength=1)
+    several = np.flatnonzero(sizes > 1)
+    largest = several[np.lexsort((several, -sizes[several]))][: _SHOWN // 2]
+    return [
+        _Same(
+            table,
+            int(sizes[root]),
+            shown.records(table, dict.fromkeys(np.flatnonzero(stands == root)[:4].tolist(), "")),
+        )
+        for root in largest
+    ]
+
+
+class _Shown:
+    """Turns rows into what is shown of them; only those are read."""
+
+    def __init__(self, dataset: Tables) -> None:
+        self._dataset = dataset
+        self._thumbnails = Thumbnails(dataset)
+
+    def records(self, table: str, remarks: Mapping[int, str]) -> list[_Record]:
+        """Return the records of these rows, in the order of rows."""
+        columns = dict.fromkeys([*_ids(table), *(f.name for f in self._dataset.fields(table))])
+        rows = pl.Series(sorted(remarks), dtype=pl.UInt32)
+        found = (
+            self._dataset.lazy(table)
+            .select(*columns)
+            .with_row_index("\0row")
+            .filter(pl.col("\0row").is_in(rows.implode()))
+            .collect(engine="streaming")
+        )
+        return [self._record(table, row, remarks) for row in found.iter_rows(named=True)]
+
+    def _record(self, table: str, row: Mapping[str, Any], remarks: Mapping[int, str]) -> _Record:
+        fields = self._dataset.fields(table)
+        name = " · ".join(str(row[column]) for column in _ids(table))
+        texts = [str(row[f.name]) for f in fields if f.modality == "text" and row[f.name]]
+        pictures = [first_value(row[f.name]) for f in fields if f.modality == "image"]
+        present = [picture for picture in pictures if picture is not None]
+        return _Record(
+            name,
+            " · ".join(texts),
+            self._thumbnails.address(present[0]) if present else "",
+            bool(pictures),
+            remarks[row["\0row"]],
+        )
+
+
+def _ids(table: str) -> list[str]:
+    return [_IDS[table]] if table in _IDS else list(_IDS.values())

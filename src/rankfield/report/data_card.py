@@ -1,0 +1,155 @@
+"""The data card: what a data set is, where it came from, and how it was made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from rankfield import __version__
+from rankfield.files import new_file
+from rankfield.schema import Tables
+from rankfield.schema.storing import fingerprint
+from rankfield.validate import Problem, Summary, summarise
+
+__all__ = ["card_facts", "data_card", "write_data_card"]
+
+_SIZES = (
+    (1_000, "n<1K"),
+    (10_000, "1K<n<10K"),
+    (100_000, "10K<n<100K"),
+    (1_000_000, "100K<n<1M"),
+    (10_000_000, "1M<n<10M"),
+    (100_000_000, "10M<n<100M"),
+)
+# of the identifiers that the Hugging Face hub knows, those of data
+_LICENCES = (
+    "apache-2.0",
+    "mit",
+    "cc0-1.0",
+    "cc-by-4.0",
+    "cc-by-3.0",
+    "cc-by-sa-4.0",
+    "cc-by-sa-3.0",
+    "cc-by-nc-4.0",
+    "cc-by-nc-sa-4.0",
+    "cc-by-nc-nd-4.0",
+    "cc-by-nd-4.0",
+    "odc-by",
+    "odbl",
+    "pddl",
+    "cdla-permissive-2.0",
+    "cdla-sharing-1.0",
+    "osl-3.0",
+    "afl-3.0",
+)
+
+
+def card_facts(dataset: Tables) -> list[tuple[str, str]]:
+    """Return (name, value) of all there is to say; what is not known is left out."""
+    origin, scale = dataset.provenance, dataset.score_scale
+    fields = [
+        f"{table}: " + ", ".join(f"{f.name} ({f.modality}, weight {f.weight:g})" for f in found)
+        for table in ("queries", "documents")
+        if (found := dataset.fields(table))
+    ]
+    facts = [
+        ("Name", dataset.name),
+        ("Source", origin.source),
+        ("Licence", origin.licence or "not stated"),
+        ("Fields", "; ".join(fields)),
+        (
+            "Score scale",
+            f"{scale.minimum:g} to {scale.maximum:g}, larger is better, relevant from"
+            f" {scale.relevant:g}",
+        ),
+        ("Meaning of a score", scale.meaning),
+        ("Made by", origin.made_by),
+        ("Seed", "" if origin.seed is None else str(origin.seed)),
+        *(("How it was made", note) for note in origin.notes),
+        ("Fingerprint", fingerprint(dataset)),
+        ("rankfield", __version__),
+    ]
+    return [(name, value) for name, value in facts if value]
+
+
+def data_card(dataset: Tables, problems: list[Problem]) -> str:
+    """Return a data set's README in Markdown, with front matter as the Hugging Face hub reads it.
+
+    Args:
+        dataset: any ranking data set.
+        problems: what `validate.audit` found.
+    """
+    summary = summarise(dataset)
+    lines = ["---", *_front_matter(dataset, summary), "---", "", f"# {_plain(dataset.name)}", ""]
+    lines += [
+        f"A ranking data set: {summary.queries:,} queries, {summary.documents:,} documents and"
+        f" {summary.judgments:,} judgments with a score ({summary.judgments_per_query:,.1f} per"
+        f" judged query; {summary.never_judged:,} documents were never judged).",
+        "",
+        "| | |",
+        "|---|---|",
+    ]
+    lines += [f"| {name} | {_plain(value)} |" for name, value in card_facts(dataset)]
+    lines += ["", "## Tables", "", "| table | column | type |", "|---|---|---|"]
+    for table in ("queries", "documents", "judgments"):
+        lines += [
+            f"| {table} | {_plain(name)} | {_plain(str(dtype))} |"
+            for name, dtype in dataset.schema(table).items()
+        ]
+    lines += ["", "## Scores", "", "| score | judgments |", "|---|---|"]
+    lines += [
+        f"| {low:.4g}{'' if low == high else f' – {high:.4g}'} | {count:,} |"
+        for low, high, count in summary.scores
+    ]
+    lines += ["", "## Known problems", ""]
+    counts: dict[tuple[str, str, str, str], int] = {}
+    for problem in sorted(problems, key=lambda p: p.severity):
+        key = (problem.severity, problem.table, problem.field, problem.kind)
+        counts[key] = counts.get(key, 0) + problem.count
+    lines += [
+        f"- {severity}: {_plain(kind)}, {table}{f', {_plain(name)}' if name else ''}: {count:,}"
+        for (severity, table, name, kind), count in counts.items()
+    ] or ["`rankfield check` found none."]
+    return "\n".join(lines) + "\n"
+
+
+def write_data_card(path: str | Path, dataset: Tables, problems: list[Problem]) -> None:
+    """Write `data_card` into a file.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    text = data_card(dataset, problems)
+    with new_file(path) as temporary:
+        temporary.write_text(text, "utf-8")
+
+
+def _front_matter(dataset: Tables, summary: Summary) -> Iterator[str]:
+    """Yield YAML; texts are written as JSON, which is YAML too."""
+    yield f"pretty_name: {json.dumps(dataset.name)}"
+    licence = dataset.provenance.licence.strip()
+    if licence.lower() in _LICENCES:
+        yield f"license: {licence.lower()}"
+    elif licence:
+        yield "license: other"
+        yield f"license_name: {json.dumps(licence)}"
+    else:
+        yield "license: unknown"
+    yield "task_categories:"
+    yield from ("- text-ranking", "- text-retrieval")
+    size = next((name for most, name in _SIZES if summary.judgments < most), "100M<n<1B")
+    yield from ("size_categories:", f"- {size}")
+    yield from ("tags:", "- learning-to-rank", "- rankfield")
+    modalities = {f.modality for table in ("queries", "documents") for f in dataset.fields(table)}
+    yield from (f"- {modality}" for modality in sorted(modalities))
+    yield "configs:"
+    for table in ("documents", "judgments", "queries"):
+        yield from (f"- config_name: {table}", f"  data_files: {table}.parquet")
+
+
+def _plain(text: str) -> str:
+    """Return a text that a cell of a Markdown table can hold."""
+    for sign in "\\`*_[]<>|#":
+        text = text.replace(sign, "\\" + sign)
+    return " ".join(text.split())

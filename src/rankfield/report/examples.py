@@ -67,7 +67,7 @@ def choose_queries(comparison: Comparison, count: int, seed: int = 0) -> pl.Data
     """Choose `count` queries that stand for all: wins, losses and draws in their true proportion.
 
     The count is shared evenly between the splits. In each, the queries are put in order of the
-    difference in NDCG@10 between the last and the first model (of NDCG@10 for a single model) and
+    difference in nDCG@10 between the last and the first model (of nDCG@10 for a single model) and
     cut into as many equal parts as queries are wanted; `seed` draws one from each part.
 
     Returns:

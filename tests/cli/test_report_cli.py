@@ -62,6 +62,7 @@ def test_all_forms_at_once(
     ("options", "words"),
     [
         (["--out", "r.pdf"], "expected a file ending in .html, .md, .json, found 'r.pdf'"),
+        (["--out", "r.md", "--model-card", "r.md"], "r.md: two outputs of one name"),
         (["--out", "r.html", "--data", "nowhere"], "there is no such folder"),
         (["--out", "r.html", "--slice", "colour"], "expected query.COLUMN, document.COLUMN"),
         (["--out", "r.html", "--slice", "query.colour"], "there is no column 'colour'"),

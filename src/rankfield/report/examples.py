@@ -19,6 +19,7 @@ from rankfield.schema import SPLITS, Field, RankingDataset
 __all__ = ["Column", "Example", "Shown", "choose_extremes", "choose_queries", "make_examples"]
 
 _EQUAL = 1e-9
+_LONGEST = 300
 
 
 @dataclass(frozen=True)
@@ -259,7 +260,9 @@ class _Maker:
 
 
 def _texts(record: Mapping[str, Any], fields: Sequence[Field]) -> list[str]:
-    return [str(record[f.name]) for f in fields if f.modality == "text" and record.get(f.name)]
+    """Return the texts of a record, as much of each as one would read."""
+    texts = [str(record[f.name]) for f in fields if f.modality == "text" and record.get(f.name)]
+    return [text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…" for text in texts]
 
 
 def _picture(record: Mapping[str, Any], fields: Sequence[Field], thumbnails: Thumbnails) -> str:

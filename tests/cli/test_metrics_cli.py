@@ -84,6 +84,8 @@ def test_ties_scale_and_condensed(monkeypatch: pytest.MonkeyPatch) -> None:
         (["qrels.txt", "qrels.txt"], "qrels.txt, row 1: expected 6 columns"),
         (["qrels.txt", "one.run", "-m", "ndgc@10"], "Did you mean 'nDCG'"),
         (["qrels.txt", "one.run", "--scale", "4"], "expected MIN:MAX"),
+        (["qrels.txt", "one.run", "--scale", "4:0"], "the smaller first, found '4:0'"),
+        (["qrels.txt", "one.run", "--scale", "0:nan"], "finite numbers"),
         (["qrels.txt", "one.run", "--scale", "0:1"], "the score 2 of 'a' for 'q1' is outside"),
         (["qrels.txt", "one.run", "--ties", "none"], "descending, ascending, file"),
         (["qrels.txt", "one.run", "--out", "one.run"], "one.run: exists already"),

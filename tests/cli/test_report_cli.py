@@ -48,7 +48,7 @@ def test_all_forms_at_once(
     options = [part for out in outs for part in ("--out", out)]
     options += ["--slice", "document.category", "--model-card", tmp_path / "card.md"]
     assert _run(monkeypatch, shop / "a.json", shop / "b.json", *options) == 0
-    assert "In NDCG@10, b ranks" in capsys.readouterr().out
+    assert "In nDCG@10, b ranks" in capsys.readouterr().out
     assert "b against a on sample shop" in outs[0].read_text("utf-8")
     assert "By the documents’ category" in outs[1].read_text("utf-8")
     value = json.loads(outs[2].read_text("utf-8"))
@@ -62,6 +62,7 @@ def test_all_forms_at_once(
     ("options", "words"),
     [
         (["--out", "r.pdf"], "expected a file ending in .html, .md, .json, found 'r.pdf'"),
+        (["--out", "r.md", "--model-card", "r.md"], "r.md: two outputs of one name"),
         (["--out", "r.html", "--data", "nowhere"], "there is no such folder"),
         (["--out", "r.html", "--slice", "colour"], "expected query.COLUMN, document.COLUMN"),
         (["--out", "r.html", "--slice", "query.colour"], "there is no column 'colour'"),

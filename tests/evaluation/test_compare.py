@@ -102,6 +102,8 @@ def test_refuses_nothing_and_unknown_metrics() -> None:
 def test_unknown_metrics_suggest_the_near_one() -> None:
     with pytest.raises(MetricError, match=r"Did you mean 'Judged@10'\?"):
         compare([run(1.0)], metrics=["Judged@1"])
+    with pytest.raises(MetricError, match=r"Did you mean 'nDCG@10'\?"):
+        compare([run(1.0)], metrics=["ndgc@10"])
 
 
 def test_each_run_is_tested_against_the_first() -> None:

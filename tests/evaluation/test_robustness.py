@@ -10,7 +10,7 @@ import torch
 
 from rankfield.encoders import RankingModel
 from rankfield.encoders.small import small_encoder
-from rankfield.errors import InputError
+from rankfield.errors import DataError, InputError
 from rankfield.evaluation import Results, evaluate
 from rankfield.evaluation.robustness import (
     FieldEmbeddings,
@@ -169,6 +169,14 @@ def test_refuses() -> None:
     both.query_fields = (*plain.query_fields, Field("title", "text"))
     with pytest.raises(InputError, match="both sides have a field 'title'"):
         evaluate_without(FieldEmbeddings(model_of(both), both), ["title"])
+
+
+def test_the_search_goes_by_what_is_asked() -> None:
+    whole = evaluate(MODEL, DATASET, splits=["zero_shot"])
+    with pytest.raises(DataError, match="found 'float8'"):
+        measure_robustness(EMBEDDINGS, whole, precision="float8")
+    little = measure_robustness(EMBEDDINGS, whole, memory_mib=1, precision="bfloat16")
+    assert little.robustness == measure_robustness(EMBEDDINGS, whole).robustness
 
 
 def test_a_field_that_nobody_has() -> None:

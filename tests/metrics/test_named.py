@@ -98,6 +98,7 @@ def test_values() -> None:
         ("RBP(p=nan)", "between 0 and 1"),
         ("ERR(max=0)", "above 0"),
         ("ERR(max=4000)", "below 1000"),
+        ("nDCG@99999999999999999999", "from 1 to 1,000,000,000"),
         ("P(rel=inf)@10", "finite"),
         ("P(condensed=1)@10", "true or false"),
     ],

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rankfield.evaluation import Results, compare
-from rankfield.report.examples import _picture, choose_extremes, choose_queries
+from rankfield.report.examples import _picture, _texts, choose_extremes, choose_queries
 from rankfield.report.thumbnails import Thumbnails
 from rankfield.schema import Field
 
@@ -57,6 +57,14 @@ def test_only_queries_with_rankings_of_both(make_results: MakeResults) -> None:
     object.__setattr__(last, "rankings", last.rankings.filter(kept))
     comparison = compare([first, last], metrics=["nDCG@10"])
     assert "q0" not in set(choose_queries(comparison, 100)["query_id"])
+
+
+def test_long_texts_are_cut() -> None:
+    fields = [Field("title", "text"), Field("photo", "image"), Field("details", "text")]
+    record = {"title": "a" * 300, "photo": "a.png", "details": "word " * 3000}
+    title, details = _texts(record, fields)
+    assert title == record["title"]
+    assert details == ("word " * 60)[:299] + "…"
 
 
 def test_of_several_pictures_the_first_that_is_there_is_shown() -> None:

@@ -5,9 +5,10 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
 import pytest
 
-from rankfield.evaluation import Results
+from rankfield.evaluation import Results, protocol_named
 from rankfield.metrics import Mean
 from rankfield.report import Content, gather, render_markdown, render_model_card, render_page
 from rankfield.report.markdown import _text
@@ -71,3 +72,29 @@ def test_the_page_of_the_same_content(content: Content) -> None:
     page = render_page(content)
     assert "Recipe of GCL|x" in page
     assert "weight = &#34;inverse&#34;" in page
+
+
+def test_other_protocols_are_reported_by_their_own_names(
+    dataset: RankingDataset, make_results: MakeResults
+) -> None:
+    figures = protocol_named("beir").main
+
+    def by_beir(label: str, value: float) -> Results:
+        own = make_results(label, value)
+        return dataclasses.replace(
+            own,
+            protocol="beir",
+            splits={split: dict.fromkeys(figures, m["nDCG@10"]) for split, m in own.splits.items()},
+            queries=own.queries.select(
+                "split", "query_id", *(pl.col("nDCG@10").alias(name) for name in figures)
+            ),
+            robustness={"document.title": {"in_domain": {"NDCG@10": Mean(0.25, 6)}}},
+        )
+
+    results = [by_beir("a", 0.5), by_beir("b", 0.625)]
+    content = gather(dataset, results, title="t", training_logs={})
+    assert {metric for _, metric, _ in content.every_metric} == set(figures)
+    assert content.rows[0].cells[1].gain == pytest.approx(0.25)
+    assert content.rank_scores == (), "grades of the protocol are not scores of the data set"
+    assert content.robustness[1].values == (0.25, 0.25)
+    assert "by the protocol beir" in render_page(content)

@@ -107,7 +107,7 @@ def test_the_numbers_are_those_of_the_results(
     assert page.words.count("0.3125") == 4  # half of it, as mrr
     assert "GCL ranks 25.0 % better than CLIP in domain (within chance)" in page.words
     # All of 6 queries differ in one direction: 2 of 2^6 flips are as far, times 4 tests (Holm).
-    assert "+0.125 (+0.112 to +0.138) , p = 0.125, not clear" in page.words
+    assert "+0.125 (+0.112 to +0.138) , p = 0.125 , not clear" in page.words
     assert "−" not in page.words.split("How it was made")[0]
 
 
@@ -181,11 +181,11 @@ def test_without_image_fields(
 
 def test_a_single_model(tmp_path: Path, dataset: RankingDataset, make_results: MakeResults) -> None:
     _, page = _write(tmp_path / "report.html", dataset, [make_results("GCL", 0.625)])
-    assert "GCL reaches an NDCG@10 of 0.625 in domain, 0.625 on novel queries" in page.words
+    assert "GCL reaches an nDCG@10 of 0.625 in domain, 0.625 on novel queries" in page.words
     assert "p =" not in page.words
     assert "Won and lost" not in page.words
     assert not re.search(r"[+−]\d", page.words)
-    assert "sorted by NDCG@10" in page.words
+    assert "sorted by nDCG@10" in page.words
 
 
 def test_a_metric_that_no_query_defines(

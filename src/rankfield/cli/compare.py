@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rankfield.cli.text_table import show_table
 from rankfield.errors import InputError, MetricError
 
 if TYPE_CHECKING:
@@ -105,17 +106,11 @@ def command(
 
 def show(comparison: Comparison, metric: str) -> None:
     """Print one metric's table: a row for each split, a column for each run or label."""
-    from rich.box import SIMPLE
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=metric, box=SIMPLE, pad_edge=False, title_justify="left")
-    table.add_column("split", no_wrap=True)
-    table.add_column("queries", justify="right")
-    for name in comparison.names:
-        runs = len(comparison.runs[name])
-        heading = name if runs == 1 else f"{name} ({runs} runs)"
-        table.add_column(heading, justify="right", overflow="fold")
+    headings = [
+        name if len(runs) == 1 else f"{name} ({len(runs)} runs)"
+        for name, runs in comparison.runs.items()
+    ]
+    lines = []
     different = {
         (row["split"], row["name"])
         for row in comparison.tests.iter_rows(named=True)
@@ -132,8 +127,8 @@ def show(comparison: Comparison, metric: str) -> None:
             + ("*" if (split, n) in different else "")
             for n in comparison.names
         ]
-        table.add_row(split, f"{rows[comparison.names[0]]['queries']:,}", *cells)
-    Console().print(table)
+        lines.append([split, f"{rows[comparison.names[0]]['queries']:,}", *cells])
+    show_table(metric, ["split", "queries", *headings], lines)
 
 
 def legend(comparison: Comparison) -> str:
@@ -166,51 +161,35 @@ def _dataset(results: Sequence[Results], data: Path | None, *, force: bool) -> R
 
 
 def _show_tests(comparison: Comparison) -> None:
-    from rich.box import SIMPLE
-    from rich.console import Console
-    from rich.table import Table
-
-    title = f"Differences to {comparison.names[0]}, with 95 % bootstrap intervals"
-    table = Table(title=title, box=SIMPLE, pad_edge=False, title_justify="left")
-    for name in ("metric", "split", "run"):
-        table.add_column(name, overflow="fold")
-    for name in ("difference", "p\nadjusted", "p random-\nisation", "p boot-\nstrap"):
-        table.add_column(name, justify="right")
-    table.add_column("better, worse,\nequal queries", justify="right")
-    tests = comparison.tests.sort("metric", maintain_order=True)
-    for row in tests.iter_rows(named=True):
-        table.add_row(
-            *(row["metric"], row["split"], row["name"]),
-            _interval(row["difference"], row["low"], row["high"]),
-            *(f"{row[f'p_{p}']:.4f}" for p in ("adjusted", "randomisation", "bootstrap")),
-            f"{row['better']:,}, {row['worse']:,}, {row['equal']:,}",
-        )
-    Console().print(table)
+    heads = ("difference", "adjus-\nted p", "random-\nised p", "boot-\nstrap p")
+    for metric in comparison.metrics:
+        rows = [
+            [
+                f"{row['split']}\n{row['name']}",
+                _interval(row["difference"], row["low"], row["high"]),
+                *(f"{row[f'p_{p}']:.4f}" for p in ("adjusted", "randomisation", "bootstrap")),
+                f"{row['better']:,}, {row['worse']:,}, {row['equal']:,}",
+            ]
+            for row in comparison.tests.filter(metric=metric).iter_rows(named=True)
+        ]
+        title = f"{metric}: differences to {comparison.names[0]}, with 95 % bootstrap intervals"
+        show_table(title, ["split\nrun", *heads, "better,\nworse,\nequal"], rows)
 
 
 def _show_slices(title: str, slices: pl.DataFrame) -> None:
-    from rich.box import SIMPLE
-    from rich.console import Console
-    from rich.table import Table
-
     names = slices["name"].unique(maintain_order=True).to_list()
     title += " (±: half of the 95 % bootstrap interval)"
-    table = Table(title=title, box=SIMPLE, pad_edge=False, title_justify="left")
-    table.add_column("split", no_wrap=True)
-    table.add_column("slice", overflow="fold")
-    table.add_column("queries", justify="right")
-    for name in names:
-        table.add_column(name, justify="right", overflow="fold")
     cells: dict[tuple[str, str], dict[str, str]] = {}
     queries: dict[tuple[str, str], int] = {}
     for row in slices.iter_rows(named=True):
         key = row["split"], row["slice"]
         queries.setdefault(key, row["queries"])
         cells.setdefault(key, {})[row["name"]] = _half(row["value"], row["low"], row["high"])
-    for (split, label), found in cells.items():
-        values = [found.get(name, "–") for name in names]
-        table.add_row(split, label, f"{queries[split, label]:,}", *values)
-    Console().print(table)
+    rows = [
+        [split, label, f"{queries[split, label]:,}", *(found.get(name, "–") for name in names)]
+        for (split, label), found in cells.items()
+    ]
+    show_table(title, ["split", "slice", "queries", *names], rows, words=2)
 
 
 def _interval(value: float | None, low: float | None, high: float | None) -> str:

@@ -285,7 +285,9 @@ def _evaluate(
             label=label,
             protocol=protocol,
             device=device,
-            made=made,
+            made={**made, "precision": precision},
+            memory_mib=memory,
+            precision=precision,
         )
     embedder: RankingModel | CachedEmbedder = loaded
     if cache is not None:
@@ -305,7 +307,13 @@ def _evaluate(
     if robustness:
         from rankfield.evaluation.robustness import FieldEmbeddings, measure_robustness
 
-        results = measure_robustness(FieldEmbeddings(loaded, data), results, device=device)
+        results = measure_robustness(
+            FieldEmbeddings(loaded, data),
+            results,
+            device=device,
+            memory_mib=memory,
+            precision=precision,
+        )
     return results
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rankfield.cli.text_table import show_table
 from rankfield.errors import InputError, OutputError
 
 if TYPE_CHECKING:
@@ -148,12 +150,14 @@ def _judged(
 def _bounds(scale: str) -> tuple[float, float]:
     low, colon, high = scale.partition(":")
     try:
-        if colon:
+        if colon and float(low) < float(high) < math.inf:
             return float(low), float(high)
     except ValueError:
         pass
     raise InputError(
-        f"expected MIN:MAX, found {scale!r}", where="--scale", remedy="Write --scale 0:4."
+        f"expected MIN:MAX, two finite numbers, the smaller first, found {scale!r}",
+        where="--scale",
+        remedy="Write --scale 0:4.",
     )
 
 
@@ -186,24 +190,13 @@ def _measured(
 
 
 def _show(path: Path, found: Mapping[str, Measured], scale: ScoreScale, ties: str) -> None:
-    from rich.box import SIMPLE
-    from rich.console import Console
-    from rich.table import Table
-
     first = next(iter(found.values()))
     count = len(first[0].queries)
-    table = Table(
-        title=f"{path}, {count:,} queries: mean [95 % interval]",
-        box=SIMPLE,
-        pad_edge=False,
-        title_justify="left",
+    show_table(
+        f"{path}, {count:,} queries: mean [95 % interval]",
+        ["metric", *found],
+        [[name, *(_cell(means[name]) for _, _, means in found.values())] for name in first[1]],
     )
-    table.add_column("metric", no_wrap=True)
-    for name in found:
-        table.add_column(name, justify="right", overflow="fold")
-    for name in first[1]:
-        table.add_row(name, *(_cell(means[name]) for _, _, means in found.values()))
-    Console().print(table)
     typer.echo(
         f"Scores from {scale.minimum:g} to {scale.maximum:g}, relevant from {scale.relevant:g}; "
         f"equal scores of a run: {'as in the file' if ties == 'file' else f'doc_id {ties}'}."

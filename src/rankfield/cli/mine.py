@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rankfield.cli.text_table import show_table
+
 if TYPE_CHECKING:
     from rankfield.training.mine import Mined
 
@@ -85,27 +87,17 @@ def command(
 
 
 def _show(mined: Mined) -> None:
-    from rich.box import SIMPLE
-    from rich.console import Console
-    from rich.table import Table
-
     settings = mined.settings
-    table = Table(
-        title=f"{mined.model} on {mined.data}, ranks {settings.first} to {settings.last}",
-        box=SIMPLE,
-        pad_edge=False,
-        title_justify="left",
-        show_header=False,
-    )
-    table.add_column(no_wrap=True)
-    table.add_column(justify="right", no_wrap=True)
-    for name, count in (
+    counts = (
         ("training queries", mined.queries),
         ("negatives found", mined.negatives.height),
         ("skipped: judged", mined.judged),
         ("skipped: near-duplicate of a judged one", mined.near_duplicates),
         ("skipped: above the margin", mined.above_margin),
         (f"queries with fewer than {settings.per_query}", mined.short),
-    ):
-        table.add_row(name, f"{count:,}")
-    Console().print(table)
+    )
+    show_table(
+        f"{mined.model} on {mined.data}, ranks {settings.first} to {settings.last}",
+        ["", ""],
+        [[name, f"{count:,}"] for name, count in counts],
+    )

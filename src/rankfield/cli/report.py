@@ -108,6 +108,8 @@ def _check_outputs(every: Sequence[Path], reports: Sequence[Path], overwrite: bo
                 where="--out",
             )
     for path in every:
+        if every.count(path) > 1:
+            raise InputError("two outputs of one name", where=str(path))
         if path.exists() and not overwrite:
             raise OutputError(
                 "exists already",

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from rankfield.cli.text_table import show_table
+
 if TYPE_CHECKING:
     from rankfield.evaluation import Results
     from rankfield.metrics import Mean
@@ -15,22 +17,18 @@ __all__ = ["show_results"]
 
 def show_results(results: Results) -> None:
     """Print the main metrics of each split with their intervals, and what missing fields cost."""
-    from rich.box import SIMPLE
-    from rich.console import Console
-    from rich.table import Table
-
     from rankfield.evaluation import protocol_named
 
     columns = protocol_named(results.protocol).main
     title = f"{results.model} on {results.dataset.name}, {results.subset} queries"
-    table = Table(title=title, box=SIMPLE, pad_edge=False, title_justify="left")
-    table.add_column("split", no_wrap=True)
-    for name in ("queries", *columns):
-        table.add_column(name.replace("@", "\n@"), justify="right", no_wrap=True)
-    for split, means in results.splits.items():
-        cells = [_cell(means[name]) for name in columns]
-        table.add_row(split, f"{results.sizes[split].queries:,}", *cells)
-    Console().print(table)
+    show_table(
+        title,
+        ["split", "quer-\nies", *(name.replace("@", "\n@") for name in columns)],
+        [
+            [split, f"{results.sizes[split].queries:,}", *(_cell(means[name]) for name in columns)]
+            for split, means in results.splits.items()
+        ],
+    )
     typer.echo(
         "±: half of the 95 % bootstrap interval over queries; the results hold both of its ends."
     )
@@ -57,15 +55,8 @@ def _cell(mean: Mean) -> str:
 
 
 def _show_robustness(results: Results, metric: str) -> None:
-    from rich.box import SIMPLE
-    from rich.console import Console
-    from rich.table import Table
-
     title = f"{metric} without a field, and the change"
-    table = Table(title=title, box=SIMPLE, pad_edge=False, title_justify="left")
-    table.add_column("without", no_wrap=True)
-    for split in results.splits:
-        table.add_column(split, justify="right")
+    rows = []
     for field, splits in results.robustness.items():
         cells = []
         for split, means in results.splits.items():
@@ -74,5 +65,5 @@ def _show_robustness(results: Results, metric: str) -> None:
                 cells.append("–")
             else:
                 cells.append(f"{left:.3f} ({left - whole:+.3f})")
-        table.add_row(field, *cells)
-    Console().print(table)
+        rows.append([field, *cells])
+    show_table(title, ["without", *results.splits], rows)

@@ -18,6 +18,7 @@ from rankfield.metrics import canonical_name
 __all__ = ["Comparison", "compare"]
 
 _KEYS = ["split", "query_id"]
+_LISTED = 12
 _SCHEMA = {
     "split": pl.String,
     "metric": pl.String,
@@ -191,13 +192,20 @@ def _metrics(
     wanted = [name if name in shared else canonical_name(name) for name in metrics or ()]
     for name, current in zip(metrics or (), wanted, strict=True):
         if current not in shared:
-            close = difflib.get_close_matches(name, shared, n=1)
-            raise MetricError(
-                f"unknown metric {name!r}; the evaluations share {', '.join(shared)}",
-                where="compare",
-                remedy=f"Did you mean {close[0]!r}?" if close else "",
-            )
+            raise _unknown_metric(name, shared)
     return list(dict.fromkeys(wanted)) if wanted else shared
+
+
+def _unknown_metric(name: str, shared: Sequence[str]) -> MetricError:
+    # Upper and lower case are often all that differs, between protocols too.
+    known = {metric.lower(): metric for metric in shared}
+    close = difflib.get_close_matches(name.lower(), known, n=1)
+    more = f" and {len(shared) - _LISTED} more" if len(shared) > _LISTED else ""
+    return MetricError(
+        f"unknown metric {name!r}; the evaluations share {', '.join(shared[:_LISTED])}{more}",
+        where="compare",
+        remedy=f"Did you mean {known[close[0]]!r}?" if close else "",
+    )
 
 
 def _title(results: Results) -> str:

@@ -97,6 +97,8 @@ def evaluate_without(
     device: str = "cpu",
     protocol: str = "rankfield",
     made: dict[str, Any] | None = None,
+    memory_mib: int = 256,
+    precision: str = "auto",
 ) -> Results:
     """Return the same as `evaluate`, as if no record had these fields.
 
@@ -106,7 +108,7 @@ def evaluate_without(
     Args:
         embeddings: of the model and the data set.
         fields: names of fields, "title", or with their side, "document.title".
-        splits, subset, k, keep, label, device, protocol: as `evaluate`.
+        splits, subset, k, keep, label, device, protocol, memory_mib, precision: as `evaluate`.
         made: what else to write into ``Results.made``, beside the fields left out.
 
     Raises:
@@ -122,7 +124,9 @@ def evaluate_without(
     def search(view: SplitView) -> Hits:
         asked = _rows(dataset.queries, view.queries, "query_id", queries)
         found = _rows(dataset.documents, view.documents, "doc_id", documents)
-        return _search_present(asked, found, k, device)
+        return _search_present(
+            asked, found, k, device=device, memory_mib=memory_mib, precision=precision
+        )
 
     names = [f"{side}.{name}" for side in _SIDES for name in dropped[side]]
     return evaluate_rankings(
@@ -144,6 +148,8 @@ def measure_robustness(
     *,
     k: int = 1000,
     device: str = "cpu",
+    memory_mib: int = 256,
+    precision: str = "auto",
 ) -> Results:
     """Return the results with ``robustness`` filled: each field of `droppable_fields` left out.
 
@@ -151,7 +157,7 @@ def measure_robustness(
         embeddings: of the model and the data set.
         results: of the whole model, whose splits, subset and protocol are used again.
         k: how many documents to retrieve for a query.
-        device: where to search, as torch names it.
+        device, memory_mib, precision: as `evaluate`.
 
     Raises:
         InputError: neither side has more than one field.
@@ -174,6 +180,8 @@ def measure_robustness(
             k=k,
             device=device,
             protocol=results.protocol,
+            memory_mib=memory_mib,
+            precision=precision,
         )
         found[field] = without.splits
     return replace(results, robustness=found)
@@ -213,7 +221,13 @@ def _rows(
 
 
 def _search_present(
-    queries: NDArray[np.float32], documents: NDArray[np.float32], k: int, device: str
+    queries: NDArray[np.float32],
+    documents: NDArray[np.float32],
+    k: int,
+    *,
+    device: str,
+    memory_mib: int,
+    precision: str,
 ) -> Hits:
     """Search among the vectors that are not zero; a zero query gets an empty list."""
     rows = np.flatnonzero(documents.any(axis=1))
@@ -222,7 +236,14 @@ def _search_present(
     indices = np.full((len(queries), best), -1, dtype=np.int64)
     scores = np.full(indices.shape, -np.inf, dtype=np.float32)
     if len(rows) and asking.any():
-        hits = exact_search(queries[asking], documents[rows], k, device=device)
+        hits = exact_search(
+            queries[asking],
+            documents[rows],
+            k,
+            device=device,
+            memory_mib=memory_mib,
+            precision=precision,
+        )
         indices[asking, : hits.indices.shape[1]] = rows[hits.indices]
         scores[asking, : hits.indices.shape[1]] = hits.scores
     return Hits(indices, scores)

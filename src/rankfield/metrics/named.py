@@ -74,6 +74,7 @@ _FAMILIES: dict[str, dict[str, _Parameter]] = {
 """Family → its parameters, in the order in which they are written."""
 
 _NEEDS_CUTOFF = ("R", "P")
+_DEEPEST = 10**9
 
 _ALIASES: dict[str, tuple[str, Mapping[str, str]]] = {
     **{family.lower(): (family, {}) for family in _FAMILIES},
@@ -94,7 +95,7 @@ class Metric:
     ``Metric.parse(str(metric)) == metric``.
 
     family: one of nDCG, ERR, RBP, RR, mAP, R, P, Judged.
-    cutoff: how many documents of a list count, at least 1; None: all that were retrieved. R and P
+    cutoff: how many documents of a list count, 1 to 10⁹; None: all that were retrieved. R and P
         need one.
     parameters: name and value pairs. Those at their default are dropped, the others are brought
         into the family's order.
@@ -200,9 +201,9 @@ def _check_cutoff(family: str, cutoff: int | None) -> None:
         raise MetricError(
             "a cutoff is missing", where=f"metric {family}", remedy=f"Write {family}@10."
         )
-    if cutoff is not None and cutoff < 1:
+    if cutoff is not None and not 1 <= cutoff <= _DEEPEST:
         raise MetricError(
-            f"expected a cutoff of at least 1, found {cutoff}", where=f"metric {family}"
+            f"expected a cutoff from 1 to {_DEEPEST:,}, found {cutoff}", where=f"metric {family}"
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from rankfield import __version__
 from rankfield.errors import MetricError
-from rankfield.evaluation import Comparison, Results, compare, slice_comparison
+from rankfield.evaluation import Comparison, Results, compare, protocol_named, slice_comparison
 from rankfield.metrics import Mean
 from rankfield.report.examples import Example, choose_extremes, choose_queries, make_examples
 from rankfield.report.log import TrainingLog, read_log
@@ -119,7 +119,7 @@ def gather(
         MetricError: no results, or results of other data, protocols, splits or queries.
         InputError: a log that cannot be read, or an unknown slice.
     """
-    main = compare(results, metrics=[PRIMARY])
+    main, every, curves = _compared(dataset, results)
     _refuse_other_data(dataset, results)
     logs = {label: read_log(log) for label, log in training_logs.items()}
     rows = split_rows(main)
@@ -135,8 +135,8 @@ def gather(
         protocol=results[0].protocol,
         summary=tuple(summary(main.names, rows)),
         rows=tuple(rows),
-        every_metric=tuple(_every_metric(compare(results), [row.split for row in rows])),
-        rank_scores=tuple(rank_scores(main, dataset)),
+        every_metric=tuple(_every_metric(every, [row.split for row in rows])),
+        rank_scores=tuple(curves),
         slices=tuple(_slices(main, dataset, slices)),
         robustness=tuple(_robustness(main, rows)),
         examples=examples[0],
@@ -147,6 +147,21 @@ def gather(
         logs=logs,
         seed=seed,
     )
+
+
+def _compared(
+    dataset: RankingDataset, results: Sequence[Results]
+) -> tuple[Comparison, Comparison, list[RankScores]]:
+    """Return the results compared by the main metric, by every metric shown, and score by rank."""
+    if not results:
+        raise MetricError("expected at least one evaluation, found none", where="report")
+    protocol = protocol_named(results[0].protocol)
+    main = compare(results, metrics=protocol.main[:1])
+    if protocol.name == "rankfield":
+        return main, compare(results), rank_scores(main, dataset)
+    # Other protocols have over a hundred figures, the same few at many cutoffs, and grades of their
+    # own, which do not go into one picture with the data set's scores.
+    return main, compare(results, metrics=protocol.main), []
 
 
 def _refuse_other_data(dataset: RankingDataset, results: Sequence[Results]) -> None:
@@ -180,7 +195,7 @@ def _slices(
         kinds = list(dict.fromkeys(wanted))
     tables = []
     for by in kinds:
-        frame = slice_comparison(comparison, dataset, by, metric=PRIMARY)
+        frame = slice_comparison(comparison, dataset, by, metric=comparison.metrics[0])
         if wanted is None and frame["slice"].n_unique() < 2:
             continue
         rows = []
@@ -212,20 +227,20 @@ def _robustness(comparison: Comparison, rows: Sequence[SplitRow]) -> list[Robust
     )
     if not fields:
         return []
-    found = []
+    metric, found = comparison.metrics[0], []
     for row in rows:
         found.append(RobustnessRow(row.split, "", tuple(cell.value for cell in row.cells)))
         for field in fields:
-            values = [_without(runs, field, row.split) for runs in comparison.runs.values()]
+            values = [_without(runs, field, row.split, metric) for runs in comparison.runs.values()]
             found.append(RobustnessRow(row.split, field, tuple(values)))
     return found
 
 
-def _without(runs: Sequence[Results], field: str, split: str) -> float | None:
-    """Return the mean over runs of `PRIMARY` without a field; None where a run lacks it."""
+def _without(runs: Sequence[Results], field: str, split: str, metric: str) -> float | None:
+    """Return the mean over runs of a metric without a field; None where a run lacks it."""
     values = []
     for run in runs:
-        mean = run.robustness.get(field, {}).get(split, {}).get(PRIMARY)
+        mean = run.robustness.get(field, {}).get(split, {}).get(metric)
         if mean is None or mean.value is None:
             return None
         values.append(mean.value)

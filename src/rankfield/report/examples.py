@@ -19,6 +19,7 @@ from rankfield.schema import SPLITS, Field, RankingDataset
 __all__ = ["Column", "Example", "Shown", "choose_extremes", "choose_queries", "make_examples"]
 
 _EQUAL = 1e-9
+_LONGEST = 300
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def choose_queries(comparison: Comparison, count: int, seed: int = 0) -> pl.Data
     """Choose `count` queries that stand for all: wins, losses and draws in their true proportion.
 
     The count is shared evenly between the splits. In each, the queries are put in order of the
-    difference in NDCG@10 between the last and the first model (of NDCG@10 for a single model) and
+    difference in nDCG@10 between the last and the first model (of nDCG@10 for a single model) and
     cut into as many equal parts as queries are wanted; `seed` draws one from each part.
 
     Returns:
@@ -259,7 +260,9 @@ class _Maker:
 
 
 def _texts(record: Mapping[str, Any], fields: Sequence[Field]) -> list[str]:
-    return [str(record[f.name]) for f in fields if f.modality == "text" and record.get(f.name)]
+    """Return the texts of a record, as much of each as one would read."""
+    texts = [str(record[f.name]) for f in fields if f.modality == "text" and record.get(f.name)]
+    return [text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…" for text in texts]
 
 
 def _picture(record: Mapping[str, Any], fields: Sequence[Field], thumbnails: Thumbnails) -> str:

@@ -18,7 +18,7 @@ __all__ = ["TrainingLog", "read_log"]
 class TrainingLog:
     """What a run's log says about its course.
 
-    `loss` and `dev` map a step to the training loss and to the mean NDCG@10 on the dev queries.
+    `loss` and `dev` map a step to the training loss and to the mean nDCG@10 on the dev queries.
     `facts` holds the last plain value seen under each key, such as seconds. `recipe` is what the
     run's recipe.toml says, which training writes beside the log; empty without one.
     """

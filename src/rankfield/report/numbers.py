@@ -15,7 +15,7 @@ from rankfield.schema import SPLITS
 __all__ = ["PRIMARY", "SIGNIFICANT", "Cell", "SplitRow", "paired_queries", "split_rows", "summary"]
 
 PRIMARY = "nDCG@10"
-"""The metric that a report is about."""
+"""What a report is about: the metric of its comparison, however the protocol spells it."""
 
 SIGNIFICANT = 0.05
 """Below this adjusted p a difference counts as more than chance."""
@@ -69,14 +69,14 @@ class SplitRow:
 
 
 def split_rows(comparison: Comparison) -> list[SplitRow]:
-    """Return a row for each split of a comparison on `PRIMARY`, the four known splits first."""
+    """Return a row for each split of a comparison on its metric, the four known splits first."""
     order = [s for s in (*SPLITS, "all") if s in comparison.splits]
     order += [s for s in comparison.splits if s not in order]
     first = comparison.runs[comparison.names[0]][0]
     rows = []
     for split in order:
         size = first.sizes.get(split)
-        table = comparison.table.filter(split=split, metric=PRIMARY)
+        table = comparison.table.filter(split=split, metric=comparison.metrics[0])
         rows.append(
             SplitRow(
                 split=split,
@@ -91,10 +91,11 @@ def split_rows(comparison: Comparison) -> list[SplitRow]:
 
 
 def _cell(comparison: Comparison, split: str, name: str) -> Cell:
-    row = comparison.table.filter(split=split, metric=PRIMARY, name=name).row(0, named=True)
-    values = comparison.queries.filter(split=split, name=name)[PRIMARY]
+    metric = comparison.metrics[0]
+    row = comparison.table.filter(split=split, metric=metric, name=name).row(0, named=True)
+    values = comparison.queries.filter(split=split, name=name)[metric]
     mean = bootstrap_interval(values.fill_null(np.nan).to_numpy())
-    test = comparison.tests.filter(split=split, metric=PRIMARY, name=name)
+    test = comparison.tests.filter(split=split, metric=metric, name=name)
     compared = {}
     if test.height and row["value"] is not None:
         found = test.row(0, named=True)
@@ -118,10 +119,10 @@ def _cell(comparison: Comparison, split: str, name: str) -> Cell:
 
 
 def paired_queries(comparison: Comparison) -> pl.DataFrame:
-    """Return split, query_id, first, last and difference of `PRIMARY`, where both have a value."""
-    keys = ["split", "query_id"]
+    """Return split, query_id, first, last and difference in the metric, where both have a value."""
+    keys, metric = ["split", "query_id"], comparison.metrics[0]
     first, last = (
-        comparison.queries.filter(name=name).select(*keys, pl.col(PRIMARY).alias(alias))
+        comparison.queries.filter(name=name).select(*keys, pl.col(metric).alias(alias))
         for name, alias in ((comparison.names[0], "first"), (comparison.names[-1], "last"))
     )
     both = first.join(last, on=keys, maintain_order="left")
@@ -140,7 +141,7 @@ def summary(names: Sequence[str], rows: Sequence[SplitRow]) -> list[str]:
         ]
         if not values:
             return [f"{last} was measured on no query."]
-        return [f"{last} reaches an NDCG@10 of {_join(values)}."]
+        return [f"{last} reaches an {PRIMARY} of {_join(values)}."]
     gains = {_where(row): row.cells[-1] for row in rows if row.cells[-1].gain is not None}
     if not gains:
         return [f"{last} and {first} have no common figure to compare."]
@@ -167,7 +168,7 @@ def _verdict(first: str, last: str, gains: dict[str, Cell]) -> str:
             phrases.append(_join([f"{number} {sort} than {first} {where}", *rest]))
     if parts["equal"]:
         phrases.append(f"the same as {first} {_join(parts['equal'])}")
-    return f"In NDCG@10, {last} ranks {', but '.join(phrases[:2])}" + (
+    return f"In {PRIMARY}, {last} ranks {', but '.join(phrases[:2])}" + (
         f", and {phrases[2]}." if len(phrases) > 2 else "."
     )
 

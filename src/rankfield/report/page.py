@@ -146,7 +146,7 @@ def _bars(content: Content) -> dict[str, Markup]:
         f"{group}: " + ", ".join(f"{name} {decimal(values[i])}" for name, _, values in series)
         for i, group in enumerate(groups)
     )
-    description = f"Bar chart of NDCG@10. {said}"
+    description = f"Bar chart of nDCG@10. {said}"
     # The figures' one foreign text, the description, is escaped there.
     return {
         "wide": Markup(
@@ -183,7 +183,7 @@ def _curves(logs: Mapping[str, TrainingLog], colours: Mapping[str, str]) -> dict
     columns = {1: 1, 2: 2, 4: 2}.get(len(losses), 3)
     return {
         "columns": columns,
-        "dev": _curve("NDCG@10 on the dev queries", dev, "NDCG@10", 1) if dev else None,
+        "dev": _curve("nDCG@10 on the dev queries", dev, "nDCG@10", 1) if dev else None,
         "losses": [_curve(f"Loss of {line[0]}", [line], "loss", columns) for line in losses],
     }
 
@@ -231,10 +231,10 @@ def _slice_figure(table: SliceTable, colours: Mapping[str, str]) -> dict[str, Ma
         (name, colour, [(m[i].value, m[i].low, m[i].high) for _, _, m in table.rows])
         for i, (name, colour) in enumerate(colours.items())
     ]
-    said = f"NDCG@10 {table.title[0].lower()}{table.title[1:]}, with intervals; the table says it."
+    said = f"nDCG@10 {table.title[0].lower()}{table.title[1:]}, with intervals; the table says it."
     return {
         name: Markup(
-            interval_chart(groups, series, width=width, x_label="NDCG@10", description=said)
+            interval_chart(groups, series, width=width, x_label="nDCG@10", description=said)
         )
         for name, width in (("wide", _WIDE[0]), ("narrow", _NARROW[0]))
     }

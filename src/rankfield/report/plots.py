@@ -128,11 +128,11 @@ def bar_chart(
         limit = max(highest * 1.12, 0.1)
         if upright:
             axes.set_xticks(np.arange(len(groups)), list(groups))
-            axes.set(ylim=(0, limit), ylabel="NDCG@10")
+            axes.set(ylim=(0, limit), ylabel="nDCG@10")
         else:
             names = [name.replace(" ", "\n") for name in groups]
             axes.set_yticks(np.arange(len(groups)), names)
-            axes.set(xlim=(0, limit), xlabel="NDCG@10", ylim=(len(groups) - 0.5, -0.5))
+            axes.set(xlim=(0, limit), xlabel="nDCG@10", ylim=(len(groups) - 0.5, -0.5))
             axes.grid(visible=False, axis="y")
             axes.grid(visible=True, axis="x")
         return _inline(figure, description)

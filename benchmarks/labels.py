@@ -29,7 +29,8 @@ __all__ = ["main"]
 
 RESULTS = Path(__file__).parent / "results"
 BIASES = (0.0, 0.5, 1.0, 1.5, 2.0)
-SESSIONS = (20, 100, 500, 2000)
+AT_BIASES = (1000, 5000)
+SESSIONS = (20, 100, 500, 2000, 10_000)
 METHODS = ("raw click rate", "click model (em)", "swaps", "true propensities")
 QUERIES = 60
 CLICKS = {"cart": 0.0, "order": 0.0}
@@ -81,14 +82,18 @@ def sweep(settings: list[tuple[float, int]], seeds: int) -> list[dict[str, Any]]
 
 
 def draw(rows: list[dict[str, Any]], path: Path) -> None:
-    figure = Figure(figsize=(6, 3.8), layout="constrained")
-    axes = figure.add_subplot()
-    for method in METHODS:
-        means = [row[method]["mean"] for row in rows]
-        errors = [row[method]["sd"] for row in rows]
-        axes.errorbar([row["bias"] for row in rows], means, errors, label=method, marker="o", ms=4)
-    axes.set(xlabel="bias η of θ = rank^−η", ylabel="Kendall's τ with true relevance")
-    axes.legend(frameon=False)
+    figure = Figure(figsize=(9, 3.8), layout="constrained")
+    panels = figure.subplots(1, len(AT_BIASES), sharey=True)
+    for axes, sessions in zip(panels, AT_BIASES, strict=True):
+        part = [row for row in rows if row["sessions_per_query"] == sessions]
+        biases = [row["bias"] for row in part]
+        for method in METHODS:
+            means = [row[method]["mean"] for row in part]
+            errors = [row[method]["sd"] for row in part]
+            axes.errorbar(biases, means, errors, label=method, marker="o", ms=4)
+        axes.set(title=f"{sessions:,} sessions a query", xlabel="bias η of θ = rank^−η")
+    panels[0].set(ylabel="Kendall's τ with true relevance")
+    panels[0].legend(frameon=False)
     figure.savefig(path, format="svg", metadata={"Date": None})
 
 
@@ -137,7 +142,7 @@ def main() -> None:
         print(results["large"])
     else:
         print("bias  sessions/query  " + "  ".join(METHODS))
-        results["bias"] = sweep([(bias, 1000) for bias in BIASES], given.seeds)
+        results["bias"] = sweep([(bias, n) for n in AT_BIASES for bias in BIASES], given.seeds)
         results["sessions"] = sweep([(1.0, sessions) for sessions in SESSIONS], given.seeds)
         draw(results["bias"], RESULTS / "labels.svg")
     results["how"] = f"{QUERIES} queries × 20 documents, 10 shown, {given.seeds} seeds, ± sd"

@@ -117,17 +117,18 @@ def _labels(found: Found) -> list[str]:
         "`python benchmarks/labels.py`: Kendall's τ between the scores of simulated logs and the "
         "true relevance, mean over queries and 3 seeds ± standard deviation over seeds.",
     ]
-    for key, name in (("bias", "bias η"), ("sessions", "sessions a query")):
+    plain = ("sessions_per_query", "bias")
+    for key in ("bias", "sessions"):
         cases = found.get(key, [])
         if not cases:
             continue
-        plain = {"bias", "sessions_per_query"}
         methods = [method for method in cases[0] if method not in plain]
-        lines += ["", f"| {name} | {' | '.join(methods)} |", "|---" * (len(methods) + 1) + "|"]
+        head = f"| sessions a query | bias η | {' | '.join(methods)} |"
+        lines += ["", head, "|---" * (len(methods) + 2) + "|"]
         for case in cases:
-            first = case["bias"] if key == "bias" else case["sessions_per_query"]
             cells = [f"{case[m]['mean']:.3f} ± {case[m]['sd']:.3f}" for m in methods]
-            lines.append(f"| {first:g} | {' | '.join(cells)} |")
+            first = f"{case['sessions_per_query']:,} | {case['bias']:g}"
+            lines.append(f"| {first} | {' | '.join(cells)} |")
     return lines
 
 

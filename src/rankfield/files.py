@@ -21,7 +21,9 @@ __all__ = [
     "link_or_copy",
     "new_file",
     "new_folder",
+    "only_writer",
     "read_json",
+    "refuse_others",
     "stays_inside",
     "storage_errors",
     "write_json",
@@ -176,6 +178,42 @@ def new_file(target: str | Path) -> Iterator[Path]:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+
+def refuse_others(descriptor: int, path: Path) -> None:
+    """Lock an open file or folder until it is closed.
+
+    Raises:
+        OutputError: another process has it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # pragma: no cover  not on Windows
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise OutputError(
+            "another run is writing it",
+            where=str(path),
+            remedy="Wait for that run, or name another output.",
+        ) from None
+
+
+@contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """Make a folder and keep other runs out of it until the block ends; it must stay till then.
+
+    Raises:
+        OutputError: another process is in it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        refuse_others(descriptor, folder)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _umask() -> int:

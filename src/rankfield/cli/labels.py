@@ -197,6 +197,12 @@ def _say(labels: Labels) -> None:
     typer.echo(f"next: rankfield import tables SRC OUT --judgments {judgments}")
 
 
+_SHOWN = {
+    "lost_clicks": "clicks without an impression",
+    "unplaced": "impressions without a position",
+}
+
+
 def _left_out(dropped: Mapping[str, object]) -> list[str]:
     lines = []
     for reason, value in dropped.items():
@@ -209,5 +215,5 @@ def _left_out(dropped: Mapping[str, object]) -> list[str]:
                 )
                 lines.append(f"{many}, {name}")
         elif value:
-            lines.append(f"{value:,} {reason}")
+            lines.append(f"{value:,} {_SHOWN.get(reason, reason)}")
     return lines

@@ -9,8 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from rankfield.errors import DataError, OutputError
-from rankfield.files import storage_errors
+from rankfield.errors import DataError
+from rankfield.files import refuse_others, storage_errors
 
 __all__ = ["Journal"]
 
@@ -35,25 +35,11 @@ class Journal:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("a+b")
         try:
-            self._lock_file()
+            refuse_others(self._file.fileno(), self.path)
             self._read()
         except BaseException:
             self._file.close()
             raise
-
-    def _lock_file(self) -> None:
-        try:
-            import fcntl
-        except ImportError:  # pragma: no cover  not on Windows
-            return
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise OutputError(
-                "another run is writing it",
-                where=str(self.path),
-                remedy="Wait for that run, or name another output.",
-            ) from None
 
     def _read(self) -> None:
         self._file.seek(0)

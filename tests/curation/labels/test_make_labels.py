@@ -216,6 +216,7 @@ BAD: dict[str, tuple[str, bytes, list[str]]] = {
     "no rows": ("e.csv", b"query_id,doc_id,event\n", ["at least one row"]),
     "event": ("e.csv", b"query_id,doc_id,event\nq,d,peek\n", ["'peek' (1 rows)", "--event"]),
     "no views": ("e.csv", b"query_id,doc_id,event\nq,d,click\n", ["no impression"]),
+    "no ids": ("e.csv", b"query_id,doc_id,clicks\n,d,1\nq,,1\n", ["none in any of 2 rows"]),
     "kind": ("e.xlsx", b"", ["expected files ending in"]),
 }  # fmt: skip
 
@@ -242,6 +243,47 @@ def test_bad_parquet_values_name_their_row(tmp_path: Path) -> None:
     frame.write_parquet(tmp_path / "e.parquet")
     with pytest.raises(DataError, match=r"e\.parquet, row 2 \(counted from 0\), column 'clicks'"):
         make_labels(tmp_path / "e.parquet", tmp_path / "out")
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_columns_may_have_the_names_that_reading_adds(tmp_path: Path, kind: str) -> None:
+    frame = pl.DataFrame({"query_id": ["q"] * 2, "doc_id": ["a", "b"], "clicks": [0, 1]})
+    more = frame.with_columns(pl.lit("x").alias("source file"), file_row_number=pl.lit(7))
+    bad = more.with_columns(clicks=pl.Series([0, -1]))
+    for name, table in (("good", more), ("bad", bad)):
+        path = tmp_path / f"{name}.{kind}"
+        table.write_csv(path) if kind == "csv" else table.write_parquet(path)
+    made = make_labels(tmp_path / f"good.{kind}", tmp_path / "out")
+    assert made.record["pairs"] == 2
+    with pytest.raises(DataError, match=rf"bad\.{kind}.*column 'clicks': expected a whole number"):
+        make_labels(tmp_path / f"bad.{kind}", tmp_path / "none")
+
+
+def test_a_type_beside_counts_is_no_event(tmp_path: Path) -> None:
+    row = {"query_id": ["q"], "doc_id": ["d"], "type": ["organic"], "clicks": [1]}
+    pl.DataFrame(row).write_csv(tmp_path / "e.csv")
+    assert make_labels(tmp_path / "e.csv", tmp_path / "out").record["pairs"] == 1
+
+
+def test_names_are_no_patterns(tmp_path: Path) -> None:
+    folder = tmp_path / "a[1]*"
+    folder.mkdir()
+    row = {"query_id": ["q"], "doc_id": ["d"], "clicks": [1]}
+    pl.DataFrame(row).write_csv(folder / "e[2].csv")
+    assert make_labels(folder / "e[2].csv", folder / "out?").record["pairs"] == 1
+
+
+def test_two_runs_do_not_write_one_output(log: Path, tmp_path: Path) -> None:
+    started: list[str] = []
+
+    def draw(folder: Path, _: object) -> None:
+        with pytest.raises(OutputError, match="another run is writing it"):
+            make_labels(log, tmp_path / "out")
+        started.append(folder.name)
+
+    make_labels(log, tmp_path / "out", draw=draw)
+    assert started
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
 
 
 def test_options_out_of_range(tmp_path: Path) -> None:

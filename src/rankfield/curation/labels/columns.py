@@ -39,6 +39,9 @@ EVENT_WORDS: dict[str, str] = {
 }
 """Word of an event column, lower case → event. "view" is left out: it may be either."""
 
+_LOOSE = ("type", "action")
+"""Names of an event column that mean something else in a log with a column of clicks."""
+
 _COUNTS = ("impressions", "clicks", "carts", "orders")
 
 
@@ -92,10 +95,12 @@ def choose_columns(
             raise _missing(column, found, where, role)
         chosen[role] = column
     lower = {name.lower(): name for name in reversed(found)}
+    counted = "clicks" in chosen or any(name in lower for name in ROLES["clicks"])
     for role, names in ROLES.items():
         if role in chosen or (role in _COUNTS and "event" in chosen):
             continue
-        guess = next((lower[n] for n in names if n in lower), None)
+        loose = _LOOSE if role == "event" and counted else ()
+        guess = next((lower[n] for n in names if n in lower and n not in loose), None)
         if guess is not None and guess not in chosen.values():
             chosen[role] = guess
             if guess != role:

@@ -17,10 +17,13 @@ from typing import Any, TextIO
 
 from rankfield.errors import DataError, OutputError
 
-__all__ = ["SUFFIXES", "EventFiles", "find_event_files", "quote_name", "quote_text"]
+__all__ = ["FILE_COLUMN", "SUFFIXES", "EventFiles", "find_event_files", "quote_name", "quote_text"]
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 """The ends of file names that are read; the text kinds with .gz after them too."""
+
+FILE_COLUMN = "rankfield: source file"
+"""The column that DuckDB adds: which part a row is from."""
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _NAMES = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
@@ -56,20 +59,18 @@ class EventFiles:
         With `numbered`, Parquet rows have a column `file_row_number`.
         """
         paths = "[" + ", ".join(quote_text(str(p)) for p in self.paths) + "]"
+        common = f"filename = {quote_text(FILE_COLUMN)}, hive_partitioning = false"
         if self.kind == ".parquet":
             rows = ", file_row_number = true" if numbered else ""
-            return (
-                f"read_parquet({paths}, filename = 'source file', hive_partitioning = false{rows})"
-            )
+            return f"read_parquet({paths}, {common}{rows})"
         types = ", ".join(f"{quote_text(c)}: 'VARCHAR'" for c in self.columns)
-        common = f"{paths}, columns = {{{types}}}, filename = 'source file'"
+        common = f"{paths}, columns = {{{types}}}, {common}"
         if self.kind in _DELIMITERS:
             return (
                 f"read_csv({common}, delim = {quote_text(_DELIMITERS[self.kind])}, header = true,"
-                " quote = '\"', escape = '\"', auto_detect = false, null_padding = false,"
-                " hive_partitioning = false)"
+                " quote = '\"', escape = '\"', auto_detect = false, null_padding = false)"
             )
-        return f"read_json({common}, format = 'newline_delimited', hive_partitioning = false)"
+        return f"read_json({common}, format = 'newline_delimited')"
 
     def fingerprint(self) -> str:
         """Return blake2b over the contents of all parts, in the order of their names."""

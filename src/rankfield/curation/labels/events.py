@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rankfield.curation.labels.columns import Columns
-from rankfield.curation.labels.event_files import EventFiles, quote_name, quote_text
+from rankfield.curation.labels.event_files import FILE_COLUMN, EventFiles, quote_name, quote_text
 from rankfield.curation.labels.filters import EventFilters
 from rankfield.errors import DataError
 
@@ -166,17 +166,25 @@ def _raise_wrong(
     wrong: int,
 ) -> None:
     column = columns.of[role]
-    parquet = files.kind == ".parquet"
+    file = quote_name(FILE_COLUMN)
+    # a column of that name in the log itself would be in the way
+    taken = any(name.lower() == "file_row_number" for name in files.columns)
+    parquet = files.kind == ".parquet" and not taken
     row = ", file_row_number" if parquet else ""
     path, value, *number = connection.execute(
-        f'SELECT "source file", {_text(column)}{row} FROM {files.sql(numbered=parquet)}'
-        f' WHERE {_wrong(role, columns, values)} ORDER BY "source file"{row} LIMIT 1'
+        f"SELECT {file}, {_text(column)}{row} FROM {files.sql(numbered=parquet)}"
+        f" WHERE {_wrong(role, columns, values)} ORDER BY {file}{row} LIMIT 1"
     ).fetchone()
-    where = f"{path}, row {number[0]} (counted from 0), column {column!r}" if number else ""
+    if number:
+        where = f"{path}, row {number[0]} (counted from 0), column {column!r}"
+    elif taken and files.kind == ".parquet":
+        where = f"{path}, column {column!r}"
+    else:
+        where = files.row_of(path, column, value)
     more = f" (and {wrong - 1:,} more rows)" if wrong > 1 else ""
     raise DataError(
         f"expected {_EXPECTED[role]}, found {value!r}{more}",
-        where=where or files.row_of(path, column, value),
+        where=where,
         remedy=f"Mend or remove the row, or choose another column with --column {role}=NAME.",
     )
 

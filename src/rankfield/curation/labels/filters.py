@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from rankfield.errors import InputError
 
@@ -42,8 +43,25 @@ class EventFilters:
     def __post_init__(self) -> None:
         for name in ("max_position", "max_session_events", "max_click_rate"):
             value = getattr(self, name)
-            if not value > 0:
+            if not 0 < value < float("inf"):
                 raise InputError(f"expected a number above 0, found {value}", where=name)
+
+    def check_bot_agents(self, connection: Any) -> None:
+        """Raise unless DuckDB can use the regular expression.
+
+        Raises:
+            InputError: it cannot, and why.
+        """
+        import duckdb
+
+        try:
+            connection.execute("SELECT regexp_matches('', ?)", [self.bot_agents])
+        except duckdb.Error as error:
+            raise InputError(
+                f"not a regular expression ({error}), found {self.bot_agents!r}",
+                where="bot_agents",
+                remedy='Write it in the syntax of RE2, or "" to keep all.',
+            ) from None
 
     def dropped_sessions(self, *, has_time: bool, has_agent: bool) -> str:
         """Return the SELECT over `events` of session, reason and rows of what is left out."""

@@ -29,7 +29,7 @@ from rankfield.curation.labels.propensities import (
 from rankfield.curation.labels.scores import Scoring, grade
 from rankfield.curation.labels.statistics import check_events, counting, write_statistics
 from rankfield.errors import DataError, InputError, OutputError
-from rankfield.files import read_json, storage_errors, write_json
+from rankfield.files import only_writer, read_json, storage_errors, write_json
 
 __all__ = ["LabelOptions", "Labels", "make_labels"]
 
@@ -61,9 +61,10 @@ class LabelOptions:
                 f"expected {', '.join(METHODS)} or known values, found {self.propensities!r}",
                 where="propensities",
             )
-        if self.half_life is not None and not 0 < self.half_life < float("inf"):
+        if self.half_life is not None and not 1e-6 <= self.half_life < float("inf"):
             raise InputError(
-                f"expected a number of days above 0, found {self.half_life}", where="half_life"
+                f"expected a number of days, a millionth at least, found {self.half_life}",
+                where="half_life",
             )
         if self.grades:
             grade(np.zeros(1), self.grades)
@@ -119,14 +120,11 @@ def make_labels(
     """
     options = options or LabelOptions()
     target = Path(out)
-    if target.exists() or target.is_symlink():
-        raise OutputError(
-            "exists already", where=str(target), remedy="Name another output, or remove it first."
-        )
+    _refuse_existing(target)
     files = find_event_files(events)
     partial = target.parent / f".{target.name}.partial"
-    with storage_errors(target):
-        partial.mkdir(parents=True, exist_ok=True)
+    with storage_errors(target), only_writer(partial):
+        _refuse_existing(target)  # a run that has just ended may have made it
         try:
             counted = _count(files, partial, options, memory)
         except BaseException:
@@ -149,6 +147,13 @@ def make_labels(
     return labels
 
 
+def _refuse_existing(target: Path) -> None:
+    if target.exists() or target.is_symlink():
+        raise OutputError(
+            "exists already", where=str(target), remedy="Name another output, or remove it first."
+        )
+
+
 def _count(
     files: EventFiles, partial: Path, options: LabelOptions, memory: float
 ) -> dict[str, Any]:
@@ -167,12 +172,13 @@ def _count(
         counted: dict[str, Any] = read_json(done)
         if counted["key"] == key:
             return counted
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
+    for path in partial.iterdir():  # the folder itself is locked
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
     where = str(files.paths[0])
     columns, notes = choose_columns(files.columns, options.columns, where=where)
     words = event_words(options.events)
     with counting(partial / "spilled", memory) as connection:
+        options.filters.check_bot_agents(connection)
         found = survey(connection, files, columns)
         check_events(found, words, where, long=columns.long)
         create_events_view(
@@ -294,12 +300,11 @@ def _propensities_json(found: Propensities, totals: Mapping[str, Any]) -> dict[s
 
 def _totals(statistics: Path) -> dict[str, Any]:
     """Return impressions and clicks of positions 1 … K, carts and orders of all; decayed or not."""
-    schema = pl.read_parquet_schema(statistics)
-    prefix = "decayed_" if "decayed_clicks" in schema else ""
+    table = pl.scan_parquet(statistics, glob=False)
+    prefix = "decayed_" if "decayed_clicks" in table.collect_schema() else ""
     names = ("impressions", "clicks", "carts", "orders")
     sums = (
-        pl.scan_parquet(statistics, glob=False)
-        .group_by("position")
+        table.group_by("position")
         .agg(pl.col(f"{prefix}{name}").sum().cast(pl.Float64).alias(name) for name in names)
         .collect(engine="streaming")
         .sort("position")

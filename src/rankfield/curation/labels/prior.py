@@ -30,8 +30,11 @@ class Prior:
     A search engine shows what it holds for good often and high up, and mostly it is right; what it
     hides is not average. So the mean looks at the pair's exposure, E_qd = Σ n_k θ_k as a share of
     the largest of its query: G(exposure) is the click rate, for each examined impression, of all
-    pairs of about that exposure, and m_qd = ρ_q G with ρ_q = (C_q + s m) / (Σ E G + s m), the
-    query's clicks over those expected. Where the engine is no better than chance G is flat.
+    pairs of about that exposure, smoothed towards the bin of more exposure and never rising as
+    exposure falls (isotonic regression: the rates of bins of few impressions are mostly chance,
+    and would lift what is hardly ever shown). m_qd = ρ_q G with
+    ρ_q = (C_q + s m) / (Σ E G + s m), the query's clicks over those expected. Where the engine is
+    no better than chance, or worse, G is flat.
 
     strength: s, in certainly examined impressions.
     rates: event → m, events of the whole log for each examined impression.
@@ -96,14 +99,23 @@ def fit_prior(path: Path, theta: Floats, strength: float | None) -> Prior:
         for event, count in EVENT_COUNTS.items():
             happened[event] += np.bincount(place, cells.of_pairs(cells.counts(count)), _BINS)
     rates = {e: float(total.sum() / examined.sum()) for e, total in happened.items()}
-    drawn = _START
-    by_exposure = {
-        e: np.minimum((total + drawn * rates[e]) / (examined + drawn), 1.0)
-        for e, total in happened.items()
-    }
+    by_exposure = {e: _falling_rates(total, examined, rates[e]) for e, total in happened.items()}
     if strength is not None:
         return Prior(strength, rates, by_exposure)
     return Prior(_moments(path, theta, Prior(_START, rates, by_exposure)), rates, by_exposure)
+
+
+def _falling_rates(happened: Floats, examined: Floats, rate: float) -> Floats:
+    """Return G: the rates of the bins, smoothed, and never rising as exposure falls."""
+    from scipy.optimize import isotonic_regression
+
+    rates = np.zeros(_BINS)
+    before = rate
+    for b in range(_BINS):
+        # a bin of little evidence looks like the one above it, not like the log's top
+        before = rates[b] = (happened[b] + _START * before) / (examined[b] + _START)
+    fitted = isotonic_regression(rates, weights=examined + _START, increasing=False).x
+    return np.asarray(np.minimum(fitted, 1.0))
 
 
 def _moments(path: Path, theta: Floats, prior: Prior) -> float:

@@ -26,6 +26,7 @@ _ONE = 1 << 20
 _RAW = ("impressions", "clicks", "carts", "orders")
 _DECAYED = tuple(f"decayed_{c}" for c in _RAW)
 
+_MOST_MEMORY = 1 << 20
 _SHARE_OF_MEMORY = 0.6
 """DuckDB's own bound leaves out what readers and sorts hold beside its buffers."""
 
@@ -50,12 +51,12 @@ def counting(folder: Path, memory: float) -> Iterator[Any]:
     """Yield a DuckDB connection that spills to `folder` beyond its share of `memory` GiB.
 
     Raises:
-        InputError: less than 0.5 GiB.
+        InputError: less than 0.5 GiB, or more than a machine has.
     """
     import duckdb
 
-    if not memory >= 0.5:
-        raise InputError(f"expected at least 0.5 (GiB), found {memory}", where="memory")
+    if not 0.5 <= memory <= _MOST_MEMORY:
+        raise InputError(f"expected 0.5 to {_MOST_MEMORY:,} (GiB), found {memory}", where="memory")
     connection = duckdb.connect(
         config={
             "memory_limit": f"{int(memory * _SHARE_OF_MEMORY * 1024)}MiB",
@@ -73,11 +74,17 @@ def counting(folder: Path, memory: float) -> Iterator[Any]:
 
 
 def check_events(found: EventSurvey, words: dict[str, str], where: str, *, long: bool) -> None:
-    """Raise unless the log has impressions and clicks, and every event's word is known.
+    """Raise unless the log has ids, impressions and clicks, and every event's word is known.
 
     Raises:
-        DataError: an unknown word, no impressions, no clicks.
+        DataError: no ids, an unknown word, no impressions, no clicks.
     """
+    if found.without_id == found.rows:
+        raise DataError(
+            f"expected a query and a document, found none in any of {found.rows:,} rows",
+            where=where,
+            remedy="Choose their columns with --column query_id=NAME and --column doc_id=NAME.",
+        )
     unknown = {word: n for word, n in found.words.items() if word not in words}
     if unknown:
         listed = ", ".join(f"{word!r} ({n:,} rows)" for word, n in list(unknown.items())[:5])

@@ -62,6 +62,34 @@ def test_a_miniature_is_valid_and_survives_saving(tmp_path: Path, name: str) -> 
     assert any("score scale" in note for note in notes)
 
 
+def test_xml_topics(tmp_path: Path) -> None:
+    data, notes = read("trec-xml", tmp_path / "src")
+    assert data.queries.to_dicts() == [
+        {
+            "query_id": "1",
+            "query": "red mug",
+            "question": "which mugs are red & of clay?",
+            "narrative": "A red cup & saucer counts.",
+        },
+        {"query_id": "2", "query": "oak <solid> desk", "question": None, "narrative": None},
+    ]
+    assert data.judgments["score"].to_list() == [2.0, 0.0, 1.0]
+    topics = tmp_path / "src" / "topics-rnd5.xml"
+    topics.write_text("<topic><num>7</num><title>mug</title></topic>\n" * 2)
+    with pytest.raises(DataError, match=r"topics-rnd5\.xml, row 2.*'7'"):
+        read_trec(tmp_path / "src")
+    for text, message in (
+        ('<topics>\n<topic number="1">\n<query>mug</query>\n', r"row 2: <topic> is opened and"),
+        ('<topic number="1"><query>a</query>\n<topic number="2">', "row 1: <topic> is opened and"),
+        ("<topics>\n\n<topic><query>mug</query></topic></topics>", r"row 3: .*with an id.*number="),
+        ('<topic number="3"><query/></topic>', "row 1: expected a text in the topic '3'"),
+        ('<topic number="3"><gene>x</gene></topic>', "a text named query, title.*found query_id"),
+    ):
+        topics.write_text(text)
+        with pytest.raises(DataError, match=message):
+            read_trec(tmp_path / "src")
+
+
 def test_tagged_trec(tmp_path: Path) -> None:
     data, notes = read("trec", tmp_path / "src")
     assert data.queries.to_dicts() == [

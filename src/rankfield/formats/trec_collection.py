@@ -15,6 +15,7 @@ from rankfield.formats.export_record import write_record
 from rankfield.formats.export_texts import lost_columns, query_texts
 from rankfield.formats.guesses import guess_fields
 from rankfield.formats.lines import kept_rows, read_lines, split_lines
+from rankfield.formats.text_files import table_suffix
 from rankfield.formats.text_tables import TextTable, read_table
 from rankfield.formats.trec import qrels_table, require_words, run_table, write_qrels
 from rankfield.formats.trec_text import holds_tag, read_tagged_documents, read_tagged_topics
@@ -217,7 +218,7 @@ def _text_columns(table: TextTable) -> list[str] | None:
 
 def _with_header(path: Path, ids: Sequence[str], identity: str) -> TextTable | None:
     """Return a table that names its columns, with its id column named, or None."""
-    suffix = path.suffix.lower()
+    suffix = table_suffix(path)
     if suffix == ".tsv":
         first = read_lines(path, head=100).frame["text"][0].split("\t")[0]
         if first.strip().lower() not in ids:

@@ -68,6 +68,26 @@ TREC_TSV = {
     "collection.tsv": 'd1\tRed mug of "clay\nd2\tBlue mug\nd3\tOak desk\n',
 }
 
+TREC_XML = {
+    "qrels.txt": "1 4.5 d1 2\n1 0.5 d2 0\n2 1 d3 1\n",
+    "topics-rnd5.xml": """<?xml version="1.0" encoding="UTF-8"?>
+<topics task="COVIDSearch" batch="5">
+  <!-- <topic number="0"> is left out -->
+  <topic number="1">
+    <query>red mug</query>
+    <question>which mugs are <b>red</b> &amp; of clay?</question>
+    <narrative>A red cup &
+      saucer counts.</narrative>
+  </topic>
+  <topic number="2" type="nav"><query><![CDATA[oak <solid> desk]]></query></topic>
+</topics>
+""",
+    "documents.jsonl": """{"doc_id": "d1", "title": "Red mug"}
+{"doc_id": "d2", "title": "Blue mug"}
+{"doc_id": "d3", "title": "Oak desk"}
+""",
+}
+
 BEIR = {
     "corpus.jsonl": """{"_id": "d1", "title": "Red mug", "text": "Clay, red.", "metadata": {}}
 {"_id": "d2", "title": "", "text": "A blue mug", "metadata": {"url": "https://x.org/2"}}
@@ -161,6 +181,7 @@ MINIATURES: dict[str, tuple[str, Miniature, dict[str, str]]] = {
     "tables": ("tables", _folder(TABLES), {}),
     "trec": ("trec", _folder(TREC), {}),
     "trec-tsv": ("trec", _folder(TREC_TSV), {}),
+    "trec-xml": ("trec", _folder(TREC_XML), {}),
     "beir": ("beir", _folder(BEIR), {}),
     "wands": ("wands", _folder(WANDS), {}),
     "rank-eval": (

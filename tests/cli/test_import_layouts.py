@@ -97,3 +97,21 @@ def test_a_file_that_is_cut_off_writes_nothing(
     assert "Traceback" not in err
     assert out == ""
     assert [path.name for path in tmp_path.iterdir()] == ["src"]
+
+
+def test_a_data_set_that_is_split_is_not_sent_to_be_split(tmp_path: Path, run: Run) -> None:
+    _, out, _ = run("import", "esci", esci(tmp_path / "esci"), tmp_path / "data")
+    assert "rankfield split" not in out
+    assert f"--set data.dataset={tmp_path / 'data'}" in out.splitlines()[-1]
+    _, out, _ = run("import", hub(tmp_path / "hub"), tmp_path / "pairs")
+    assert out.splitlines()[-1].endswith(f"rankfield split {tmp_path / 'pairs'} OUT")
+
+
+def test_help_says_what_counts_as_relevant(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    for layout, default in (
+        ("esci", "default: that of E"),
+        ("sentence-transformers", "default: 1 of pairs and triplets"),
+        ("trec", "default: the smallest above 0"),
+    ):
+        assert default in " ".join(run("import", layout, "--help")[1].split())

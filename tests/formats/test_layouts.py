@@ -62,6 +62,31 @@ def test_a_miniature_is_valid_and_survives_saving(tmp_path: Path, name: str) -> 
     assert any("score scale" in note for note in notes)
 
 
+def test_xml_topics(tmp_path: Path) -> None:
+    data, _ = read("trec-xml", tmp_path / "src")
+    assert data.queries.to_dicts() == [
+        {
+            "query_id": "1",
+            "query": "red mug",
+            "question": "which mugs are red & of clay?",
+            "narrative": "A red cup & saucer counts.",
+        },
+        {"query_id": "2", "query": "oak <solid> desk", "question": None, "narrative": None},
+    ]
+    assert data.judgments["score"].to_list() == [2.0, 0.0, 1.0]
+    topics = tmp_path / "src" / "topics-rnd5.xml"
+    topics.write_text("<topic><num>7</num><title>mug</title></topic>\n" * 2)
+    with pytest.raises(DataError, match=r"topics-rnd5\.xml, row 2.*'7'"):
+        read_trec(tmp_path / "src")
+    for text, message in (
+        ('<topic number="3"><query/></topic>', "row 1: expected a text in the topic '3'"),
+        ('<topic number="3"><gene>x</gene></topic>', "a text named query, title.*found query_id"),
+    ):
+        topics.write_text(text)
+        with pytest.raises(DataError, match=message):
+            read_trec(tmp_path / "src")
+
+
 def test_tagged_trec(tmp_path: Path) -> None:
     data, notes = read("trec", tmp_path / "src")
     assert data.queries.to_dicts() == [
@@ -435,6 +460,27 @@ def test_no_guess(tmp_path: Path) -> None:
 def run(*words: str) -> tuple[int, str]:
     done = CliRunner().invoke(app, list(words), env={"COLUMNS": "400", "TERM": "dumb"})
     return done.exit_code, done.output
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # beir's open files
+def test_beir_itself_reads_what_is_written(tmp_path: Path) -> None:
+    loader = pytest.importorskip("beir.datasets.data_loader").GenericDataLoader
+    data = split(sample_shop(tmp_path / "shop", documents=60, queries=30, images=False))
+    write_beir(data, tmp_path / "out")
+    texts = dict(data.queries.select("query_id", "query").iter_rows())
+    found = {}
+    for subset in ("train", "dev", "test"):
+        corpus, queries, qrels = loader(str(tmp_path / "out")).load(subset)
+        assert corpus.keys() == set(data.documents["doc_id"])
+        assert queries == {query: texts[query] for query in qrels}
+        found[subset] = {(q, d): grade for q, of_q in qrels.items() for d, grade in of_q.items()}
+    in_domain = pl.col("split") == "in_domain"
+    rows = data.judgments.join(data.queries.select("query_id", "subset"), on="query_id")
+    rows = rows.with_columns(file=pl.when(in_domain).then(pl.lit("train")).otherwise("subset"))
+    assert found == {
+        subset: {(q, d): s for q, d, s in part.select("query_id", "doc_id", "score").rows()}
+        for (subset,), part in rows.group_by("file")
+    }
 
 
 def test_import_guesses_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

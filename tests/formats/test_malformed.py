@@ -102,6 +102,13 @@ CASES: list[tuple[str, str, str, Spoil, str]] = [
         swap("d3", "x"),
         r"row 3, column 'doc_id'.*--unknown drop",
     ),
+    ("trec-xml", "delimiter", "qrels.txt", all_of(" ", ";"), r"row 1: .*by semicolons: divide"),
+    ("trec-xml", "encoding", "topics-rnd5.xml", broken("saucer"), r"xml, row 8: not UTF-8.*Save"),
+    ("trec-xml", "no id", "topics-rnd5.xml", swap(' number="1"', ""), r"row 4: .*an id.*number="),
+    ("trec-xml", "empty", "topics-rnd5.xml", nothing, r"topics-rnd5\.xml: expected at least one"),
+    ("trec-xml", "cut", "topics-rnd5.xml", lambda raw: raw[:-25], r"row 10: <topic> is opened and"),
+    ("trec-xml", "unclosed", "topics-rnd5.xml", swap("</topic>", ""), r"row 4: <topic> is opened"),
+    ("trec-xml", "same", "topics-rnd5.xml", swap('"2"', '"1"'), r"row 10, .*'1' occurs.*own id"),
     (
         "beir",
         "delimiter",

@@ -31,7 +31,10 @@ def command(
             metavar="LABEL=SCORE,…", help="What each label is worth, as E=1,S=0.1,C=0.01,I=0."
         ),
     ] = None,
-    relevant: options.Relevant = None,
+    relevant: Annotated[
+        float | None,
+        typer.Option(help="Scores from here on are relevant; default: that of E."),
+    ] = None,
     document_field: options.DocumentField = None,
     judged_only: Annotated[
         bool, typer.Option("--judged-only", help="Leave out products that no example judges.")

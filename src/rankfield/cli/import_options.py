@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -26,6 +26,7 @@ __all__ = [
     "ScoreMin",
     "Unknown",
     "given",
+    "report",
     "require_new",
     "save",
 ]
@@ -97,10 +98,20 @@ def require_new(out: Path) -> None:
 def save(dataset: RankingDataset, notes: Iterable[str], out: Path) -> None:
     """Write the data set and say what was guessed, its sizes and what comes next."""
     done: Any = dataset.save(out)
+    heights = {table: getattr(done, table).height for table in ("queries", "documents")}
+    report(notes, out, heights | {"judgments": done.judgments.height}, is_split=done.is_split)
+
+
+def report(
+    notes: Iterable[str], out: Path, heights: Mapping[str, int], *, is_split: bool = False
+) -> None:
+    """Say what was guessed, how many rows each table has and what comes next."""
     for note in notes:
         typer.echo(f"- {note}")
-    typer.echo(
-        f"{out}: {done.queries.height:,} queries, {done.documents.height:,} documents,"
-        f" {done.judgments.height:,} judgments"
+    typer.echo(f"{out}: {', '.join(f'{rows:,} {table}' for table, rows in heights.items())}")
+    following = (
+        f"rankfield train RECIPE --set data.dataset={out} --out RUN"
+        if is_split
+        else f"rankfield split {out} OUT"
     )
-    typer.echo(f"next: rankfield check {out}, rankfield split {out} OUT")
+    typer.echo(f"next: rankfield check {out}, {following}")

@@ -33,8 +33,17 @@ def command(
         ),
     ] = None,
     score_min: options.ScoreMin = None,
-    score_max: options.ScoreMax = None,
-    relevant: options.Relevant = None,
+    score_max: Annotated[
+        float | None,
+        typer.Option(help="Highest score possible; default: 1, or the data's if one is above."),
+    ] = None,
+    relevant: Annotated[
+        float | None,
+        typer.Option(
+            help="Scores from here on are relevant; default: 1 of pairs and triplets, the middle of"
+            " the scale of labels."
+        ),
+    ] = None,
     held_out: options.HeldOut = None,
     bad_images: options.BadImages = "error",
     name: options.Name = None,

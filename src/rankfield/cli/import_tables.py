@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from rankfield.cli import import_options as options
+
 __all__ = ["command"]
 
 _FIELD = "NAME[:MODALITY[:WEIGHT]]"
@@ -44,16 +46,9 @@ def command(
             ' "|" between them; repeat. Guessed if left out.',
         ),
     ] = None,
-    score_min: Annotated[
-        float | None, typer.Option(help="Lowest score possible; default: 0 or the data's.")
-    ] = None,
-    score_max: Annotated[
-        float | None, typer.Option(help="Highest score possible; default: the data's.")
-    ] = None,
-    relevant: Annotated[
-        float | None,
-        typer.Option(help="Scores from here on are relevant; default: the smallest above 0."),
-    ] = None,
+    score_min: options.ScoreMin = None,
+    score_max: options.ScoreMax = None,
+    relevant: options.Relevant = None,
     queries: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The queries, if not SRC/queries.*")
     ] = None,
@@ -63,12 +58,9 @@ def command(
     judgments: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The judgments, if not SRC/judgments.*")
     ] = None,
-    name: Annotated[str | None, typer.Option(help="Name; default: the folder's.")] = None,
-    licence: Annotated[str, typer.Option(help="Licence of the data, for the record.")] = "",
-    bad_images: Annotated[
-        Literal["error", "drop"],
-        typer.Option(help="At a bad picture: stop, or clear the field."),
-    ] = "error",
+    name: options.Name = None,
+    licence: options.Licence = "",
+    bad_images: options.BadImages = "error",
     engine: Annotated[
         Literal["local", "ray"],
         typer.Option(help="Check pictures on this machine's cores, or on Ray's: same result."),
@@ -82,8 +74,6 @@ def command(
     Example: rankfield import tables shop-export shop --document-field title:text:0.1
     --document-field photo:image:0.9 --relevant 2
     """
-    from rich.console import Console
-
     from rankfield.engines import make_engine
     from rankfield.formats.tables import import_folder
 
@@ -106,11 +96,5 @@ def command(
         judgments_file=judgments,
         bad_images=bad_images,
     )
-    console = Console(highlight=False, soft_wrap=True, markup=False)
-    for note in notes:
-        console.print(f"- {note}")
-    console.print(
-        f"{out}: {dataset.height('queries'):,} queries, {dataset.height('documents'):,} documents,"
-        f" {dataset.height('judgments'):,} judgments"
-    )
-    console.print(f"next: rankfield check {out}, rankfield split {out} OUT")
+    heights = {table: dataset.height(table) for table in ("queries", "documents", "judgments")}
+    options.report(notes, out, heights)

@@ -55,8 +55,9 @@ def command(
 ) -> None:
     """Make a data set from qrels or a run, topics and documents.
 
-    Topics: TSV (id, text), <top> records, or a table with a header. Documents: JSON Lines, TSV,
-    <DOC> records, or a table with a header. Nothing is written unless all is well.
+    Topics: TSV (id, text), <top> records, XML (<topic number="1">), or a table with a header.
+    Documents: JSON Lines, TSV, <DOC> records, or a table with a header. Nothing is written unless
+    all is well.
 
     Example: rankfield import trec robust robust-data --topics topics.301-450.txt
     """

@@ -13,6 +13,7 @@ from rankfield.collect.generated import generation_request, parse_queries, promp
 from rankfield.collect.job import QueriesSection
 from rankfield.curation.texts import near_key
 from rankfield.errors import DataError, RemoteError
+from rankfield.formats.text_files import table_suffix
 from rankfield.formats.text_tables import SUFFIXES, read_table
 from rankfield.progress import progress
 from rankfield.web import Fetcher, Journal, Request, RequestError
@@ -62,7 +63,7 @@ def read_queries(path: Path, column: str = "query") -> pl.DataFrame:
         DataError: no such file, no such column, an empty query, an id that occurs twice; says in
             which row.
     """
-    if path.suffix.lower() not in SUFFIXES:
+    if table_suffix(path) not in SUFFIXES:
         return _lines(path)
     table = read_table(path)
     if column not in table.frame.columns:

@@ -15,6 +15,7 @@ from rankfield.formats.export_record import write_record
 from rankfield.formats.export_texts import joined_texts, lost_columns, query_texts, text_fields
 from rankfield.formats.json_lines import read_text_records
 from rankfield.formats.lines import finite_numbers, kept_rows, read_lines, split_lines
+from rankfield.formats.text_files import table_suffix
 from rankfield.formats.text_tables import TextTable
 from rankfield.formats.trec import number_texts
 from rankfield.schema import RankingDataset
@@ -52,15 +53,13 @@ def read_beir(
         DataError: a file is missing or broken, with file and line; see `assemble`.
     """
     folder = Path(src)
-    for name in (_CORPUS, _QUERIES):
-        _require(folder, name)
+    corpus, topics = (_file(folder, name) for name in (_CORPUS, _QUERIES))
     notes: list[str] = []
-    queries = renamed(
-        read_text_records(folder / _QUERIES, _KEYS), {"_id": "query_id", "text": "query"}
-    )
-    documents = renamed(read_text_records(folder / _CORPUS, _KEYS), {"_id": "doc_id"})
+    queries = renamed(read_text_records(topics, _KEYS), {"_id": "query_id", "text": "query"})
+    documents = renamed(read_text_records(corpus, _KEYS), {"_id": "doc_id"})
     fields = _with_text(documents, notes)
-    judgments = JoinedTable(tuple(_qrels(path) for path in _qrels_files(folder, subsets)))
+    files = _qrels_files(folder, subsets)
+    judgments = JoinedTable(tuple(_qrels(path, name) for name, path in files.items()))
     tables = Tables(
         layout="beir",
         source=folder,
@@ -132,19 +131,23 @@ def write_beir(dataset: RankingDataset, out: str | Path) -> list[str]:
 
 def looks_like_beir(src: Path) -> str | None:
     """Return why a folder looks like BEIR's, or None."""
-    if not all((src / name).exists() for name in (_CORPUS, _QUERIES, _QRELS)):
+    try:
+        corpus, queries = (_file(src, name).name for name in (_CORPUS, _QUERIES))
+    except DataError:
         return None
-    return f"it holds {_CORPUS}, {_QUERIES} and {_QRELS}/"
+    return f"it holds {corpus}, {queries} and {_QRELS}/" if (src / _QRELS).is_dir() else None
 
 
-def _require(folder: Path, name: str) -> None:
-    if not (folder / name).is_file():
-        packed = (folder / f"{name}.gz").is_file()
-        raise DataError(
-            f"expected a file {name}, found {name}.gz" if packed else f"expected a file {name}",
-            where=str(folder),
-            remedy="Unpack it first." if packed else "Name the folder that holds it.",
-        )
+def _file(folder: Path, name: str) -> Path:
+    """Return the path of a file, as it is or packed with gzip."""
+    for path in (folder / name, folder / f"{name}.gz"):
+        if path.is_file():
+            return path
+    raise DataError(
+        f"expected a file {name}",
+        where=str(folder),
+        remedy="Name the folder that holds it.",
+    )
 
 
 def _with_text(documents: TextTable, notes: list[str]) -> list[str]:
@@ -170,15 +173,16 @@ def _without_reserved(table: TextTable, notes: list[str]) -> TextTable:
     return renamed(table, {"seen": "source_seen"})
 
 
-def _qrels_files(folder: Path, subsets: Sequence[str] | None) -> list[Path]:
-    found = sorted((folder / _QRELS).glob("*.tsv")) if (folder / _QRELS).is_dir() else []
-    order = ["train", *_DEV, "test"]
-    found.sort(key=lambda path: order.index(path.stem) if path.stem in order else len(order))
-    names = [path.stem for path in found]
+def _qrels_files(folder: Path, subsets: Sequence[str] | None) -> dict[str, Path]:
+    """Return name → file of the judgments to read: train, dev, test, then others."""
+    found: dict[str, Path] = {}
+    for path in sorted((folder / _QRELS).glob("*.tsv*")):
+        if table_suffix(path) == ".tsv":
+            found.setdefault(path.name.removesuffix(".gz").removesuffix(".tsv"), path)
     for name in subsets or ():
-        if name not in names:
+        if name not in found:
             raise DataError(
-                f"expected a file {name}.tsv, found {', '.join(names) or 'none'}",
+                f"expected a file {name}.tsv, found {', '.join(found) or 'none'}",
                 where=str(folder / _QRELS),
                 remedy="Name one of those with --subset.",
             )
@@ -188,10 +192,11 @@ def _qrels_files(folder: Path, subsets: Sequence[str] | None) -> list[Path]:
             where=str(folder / _QRELS),
             remedy="Put the judgments there: query-id, corpus-id, score, divided by tabs.",
         )
-    return [path for path in found if subsets is None or path.stem in subsets]
+    order = dict.fromkeys(["train", *_DEV, "test", *found])
+    return {n: found[n] for n in order if n in found and (subsets is None or n in subsets)}
 
 
-def _qrels(path: Path) -> TextTable:
+def _qrels(path: Path, name: str) -> TextTable:
     lines = read_lines(path)
     header = lines.frame["text"][0].strip().split("\t")
     if header[-1].strip() == "score" or header == _HEADER:
@@ -210,9 +215,7 @@ def _qrels(path: Path) -> TextTable:
                 remedy="Fetch the file again, or remove it.",
             )
     table = split_lines(lines, ["query_id", "doc_id", "score"], tabs=True)
-    frame = table.frame.with_columns(
-        finite_numbers(table, "score"), pl.lit(path.stem).alias(_SUBSET)
-    )
+    frame = table.frame.with_columns(finite_numbers(table, "score"), pl.lit(name).alias(_SUBSET))
     return TextTable(path, frame, table.lines)
 
 

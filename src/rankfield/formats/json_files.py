@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rankfield.errors import DataError
+from rankfield.formats.text_files import not_utf8
 
 __all__ = ["read_json_document", "text_of"]
 
@@ -53,16 +54,10 @@ def read_json_document(path: Path) -> Any:
 def _decoded(path: Path) -> str:
     if not path.is_file():
         raise DataError("there is no such file", where=str(path))
-    raw = path.read_bytes()
     try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        row = raw.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"not UTF-8: byte {raw[error.start]:#04x}",
-            where=f"{path}, row {row}",
-            remedy="Save the file as UTF-8.",
-        ) from None
+        return path.read_text("utf-8-sig")
+    except UnicodeDecodeError:
+        raise not_utf8(path) from None
 
 
 def text_of(value: Any, where: str) -> str:

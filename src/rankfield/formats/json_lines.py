@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import polars as pl
 
-from rankfield.formats.lines import read_lines
-from rankfield.formats.text_tables import TextTable, read_table
+from rankfield.formats.text_files import open_bytes, reading
+from rankfield.formats.text_tables import TextTable, read_table, require_table
+from rankfield.progress import progress
 
 __all__ = ["read_text_records"]
+
+_BLOCK = 32 << 20
+_LINE = "\0line"
 
 
 def read_text_records(path: Path, keys: Collection[str]) -> TextTable:
@@ -23,6 +30,7 @@ def read_text_records(path: Path, keys: Collection[str]) -> TextTable:
     Raises:
         DataError: as `read_table`.
     """
+    require_table(path)
     table = _parsed(path, keys) or read_table(path)
     empty = [c.name for c in table.frame if c.dtype == pl.String and c.eq_missing("{}").all()]
     return TextTable(path, table.frame.drop(empty), table.lines)
@@ -30,20 +38,60 @@ def read_text_records(path: Path, keys: Collection[str]) -> TextTable:
 
 def _parsed(path: Path, keys: Collection[str]) -> TextTable | None:
     """Return the table, or None where polars might read something else than what is there."""
-    lines = read_lines(path)
+    frames, before = [], 0
+    with (
+        reading(path),
+        open_bytes(path) as (file, raw),
+        progress(f"reading {path.name}", path.stat().st_size >> 20, unit="MB") as advance,
+    ):
+        shown = 0
+        for block in _blocks(file):
+            frame = _block(block, keys)
+            if frame is None:
+                return None
+            frames.append(frame.with_columns(pl.col(_LINE) + before + 1))
+            before += block.count(b"\n")
+            advance((raw.tell() >> 20) - shown)
+            shown = raw.tell() >> 20
+    if not frames:
+        return None
+    whole = pl.concat(frames, how="diagonal")
+    return TextTable(path, whole.drop(_LINE), whole[_LINE])
+
+
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    """Yield whole lines, some megabytes at a time, without a byte order mark."""
+    rest = file.read(len(codecs.BOM_UTF8)).removeprefix(codecs.BOM_UTF8)
+    while data := file.read(_BLOCK):
+        head, line_end, tail = data.rpartition(b"\n")
+        if line_end:
+            yield rest + head + line_end
+            rest = tail
+        else:
+            rest += data
+    if rest.strip():
+        yield rest
+
+
+def _block(block: bytes, keys: Collection[str]) -> pl.DataFrame | None:
+    """Return the rows, with their lines from 0 on, or None if they are no plain texts."""
     # a number or an object under a key would be spelt anew (n begins null)
     no_text = rf'"(?:{"|".join(map(re.escape, keys))})"\s*:\s*[^"\sn]'
-    if lines.frame["text"].str.contains(no_text).any():
-        return None
     try:
-        frame = pl.read_ndjson(path, infer_schema_length=None)
+        lines = pl.read_lines(io.BytesIO(block), name="text", row_index_name="line")
+        lines = lines.filter(pl.col("text").str.contains(r"\S"))
+        if lines["text"].str.contains(no_text).any():
+            return None
+        frame = pl.read_ndjson(io.BytesIO(block), infer_schema_length=None)
     except pl.exceptions.PolarsError:
         return None
-    texts = [name for name, kind in frame.schema.items() if kind == pl.String]
+    texts = [name for name, kind in frame.schema.items() if kind in (pl.String, pl.Null)]
     objects = [name for name, kind in frame.schema.items() if kind == pl.Struct([])]
     exact = {*texts, *objects} == set(frame.columns) and set(texts) <= set(keys)
-    # polars turns half of a surrogate pair into a null character
-    broken = frame.select(pl.any_horizontal(pl.col(texts).str.contains("\0", literal=True).any()))
-    if not exact or frame.height != lines.frame.height or broken.item():
+    if not exact or not texts or frame.height != lines.height:
         return None
-    return TextTable(path, frame.select(pl.col(texts).replace("", None)), lines.lines)
+    rows = frame.select(pl.col(texts).cast(pl.String).replace("", None))
+    # polars turns half of a surrogate pair into a null character
+    if rows.select(pl.any_horizontal(pl.all().str.contains("\0", literal=True).any())).item():
+        return None
+    return rows.with_columns(lines["line"].cast(pl.Int64).alias(_LINE))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from rankfield.errors import DataError
-from rankfield.formats.text_tables import not_utf8
+from rankfield.formats.text_files import not_utf8
 from rankfield.progress import Advance, progress
 
 __all__ = ["object_entries"]

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from rankfield.formats.text_files import is_packed, table_suffix
 from rankfield.formats.text_tables import DELIMITERS, read_header, text_batches
 from rankfield.progress import progress
 
@@ -44,7 +45,7 @@ def csv_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[pl
     header = csv_columns(path)
     kept = [name for name in header if columns is None or name in columns]
     rows = 0
-    if _header_is_first(path) and _quotes_are_paired(path):
+    if not is_packed(path) and _header_is_first(path) and _quotes_are_paired(path):
         try:
             for frame in _parsed(path, header, kept):
                 rows += frame.height
@@ -75,7 +76,7 @@ def _quotes_are_paired(path: Path) -> bool:
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         whole = np.frombuffer(data, dtype=np.uint8)
         try:
-            return _paired(whole, ord(DELIMITERS[path.suffix.lower()]))
+            return _paired(whole, ord(DELIMITERS[table_suffix(path)]))
         finally:
             del whole  # the map cannot be closed before
 
@@ -108,7 +109,7 @@ def _parsed(path: Path, header: list[str], kept: list[str]) -> Iterator[pl.DataF
             file,
             read_options=csv.ReadOptions(block_size=_BLOCK, column_names=header),
             parse_options=csv.ParseOptions(
-                delimiter=DELIMITERS[path.suffix.lower()], newlines_in_values=True
+                delimiter=DELIMITERS[table_suffix(path)], newlines_in_values=True
             ),
             convert_options=csv.ConvertOptions(
                 column_types=dict.fromkeys(header, pa.string()),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from rankfield.errors import DataError
+from rankfield.formats.text_files import not_utf8
 from rankfield.formats.text_tables import TextTable
 
 __all__ = ["check_pairs", "finite_numbers", "kept_rows", "read_lines", "split_lines"]
@@ -34,7 +34,7 @@ def read_lines(path: str | Path, *, head: int | None = None) -> TextTable:
     try:
         lines = pl.read_lines(path, name="text", glob=False, row_index_name="line", n_rows=head)
     except pl.exceptions.ComputeError:
-        raise _not_utf8(path) from None
+        raise not_utf8(path) from None
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(
             f"cannot be read, it may be cut off ({error})",
@@ -142,19 +142,3 @@ def _other_columns(lines: TextTable, row: int, names: Sequence[str], *, tabs: bo
         where=lines.where(row),
         remedy=remedy,
     )
-
-
-def _not_utf8(path: Path) -> DataError:
-    with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-    with gzip.open(path) if packed else path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                line.decode("utf-8")
-            except UnicodeDecodeError as error:
-                return DataError(
-                    f"not UTF-8: byte {line[error.start]:#04x} at position {error.start + 1}",
-                    where=f"{path}, row {number}",
-                    remedy="Save the file as UTF-8.",
-                )
-    return DataError("not UTF-8", where=str(path), remedy="Save the file as UTF-8.")

@@ -11,6 +11,7 @@ import polars as pl
 
 from rankfield.errors import DataError
 from rankfield.formats.guesses import guess_modality
+from rankfield.formats.text_files import table_suffix
 
 __all__ = ["PICTURE_TYPES", "Columns", "list_column", "picture_column", "with_lists"]
 
@@ -83,7 +84,7 @@ def _read_lists(table: Columns, column: pl.Series) -> pl.Series:
     """
     if isinstance(column.dtype, pl.Array):
         return column.arr.to_list()
-    json_lines = column.dtype == pl.String and table.path.suffix.lower() in _JSON_LINES
+    json_lines = column.dtype == pl.String and table_suffix(table.path) in _JSON_LINES
     if not json_lines or not column.str.starts_with("[").any():
         return column
     lists = [None if value is None else _array(value) for value in column]

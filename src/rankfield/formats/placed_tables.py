@@ -11,6 +11,7 @@ import polars as pl
 from rankfield.errors import DataError
 from rankfield.formats.arrow_files import arrow_batches, arrow_columns
 from rankfield.formats.large_csv import csv_batches, csv_columns
+from rankfield.formats.text_files import table_suffix
 from rankfield.formats.text_tables import read_table
 
 __all__ = ["ENDINGS", "PlacedTable", "file_columns", "read_files", "stack"]
@@ -44,7 +45,7 @@ class PlacedTable:
                 break
             row -= count
         number = f"{row} (counted from 0)"
-        if path.suffix.lower() in _TEXT:
+        if table_suffix(path) in _TEXT:
             lines = read_table(path).lines  # read anew: this happens once, for a message
             number = number if lines is None else str(lines[row])
         return f"{path}, row {number}" + (f", column {column!r}" if column else "")
@@ -138,7 +139,7 @@ def _suffix(path: Path) -> str:
             where=str(path),
             remedy="Fetch it, or name the right folder and layout.",
         )
-    suffix = path.suffix.lower()
+    suffix = table_suffix(path)
     if suffix not in ENDINGS:
         raise DataError(f"expected a file ending in {', '.join(ENDINGS)}", where=str(path))
     return suffix

@@ -12,6 +12,7 @@ import polars as pl
 
 from rankfield.errors import DataError
 from rankfield.formats.lines import check_pairs, finite_numbers
+from rankfield.formats.text_files import table_suffix
 from rankfield.formats.text_tables import SUFFIXES, TextTable, read_table
 from rankfield.formats.trec import qrels_table, run_table
 
@@ -60,7 +61,7 @@ def _json_or_table(path: Path, numbers: tuple[str, ...]) -> TextTable | None:
     """
     if path.suffix.lower() == ".json":
         return _json_table(path)
-    if path.suffix.lower() not in SUFFIXES:
+    if table_suffix(path) not in SUFFIXES:
         return None
     table = read_table(path)
     present = [name for name in numbers if name in table.frame.columns]

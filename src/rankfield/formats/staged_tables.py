@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 
 from rankfield.errors import DataError
 from rankfield.formats.large_csv import csv_batches
+from rankfield.formats.text_files import reading, table_suffix
 from rankfield.formats.text_tables import (
     DELIMITERS,
     LINE,
     line_of,
-    reading,
     require_table,
     text_batches,
 )
@@ -96,9 +96,9 @@ def stage_table(path: Path, folder: Path) -> StagedTable:
     """
     require_table(path)
     table = StagedTable(path, path)
-    if path.suffix.lower() != ".parquet":
+    if table_suffix(path) != ".parquet":
         table = StagedTable(path, folder / f"{path.name}.parquet")
-        batches = csv_batches(path) if path.suffix.lower() in DELIMITERS else _objects(path)
+        batches = csv_batches(path) if table_suffix(path) in DELIMITERS else _objects(path)
         _write(table.stored, batches)
     with reading(path):
         height = table.lazy().select(pl.len()).collect().item() if table.stored.is_file() else 0

@@ -11,7 +11,7 @@ import polars as pl
 from rankfield.errors import DataError
 from rankfield.files import new_folder
 from rankfield.formats.export_record import write_record
-from rankfield.formats.text_tables import SUFFIXES
+from rankfield.formats.text_tables import is_table
 from rankfield.schema import RankingDataset
 
 __all__ = ["TableEnding", "looks_like_tables", "write_tables"]
@@ -63,8 +63,8 @@ def looks_like_tables(src: Path) -> str | None:
     """Return why a folder looks like plain tables, or None."""
     if not src.is_dir():
         return None
-    files = sorted(path for path in src.iterdir() if path.suffix.lower() in SUFFIXES)
-    found = [[path.name for path in files if path.stem.lower() == table] for table in _TABLES]
+    files = sorted(src.iterdir())
+    found = [[path.name for path in files if is_table(path, table)] for table in _TABLES]
     return f"it holds {', '.join(names[0] for names in found)}" if all(found) else None
 
 

@@ -12,7 +12,7 @@ import polars as pl
 
 from rankfield.errors import DataError
 from rankfield.formats.staged_tables import stage_table
-from rankfield.formats.text_tables import SUFFIXES
+from rankfield.formats.text_tables import SUFFIXES, is_table
 
 __all__ = [
     "DOC_IDS",
@@ -108,7 +108,7 @@ def read_source(
 
 def _find(folder: Path, table: str) -> Path:
     files = sorted(path for path in folder.iterdir() if path.is_file())
-    found = [p for p in files if p.stem.lower() == table and p.suffix.lower() in SUFFIXES]
+    found = [path for path in files if is_table(path, table)]
     if len(found) == 1:
         return found[0]
     names = ", ".join(path.name for path in found or files[:20]) or "no file"

@@ -17,7 +17,8 @@ from rankfield.formats.field_options import parse_fields
 from rankfield.formats.guesses import guess_fields, guess_scale
 from rankfield.formats.picture_lists import PICTURE_TYPES, picture_column, with_lists
 from rankfield.formats.table_source import TableSource, name_columns, quoted, read_source
-from rankfield.formats.text_tables import TextTable, reading
+from rankfield.formats.text_files import reading
+from rankfield.formats.text_tables import TextTable
 from rankfield.schema import DatasetFolder, Field, Provenance, RankingDataset, ScoreScale
 from rankfield.schema.header import TABLES, Header, write_header
 from rankfield.schema.storing import save_pictures, write_table

@@ -6,15 +6,15 @@ import csv
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self, TextIO
+from typing import Any, BinaryIO, Self, TextIO
 
 import polars as pl
 
 from rankfield.errors import DataError
+from rankfield.formats.text_files import open_text, reading, table_suffix
 from rankfield.progress import progress
 
 __all__ = [
@@ -22,17 +22,16 @@ __all__ = [
     "LINE",
     "SUFFIXES",
     "TextTable",
+    "is_table",
     "line_of",
-    "not_utf8",
     "read_header",
     "read_table",
-    "reading",
     "require_table",
     "text_batches",
 ]
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
-"""The file names that `read_table` knows, by their ends."""
+"""The file names that `read_table` knows, by their ends; of texts also with .gz behind."""
 
 _CHUNK = 100_000
 LINE = "\0line"
@@ -86,7 +85,8 @@ class TextTable:
 def read_table(path: Path, *, delimiter: str | None = None) -> TextTable:
     """Read a table by the end of its name: .csv, .tsv, .jsonl, .ndjson or .parquet.
 
-    `delimiter` divides the columns of a .csv or .tsv file that is not what its name says.
+    All but Parquet may be packed with gzip, and end in .gz then. `delimiter` divides the columns of
+    a .csv or .tsv file that is not what its name says.
 
     CSV and TSV are UTF-8 with or without a byte order mark, with a header, quoted with '"'.
     JSON Lines holds one object a line; numbers keep their spelling, nested values become JSON text.
@@ -95,7 +95,7 @@ def read_table(path: Path, *, delimiter: str | None = None) -> TextTable:
         DataError: no such file, no rows, or the file is broken; says at which row.
     """
     require_table(path)
-    if path.suffix.lower() == ".parquet":
+    if table_suffix(path) == ".parquet":
         with reading(path):
             table = TextTable(path, pl.read_parquet(path, glob=False), None)
     else:
@@ -107,6 +107,11 @@ def read_table(path: Path, *, delimiter: str | None = None) -> TextTable:
     return table
 
 
+def is_table(path: Path, name: str) -> bool:
+    """Return whether a file is named `name`, in any case, with an end that `read_table` knows."""
+    return table_suffix(path) in SUFFIXES and path.name.lower().partition(".")[0] == name
+
+
 def require_table(path: Path) -> None:
     """Look whether there is a file, and its name one that `read_table` knows.
 
@@ -115,7 +120,7 @@ def require_table(path: Path) -> None:
     """
     if not path.is_file():
         raise DataError("there is no such file", where=str(path))
-    if path.suffix.lower() not in SUFFIXES:
+    if table_suffix(path) not in SUFFIXES:
         raise DataError(f"expected a file ending in {', '.join(SUFFIXES)}", where=str(path))
 
 
@@ -127,34 +132,23 @@ def text_batches(path: Path, *, delimiter: str | None = None) -> Iterator[pl.Dat
     Raises:
         DataError: the file is broken; says at which row.
     """
-    usual = DELIMITERS.get(path.suffix.lower())
+    usual = DELIMITERS.get(table_suffix(path))
     delimiter = (delimiter or usual) if usual else None
-    with reading(path), path.open(encoding="utf-8-sig", newline="") as file:
+    with reading(path), open_text(path) as (file, raw):
         chunks = _csv(path, file, delimiter) if delimiter else _json_lines(path, file)
-        yield from _shown(path, file, chunks)
+        yield from _shown(path, raw, chunks)
 
 
 def line_of(path: Path, row: int) -> int:
     """Return the line of a text file, counted from 1, at which a row (from 0) begins."""
-    delimiter = DELIMITERS.get(path.suffix.lower())
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    delimiter = DELIMITERS.get(table_suffix(path))
+    with open_text(path) as (file, _):
         if delimiter:
             reader = csv.reader(file, delimiter=delimiter, strict=True)
             lines = (line for line, _ in islice(_csv_rows(path, reader), 1, None))
         else:
             lines = (line for line, text in enumerate(file, 1) if text.strip())
         return next(islice(lines, row, None))
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Turn the failures of reading a table into a `DataError` that names the file."""
-    try:
-        yield
-    except UnicodeDecodeError:
-        raise not_utf8(path) from None
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"cannot be read, it may be cut off ({error})", where=str(path)) from error
 
 
 def read_header(path: Path) -> list[str]:
@@ -164,28 +158,23 @@ def read_header(path: Path) -> list[str]:
         DataError: the file is empty, not UTF-8, or divided by something else, or a name occurs
             twice.
     """
-    delimiter = DELIMITERS[path.suffix.lower()]
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            first = file.readline()
-            for other, divider in _NAMES.items():
-                if f'"{other}"' in first and f'"{delimiter}"' not in first:
-                    raise _divided_by(path, divider, delimiter, first.strip())
-            file.seek(0)
-            rows = _csv_rows(path, csv.reader(file, delimiter=delimiter, strict=True))
-            return _header(path, next(rows, (1, []))[1], delimiter)
-    except UnicodeDecodeError:
-        raise not_utf8(path) from None
-    except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror})", where=str(path)) from error
+    delimiter = DELIMITERS[table_suffix(path)]
+    with reading(path), open_text(path) as (file, _):
+        first = file.readline()
+        for other, divider in _NAMES.items():
+            if f'"{other}"' in first and f'"{delimiter}"' not in first:
+                raise _divided_by(path, divider, delimiter, first.strip())
+        file.seek(0)
+        rows = _csv_rows(path, csv.reader(file, delimiter=delimiter, strict=True))
+        return _header(path, next(rows, (1, []))[1], delimiter)
 
 
-def _shown(path: Path, file: TextIO, chunks: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+def _shown(path: Path, file: BinaryIO, chunks: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
     """Pass the chunks on, and show how much of the file is read."""
     with progress(f"reading {path.name}", path.stat().st_size >> 20, unit="MB") as advance:
         read = 0
         for chunk in chunks:
-            now = file.buffer.tell() >> 20
+            now = file.tell() >> 20
             advance(now - read)
             read = now
             yield chunk
@@ -305,18 +294,3 @@ def _as_text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value or None
     return json.dumps(value, ensure_ascii=False)
-
-
-def not_utf8(path: Path) -> DataError:
-    """Return the error that names the first byte of a file that is not UTF-8, with its row."""
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                line.decode("utf-8")
-            except UnicodeDecodeError as error:
-                return DataError(
-                    f"not UTF-8: byte {line[error.start]:#04x} at position {error.start + 1}",
-                    where=f"{path}, row {number}",
-                    remedy="Save the file as UTF-8.",
-                )
-    return DataError("not UTF-8", where=str(path), remedy="Save the file as UTF-8.")

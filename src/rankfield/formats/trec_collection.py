@@ -15,9 +15,11 @@ from rankfield.formats.export_record import write_record
 from rankfield.formats.export_texts import lost_columns, query_texts
 from rankfield.formats.guesses import guess_fields
 from rankfield.formats.lines import kept_rows, read_lines, split_lines
+from rankfield.formats.text_files import table_suffix
 from rankfield.formats.text_tables import TextTable, read_table
 from rankfield.formats.trec import qrels_table, require_words, run_table, write_qrels
 from rankfield.formats.trec_text import holds_tag, read_tagged_documents, read_tagged_topics
+from rankfield.formats.trec_xml import holds_xml_topics, read_xml_topics
 from rankfield.schema import RankingDataset
 
 __all__ = ["looks_like_trec", "read_trec", "write_trec"]
@@ -29,7 +31,7 @@ _NAMES = {
 }
 _QUERY_IDS = ("query_id", "qid", "id", "_id", "num", "number")
 _DOC_IDS = ("doc_id", "docno", "docid", "id", "_id", "pid")
-_TEXTS = ("query", "title", "text")
+_TEXTS = ("query", "title", "text", "question", "summary", "description")
 _READ_BY_NAME = (".csv", ".jsonl", ".ndjson", ".parquet")
 
 
@@ -45,7 +47,7 @@ def read_trec(
 ) -> tuple[RankingDataset, list[str]]:
     """Read a folder with qrels, topics and documents; write nothing.
 
-    Topics and documents are told apart by their content: <top> or <DOC> records; a table with a
+    Topics and documents are told by their content: <top>, <topic> or <DOC> records; a table with a
     header (.csv, .jsonl, .parquet, or .tsv whose first value is the name of an id); else lines
     divided by tabs without a header (topics: id, text; documents: id, text, or id, title, text, or
     id, url, title, text).
@@ -172,6 +174,8 @@ def _topics(path: Path, notes: list[str]) -> TextTable:
         lines = read_lines(path)
         if holds_tag(lines, "top"):
             table = read_tagged_topics(lines)
+        elif holds_xml_topics(lines):
+            table = read_xml_topics(lines)
         else:
             table = split_lines(lines, ["query_id", "query"], tabs=True)
     columns = table.frame.columns
@@ -179,7 +183,7 @@ def _topics(path: Path, notes: list[str]) -> TextTable:
         name = next((name for name in _TEXTS if name in columns), None)
         if name is None:
             raise DataError(
-                f"expected a text named query, title or text, found {', '.join(columns)}",
+                f"expected a text named {', '.join(_TEXTS)}, found {', '.join(columns)}",
                 where=str(path),
                 remedy="Name the query's text so.",
             )
@@ -214,7 +218,7 @@ def _text_columns(table: TextTable) -> list[str] | None:
 
 def _with_header(path: Path, ids: Sequence[str], identity: str) -> TextTable | None:
     """Return a table that names its columns, with its id column named, or None."""
-    suffix = path.suffix.lower()
+    suffix = table_suffix(path)
     if suffix == ".tsv":
         first = read_lines(path, head=100).frame["text"][0].split("\t")[0]
         if first.strip().lower() not in ids:

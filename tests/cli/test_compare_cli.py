@@ -13,9 +13,9 @@ from rankfield.schema import RankingDataset
 from ranking_shop import FakeModel, ranking_shop
 
 
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object, columns: int = 160) -> int:
     monkeypatch.setattr(sys, "argv", ["rankfield", *map(str, arguments)])
-    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setenv("COLUMNS", str(columns))
     with pytest.raises(SystemExit) as caught:
         main()
     return int(caught.value.code or 0)
@@ -86,6 +86,19 @@ def test_what_differs_is_marked_and_explained(
     assert "*" not in capsys.readouterr().out.replace("*: differs", "")
     assert run(monkeypatch, "compare", files[0], "--metric", "nDCG@10") == 0
     assert "differs" not in capsys.readouterr().out
+
+
+def test_80_columns_hold_five_runs(
+    files: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("compare", *files, *files[1:], "--metric", "nDCG@10")
+    assert run(monkeypatch, *words, columns=80) == 0
+    shown = capsys.readouterr().out
+    comparison = compare([Results.load(f) for f in (*files, *files[1:])], metrics=["nDCG@10"])
+    gains = comparison.table["gain_percent"].drop_nulls().to_list()
+    assert max(gains) > 100
+    for gain in gains:
+        assert f"({gain:+.{0 if gain >= 100 else 1}f} %)" in shown
 
 
 def test_slices_side_by_side(

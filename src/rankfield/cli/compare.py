@@ -21,6 +21,8 @@ __all__ = ["command", "legend", "show"]
 
 _METRICS = ("nDCG@10", "ERR@10", "RR@10", "mAP@1000", "R@100")
 _ALPHA = 0.05
+_ABREAST = 3
+"""Up to so many columns have room for the gain beside the figure."""
 
 
 def command(
@@ -110,7 +112,7 @@ def show(comparison: Comparison, metric: str) -> None:
         name if len(runs) == 1 else f"{name} ({len(runs)} runs)"
         for name, runs in comparison.runs.items()
     ]
-    lines = []
+    lines, gap = [], " " if len(headings) <= _ABREAST else "\n"
     different = {
         (row["split"], row["name"])
         for row in comparison.tests.iter_rows(named=True)
@@ -123,7 +125,7 @@ def show(comparison: Comparison, metric: str) -> None:
             if row["split"] == split and row["metric"] == metric
         }
         cells = [
-            _cell(rows[n]["value"], rows[n]["standard_deviation"], rows[n]["gain_percent"])
+            _cell(rows[n]["value"], rows[n]["standard_deviation"], rows[n]["gain_percent"], gap)
             + ("*" if (split, n) in different else "")
             for n in comparison.names
         ]
@@ -206,12 +208,12 @@ def _half(value: float | None, low: float | None, high: float | None) -> str:
     return f"{value:.3f} ±{(high - low) / 2:.3f}"
 
 
-def _cell(value: float | None, deviation: float | None, gain: float | None) -> str:
+def _cell(value: float | None, deviation: float | None, gain: float | None, gap: str) -> str:
     if value is None:
         return "–"
     text = f"{value:.3f}"
     if deviation is not None:
         text += f" ± {deviation:.3f}"
     if gain is not None:
-        text += f" ({gain:+.1f} %)"
+        text += f"{gap}({gain:+,.{0 if abs(gain) >= 100 else 1}f} %)"
     return text

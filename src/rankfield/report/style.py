@@ -65,8 +65,8 @@ def signed(value: float | None, digits: int = 3) -> str:
 
 
 def percent(ratio: float, digits: int = 1) -> str:
-    """Write 0.312 as "31.2 %", with a blank that does not break."""
-    return f"{100 * ratio:.{digits}f}\N{NO-BREAK SPACE}%"
+    """Write 0.312 as "31.2 %", with a blank that does not break; from 100 % on without decimals."""
+    return f"{100 * ratio:,.{0 if ratio >= 1 else digits}f}\N{NO-BREAK SPACE}%"
 
 
 def p_value(value: float | None) -> str:

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from rankfield.cli.main import app
 from rankfield.errors import DataError, InputError, OutputError, SplitError
 from rankfield.schema import Field, RankingDataset, ScoreScale
+from rankfield.training import build_model, parse_recipe
 
 
 @pytest.fixture
@@ -92,11 +93,30 @@ def test_near_duplicates(shop: Path, tmp_path: Path) -> None:
     assert grouped["same"].to_list()[:3] == ["q00", "q00", "q02"]
 
 
+def test_embeddings_of_a_model(shop: Path, tmp_path: Path) -> None:
+    data = RankingDataset.load(shop)
+    titles = data.documents["title"].to_list()
+    titles[9] = titles[8]  # the same input, so a cosine of 1 whatever the model
+    photos = data.documents["photo"].to_list()
+    photos[9] = photos[8]
+    twins = data.documents.with_columns(title=pl.Series(titles), photo=pl.Series(photos))
+    made = data.with_tables(documents=twins).save(tmp_path / "twins")
+    encoder = {"text_width": 32, "dimension": 16, "image_size": 16, "image_width": 32}
+    build_model(parse_recipe({"encoder": encoder}), made).save(tmp_path / "model")
+    run(
+        *("dedupe", tmp_path / "twins", tmp_path / "out", "--near", "embedding=1"),
+        *("--model", tmp_path / "model", "--near-queries", "embedding=1"),
+    )
+    assert "d08" in kept(tmp_path / "out")
+    assert "d09" not in kept(tmp_path / "out")
+
+
 def test_rules_that_make_no_sense(shop: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     for words, message in (
         (["--near", "title"], "expected NAME=LIMIT"),
         (["--near", "title=0.8", "--pictures"], "is for exact duplicates"),
+        (["--near", "words", "--near-queries", "words", "--as-group", "g"], "documents or queries"),
         (["--near", "title=0.8", "--no-documents"], "which are left alone"),
         (["--near", "embedding=0.9"], "needs embeddings"),
         (["--near", "title=0.8", "--shingles", "lines:2"], "words:N or characters:N"),

@@ -69,6 +69,11 @@ def test_it_says_what_is_there_and_what_is_wrong(tmp_path: Path, divided: Rankin
     for section in ("Coverage of the fields", "Splits", "Leaks", "Data card", "CC0-1.0"):
         assert section in words
     assert "documents same title 0 –" in words
+    assert "leaks were found" not in words
+    leaky = divided.with_tables(queries=divided.queries.with_columns(text=pl.lit("mug")))
+    _, page = write(tmp_path / "leaky.html", leaky)
+    assert "Between the sides of the split, 3 leaks were found." in page.words
+    assert "queries same text 3 q0: mug · q6: mug" in page.words
     _, page = write(
         tmp_path / "undivided.html", divided.with_tables(queries=divided.queries.drop("subset"))
     )
@@ -83,7 +88,9 @@ def test_duplicates_stand_side_by_side(tmp_path: Path, unsplit: RankingDataset) 
     )
     _, page = write(tmp_path / "audit.html", data)
     duplicates = page.words.split("for a split.")[1].split("Data card")[0]
-    assert re.search(r"documents Mug · glazed & matt 3 ×.* d0 .* d1 .* d2", duplicates)
+    assert re.search(
+        r"^ Documents: 2 beyond the first of 1 group\. Mug .* 3 ×.* d0 .* d1 .* d2", duplicates
+    )
     assert "Splits" not in page.words
     assert len(page.all("img")) == 3
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -11,8 +12,9 @@ import typer
 from rankfield.errors import InputError, OutputError
 
 if TYPE_CHECKING:
-    from rankfield.curation import NearRule
     from rankfield.curation.dedupe import Duplicates
+    from rankfield.curation.likeness import Likeness
+    from rankfield.engines import Engine
     from rankfield.schema import DatasetFolder
 
 __all__ = ["command"]
@@ -83,13 +85,7 @@ def command(
     """
     from rich.console import Console
 
-    from rankfield.curation import (
-        NearRule,
-        Shingles,
-        dedupe,
-        group_duplicates,
-        make_likenesses,
-    )
+    from rankfield.curation import dedupe, group_duplicates
     from rankfield.engines import make_engine
     from rankfield.schema import DatasetFolder
 
@@ -99,36 +95,18 @@ def command(
         )
     tables = [t for t, wanted in (("queries", queries), ("documents", documents)) if wanted]
     rules = {"queries": near_queries or [], "documents": near or []}
-    _require_sense(tables, rules, pictures)
-    data = DatasetFolder.load(dataset)
-    work = make_engine(engine)
+    _require_sense(tables, rules, pictures, as_group)
     if as_group is not None:
         # without rules for queries, documents are grouped, as ever
-        table = "queries" if near_queries and not near else "documents"
-        tables = [table]
+        tables = ["queries" if near_queries else "documents"]
+    data = DatasetFolder.load(dataset)
+    work = make_engine(engine)
+    vectors = _Vectors(data, model, embeddings)
     alike = {
-        table: make_likenesses(
-            data,
-            table,
-            wanted,
-            shingles=Shingles.parse(shingles),
-            embeddings=_vectors(data, table, wanted, model, embeddings),
-            engine=work,
-        )
+        table: _likenesses(data, table, rules[table], shingles, vectors, engine=work)
         for table in tables
-        if (wanted := [NearRule.parse(rule) for rule in rules[table]])
     }
-    if as_group is not None:
-        done, report = group_duplicates(
-            data,
-            as_group,
-            table=table,
-            pictures=pictures,
-            near=alike.get(table, ()),
-            link=link,
-            engine=work,
-        )
-    else:
+    if as_group is None:
         done, report = dedupe(
             data,
             tables=tables,
@@ -136,6 +114,16 @@ def command(
             near=alike,
             link=link,
             scores=scores,
+            engine=work,
+        )
+    else:
+        done, report = group_duplicates(
+            data,
+            as_group,
+            table=tables[0],
+            pictures=pictures,
+            near=alike[tables[0]],
+            link=link,
             engine=work,
         )
     done.save(out)
@@ -165,12 +153,16 @@ def _examples(data: DatasetFolder, found: Duplicates) -> Iterator[str]:
         yield f"{stays}: {texts[stays]} · {goes}: {texts[goes]}"
 
 
-def _require_sense(tables: list[str], rules: dict[str, list[str]], pictures: bool) -> None:
+def _require_sense(
+    tables: list[str], rules: dict[str, list[str]], pictures: bool, as_group: str | None
+) -> None:
     if not tables:
         raise InputError("neither queries nor documents are to be merged: nothing to do")
     for table, wanted in rules.items():
         if wanted and table not in tables:
             raise InputError(f"rules for near duplicates among {table}, which are left alone")
+    if as_group is not None and all(rules.values()):
+        raise InputError("--as-group groups documents or queries: give --near or --near-queries")
     if pictures and any(rules.values()):
         raise InputError(
             "--pictures is for exact duplicates",
@@ -178,31 +170,54 @@ def _require_sense(tables: list[str], rules: dict[str, list[str]], pictures: boo
         )
 
 
-def _vectors(
+def _likenesses(
     data: DatasetFolder,
     table: str,
-    rules: list[NearRule],
-    model: Path | None,
-    embeddings: Path | None,
-) -> Any:
-    """Return the embeddings that the rules ask for, or None."""
-    if all(rule.name != "embedding" for rule in rules):
-        return None
-    if model is not None and embeddings is not None:
-        raise InputError("give --model or --embeddings, not both")
-    if embeddings is not None:
-        if table == "queries":
-            raise InputError(
-                "--embeddings are those of the documents", remedy="For queries, give --model."
-            )
-        return _read_matrix(embeddings)
-    if model is None:
-        return None
-    from rankfield.encoders import RankingModel
+    rules: list[str],
+    shingles: str,
+    vectors: _Vectors,
+    *,
+    engine: Engine,
+) -> list[Likeness]:
+    from rankfield.curation import NearRule, Shingles, make_likenesses
 
-    loaded = RankingModel.load(model)
-    embed = loaded.embed_queries if table == "queries" else loaded.embed_documents
-    return embed(data.read())
+    parsed = [NearRule.parse(rule) for rule in rules]
+    by_vectors = any(rule.name == "embedding" for rule in parsed)
+    return make_likenesses(
+        data,
+        table,
+        parsed,
+        shingles=Shingles.parse(shingles),
+        embeddings=vectors.of(table) if by_vectors else None,
+        engine=engine,
+    )
+
+
+@dataclass(frozen=True)
+class _Vectors:
+    """Where embeddings come from: a model, a file of those of the documents, or nowhere."""
+
+    data: DatasetFolder
+    model: Path | None
+    file: Path | None
+
+    def of(self, table: str) -> Any:
+        """Return a table's embeddings, or None."""
+        if self.model is not None and self.file is not None:
+            raise InputError("give --model or --embeddings, not both")
+        if self.file is not None:
+            if table == "queries":
+                raise InputError(
+                    "--embeddings are those of the documents", remedy="For queries, give --model."
+                )
+            return _read_matrix(self.file)
+        if self.model is None:
+            return None
+        from rankfield.encoders import RankingModel
+
+        model = RankingModel.load(self.model)
+        embed = model.embed_queries if table == "queries" else model.embed_documents
+        return embed(self.data.read())
 
 
 def _read_matrix(path: Path) -> Any:

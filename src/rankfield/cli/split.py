@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from rankfield.errors import InputError, OutputError
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from rankfield.curation import TimeRule
-    from rankfield.schema import Tables
+    from rankfield.schema import DatasetFolder, Tables
 
 __all__ = ["command"]
 
@@ -95,8 +96,6 @@ def command(
     """
     from rich.console import Console
 
-    from rankfield.curation import leak_report
-    from rankfield.curation import split as divide
     from rankfield.engines import make_engine
     from rankfield.files import new_folder
     from rankfield.schema import DatasetFolder
@@ -107,50 +106,52 @@ def command(
         )
     _require_sense(folds, fold, queries, documents)
     data = DatasetFolder.load(dataset)
-    work = make_engine(engine)
+    how = {
+        "queries": 0.8 if queries is None else queries,
+        "documents": 0.5 if documents is None else documents,
+        "dev": dev,
+        "stratify_documents_by": stratify_documents_by,
+        "stratify_queries_by": stratify_queries_by,
+        "by_time": _time_rules(data, by_time or []),
+        "folds": folds,
+        "seed": seed,
+    }
+    groups = {"group_documents_by": group_documents_by, "group_queries_by": group_queries_by}
+    looked_for = {
+        "near_texts": near_texts,
+        "near_pictures": near_pictures,
+        "engine": make_engine(engine),
+        **({"max_images": None} if compare_all_images else {}),
+    }
     console = Console(highlight=False)
-    limit = {"max_images": None} if compare_all_images else {}
-
-    rules = _time_rules(data, by_time or [])
-
-    def make(number: int, place: Path) -> None:
-        done = divide(
-            data,
-            queries=0.8 if queries is None else queries,
-            documents=0.5 if documents is None else documents,
-            dev=dev,
-            group_documents_by=group_documents_by,
-            group_queries_by=group_queries_by,
-            stratify_documents_by=stratify_documents_by,
-            stratify_queries_by=stratify_queries_by,
-            by_time=rules,
-            folds=folds,
-            fold=number,
-            seed=seed,
-        )
-        leaks = leak_report(
-            done,
-            group_documents_by=group_documents_by,
-            group_queries_by=group_queries_by,
-            near_texts=near_texts,
-            near_pictures=near_pictures,
-            engine=work,
-            **limit,
-        )
-        done.save(place)
-        console.print(_sizes(done))
-        for note in done.provenance.notes:
-            if note.startswith("split: "):
-                console.print(f"- {note}", markup=False, soft_wrap=True)
-        console.print(leaks)
-
     if folds is None or fold is not None:
-        make(fold or 0, out)
+        _make(console, data, out, how | groups | {"fold": fold or 0}, looked_for | groups)
     else:
         with new_folder(out) as temporary:
             for number in range(folds):
-                make(number, temporary / f"fold-{number}")
+                place = temporary / f"fold-{number}"
+                _make(console, data, place, how | groups | {"fold": number}, looked_for | groups)
     console.print(f"wrote {out}", markup=False, soft_wrap=True)
+
+
+def _make(
+    console: Console,
+    data: DatasetFolder,
+    place: Path,
+    how: dict[str, Any],
+    looked_for: dict[str, Any],
+) -> None:
+    """Divide, look for leaks, save, and say what came of it."""
+    from rankfield.curation import leak_report, split
+
+    done = split(data, **how)
+    leaks = leak_report(done, **looked_for)
+    done.save(place)
+    console.print(_sizes(done))
+    for note in done.provenance.notes:
+        if note.startswith("split: "):
+            console.print(f"- {note}", markup=False, soft_wrap=True)
+    console.print(leaks)
 
 
 def _require_sense(

@@ -53,14 +53,14 @@ def near_clusters(
 
 
 def near_twins(
-    likenesses: Sequence[Likeness], seen: NDArray[np.bool_], open_: NDArray[np.bool_]
+    likenesses: Sequence[Likeness], seen: NDArray[np.bool_], looked_at: NDArray[np.bool_]
 ) -> Pairs:
     """Return pairs of a seen record and an unseen one that is like it, one for each unseen.
 
     Args:
         likenesses: as in `near_clusters`.
         seen: bool (N,).
-        open_: bool (N,), which unseen records to look at.
+        looked_at: bool (N,), which unseen records to look at.
 
     Returns:
         int64 (P, 2): seen row, unseen row; by unseen row.
@@ -72,7 +72,7 @@ def near_twins(
         return np.asarray((seen[a] != seen[b]) & (twin[unseen] < 0))
 
     keys = pl.DataFrame({"same": _same(likenesses), "seen": seen})
-    known = keys["same"].is_not_null().to_numpy() & (seen | open_)
+    known = keys["same"].is_not_null().to_numpy() & (seen | looked_at)
     # of records alike beyond doubt on one side, the first is compared for all
     lone = keys.with_row_index("row").filter(pl.Series(known))
     lone = lone.with_columns(first=pl.col("row").first().over("same", "seen"))

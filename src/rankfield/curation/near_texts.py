@@ -131,12 +131,16 @@ class TextLikeness:
 
     def alike(self, pairs: Pairs) -> NDArray[np.bool_]:
         """Return for each pair whether its Jaccard similarity reaches the threshold."""
-        rows, places = np.unique(pairs, return_inverse=True)
-        sets = [self._set_of(text) for text in self._texts.gather(rows)]
-        return np.array(
-            [jaccard(sets[a], sets[b]) >= self._threshold for a, b in places.reshape(-1, 2)],
-            dtype=bool,
-        )
+        found = np.empty(len(pairs), dtype=bool)
+        # few sets at a time: one takes some kilobytes
+        for start in range(0, len(pairs), _AT_A_TIME):
+            part = pairs[start : start + _AT_A_TIME]
+            first, second = (self._texts.gather(part[:, i]) for i in (0, 1))
+            found[start : start + len(part)] = [
+                jaccard(self._set_of(a), self._set_of(b)) >= self._threshold
+                for a, b in zip(first, second, strict=True)
+            ]
+        return found
 
     def _band_keys(self, minhash: Any) -> NDArray[np.uint64]:
         bands, width = bands_for(self._threshold)

@@ -163,7 +163,7 @@ class _Plan:
         tables = [rule.table for rule in self.by_time]
         if len(set(tables)) < len(tables) or ("judgments" in tables and len(tables) > 1):
             raise SplitError(
-                f"expected a rule for queries, for documents, or one for both by the judgments'"
+                "expected a rule for queries, for documents, or one for both by the judgments'"
                 f" time, found {', '.join(tables)}",
                 where="by time",
             )
@@ -228,31 +228,35 @@ def _side(dataset: Tables, table: str, plan: _Plan) -> _Side:
 def _by_time(
     dataset: Tables, table: str, keys: pl.Series, rule: TimeRule, plan: _Plan
 ) -> pl.Series:
+    """Return for each record whether it is of the past."""
     earliest = earliest_times(first_times(dataset, rule, table), keys)
     if rule.table != "judgments":
         cut = find_cut(earliest, plan.fractions[table], rule)
-        plan.notes.append(
-            f"{table} seen before {shown_cut(dataset, rule, cut)} of {rule.column}:"
-            f" {int((earliest < cut).sum()) / len(keys):.1%}"
-        )
-        return earliest < cut
+        past = earliest < cut
+        shown = shown_cut(dataset, rule, cut)
+        share = int(past.sum()) / len(past)
+        plan.notes.append(f"{table} seen before {shown} of {rule.column}: {share:.1%}")
+        return past
     if plan.cut is None:
         times = first_times(dataset, rule, "judgments")
         plan.cut = find_cut(times, plan.fractions["queries"], rule)
         shown = shown_cut(dataset, rule, plan.cut)
         plan.notes.append(f"seen if judged before {shown} of {rule.column}")
-    past = earliest < plan.cut
+    return _with_never_judged(earliest < plan.cut, keys, table, plan)
+
+
+def _with_never_judged(past: pl.Series, keys: pl.Series, table: str, plan: _Plan) -> pl.Series:
+    """Draw those of which no time is known; one group alone is seen."""
     never = past.is_null()
-    if never.any():
-        fraction = plan.fractions[table]
-        drawn = (
-            draw_fraction(keys.filter(never), fraction, plan.seed, table, notes=plan.notes)
-            if keys.filter(never).n_unique() > 1
-            else pl.Series([True]).new_from_index(0, int(never.sum()))
-        )
-        past = past.scatter(never.arg_true(), drawn)
-        plan.notes.append(f"{int(never.sum()):,} {table} were never judged, and drawn")
-    return past
+    if not never.any():
+        return past
+    plan.notes.append(f"{int(never.sum()):,} {table} were never judged, and drawn")
+    unknown = keys.filter(never)
+    if unknown.n_unique() == 1:
+        return past.fill_null(True)
+    fraction = plan.fractions[table]
+    drawn = draw_fraction(unknown, fraction, plan.seed, table, notes=plan.notes)
+    return past.scatter(never.arg_true(), drawn)
 
 
 def _without_known_future(dataset: T, plan: _Plan) -> T:

@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from rankfield import __version__
-from rankfield.curation import leak_report, split_sizes
+from rankfield.curation import LeakReport, leak_report, split_sizes
 from rankfield.curation.dedupe import exact_clusters
 from rankfield.engines import Engine
 from rankfield.field_values import first_value
@@ -36,6 +36,7 @@ __all__ = ["write_audit_page"]
 
 _HERE = Path(__file__).parent
 _SHOWN = 6
+_SIDE_BY_SIDE = 4
 _IDS = {"queries": "query_id", "documents": "doc_id"}
 
 
@@ -63,11 +64,20 @@ class _Kind:
 
 @dataclass(frozen=True)
 class _Same:
-    """Records of one table that are exactly the same."""
+    """Records that are exactly the same."""
 
-    table: str
     count: int
     records: list[_Record]
+
+
+@dataclass(frozen=True)
+class _Duplicates:
+    """The exact duplicates of a table: how many records beyond the first, the largest groups."""
+
+    table: str
+    extra: int
+    groups: int
+    largest: list[_Same]
 
 
 def write_audit_page(
@@ -97,22 +107,24 @@ def write_audit_page(
     kinds = _kinds(problems, shown)
     divided = _is_divided(dataset)
     fields = [found for table in _IDS for found in coverage(dataset, table)]
+    duplicates = [_duplicates(dataset, table, shown, engine) for table in _IDS]
+    leaks = leak_report(dataset, engine=engine) if divided else None
     context = {
         "css": Markup((_HERE / "page.css").read_text("utf-8")),
         "own_css": Markup((_HERE / "audit_page.css").read_text("utf-8")),
         "version": __version__,
         "name": dataset.name,
-        "summary": _sentences(summary, kinds, [c for c, _ in fields]),
+        "summary": _sentences(summary, kinds, [c for c, _ in fields], leaks),
         "sizes": _sizes(summary),
         "distributions": [score_bars(summary), *(judgments_each(dataset, t) for t in _IDS)],
         "coverage": [found for found, _ in fields],
         "contents": [bars for _, bars in fields if bars] + _pictures(dataset),
         "problems": kinds,
-        "same": [found for table in _IDS for found in _duplicates(dataset, table, shown, engine)],
+        "duplicates": [found for found in duplicates if found.extra],
         "splits": split_sizes(dataset).rows(named=True) if divided else [],
         "split_titles": SPLIT_TITLES,
         "split_meanings": SPLIT_MEANINGS,
-        "leaks": leak_report(dataset, engine=engine) if divided else None,
+        "leaks": leaks,
         "facts": card_facts(dataset),
     }
     page = _environment().get_template("audit_page.html").render(context)
@@ -132,7 +144,10 @@ def _environment() -> Environment:
 
 
 def _sentences(
-    summary: Summary, kinds: Sequence[_Kind], fields: Sequence[Coverage]
+    summary: Summary,
+    kinds: Sequence[_Kind],
+    fields: Sequence[Coverage],
+    leaks: LeakReport | None,
 ) -> tuple[str, str]:
     """Say in a sentence whether the data set is sound, and in another what stands out."""
     counts = {
@@ -157,6 +172,8 @@ def _sentences(
     if gaps:
         worst = min(gaps, key=lambda f: f.share)
         second += f" The field {worst.field} is missing in {1 - worst.share:.1%} of {worst.table}."
+    if leaks is not None and leaks.total:
+        second += f" Between the sides of the split, {_counted(leaks.total, 'leak')} were found."
     return lead, second
 
 
@@ -215,20 +232,22 @@ def _listed(table: str, group: list[Problem], shown: _Shown) -> list[_Record]:
     return shown.records(table, remarks)
 
 
-def _duplicates(dataset: Tables, table: str, shown: _Shown, engine: Engine | None) -> list[_Same]:
-    """Return the largest clusters of records whose texts are all equal, largest first."""
+def _duplicates(dataset: Tables, table: str, shown: _Shown, engine: Engine | None) -> _Duplicates:
+    """Find the records whose texts are all equal; the largest groups are shown, largest first."""
     stands = exact_clusters(dataset, table, engine=engine)
     sizes = np.bincount(stands, minlength=1)
     several = np.flatnonzero(sizes > 1)
     largest = several[np.lexsort((several, -sizes[several]))][: _SHOWN // 2]
-    return [
-        _Same(
-            table,
-            int(sizes[root]),
-            shown.records(table, dict.fromkeys(np.flatnonzero(stands == root)[:4].tolist(), "")),
-        )
-        for root in largest
-    ]
+    groups = [np.flatnonzero(stands == root)[:_SIDE_BY_SIDE].tolist() for root in largest]
+    return _Duplicates(
+        table,
+        int((sizes[several] - 1).sum()),
+        len(several),
+        [
+            _Same(int(sizes[root]), shown.records(table, dict.fromkeys(rows, "")))
+            for root, rows in zip(largest, groups, strict=True)
+        ],
+    )
 
 
 class _Shown:

@@ -19,6 +19,7 @@ from rankfield.formats.hugging_face import read_hugging_face
 from rankfield.formats.marqo_gs import read_marqo_gs
 from rankfield.formats.marqo_gs_parquet import read_marqo_gs_parquet
 from rankfield.formats.sentence_transformers import read_sentence_transformers
+from rankfield.formats.tables import read_tables
 
 Spoil = Callable[[Path], object]
 
@@ -348,3 +349,50 @@ def test_a_message_is_one_sentence_after_another(tmp_path: Path) -> None:
         r" this one\.",
         str(caught.value),
     )
+
+
+def test_half_of_a_surrogate_pair_in_the_ground_truth(tmp_path: Path) -> None:
+    src = marqo_archive(tmp_path / "src")
+    path = src / "query_0_product_id_0_gt_dev.json"
+    path.write_text('{"red mug": {"0": 1},\n "red \\ud800 mug": {"0": 1}}')
+    with pytest.raises(DataError, match=r"gt_dev\.json, row 2: .*surrogate pair in the key.*Mend"):
+        read_marqo_gs(src)
+
+
+@pytest.mark.parametrize("name", [b"title", b"bytes"])
+def test_the_name_of_a_column_is_not_utf8(tmp_path: Path, name: bytes) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    path = tmp_path / "train.parquet"
+    table = pa.table({"query": ["a"], "title": ["b"], "image": [{"bytes": b"x", "path": "y"}]})
+    parquet.write_table(table, path, store_schema=False)
+    path.write_bytes(path.read_bytes().replace(name, b"\xff" + name[1:]))
+    with pytest.raises(DataError, match=r"train\.parquet: cannot be read.*Fetch"):
+        read_sentence_transformers(path)
+
+
+def test_absurd_numbers_are_shown_shortened(tmp_path: Path) -> None:
+    path = tmp_path / "train.csv"
+    path.write_text(f"sentence1,sentence2,score\na,b,{'9' * 400}\n")
+    with pytest.raises(DataError, match=r"row 2, column 'score': .*'9{59}….*Mend") as error:
+        read_sentence_transformers(path)
+    assert len(str(error.value).removeprefix(str(tmp_path))) < 200
+
+
+def test_tables_have_a_remedy_for_every_bad_id(tmp_path: Path) -> None:
+    good = {
+        "queries.csv": "query_id,query\n1,red\n2,tan\n",
+        "documents.csv": "doc_id,title\n1,mug\n",
+        "judgments.csv": "query_id,doc_id,score\n1,1,1\n2,1,0\n",
+    }
+    for file, old, new, message in (
+        ("queries.csv", "2,tan", "1,tan", r"queries\.csv, row 3, .*'1' occurs.*own id"),
+        ("queries.csv", "2,tan", ",tan", r"queries\.csv, row 3, .*found nothing.*Give the record"),
+        ("judgments.csv", "2,1,0", "3,1,0", r"row 3, .*'3' is not among.*Mend the id, or remove"),
+        ("judgments.csv", "2,1,0", "1,1,0", r"row 3, .*judged more than once.*Remove one"),
+    ):
+        for name, text in good.items():
+            (tmp_path / name).write_text(text.replace(old, new) if name == file else text)
+        with pytest.raises(DataError, match=message):
+            read_tables(tmp_path)

@@ -70,9 +70,12 @@ def _reader(path: Path) -> Iterator[tuple[Any, Any]]:
             with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as stream:
                 _require_distinct(path, stream.schema.names)
                 yield stream.schema, lambda _: _divided(stream)
-    except (pa.ArrowException, OSError) as error:
+    except (
+        *(pa.ArrowException, OSError, UnicodeDecodeError),  # the last: of a column's name
+        pl.exceptions.PanicException,
+    ) as error:
         raise DataError(
-            f"cannot be read, it may be cut off ({error})",
+            f"cannot be read, it may be cut off ({' '.join(str(error).split())})",
             where=str(path),
             remedy="Fetch or write the file again.",
         ) from error

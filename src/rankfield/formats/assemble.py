@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol, TypedDict, Unpack
+from typing import Literal, TypedDict, Unpack
 
 import polars as pl
 
 from rankfield.errors import DataError, ImageError
-from rankfield.formats.field_options import parse_fields
-from rankfield.formats.guesses import equal_weights, guess_fields, guess_scale
-from rankfield.formats.picture_lists import picture_column, with_lists
+from rankfield.formats.dataset_checks import require_in_scale, require_sound
+from rankfield.formats.field_options import guessed_fields, parse_fields, shown_fields
+from rankfield.formats.guesses import equal_weights, guess_scale
+from rankfield.formats.picture_lists import picture_column
+from rankfield.formats.source_tables import LocatedRows, quoted
 from rankfield.formats.text_tables import TextTable
 from rankfield.schema import Field, Provenance, RankingDataset
-from rankfield.validate import first_error, image_problems
+from rankfield.validate import image_problems
 
-__all__ = ["DatasetOptions", "JoinedTable", "PlacedTable", "Tables", "assemble", "renamed"]
+__all__ = ["DatasetOptions", "Tables", "assemble", "renamed"]
 
 
 class DatasetOptions(TypedDict, total=False):
@@ -44,37 +46,6 @@ class DatasetOptions(TypedDict, total=False):
     duplicates: Literal["error", "first", "highest"]
 
 
-class PlacedTable(Protocol):
-    """A table that knows where its rows stand."""
-
-    @property
-    def frame(self) -> pl.DataFrame:
-        """The rows."""
-
-    def where(self, row: int, column: str = "") -> str:
-        """Return how to name a row, and a column of it, in a message."""
-
-
-@dataclass(frozen=True)
-class JoinedTable:
-    """Rows of several files, one below the other."""
-
-    parts: tuple[PlacedTable, ...]
-
-    @property
-    def frame(self) -> pl.DataFrame:
-        """The rows of all parts."""
-        return pl.concat([part.frame for part in self.parts], how="diagonal")
-
-    def where(self, row: int, column: str = "") -> str:
-        """Return how to name a row, and a column of it, in a message."""
-        for part in self.parts:
-            if row < part.frame.height:
-                return part.where(row, column)
-            row -= part.frame.height
-        raise IndexError(row)
-
-
 @dataclass
 class Tables:
     """What a layout's reader found.
@@ -91,7 +62,7 @@ class Tables:
     root: Path
     queries: TextTable
     documents: TextTable
-    judgments: PlacedTable
+    judgments: LocatedRows
     query_fields: Sequence[str] | None = None
     document_fields: Sequence[str] | None = None
     notes: list[str] = field(default_factory=list)
@@ -105,13 +76,12 @@ def renamed(table: TextTable, names: Mapping[str, str]) -> TextTable:
     """
     for name in names:
         if name not in table.frame.columns:
-            found = ", ".join(map(repr, table.frame.columns))
             raise DataError(
-                f"expected a column {name!r}, found {found}",
+                f"expected a column {name!r}, found {quoted(table.columns)}",
                 where=str(table.path),
                 remedy="Name the column so.",
             )
-    return TextTable(table.path, table.frame.rename(dict(names)), table.lines)
+    return table.rename(names)
 
 
 def assemble(tables: Tables, **options: Unpack[DatasetOptions]) -> tuple[RankingDataset, list[str]]:
@@ -170,22 +140,11 @@ def _fields(
     )
     if chosen:
         return parse_fields(table, chosen)[0]
-    fields = (
-        guess_fields(with_lists(table), name, identity)
+    return (
+        guessed_fields(table, name, identity, tables.notes)
         if standard is None
-        else equal_weights([Field(each, "text") for each in standard])
+        else shown_fields(equal_weights([Field(n, "text") for n in standard]), name, tables.notes)
     )
-    option = "--document-field" if name == "documents" else "--query-field"
-    if not fields:
-        raise DataError(
-            "no column looks like a text or a picture; found"
-            f" {', '.join(map(repr, table.frame.columns))}",
-            where=str(table.path),
-            remedy=f"Name the columns with {option} NAME:text or NAME:image.",
-        )
-    shown = ", ".join(f"{f.name} ({f.modality}, weight {f.weight:.3g})" for f in fields)
-    tables.notes.append(f"{name}: fields {shown}; choose others with {option}")
-    return fields
 
 
 def _with_pictures(table: TextTable, fields: Sequence[Field]) -> pl.DataFrame:
@@ -221,39 +180,25 @@ def _kept(tables: Tables, options: DatasetOptions) -> tuple[pl.DataFrame, pl.Ser
 
 def _check(dataset: RankingDataset, tables: Tables, rows: pl.Series) -> None:
     """Raise for the first bad id, pair, score or picture, with its place in its file."""
-    places: dict[str, PlacedTable] = {
+    places: dict[str, LocatedRows] = {
         "queries": tables.queries,
         "documents": tables.documents,
         "judgments": tables.judgments,
     }
-    if found := first_error(dataset):
-        problem, more = found
-        at = problem.row or 0
-        row = int(rows[at]) if problem.table == "judgments" else at
-        remedies = {
-            "unknown id": "Mend the id, or leave such judgments out with `--unknown drop`.",
-            "duplicate pair": "Remove one, or choose with `--duplicates highest`.",
-            "duplicate id": "Give every record its own id.",
-            "missing id": "Give the record an id.",
-        }
-        raise DataError(
-            problem.message + (f" (and {more:,} more rows)" if more else ""),
-            where=places[problem.table].where(row, problem.field),
-            remedy=remedies.get(problem.kind, ""),
-        )
-    scale, scores = dataset.score_scale, dataset.judgments["score"]
-    outside = (scores < scale.minimum) | (scores > scale.maximum)
-    if outside.any():
-        first = int(outside.arg_max() or 0)
-        raise DataError(
-            f"{scores[first]} is outside the stated scale, {scale.minimum:g} to {scale.maximum:g}",
-            where=tables.judgments.where(rows[first], "score"),
-            remedy="Mend the score, or --score-min and --score-max.",
-        )
+
+    def where(table: str, row: int, column: str) -> str:
+        return places[table].where(int(rows[row]) if table == "judgments" else row, column)
+
+    require_sound(dataset, where, choices=True)
+    require_in_scale(
+        dataset.judgments["score"],
+        dataset.score_scale,
+        lambda row: where("judgments", row, "score"),
+    )
     _check_pictures(dataset, places)
 
 
-def _check_pictures(dataset: RankingDataset, places: Mapping[str, PlacedTable]) -> None:
+def _check_pictures(dataset: RankingDataset, places: Mapping[str, LocatedRows]) -> None:
     bad = [p for p in image_problems(dataset) if p.severity == "error"]
     if bad:
         others = f" (and {len(bad) - 1:,} more bad pictures)" if len(bad) > 1 else ""

@@ -10,14 +10,16 @@ import polars as pl
 
 from rankfield.errors import DataError
 from rankfield.files import new_folder
-from rankfield.formats.assemble import DatasetOptions, JoinedTable, Tables, assemble, renamed
+from rankfield.formats.assemble import DatasetOptions, Tables, assemble, renamed
 from rankfield.formats.export_record import write_record
 from rankfield.formats.export_texts import joined_texts, lost_columns, query_texts, text_fields
+from rankfield.formats.finite_numbers import finite_numbers
 from rankfield.formats.json_lines import read_text_records
-from rankfield.formats.lines import finite_numbers, kept_rows, read_lines, split_lines
+from rankfield.formats.lines import kept_rows, read_lines, split_lines
+from rankfield.formats.number_texts import number_texts
+from rankfield.formats.source_tables import JoinedRows, quoted
 from rankfield.formats.text_files import table_suffix
 from rankfield.formats.text_tables import TextTable
-from rankfield.formats.trec import number_texts
 from rankfield.schema import RankingDataset
 
 __all__ = ["looks_like_beir", "read_beir", "write_beir"]
@@ -59,7 +61,7 @@ def read_beir(
     documents = renamed(read_text_records(corpus, _KEYS), {"_id": "doc_id"})
     fields = _with_text(documents, notes)
     files = _qrels_files(folder, subsets)
-    judgments = JoinedTable(tuple(_qrels(path, name) for name, path in files.items()))
+    judgments = JoinedRows(tuple(_qrels(path, name) for name, path in files.items()))
     tables = Tables(
         layout="beir",
         source=folder,
@@ -155,7 +157,7 @@ def _with_text(documents: TextTable, notes: list[str]) -> list[str]:
     fields: list[str] = [name for name in ("title", "text") if name in columns]
     if not fields:
         raise DataError(
-            f"expected the keys 'title' and 'text', found {', '.join(map(repr, columns))}",
+            f"expected the keys 'title' and 'text', found {quoted(columns)}",
             where=str(documents.path),
             remedy='Every line is {"_id": …, "title": …, "text": …}.',
         )
@@ -215,7 +217,9 @@ def _qrels(path: Path, name: str) -> TextTable:
                 remedy="Fetch the file again, or remove it.",
             )
     table = split_lines(lines, ["query_id", "doc_id", "score"], tabs=True)
-    frame = table.frame.with_columns(finite_numbers(table, "score"), pl.lit(name).alias(_SUBSET))
+    frame = table.frame.with_columns(
+        finite_numbers(table, "score", unit="line"), pl.lit(name).alias(_SUBSET)
+    )
     return TextTable(path, frame, table.lines)
 
 

@@ -10,6 +10,7 @@ import polars as pl
 
 from rankfield.errors import DataError, ImageError
 from rankfield.formats.placed_tables import PlacedTable
+from rankfield.formats.source_tables import quoted
 from rankfield.schema import RankingDataset, ScoreScale
 from rankfield.validate import fix, image_problems
 
@@ -17,18 +18,14 @@ __all__ = [
     "BadImages",
     "best_of_pairs",
     "check_pictures",
-    "finite_scores",
     "require_columns",
     "require_known",
     "require_values",
     "require_within",
-    "with_numbers",
 ]
 
 BadImages = Literal["ignore", "error", "drop"]
 """At a picture that is missing or broken: don't look, stop, or clear the field."""
-
-_NUMBER = r"^-?(0|[1-9]\d{0,14})(\.\d+)?$"
 
 
 def require_columns(path: Path, columns: Sequence[str], needed: Sequence[str]) -> None:
@@ -36,7 +33,7 @@ def require_columns(path: Path, columns: Sequence[str], needed: Sequence[str]) -
     missing = [name for name in needed if name not in columns]
     if missing:
         raise DataError(
-            f"expected a column {missing[0]!r}, found {', '.join(map(repr, columns)) or 'none'}",
+            f"expected a column {missing[0]!r}, found {quoted(columns) or 'none'}",
             where=str(path),
             remedy="Rename the column, or check that this is the right file and layout.",
         )
@@ -54,33 +51,6 @@ def require_values(table: PlacedTable, *columns: str) -> None:
                 where=table.where(_first(bad), column),
                 remedy="Fill it in, or remove the row.",
             )
-
-
-def finite_scores(table: PlacedTable, column: str) -> pl.Series:
-    """Return a column as finite float64.
-
-    Raises:
-        DataError: a value that is no number, NaN or infinite (1e400 too), with its row.
-    """
-    raw = table.frame[column]
-    text = raw.dtype == pl.String
-    if not (text or raw.dtype.is_numeric() or raw.dtype == pl.Boolean):
-        raise DataError(
-            f"expected numbers, found {raw.dtype}",
-            where=table.where(0, column),
-            remedy="Choose another column as the score.",
-        )
-    scores = (raw.str.strip_chars() if text else raw).cast(pl.Float64, strict=False)
-    bad = ~scores.is_finite().fill_null(False)
-    if bad.any():
-        row = _first(bad)
-        found = "nothing" if raw[row] is None else repr(raw[row])
-        raise DataError(
-            f"expected a finite number, found {found}{_more(bad)}",
-            where=table.where(row, column),
-            remedy="Mend the number, or remove the row.",
-        )
-    return scores
 
 
 def require_within(
@@ -125,23 +95,6 @@ def best_of_pairs(judgments: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
     if gone := judgments.height - kept.height:
         notes.append(f"judgments: {gone:,} repeated pair(s) left out; the highest score counts")
     return kept
-
-
-def with_numbers(frame: pl.DataFrame, texts: Sequence[str]) -> pl.DataFrame:
-    """Return text columns of plain numbers as numbers, all but those named in `texts`.
-
-    A plain number is spelt as it would be written again: "007" and "1e3" stay text.
-    """
-    columns = []
-    for column in frame:
-        known = column.drop_nulls()
-        text = column.name in texts or column.dtype != pl.String or known.is_empty()
-        if text or not known.str.contains(_NUMBER).all():
-            columns.append(column)
-        else:
-            whole = not known.str.contains(".", literal=True).any()
-            columns.append(column.cast(pl.Int64 if whole else pl.Float64))
-    return pl.DataFrame(columns)
 
 
 def check_pictures(

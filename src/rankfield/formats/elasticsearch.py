@@ -11,7 +11,7 @@ import polars as pl
 
 from rankfield.errors import DataError, OutputError
 from rankfield.files import new_file, write_json
-from rankfield.formats.assemble import DatasetOptions, PlacedTable, Tables, assemble, renamed
+from rankfield.formats.assemble import DatasetOptions, Tables, assemble, renamed
 from rankfield.formats.export_record import export_line
 from rankfield.formats.export_texts import joined_texts, lost_columns, query_texts, text_fields
 from rankfield.formats.json_files import read_json_document
@@ -24,6 +24,7 @@ from rankfield.formats.search_relevance import (
     search_relevance_ratings,
     search_relevance_source,
 )
+from rankfield.formats.source_tables import LocatedRows
 from rankfield.formats.text_tables import TextTable, read_table
 from rankfield.schema import RankingDataset
 
@@ -182,7 +183,7 @@ def _content(path: Path) -> tuple[Kind, Any]:
 
 def _judgments(
     path: Path, kind: Kind, content: Any, notes: list[str]
-) -> tuple[TextTable, PlacedTable]:
+) -> tuple[TextTable, LocatedRows]:
     if kind == "ltr":
         queries, judgments = ltr_tables(path)
         return queries, judgments
@@ -198,7 +199,7 @@ def _judgments(
     return TextTable(path, frame, None), found
 
 
-def _titles(path: Path, judgments: PlacedTable) -> TextTable:
+def _titles(path: Path, judgments: LocatedRows) -> TextTable:
     frame = judgments.frame
     if "title" not in frame.columns or frame["title"].null_count() == frame.height:
         raise DataError(

@@ -7,17 +7,19 @@ from collections.abc import Sequence
 from typing import cast
 
 from rankfield.errors import DataError
-from rankfield.formats.guesses import equal_weights, guess_modality
-from rankfield.formats.picture_lists import Columns, list_column
+from rankfield.formats.guesses import equal_weights, guess_fields, guess_modality
+from rankfield.formats.picture_lists import list_column, with_lists
+from rankfield.formats.source_tables import SourceTable, quoted
 from rankfield.schema import Field, Modality
 
-__all__ = ["parse_fields"]
+__all__ = ["guessed_fields", "parse_fields", "shown_fields"]
 
 _DIVIDED = "images"
+_OPTIONS = {"queries": "--query-field", "documents": "--document-field"}
 
 
 def parse_fields(
-    table: Columns, chosen: Sequence[Field | str]
+    table: SourceTable, chosen: Sequence[Field | str]
 ) -> tuple[tuple[Field, ...], frozenset[str]]:
     """Return the chosen fields, and the names of those declared as "images".
 
@@ -35,7 +37,7 @@ def parse_fields(
         if name not in table.columns:
             near = difflib.get_close_matches(name, table.columns, n=1)
             raise DataError(
-                f"there is no column {name!r}; found {', '.join(map(repr, table.columns))}",
+                f"there is no column {name!r}; found {quoted(table.columns)}",
                 where=str(table.path),
                 remedy=f"Did you mean {near[0]!r}?" if near else "",
             )
@@ -65,3 +67,28 @@ def _parse_field(text: str) -> tuple[str, str | None, float | None]:
         raise DataError(
             f"expected NAME:MODALITY:WEIGHT with a number as weight, found {text!r}"
         ) from None
+
+
+def guessed_fields(
+    table: SourceTable, name: str, identity: str, notes: list[str]
+) -> tuple[Field, ...]:
+    """Return the columns of "queries" or "documents" that look like fields, with a note.
+
+    Raises:
+        DataError: none does.
+    """
+    fields = guess_fields(with_lists(table), name, identity)
+    if not fields:
+        raise DataError(
+            f"no column looks like a text or a picture; found {quoted(table.columns)}",
+            where=str(table.path),
+            remedy=f"Name the columns with {_OPTIONS[name]} NAME:text or NAME:image.",
+        )
+    return shown_fields(fields, name, notes)
+
+
+def shown_fields(fields: tuple[Field, ...], name: str, notes: list[str]) -> tuple[Field, ...]:
+    """Return the fields of "queries" or "documents"; a note says which they are."""
+    shown = ", ".join(f"{f.name} ({f.modality}, weight {f.weight:.3g})" for f in fields)
+    notes.append(f"{name}: fields {shown}; choose others with {_OPTIONS[name]}")
+    return fields

@@ -33,7 +33,11 @@ def find_parts(src: Path) -> dict[str, list[Path]]:
     if src.is_file():
         return {_split_of(src, src.parent): [src]}
     if not src.is_dir():
-        raise DataError("there is no such file or folder", where=str(src))
+        raise DataError(
+            "there is no such file or folder",
+            where=str(src),
+            remedy="Look at the spelling of its name.",
+        )
     if (src / "dataset_dict.json").is_file():
         names = _json(src / "dataset_dict.json").get("splits")
         if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
@@ -82,7 +86,11 @@ def _json(path: Path) -> dict[str, Any]:
             error.problem, where=error.where, remedy="Save the data set again with save_to_disk."
         ) from error
     if not isinstance(value, dict):
-        raise DataError("expected a JSON object", where=str(path))
+        raise DataError(
+            "expected a JSON object",
+            where=str(path),
+            remedy="Save the data set again with save_to_disk.",
+        )
     return value
 
 

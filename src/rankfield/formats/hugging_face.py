@@ -7,7 +7,7 @@ pyarrow, the library is not needed. https://huggingface.co/docs/datasets
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
@@ -23,9 +23,9 @@ from rankfield.formats.picture_files import picture_bytes
 from rankfield.formats.placed_tables import PlacedTable, read_files, stack
 from rankfield.formats.published_splits import split_by_queries
 from rankfield.formats.saved_header import read_saved_header
+from rankfield.formats.source_tables import quoted
 from rankfield.formats.table_source import DOC_IDS, SCORES
 from rankfield.formats.tables import TableOptions, dataset_of_tables
-from rankfield.formats.text_tables import TextTable
 from rankfield.schema import SPLITS, RankingDataset
 
 __all__ = ["looks_like_hugging_face", "read_hugging_face", "write_hugging_face"]
@@ -38,17 +38,6 @@ _NAMES = {
 _QUERIES = ("query", "query_text", "question", "search_term", "anchor")
 _PART = "\0part"
 _ROWS = 1000
-
-
-@dataclass(frozen=True)
-class _Table(TextTable):
-    """Rows of the files of a folder."""
-
-    placed: PlacedTable | None = None
-
-    def where(self, row: int, column: str = "") -> str:
-        """Return how to name a row, and a column of it, in a message."""
-        return self.placed.where(row, column) if self.placed else super().where(row, column)
 
 
 def looks_like_hugging_face(src: Path) -> str | None:
@@ -102,7 +91,7 @@ def read_hugging_face(
     }
     root = folder if folder.is_dir() else folder.parent
     options.setdefault("name", folder.resolve().stem)
-    tables = {name: _of_files(paths) for name, paths in found.items() if paths is not None}
+    tables = {name: read_files(paths) for name, paths in found.items() if paths is not None}
     if len(tables) == len(_NAMES):
         if (folder / "dataset.toml").is_file():
             return read_saved_header(folder, tables), []
@@ -122,11 +111,6 @@ def read_hugging_face(
     return replace(dataset, provenance=made_by), notes
 
 
-def _of_files(paths: list[Path]) -> _Table:
-    placed = read_files(paths)
-    return _Table(paths[0], placed.frame, None, placed)
-
-
 def _with_part(paths: list[Path], part: str) -> PlacedTable:
     table = read_files(paths)
     return table.with_frame(table.frame.with_columns(pl.lit(part).alias(_PART)))
@@ -135,7 +119,7 @@ def _with_part(paths: list[Path], part: str) -> PlacedTable:
 def _of_pairs(
     root: Path, rows: PlacedTable, query: str | None, options: TableOptions
 ) -> tuple[RankingDataset, list[str]]:
-    path = rows.files[0][0]
+    path = rows.path
     columns = [c for c in rows.frame.columns if c != _PART]
     text = _one_of(path, columns, [query] if query else _QUERIES, "query")
     given = options.get("score")
@@ -158,7 +142,7 @@ def _of_pairs(
     tables = {
         "queries": _distinct(table, query_id, [text]),
         "documents": _distinct(table, doc_id, others),
-        "judgments": _Table(path, frame.select(query_id, doc_id, score, *further), None, table),
+        "judgments": table.with_frame(frame.select(query_id, doc_id, score, *further)),
     }
     options = options | TableOptions(query_id=query_id, doc_id=doc_id, score=score)
     dataset, guessed = dataset_of_tables(root, tables, **options)
@@ -169,8 +153,7 @@ def _one_of(path: Path, columns: Sequence[str], candidates: Sequence[str], optio
     found = next((name for name in candidates if name in columns), None)
     if found is None:
         raise DataError(
-            f"expected one of the columns {', '.join(candidates)}, found"
-            f" {', '.join(map(repr, columns))}",
+            f"expected one of the columns {', '.join(candidates)}, found {quoted(columns)}",
             where=str(path),
             remedy=f"Name it with --{option}; pairs without a score are imported as"
             " sentence-transformers.",
@@ -194,9 +177,9 @@ def _is_constant(frame: pl.DataFrame, identity: str, column: str) -> bool:
     return frame.select(identity, column).unique().height == frame[identity].n_unique()
 
 
-def _distinct(rows: PlacedTable, identity: str, columns: list[str]) -> _Table:
+def _distinct(rows: PlacedTable, identity: str, columns: list[str]) -> PlacedTable:
     table = rows.filter(pl.col(identity).is_first_distinct())
-    return _Table(rows.files[0][0], table.frame.select(identity, *columns), None, table)
+    return table.with_frame(table.frame.select(identity, *columns))
 
 
 def write_hugging_face(dataset: RankingDataset, out: str | Path) -> list[str]:

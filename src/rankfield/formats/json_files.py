@@ -48,12 +48,16 @@ def read_json_document(path: Path) -> Any:
             remedy="Close the quote, or fetch the file again." if cut else "Mend the file there.",
         ) from None
     except RecursionError:
-        raise DataError("the JSON is nested too deep", where=str(path)) from None
+        raise DataError(
+            "the JSON is nested too deep", where=str(path), remedy="Write it flatter."
+        ) from None
 
 
 def _decoded(path: Path) -> str:
     if not path.is_file():
-        raise DataError("there is no such file", where=str(path))
+        raise DataError(
+            "there is no such file", where=str(path), remedy="Look at the spelling of its name."
+        )
     try:
         return path.read_text("utf-8-sig")
     except UnicodeDecodeError:

@@ -44,12 +44,12 @@ def object_entries(path: Path) -> Iterator[tuple[str, Any]]:
         text = _Text(path, file, advance)
         text.expect("{")
         while text.peek() != "}":
-            yield from text.plain_entries()
+            yield from text.plain_entries()  # no escapes in their keys
             key = text.value()
             if not isinstance(key, str):
                 text.fail(f"expected a key in quotes, found {key!r}")
             text.expect(":")
-            yield key, text.value()
+            yield text.whole(key), text.value()
             if text.peek() == ",":
                 text.expect(",")
                 if text.peek() == "}":
@@ -104,6 +104,14 @@ class _Text:
                     self.at = end
                     return value
             self.more()
+
+    def whole(self, key: str) -> str:
+        """Return the key; half of a surrogate pair, which JSON may spell, is no text."""
+        try:
+            key.encode()
+        except UnicodeEncodeError:
+            self.fail(f"half of a surrogate pair in the key {key!r}")
+        return key
 
     def plain_entries(self) -> Iterator[tuple[str, Any]]:
         """Yield the entries from here on that are whole, the comma too, and have a simple key."""

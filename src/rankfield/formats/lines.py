@@ -12,7 +12,7 @@ from rankfield.errors import DataError
 from rankfield.formats.text_files import not_utf8
 from rankfield.formats.text_tables import TextTable
 
-__all__ = ["check_pairs", "finite_numbers", "kept_rows", "read_lines", "split_lines"]
+__all__ = ["check_pairs", "kept_rows", "read_lines", "split_lines"]
 
 _BLANKS, _TABS = "blanks or tabs", "tabs"
 _OTHERS = {",": "commas", ";": "semicolons", "|": "vertical bars", "\t": "tabs", " ": "blanks"}
@@ -30,7 +30,7 @@ def read_lines(path: str | Path, *, head: int | None = None) -> TextTable:
     path = Path(path)
     if not path.is_file():
         problem = "expected a file, found a folder" if path.is_dir() else "there is no such file"
-        raise DataError(problem, where=str(path))
+        raise DataError(problem, where=str(path), remedy="Look at the spelling of its name.")
     try:
         lines = pl.read_lines(path, name="text", glob=False, row_index_name="line", n_rows=head)
     except pl.exceptions.ComputeError:
@@ -46,7 +46,11 @@ def read_lines(path: str | Path, *, head: int | None = None) -> TextTable:
         lines = lines.with_columns(text=begin.otherwise("text"))
     lines = lines.filter(pl.col("text").str.contains(r"\S"))
     if lines.is_empty():
-        raise DataError("expected at least one line, found none", where=str(path))
+        raise DataError(
+            "expected at least one line, found none",
+            where=str(path),
+            remedy="Export or fetch the file again.",
+        )
     return TextTable(path, lines.select("text"), lines["line"] + 1)
 
 
@@ -75,27 +79,6 @@ def split_lines(
     if tabs:
         frame = frame.with_columns(pl.all().replace("", None))
     return TextTable(lines.path, frame, lines.lines)
-
-
-def finite_numbers(table: TextTable, column: str) -> pl.Series:
-    """Return a text column as float64.
-
-    Raises:
-        DataError: a value that is no number, NaN or infinite, with its line and how many more.
-    """
-    texts = table.frame[column]
-    numbers = texts.str.strip_chars().cast(pl.Float64, strict=False)
-    bad = ~numbers.is_finite().fill_null(False)
-    if bad.any():
-        row = int(bad.arg_max() or 0)
-        found = "nothing" if texts[row] is None else repr(texts[row])
-        more = f" (and {bad.sum() - 1:,} more lines)" if bad.sum() > 1 else ""
-        raise DataError(
-            f"expected a finite number, found {found}{more}",
-            where=table.where(row, column),
-            remedy="Mend or remove the line.",
-        )
-    return numbers
 
 
 def check_pairs(table: TextTable) -> None:

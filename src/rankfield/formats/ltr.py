@@ -7,9 +7,10 @@ from pathlib import Path
 import polars as pl
 
 from rankfield.errors import DataError
-from rankfield.formats.lines import finite_numbers, kept_rows, read_lines
+from rankfield.formats.finite_numbers import finite_numbers
+from rankfield.formats.lines import kept_rows, read_lines
+from rankfield.formats.number_texts import number_texts
 from rankfield.formats.text_tables import TextTable
-from rankfield.formats.trec import number_texts
 
 __all__ = ["judgment_lines", "ltr_tables"]
 
@@ -52,7 +53,7 @@ def ltr_tables(path: Path) -> tuple[TextTable, TextTable]:
             remedy="Write grade, qid:ID, # and the document's id, divided by blanks.",
         )
     frame = table.frame.with_columns(
-        finite_numbers(table, "score"), pl.col("title").replace("", None)
+        finite_numbers(table, "score", unit="line"), pl.col("title").replace("", None)
     )
     unknown = ~frame["query_id"].is_in(queries.frame["query_id"].implode())
     if unknown.any():

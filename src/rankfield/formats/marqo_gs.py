@@ -23,7 +23,6 @@ from rankfield.formats.checks import (
     check_pictures,
     require_columns,
     require_known,
-    with_numbers,
 )
 from rankfield.formats.json_objects import object_entries
 from rankfield.formats.marqo_gs_export import write_marqo_gs
@@ -34,6 +33,7 @@ from rankfield.formats.marqo_pairs import (
     assemble,
     document_fields_of,
 )
+from rankfield.formats.number_texts import with_numbers
 from rankfield.formats.placed_tables import PlacedTable, file_columns, read_files, stack
 from rankfield.schema import Field, Provenance, RankingDataset
 

@@ -13,6 +13,7 @@ from rankfield.files import new_folder
 from rankfield.formats.export_notes import lost_columns
 from rankfield.formats.export_record import write_record
 from rankfield.formats.marqo_pairs import SIDES, require_split, score_column
+from rankfield.formats.number_texts import number_texts
 from rankfield.formats.picture_files import with_picture_files
 from rankfield.schema import RankingDataset
 
@@ -85,17 +86,9 @@ def _write_pairs(
         pl.col("doc_id").alias("product_id"),
         *names,
         *further,
-        _number("score").alias(score_column(rows)),
+        number_texts("score").alias(score_column(rows)),
         "query_id",
     ).write_csv(path, quote_style="non_numeric")
-
-
-def _number(name: str) -> pl.Expr:
-    """Return a number as the shortest text: 100 for 100.0."""
-    whole = pl.col(name) == pl.col(name).floor()
-    small = pl.col(name).abs() < 2**53
-    short = pl.col(name).cast(pl.Int64, strict=False).cast(pl.String)
-    return pl.when(whole & small).then(short).otherwise(pl.col(name).cast(pl.String))
 
 
 def _as_json(documents: pl.DataFrame, notes: list[str]) -> pl.DataFrame:

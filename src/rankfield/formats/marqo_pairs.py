@@ -8,16 +8,16 @@ from pathlib import Path
 
 import polars as pl
 
-from rankfield.errors import DataError, SplitError
+from rankfield.errors import SplitError
 from rankfield.formats.checks import (
     best_of_pairs,
-    finite_scores,
     require_values,
     require_within,
-    with_numbers,
 )
-from rankfield.formats.field_options import parse_fields
-from rankfield.formats.guesses import guess_fields, guess_scale
+from rankfield.formats.field_options import guessed_fields, parse_fields, shown_fields
+from rankfield.formats.finite_numbers import finite_numbers
+from rankfield.formats.guesses import guess_scale
+from rankfield.formats.number_texts import with_numbers
 from rankfield.formats.placed_tables import PlacedTable
 from rankfield.formats.published_splits import hashed_subsets, sided
 from rankfield.formats.text_tables import TextTable
@@ -99,7 +99,7 @@ def assemble(
         raise SplitError(f"expected a fraction above 0 and below 1, found {dev}", where="dev")
     table = pairs.table
     require_values(table, "query", "product_id")
-    scores = finite_scores(table, pairs.score)
+    scores = finite_numbers(table, pairs.score)
     scale = _SCALES.get(pairs.score) or guess_scale(scores)
     require_within(table, pairs.score, scores, scale, "Choose the right column with --score.")
     frame = table.frame.drop(pairs.score).rename({"product_id": "doc_id"})
@@ -145,21 +145,12 @@ def document_fields_of(
     Raises:
         DataError: a chosen field is no column or of another type, or none can be guessed.
     """
-    plain = documents.drop("seen", strict=False)
+    table = TextTable(where, documents.drop("seen", strict=False), None)
     if chosen:
-        return parse_fields(TextTable(where, plain, None), chosen)[0]
-    fields = tuple(f for name, f in usual.items() if name in plain.columns)
-    if not fields:
-        fields = guess_fields(plain, "documents", "doc_id")
-    if not fields:
-        raise DataError(
-            f"no column looks like a text or a picture; found {', '.join(plain.columns)}",
-            where=str(where),
-            remedy="Name the fields with --document-field NAME:text or NAME:image.",
-        )
-    shown = ", ".join(f"{f.name} ({f.modality}, weight {f.weight:.3g})" for f in fields)
-    notes.append(f"documents: fields {shown}; choose others with --document-field")
-    return fields
+        return parse_fields(table, chosen)[0]
+    if fields := tuple(f for name, f in usual.items() if name in table.columns):
+        return shown_fields(fields, "documents", notes)
+    return guessed_fields(table, "documents", "doc_id", notes)
 
 
 def score_column(judgments: pl.DataFrame) -> str:

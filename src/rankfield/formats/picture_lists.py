@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Protocol
 
 import polars as pl
 
 from rankfield.errors import DataError
 from rankfield.formats.guesses import guess_modality
+from rankfield.formats.source_tables import SourceTable
 from rankfield.formats.text_files import table_suffix
 
-__all__ = ["PICTURE_TYPES", "Columns", "list_column", "picture_column", "with_lists"]
+__all__ = ["PICTURE_TYPES", "list_column", "picture_column", "with_lists"]
 
 PICTURE_TYPES = (pl.String, pl.Binary, pl.List(pl.String), pl.List(pl.Binary))
 """What a column of pictures may hold: paths, bytes, or lists of them."""
@@ -21,22 +20,7 @@ _DIVIDER = "|"
 _JSON_LINES = (".jsonl", ".ndjson")
 
 
-class Columns(Protocol):
-    """A table of which one column after another is looked at."""
-
-    @property
-    def path(self) -> Path:
-        """The file that it was read from."""
-
-    @property
-    def columns(self) -> list[str]:
-        """The names of its columns."""
-
-    def column(self, name: str) -> pl.Series:
-        """Return a column."""
-
-
-def with_lists(table: Columns) -> Iterator[pl.Series]:
+def with_lists(table: SourceTable) -> Iterator[pl.Series]:
     """Yield the columns, arrays that look like pictures as lists, for guessing the fields.
 
     Other arrays of JSON Lines stay JSON text, which may be a text field.
@@ -45,7 +29,7 @@ def with_lists(table: Columns) -> Iterator[pl.Series]:
         yield list_column(table, name)
 
 
-def list_column(table: Columns, name: str) -> pl.Series:
+def list_column(table: SourceTable, name: str) -> pl.Series:
     """Return a column; if it holds arrays that look like pictures, as lists."""
     column = table.column(name)
     lists = _read_lists(table, column)
@@ -53,7 +37,7 @@ def list_column(table: Columns, name: str) -> pl.Series:
     return lists if pictures else column
 
 
-def picture_column(table: Columns, name: str, *, divided: bool) -> pl.Series:
+def picture_column(table: SourceTable, name: str, *, divided: bool) -> pl.Series:
     """Return the column of an image field: paths or bytes, one a record or a list of them.
 
     Args:
@@ -76,7 +60,7 @@ def picture_column(table: Columns, name: str, *, divided: bool) -> pl.Series:
     return column if column.dtype in PICTURE_TYPES else column.cast(pl.String)
 
 
-def _read_lists(table: Columns, column: pl.Series) -> pl.Series:
+def _read_lists(table: SourceTable, column: pl.Series) -> pl.Series:
     """Return a column with JSON Lines' arrays as lists, and Parquet's fixed-size arrays too.
 
     `read_table` keeps an array as its JSON text. A column with an array of nothing but texts and

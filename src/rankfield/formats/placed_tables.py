@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from rankfield.errors import DataError
 from rankfield.formats.arrow_files import arrow_batches, arrow_columns
 from rankfield.formats.large_csv import csv_batches, csv_columns
 from rankfield.formats.text_files import table_suffix
-from rankfield.formats.text_tables import read_table
+from rankfield.formats.text_tables import read_table, require_rows
 
 __all__ = ["ENDINGS", "PlacedTable", "file_columns", "read_files", "stack"]
 
@@ -38,7 +38,7 @@ class PlacedTable:
 
         Rows of text files are lines as an editor shows them; those of others count from 0.
         """
-        path = self.files[0][0]
+        path = self.path
         row = row if self.rows is None else int(self.rows[row])
         for path, count in self.files:  # noqa: B007
             if row < count:
@@ -49,6 +49,33 @@ class PlacedTable:
             lines = read_table(path).lines  # read anew: this happens once, for a message
             number = number if lines is None else str(lines[row])
         return f"{path}, row {number}" + (f", column {column!r}" if column else "")
+
+    @property
+    def path(self) -> Path:
+        """The first file."""
+        return self.files[0][0]
+
+    @property
+    def schema(self) -> pl.Schema:
+        """The columns and their types."""
+        return self.frame.schema
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns."""
+        return self.frame.columns
+
+    def lazy(self) -> pl.LazyFrame:
+        """Return the rows, to be read in a stream."""
+        return self.frame.lazy()
+
+    def rename(self, names: Mapping[str, str]) -> PlacedTable:
+        """Return the table with other names: old → new."""
+        return self.with_frame(self.frame.rename(names))
+
+    def column(self, name: str) -> pl.Series:
+        """Return a column."""
+        return self.frame[name]
 
     def with_frame(self, frame: pl.DataFrame) -> PlacedTable:
         """Return other columns of the same rows."""
@@ -112,12 +139,7 @@ def file_columns(path: Path) -> list[str]:
 def _read_file(path: Path, columns: Sequence[str] | None) -> PlacedTable:
     frames = list(_batches(path, columns))
     frame = pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()
-    if frame.is_empty():
-        raise DataError(
-            "expected at least one row, found none",
-            where=str(path),
-            remedy="Export or fetch the file again, or remove it.",
-        )
+    require_rows(path, frame.height)
     return PlacedTable(frame.rechunk(), ((path, frame.height),))
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import polars as pl
 
 from rankfield.errors import DataError
-from rankfield.formats.lines import check_pairs, finite_numbers
+from rankfield.formats.finite_numbers import finite_numbers
+from rankfield.formats.lines import check_pairs
 from rankfield.formats.text_files import table_suffix
 from rankfield.formats.text_tables import SUFFIXES, TextTable, read_table
 from rankfield.formats.trec import qrels_table, run_table
@@ -76,24 +77,12 @@ def _json_or_table(path: Path, numbers: tuple[str, ...]) -> TextTable | None:
     for name in ("query_id", "doc_id"):
         _refuse_empty(table, name)
     frame = table.frame.select(
-        pl.col("query_id", "doc_id").cast(pl.String), *(_numbers(table, name) for name in present)
+        pl.col("query_id", "doc_id").cast(pl.String),
+        *(finite_numbers(table, name) for name in present),
     )
     table = TextTable(path, frame, table.lines)
     check_pairs(table)
     return table
-
-
-def _numbers(table: TextTable, column: str) -> pl.Series:
-    if table.frame.schema[column].is_numeric():
-        values = table.frame[column].cast(pl.Float64)
-        bad = ~values.is_finite().fill_null(False)
-        if bad.any():
-            row = int(bad.arg_max() or 0)
-            raise DataError(
-                f"expected a finite number, found {values[row]}", where=table.where(row, column)
-            )
-        return values
-    return finite_numbers(table, column)
 
 
 def _refuse_empty(table: TextTable, column: str) -> None:

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from rankfield.errors import DataError
-from rankfield.formats.text_tables import TextTable
+from rankfield.formats.dataset_checks import require_sound
+from rankfield.formats.source_tables import LocatedRows
 from rankfield.schema import RankingDataset
 from rankfield.schema.header import read_header
-from rankfield.validate import first_error
 
 __all__ = ["read_saved_header"]
 
 
-def read_saved_header(folder: Path, tables: Mapping[str, TextTable]) -> RankingDataset:
+def read_saved_header(folder: Path, tables: Mapping[str, LocatedRows]) -> RankingDataset:
     """Return the data set whose header stands in `folder`, of "queries", "documents", "judgments".
 
     Raises:
@@ -32,11 +31,5 @@ def read_saved_header(folder: Path, tables: Mapping[str, TextTable]) -> RankingD
         root=folder,
         **frames,
     )
-    if found := first_error(dataset):
-        problem, more = found
-        raise DataError(
-            problem.message + (f" (and {more:,} more rows)" if more else ""),
-            where=tables[problem.table].where(problem.row or 0, problem.field),
-            remedy="Mend or remove the row.",
-        )
+    require_sound(dataset, lambda table, row, column: tables[table].where(row, column))
     return dataset

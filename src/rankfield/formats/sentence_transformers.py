@@ -18,15 +18,16 @@ from rankfield.formats.checks import (
     BadImages,
     best_of_pairs,
     check_pictures,
-    finite_scores,
     require_columns,
     require_values,
     require_within,
 )
+from rankfield.formats.finite_numbers import finite_numbers
 from rankfield.formats.hub_folders import find_parts
 from rankfield.formats.placed_tables import PlacedTable, file_columns, read_files, stack
 from rankfield.formats.published_splits import split_by_queries
 from rankfield.formats.sentence_transformers_export import write_sentence_transformers
+from rankfield.formats.source_tables import quoted
 from rankfield.schema import Field, Modality, Provenance, RankingDataset, ScoreScale
 
 __all__ = [
@@ -107,7 +108,7 @@ def read_sentence_transformers(
             where=str(file),
             remedy="Name them in order with --column, and the label with --label.",
         )
-    notes = [f"columns: {inputs[0]!r} is the query, {_quoted(inputs[1:])} the documents"]
+    notes = [f"columns: {inputs[0]!r} is the query, {quoted(inputs[1:])} the documents"]
     require_values(table, inputs[0])
     if chosen and _is_margin(table.frame, inputs, chosen):
         notes.append(f"column {chosen!r}: not kept; of triplets it is a margin, not a score")
@@ -160,7 +161,7 @@ def _judged(table: PlacedTable, inputs: list[str], label: str | None) -> PlacedT
         labels = pl.col(label).list
         _require_lengths(table, label, labels.len() == len(inputs) - 1)
     elif label is not None:
-        frame = frame.with_columns(finite_scores(table, label).alias("score"))
+        frame = frame.with_columns(finite_numbers(table, label).alias("score"))
         return _placed(table, frame.select("row", *_renamed(inputs[0], inputs[1]), "score"))
     columns = []
     for place, name in enumerate(inputs[1:]):
@@ -169,7 +170,7 @@ def _judged(table: PlacedTable, inputs: list[str], label: str | None) -> PlacedT
         columns.append(part.filter(pl.col("document").cast(pl.Binary).bin.size() > 0))
     rows = pl.concat(columns).sort("row", maintain_order=True)
     placed = _placed(table, rows)
-    return placed.with_frame(placed.frame.with_columns(score=finite_scores(placed, "score")))
+    return placed.with_frame(placed.frame.with_columns(score=finite_numbers(placed, "score")))
 
 
 def _of_lists(
@@ -186,7 +187,7 @@ def _of_lists(
     rows = frame.select("row", *_renamed(*inputs), pl.col(label).alias("score"))
     placed = _placed(table, rows.explode("document", "score", empty_as_null=False))
     require_values(placed, "document")
-    return placed.with_frame(placed.frame.with_columns(score=finite_scores(placed, "score")))
+    return placed.with_frame(placed.frame.with_columns(score=finite_numbers(placed, "score")))
 
 
 def _require_lengths(table: PlacedTable, label: str, fits: pl.Expr) -> None:
@@ -251,7 +252,3 @@ def _assemble(
 
 def _modality(table: pl.DataFrame, name: str) -> Modality:
     return "image" if table.schema[name] == pl.Binary else "text"
-
-
-def _quoted(names: Sequence[str]) -> str:
-    return ", ".join(map(repr, names))

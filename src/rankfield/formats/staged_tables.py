@@ -10,13 +10,13 @@ from pathlib import Path
 import polars as pl
 import pyarrow.parquet as pq
 
-from rankfield.errors import DataError
 from rankfield.formats.large_csv import csv_batches
 from rankfield.formats.text_files import reading, table_suffix
 from rankfield.formats.text_tables import (
     DELIMITERS,
     LINE,
     line_of,
+    require_rows,
     require_table,
     text_batches,
 )
@@ -102,8 +102,7 @@ def stage_table(path: Path, folder: Path) -> StagedTable:
         _write(table.stored, batches)
     with reading(path):
         height = table.lazy().select(pl.len()).collect().item() if table.stored.is_file() else 0
-    if not height:
-        raise DataError("expected at least one row, found none", where=str(path))
+    require_rows(path, height)
     return table
 
 

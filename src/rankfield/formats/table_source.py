@@ -6,21 +6,17 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
-
-import polars as pl
 
 from rankfield.errors import DataError
+from rankfield.formats.source_tables import SourceTable, quoted
 from rankfield.formats.staged_tables import stage_table
 from rankfield.formats.text_tables import SUFFIXES, is_table
 
 __all__ = [
     "DOC_IDS",
     "SCORES",
-    "SourceTable",
     "TableSource",
     "name_columns",
-    "quoted",
     "read_source",
 ]
 
@@ -31,34 +27,6 @@ _PLAIN_IDS = ("id", "_id")
 SCORES = ("score", "relevance", "grade", "label", "rating")
 """What scores are called, the likeliest first."""
 _RESERVED = {"queries": ("seen", "subset"), "documents": ("seen",), "judgments": ("split",)}
-
-
-class SourceTable(Protocol):
-    """What an import needs of a table: `TextTable` has it in memory, `StagedTable` in a file."""
-
-    @property
-    def path(self) -> Path:
-        """The file that the user named."""
-
-    @property
-    def schema(self) -> pl.Schema:
-        """The columns and their types."""
-
-    @property
-    def columns(self) -> list[str]:
-        """The names of the columns."""
-
-    def lazy(self) -> pl.LazyFrame:
-        """Return the rows, to be read in a stream."""
-
-    def column(self, name: str) -> pl.Series:
-        """Return a column; of pictures and lists at least the first 10,000."""
-
-    def rename(self, names: Mapping[str, str]) -> SourceTable:
-        """Return the table with other names: old → new."""
-
-    def where(self, row: int, column: str = "") -> str:
-        """Return how to name a row, and a column of it, in a message."""
 
 
 @dataclass
@@ -174,8 +142,3 @@ def _rename(source: TableSource, table: str, standard: str, candidates: Sequence
         )
     source.tables[table] = source.tables[table].rename({found: standard})
     source.notes.append(f"{table}: column {found!r} is the {standard}")
-
-
-def quoted(columns: Sequence[str]) -> str:
-    """Return names as a message lists them."""
-    return ", ".join(map(repr, columns))

@@ -11,22 +11,23 @@ from typing import Literal, TypedDict, Unpack
 import polars as pl
 
 from rankfield.engines import Engine
-from rankfield.errors import DataError, ImageError
+from rankfield.errors import ImageError
 from rankfield.files import new_folder, storage_errors
-from rankfield.formats.field_options import parse_fields
-from rankfield.formats.guesses import guess_fields, guess_scale
-from rankfield.formats.picture_lists import PICTURE_TYPES, picture_column, with_lists
-from rankfield.formats.table_source import TableSource, name_columns, quoted, read_source
+from rankfield.formats.dataset_checks import require_in_scale, require_sound
+from rankfield.formats.field_options import guessed_fields, parse_fields
+from rankfield.formats.finite_numbers import finite_numbers
+from rankfield.formats.guesses import guess_scale
+from rankfield.formats.number_texts import number_type
+from rankfield.formats.picture_lists import PICTURE_TYPES, picture_column
+from rankfield.formats.source_tables import SourceTable
+from rankfield.formats.table_source import TableSource, name_columns, read_source
 from rankfield.formats.text_files import reading
-from rankfield.formats.text_tables import TextTable
 from rankfield.schema import DatasetFolder, Field, Provenance, RankingDataset, ScoreScale
 from rankfield.schema.header import TABLES, Header, write_header
 from rankfield.schema.storing import save_pictures, write_table
-from rankfield.validate import first_error, fix, image_problems
+from rankfield.validate import fix, image_problems
 
 __all__ = ["TableOptions", "dataset_of_tables", "import_folder", "import_tables", "read_tables"]
-
-_NUMBER = r"^-?(0|[1-9]\d{0,14})(\.\d+)?$"
 
 
 class TableOptions(TypedDict, total=False):
@@ -184,13 +185,13 @@ def import_folder(
 
 
 def dataset_of_tables(
-    folder: Path, tables: Mapping[str, TextTable], **options: Unpack[TableOptions]
+    folder: Path, tables: Mapping[str, SourceTable], **options: Unpack[TableOptions]
 ) -> tuple[RankingDataset, list[str]]:
     """Make a data set of "queries", "documents" and "judgments" already read, as `read_tables`.
 
     Args:
         folder: where paths of pictures start.
-        tables: the three tables; errors name their rows by `TextTable.where`.
+        tables: the three tables; errors name their rows by `SourceTable.where`.
         options: as the arguments of `read_tables`; those that name files are ignored.
 
     Returns:
@@ -242,7 +243,7 @@ def _of_source(
     engine: Engine | None = None,
 ) -> DatasetFolder:
     """Write the three tables into the folder `stage` and return the data set made of them."""
-    scale = _scale(source, _finite_scores(source), options)
+    scale = _scale(source, finite_numbers(source.tables["judgments"], "score"), options)
     fields = {
         "queries": _choose_fields(source, "queries", "query_id", options.get("query_fields")),
         "documents": _choose_fields(source, "documents", "doc_id", options.get("document_fields")),
@@ -287,22 +288,6 @@ def _scale(source: TableSource, scores: pl.Series, options: TableOptions) -> Sco
     return scale
 
 
-def _finite_scores(source: TableSource) -> pl.Series:
-    """Return the scores as finite floats."""
-    table = source.tables["judgments"]
-    raw = table.column("score")
-    scores = raw.to_frame().select(_as_score(pl.col("score"), raw.dtype)).to_series()
-    bad = scores.is_null() | ~scores.is_finite().fill_null(False)
-    if bad.any():
-        row = int(bad.arg_max() or 0)
-        found = "nothing" if raw[row] is None else repr(raw[row])
-        more = f" (and {bad.sum() - 1:,} more rows)" if bad.sum() > 1 else ""
-        raise DataError(
-            f"expected a finite number, found {found}{more}", where=table.where(row, "score")
-        )
-    return scores
-
-
 def _as_score(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     number = column.str.strip_chars() if dtype == pl.String else column
     return number.cast(pl.Float64, strict=False)
@@ -311,21 +296,12 @@ def _as_score(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 def _choose_fields(
     source: TableSource, table: str, identity: str, chosen: Sequence[Field | str] | None
 ) -> tuple[Field, ...]:
-    read, path = source.tables[table], source.tables[table].path
+    read = source.tables[table]
     if chosen:
         parsed, divided = parse_fields(read, chosen)
         source.divided |= {(table, name) for name in divided}
         return parsed
-    fields = guess_fields(with_lists(read), table, identity)
-    option = "--document-field" if table == "documents" else "--query-field"
-    if not fields:
-        raise DataError(
-            f"no column looks like a text or a picture; found {quoted(read.columns)}",
-            where=str(path),
-            remedy=f"Name the columns with {option} NAME:text or NAME:image.",
-        )
-    shown = ", ".join(f"{f.name} ({f.modality}, weight {f.weight:.3g})" for f in fields)
-    source.notes.append(f"{table}: fields {shown}; choose others with {option}")
+    fields = guessed_fields(read, table, identity, source.notes)
     used = {identity, *(f.name for f in fields)}
     if rest := [column for column in read.columns if column not in used]:
         source.notes.append(f"{table}: kept as plain columns, not fields: {', '.join(rest)}")
@@ -355,7 +331,7 @@ def _typed(source: TableSource, table: str, fields: Sequence[Field]) -> pl.LazyF
             changed.append(column.cast(pl.String))
         elif (table, name) == ("judgments", "score"):
             changed.append(_as_score(column, dtype))
-        elif dtype == pl.String and (number := _number_type(read.column(name))) is not None:
+        elif dtype == pl.String and (number := number_type(read.column(name))) is not None:
             changed.append(column.cast(number))
     rows = read.lazy().with_columns(changed)
     if not lists:
@@ -364,32 +340,14 @@ def _typed(source: TableSource, table: str, fields: Sequence[Field]) -> pl.LazyF
     return pl.concat([own, pl.DataFrame(lists).lazy()], how="horizontal").select(read.columns)
 
 
-def _number_type(column: pl.Series) -> type[pl.DataType] | None:
-    """Return the type of a column of texts if each is a plain number."""
-    known = column.drop_nulls()
-    if not known.str.contains(_NUMBER).all():
-        return None
-    return pl.Float64 if known.str.contains(".", literal=True).any() else pl.Int64
-
-
 def _check(dataset: DatasetFolder, source: TableSource) -> None:
     """Raise for the first bad id, pair or score, with its place in the file it came from."""
-    if found := first_error(dataset):
-        problem, more = found
-        raise DataError(
-            problem.message + (f" (and {more:,} more rows)" if more else ""),
-            where=source.tables[problem.table].where(problem.row or 0, problem.field),
-        )
-    scale = dataset.score_scale
-    scores = dataset.frame("judgments", ["score"])["score"]
-    outside = (scores < scale.minimum) | (scores > scale.maximum)
-    if outside.any():
-        row = int(outside.arg_max() or 0)
-        raise DataError(
-            f"{scores[row]} is outside the stated scale, {scale.minimum:g} to {scale.maximum:g}",
-            where=source.tables["judgments"].where(row, "score"),
-            remedy="Mend the score, or --score-min and --score-max.",
-        )
+    require_sound(dataset, lambda table, row, column: source.tables[table].where(row, column))
+    require_in_scale(
+        dataset.frame("judgments", ["score"])["score"],
+        dataset.score_scale,
+        lambda row: source.tables["judgments"].where(row, "score"),
+    )
 
 
 def _check_images(

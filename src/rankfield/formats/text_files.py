@@ -59,9 +59,12 @@ def reading(path: Path) -> Iterator[None]:
         yield
     except UnicodeDecodeError:
         raise not_utf8(path) from None
-    except (pl.exceptions.PolarsError, OSError, EOFError, zlib.error) as error:
+    except (
+        *(OSError, EOFError, zlib.error),
+        *(pl.exceptions.PolarsError, pl.exceptions.PanicException),
+    ) as error:
         raise DataError(
-            f"cannot be read, it may be cut off ({error})",
+            f"cannot be read, it may be cut off ({' '.join(str(error).split())})",
             where=str(path),
             remedy="Fetch or write the file again.",
         ) from error

@@ -26,6 +26,7 @@ __all__ = [
     "line_of",
     "read_header",
     "read_table",
+    "require_rows",
     "require_table",
     "text_batches",
 ]
@@ -102,9 +103,19 @@ def read_table(path: Path, *, delimiter: str | None = None) -> TextTable:
         frames = list(text_batches(path, delimiter=delimiter))
         frame = pl.concat(frames, how="diagonal") if frames else pl.DataFrame({LINE: []})
         table = TextTable(path, frame.drop(LINE), frame[LINE])
-    if table.frame.is_empty():
-        raise DataError("expected at least one row, found none", where=str(path))
+    # without columns, as of {} in JSON Lines, there are no rows that could be named
+    require_rows(path, table.frame.height if table.frame.width else 0)
     return table
+
+
+def require_rows(path: Path, height: int) -> None:
+    """Raise `DataError` if a file has no rows."""
+    if not height:
+        raise DataError(
+            "expected at least one row, found none",
+            where=str(path),
+            remedy="Export or fetch the file again, or remove it.",
+        )
 
 
 def is_table(path: Path, name: str) -> bool:
@@ -119,9 +130,15 @@ def require_table(path: Path) -> None:
         DataError: it is not so.
     """
     if not path.is_file():
-        raise DataError("there is no such file", where=str(path))
+        raise DataError(
+            "there is no such file", where=str(path), remedy="Look at the spelling of its name."
+        )
     if table_suffix(path) not in SUFFIXES:
-        raise DataError(f"expected a file ending in {', '.join(SUFFIXES)}", where=str(path))
+        raise DataError(
+            f"expected a file ending in {', '.join(SUFFIXES)}",
+            where=str(path),
+            remedy="Save it as one of these.",
+        )
 
 
 def text_batches(path: Path, *, delimiter: str | None = None) -> Iterator[pl.DataFrame]:
@@ -280,7 +297,12 @@ def _json_objects(path: Path, file: TextIO) -> Iterator[tuple[int, dict[str, Any
                 # half of a surrogate pair is valid JSON, but no text that can be stored
                 json.dumps(record, ensure_ascii=False).encode()
         except (json.JSONDecodeError, UnicodeEncodeError, RecursionError) as error:
-            raise DataError(f"not valid JSON ({error})", where=f"{path}, row {line}") from None
+            half = isinstance(error, UnicodeEncodeError)
+            raise DataError(
+                f"not valid JSON ({'half of a surrogate pair is no text' if half else error})",
+                where=f"{path}, row {line}",
+                remedy="Mend the line, or fetch the file again if it is cut off.",
+            ) from None
         if not isinstance(record, dict):
             raise DataError(
                 f"expected a JSON object, found {text.strip()[:40]!r}",

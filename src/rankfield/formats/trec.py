@@ -9,11 +9,12 @@ import polars as pl
 
 from rankfield.errors import DataError
 from rankfield.files import new_file
-from rankfield.formats.lines import check_pairs, finite_numbers, read_lines, split_lines
+from rankfield.formats.finite_numbers import finite_numbers
+from rankfield.formats.lines import check_pairs, read_lines, split_lines
+from rankfield.formats.number_texts import number_texts
 from rankfield.formats.text_tables import TextTable
 
 __all__ = [
-    "number_texts",
     "qrels_table",
     "read_qrels",
     "read_run",
@@ -46,7 +47,7 @@ def read_qrels(path: str | Path) -> pl.DataFrame:
 def qrels_table(path: str | Path) -> TextTable:
     """Read a qrels file as `read_qrels` does, and keep where each row stands."""
     table = split_lines(read_lines(path), _QRELS)
-    scores = finite_numbers(table, "score")
+    scores = finite_numbers(table, "score", unit="line")
     frame = table.frame.select("query_id", "doc_id", score=scores)
     table = TextTable(table.path, frame, table.lines)
     check_pairs(table)
@@ -69,7 +70,7 @@ def read_run(path: str | Path) -> pl.DataFrame:
 def run_table(path: str | Path) -> TextTable:
     """Read a run file as `read_run` does, and keep where each row stands."""
     table = split_lines(read_lines(path), _RUN, rest=True)
-    ranks, scores = finite_numbers(table, "rank"), finite_numbers(table, "score")
+    ranks, scores = (finite_numbers(table, name, unit="line") for name in ("rank", "score"))
     wrong = (ranks != ranks.floor()) | (ranks < 0) | (ranks >= 2**53)
     if wrong.any():
         row = int(wrong.arg_max() or 0)
@@ -107,17 +108,6 @@ def write_run(run: pl.DataFrame, path: str | Path) -> None:
         OutputError: the file cannot be written.
     """
     _write(run, path, ["query_id", pl.lit("Q0"), "doc_id", "rank", "score", "tag"])
-
-
-def number_texts(column: str) -> pl.Expr:
-    """Return numbers as the shortest text that reads back the same: 3, 0.5, 1e-7."""
-    number = pl.col(column).cast(pl.Float64)
-    whole = (number == number.floor()) & (number.abs() < 2**53)
-    return (
-        pl.when(whole)
-        .then(number.cast(pl.Int64, strict=False).cast(pl.String))
-        .otherwise(number.cast(pl.String))
-    )
 
 
 def _write(frame: pl.DataFrame, path: str | Path, columns: Sequence[str | pl.Expr]) -> None:

@@ -13,6 +13,7 @@ from rankfield.evaluation import (
     slice_queries,
     slice_results,
 )
+from rankfield.evaluation.slices import _bins
 from rankfield.schema import Field, RankingDataset, ScoreScale
 from ranking_shop import FakeModel, ranking_shop
 
@@ -153,10 +154,19 @@ def test_numbers_go_into_bins_of_like_size() -> None:
         low, high = map(int, label.split("–"))
         assert low <= number <= high
     skewed, _ = many(pl.Series([0] * 90 + [1, 2, 3, 4, 5, 6, 7, 8, 9, None]))
-    assert set(skewed) == {"0", "1–9", "(none)"}
+    assert set(skewed) == {"0", "1–3", "4–5", "6–7", "8–9", "(none)"}
     floats, _ = many(pl.Series([0.125 * i for i in range(9)] + [float("nan")]))
     assert floats[:3] == ["0–0.25"] * 3
     assert floats[-1] == "(none)"
+
+
+def test_many_zeros_are_a_slice_of_their_own() -> None:
+    """A query that training never saw is another thing than one it saw a little."""
+    places, names = _bins(pl.Series([0, 0, *range(1, 21), None]))
+    assert names == ["0", "1–5", "6–10", "11–15", "16–20"]
+    assert places.to_list() == [0, 0, *np.repeat([1, 2, 3, 4], 5).tolist(), None]
+    _, few = _bins(pl.Series([0, *range(1, 40)]))
+    assert few[0] == "0–9"
 
 
 def test_few_different_numbers_stand_alone() -> None:

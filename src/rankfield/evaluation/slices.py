@@ -19,6 +19,7 @@ __all__ = ["slice_comparison", "slice_queries", "slice_results"]
 NONE = "(none)"
 OTHER = "other"
 _BINS = 4
+_MANY_ZEROS = 0.05
 _MOST = 10
 _FEWEST = 5
 _KEYS = ["split", "query_id"]
@@ -83,8 +84,9 @@ def slice_queries(queries: pl.DataFrame, dataset: RankingDataset, by: str) -> pl
     - ``length``: how many words (runs of letters and digits) its text fields have;
     - ``judgments``: how many documents of the split are judged for it.
 
-    More than four different numbers are put into four bins of about equally many queries, named
-    by the smallest and the largest number in each ("3–7"). Of other values the ten that most
+    More than four different numbers are put into four bins of about equally many queries, named by
+    the smallest and the largest number in each ("3–7"); of whole numbers zeros, where they are the least
+    and a twentieth of the queries or more has one, into a fifth. Of other values the ten that most
     queries have, if at least five have them, are slices, the rest are "other". Absent values are
     "(none)". All splits share one set of slices. ``place`` counts from 0: numbers rise, other
     values come by falling number of queries, then "other", then "(none)".
@@ -217,11 +219,13 @@ def _length(dataset: RankingDataset) -> pl.Expr:
 def _bins(values: pl.Series) -> tuple[pl.Series, list[str]]:
     """Return the bin of each number, null where absent, and the bins' names."""
     numbers = values.cast(pl.Float64)
-    edges = np.unique(
-        np.quantile(
-            numbers.drop_nulls().to_numpy(), np.arange(1, _BINS) / _BINS, method="inverted_cdf"
-        )
-    )
+    known = numbers.drop_nulls().to_numpy()
+    # Nothing at all is another thing than little: queries that training never saw.
+    counts = values.dtype.is_integer() and known.min() == 0
+    nothing = counts and (known == 0).mean() >= _MANY_ZEROS
+    kept = known[known > 0] if nothing else known
+    edges = np.unique(np.quantile(kept, np.arange(1, _BINS) / _BINS, method="inverted_cdf"))
+    edges = np.concatenate([[0.0], edges]) if nothing else edges
     found = np.searchsorted(edges, numbers.fill_null(0).to_numpy(), side="left")
     frame = pl.DataFrame({"number": numbers, "place": found}).with_columns(
         place=pl.when(pl.col("number").is_not_null()).then("place")

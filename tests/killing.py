@@ -19,7 +19,7 @@ from typing import IO
 __all__ = ["Run", "killable_commands"]
 
 _ZYGOTE = """
-import importlib, json, os, sys
+import importlib, json, os, signal, sys
 from rankfield.cli.main import main
 for module in sys.argv[1:]:
     importlib.import_module(module)
@@ -30,6 +30,8 @@ for line in sys.stdin:
         sink = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):
             os.dup2(sink, stream)
+        # a shell starts what runs in the background with interrupts switched off
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         sys.argv = ["rankfield", *words]
         code = 1
         try:

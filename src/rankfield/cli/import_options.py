@@ -20,6 +20,7 @@ __all__ = [
     "LicenceOf",
     "Name",
     "Out",
+    "PublishedScore",
     "QueryField",
     "Relevant",
     "ScoreMax",
@@ -51,6 +52,14 @@ ScoreMax = Annotated[
 Relevant = Annotated[
     float | None,
     typer.Option(help="Scores from here on are relevant; default: the smallest above 0."),
+]
+PublishedScore = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="Column with the score; default: score_linear, score_reciprocal or score, whichever"
+        " comes first.",
+    ),
 ]
 Name = Annotated[str | None, typer.Option(help="Name; default: the source's.")]
 Licence = Annotated[str, typer.Option(help="Licence of the data, for the record.")]

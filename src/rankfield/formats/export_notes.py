@@ -26,27 +26,22 @@ def text_field(dataset: RankingDataset, table: str) -> str:
     )
 
 
-def lost_columns(
-    dataset: RankingDataset, *, query_columns: Sequence[str] = (), text_queries: bool = True
-) -> list[str]:
+def lost_columns(dataset: RankingDataset, *, query_columns: Sequence[str] = ()) -> list[str]:
     """Return a line each for what layouts of text queries and one score lose.
 
     Args:
         dataset: what is written.
         query_columns: those that the layout can hold, besides the id and the first text field.
-        text_queries: whether queries are one text.
 
     Raises:
         DataError: the queries have no text field.
     """
     notes = []
-    if text_queries:
-        first = text_field(dataset, "queries")
-        lost = [c for c in dataset.queries.columns if c not in ("query_id", first, *query_columns)]
-        if lost:
-            notes.append(f"queries: the layout has no place for {', '.join(lost)}")
-        if first != "query":
-            notes.append(f"queries: the field {first!r} is called 'query'")
+    first = text_field(dataset, "queries")
+    if lost := [c for c in dataset.queries.columns if c not in ("query_id", first, *query_columns)]:
+        notes.append(f"queries: the layout has no place for {', '.join(lost)}")
+    if first != "query":
+        notes.append(f"queries: the field {first!r} is called 'query'")
     judged = dataset.judgments["query_id"].unique().implode()
     if unjudged := int((~dataset.queries["query_id"].is_in(judged)).sum()):
         notes.append(f"queries: {unjudged:,} without a judgment are left out")

@@ -25,6 +25,7 @@ from rankfield.formats.marqo_pairs import (
     SIDES,
     MarqoPairs,
     assemble,
+    chosen_score,
     document_fields_of,
     require_split,
     score_column,
@@ -56,7 +57,7 @@ def read_marqo_gs_parquet(
     src: str | Path,
     *,
     name: str | None = None,
-    score: str = "score_linear",
+    score: str | None = None,
     document_fields: Sequence[Field | str] | None = None,
     dev: float = 0.5,
     licence: str = LICENCE,
@@ -72,7 +73,7 @@ def read_marqo_gs_parquet(
     Args:
         src: the folder; in_domain must be there, a split that is missing is left out with a note.
         name: of the data set; the folder's name by default.
-        score: the score's column, with the scales of `read_marqo_gs`.
+        score: the score's column, with the default and the scales of `read_marqo_gs`.
         document_fields: each a `Field` or text "NAME[:MODALITY[:WEIGHT]]"; image 0.9 and title 0.1
             by default. These columns belong to the products, all others to the pairs.
         dev: fraction of the queries in "dev", in (0, 1).
@@ -101,6 +102,7 @@ def read_marqo_gs_parquet(
         notes.append(f"splits: no files of {', '.join(missing)}")
     names = [f.name if isinstance(f, Field) else f.partition(":")[0] for f in document_fields or ()]
     described = names or list(_FIELDS)
+    score = score or chosen_score(file_columns(parts["in_domain"][0]))
     tables = [_read_pairs(paths, split, described, score) for split, paths in parts.items()]
     pairs = stack(tables)
     files = [path for paths in parts.values() for path in paths]
@@ -157,7 +159,7 @@ def write_marqo_gs_parquet(dataset: RankingDataset, out: str | Path) -> list[str
 
     The first text field of the queries becomes `query`, the first image field of the documents
     `image`, the document's id `product_id`; other fields keep their names. The score stands in
-    `score_linear`, or in `score_reciprocal` or `score` if there are columns of these names already.
+    `score_linear`, `score_reciprocal` or `score`, as in the archive.
 
     Args:
         dataset: split, as by `rankfield split`.
@@ -174,6 +176,7 @@ def write_marqo_gs_parquet(dataset: RankingDataset, out: str | Path) -> list[str
     """
     require_split(dataset, "marqo-gs-parquet")
     notes = [*lost_columns(dataset, query_columns=("seen",)), *_lost_documents(dataset)]
+    notes.append(f"judgments: the score is the column {score_column(dataset.judgments)!r}")
     splits = [s for s in SIDES if not dataset.judgments.filter(pl.col("split") == s).is_empty()]
     with new_folder(out) as folder:
         (folder / "data").mkdir()
@@ -212,7 +215,7 @@ def _described(dataset: RankingDataset, rows: pl.DataFrame) -> pl.DataFrame:
         pl.col("doc_id").alias("product_id"),
         *(new for new in names.values() if new != "image"),
         *(c for c in rows.columns if c not in ("query_id", "doc_id", "score", "split")),
-        pl.col("score").alias(score_column(rows)),
+        pl.col("score").alias(score_column(dataset.judgments)),
         "query_id",
     )
 

@@ -344,7 +344,7 @@ def test_what_an_export_cannot_hold(tmp_path: Path) -> None:
         DataError, match=r"whole ratings of 0 or more, found 0\.5.*row 1|row 1.*0\.5"
     ):
         LAYOUTS["elasticsearch"].write(data, tmp_path / "x.json", kind="rank-eval")
-    with pytest.raises(DataError, match=r"score 3 has no label.*--grades"):
+    with pytest.raises(DataError, match=r"score 3 has no label.*--option grades="):
         LAYOUTS["wands"].write(data, tmp_path / "x")
     twice = data.with_tables(queries=data.queries.with_columns(query=pl.lit("mug")))
     with pytest.raises(DataError, match="two queries have the text 'mug'"):
@@ -497,7 +497,7 @@ def test_import_guesses_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "Did you mean 'beir'" in output
     code, output = run("export", "trec", "data", "mugs-trec")
     assert code == 0, output
-    assert "left behind the columns subset" in output
+    assert "no place for subset" in output
     code, output = run("import", "mugs-trec", "data3")
     assert code == 0, output
     assert "looks like trec" in output

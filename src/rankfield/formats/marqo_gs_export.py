@@ -10,7 +10,7 @@ from typing import IO, Any
 import polars as pl
 
 from rankfield.files import new_folder
-from rankfield.formats.export_notes import lost_columns
+from rankfield.formats.export_notes import pair_notes
 from rankfield.formats.export_record import write_record
 from rankfield.formats.marqo_pairs import SIDES, require_split, score_column
 from rankfield.formats.number_texts import number_texts
@@ -47,7 +47,7 @@ def write_marqo_gs(dataset: RankingDataset, out: str | Path) -> list[str]:
         OutputError: `out` exists or cannot be written; nothing is left there.
     """
     require_split(dataset, "marqo-gs")
-    notes = lost_columns(dataset, query_columns=("seen", "subset", *_SIDES))
+    notes = pair_notes(dataset, queries=("seen", "subset", *_SIDES))
     notes.append(f"judgments: the score is the column {score_column(dataset.judgments)!r}")
     with new_folder(out) as folder:
         documents = _as_json(with_picture_files(dataset, folder), notes)

@@ -16,7 +16,7 @@ from rankfield.errors import DataError
 from rankfield.files import new_folder
 from rankfield.formats.arrow_files import arrow_batches
 from rankfield.formats.checks import BadImages, check_pictures, require_columns
-from rankfield.formats.export_notes import lost_columns, text_field
+from rankfield.formats.export_notes import pair_notes, text_field
 from rankfield.formats.export_record import write_record
 from rankfield.formats.hub_folders import find_parts
 from rankfield.formats.hub_writing import ParquetRows, hub_card
@@ -175,7 +175,11 @@ def write_marqo_gs_parquet(dataset: RankingDataset, out: str | Path) -> list[str
         OutputError: `out` exists or cannot be written; nothing is left there.
     """
     require_split(dataset, "marqo-gs-parquet")
-    notes = [*lost_columns(dataset, query_columns=("seen",)), *_lost_documents(dataset)]
+    fields = [f.name for f in dataset.document_fields]
+    notes = pair_notes(dataset, queries=("seen",), documents=("seen", *fields))
+    judged = dataset.judgments["doc_id"].unique().implode()
+    if unjudged := int((~dataset.documents["doc_id"].is_in(judged)).sum()):
+        notes.append(f"documents: {unjudged:,} without a judgment are left out")
     notes.append(f"judgments: the score is the column {score_column(dataset.judgments)!r}")
     splits = [s for s in SIDES if not dataset.judgments.filter(pl.col("split") == s).is_empty()]
     with new_folder(out) as folder:
@@ -218,15 +222,3 @@ def _described(dataset: RankingDataset, rows: pl.DataFrame) -> pl.DataFrame:
         pl.col("score").alias(score_column(dataset.judgments)),
         "query_id",
     )
-
-
-def _lost_documents(dataset: RankingDataset) -> list[str]:
-    notes = []
-    fields = [f.name for f in dataset.document_fields]
-    lost = [c for c in dataset.documents.columns if c not in ("doc_id", "seen", *fields)]
-    if lost:
-        notes.append(f"documents: the layout has no place for {', '.join(lost)}")
-    judged = dataset.judgments["doc_id"].unique().implode()
-    if unjudged := int((~dataset.documents["doc_id"].is_in(judged)).sum()):
-        notes.append(f"documents: {unjudged:,} without a judgment are left out")
-    return notes

@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from format_miniatures import BEIR, MINIATURES, OPENSEARCH, RANK_EVAL, TREC, WANDS, write_files
+from miniatures_of_layouts import esci
 from rankfield.cli.main import app
 from rankfield.curation import sample_shop, split
 from rankfield.errors import DataError, InputError, OutputError
@@ -420,6 +421,21 @@ def test_a_data_set_is_no_source(tmp_path: Path) -> None:
     read("beir", tmp_path / "src")[0].save(tmp_path / "data")
     with pytest.raises(DataError, match=r"data: is a ranking data set already.*rankfield check"):
         guess_layout(tmp_path / "data")
+
+
+def test_a_folder_around_the_source_and_an_archive_of_it(tmp_path: Path) -> None:
+    write_files(tmp_path / "datasets" / "mugs", BEIR)
+    (tmp_path / "datasets" / "a.txt").write_text("x")
+    with pytest.raises(DataError, match=r"mugs in it like beir.*import beir .*datasets/mugs OUT"):
+        guess_layout(tmp_path / "datasets")
+    (tmp_path / "mugs.zip").write_bytes(b"PK")
+    with pytest.raises(DataError, match=r"mugs\.zip: is an archive\. Unpack it first"):
+        guess_layout(tmp_path / "mugs.zip")
+    esci(tmp_path / "esci-data" / "shopping_queries_dataset")
+    layout, reason = guess_layout(tmp_path / "esci-data")
+    assert layout.name == "esci"
+    assert "shopping_queries_dataset/" in reason
+    assert layout.read(tmp_path / "esci-data")[0].is_split
 
 
 def test_fields_of_other_names_come_back_from_trec(tmp_path: Path) -> None:

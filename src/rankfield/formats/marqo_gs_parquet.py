@@ -46,7 +46,7 @@ def looks_like_marqo_gs_parquet(src: Path) -> str | None:
     try:
         parts = find_parts(src) if src.is_dir() else {}
         files = parts.get("in_domain", [])
-        if files and {"query", "product_id"} <= set(file_columns(files[0])):
+        if files and {"query", "product_id"} <= set(file_columns(files[0], sample=True)):
             return "it holds files of the split in_domain with columns query and product_id"
     except DataError:
         pass

@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from format_miniatures import TABLES, write_files
 from miniatures_of_layouts import esci, marqo_archive, marqo_parquet
 from rankfield.cli.main import main
 from rankfield.formats.hub_writing import write_saved_dataset
@@ -115,3 +116,16 @@ def test_help_says_what_counts_as_relevant(run: Run, monkeypatch: pytest.MonkeyP
         ("trec", "default: the smallest above 0"),
     ):
         assert default in " ".join(run("import", layout, "--help")[1].split())
+
+
+def test_tables_that_are_guessed_go_in_as_a_stream(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    src = write_files(tmp_path / "src", TABLES)
+    assert run("import", "tables", src, tmp_path / "named")[0] == 0
+    monkeypatch.delattr("rankfield.formats.tables.read_tables")
+    code, out, err = run("import", src, tmp_path / "guessed", "--name", "src")
+    assert (code, err) == (0, "")
+    assert "looks like tables" in out
+    first, second = (RankingDataset.load(tmp_path / name) for name in ("guessed", "named"))
+    assert first.fingerprint() == second.fingerprint()

@@ -92,3 +92,13 @@ def test_any_data_set_gets_labels(tmp_path: Path) -> None:
     assert any("whole numbers" in note for note in notes)
     assert any("no place for" in note for note in notes)
     assert isinstance(again.documents, pl.DataFrame)
+
+
+def test_what_is_relevant_lies_on_the_scale(tmp_path: Path) -> None:
+    src = esci(tmp_path / "src")
+    with pytest.raises(DataError, match=r"relevant: 2 is outside the score scale, 0 to 1"):
+        read_esci(src, relevant=2)
+    grades = {"E": 3.0, "S": 2.0, "C": 1.0, "I": 0.0}
+    assert read_esci(src, relevant=2, grades=grades)[0].score_scale.relevant == 2
+    with pytest.raises(DataError, match=r"held_out: expected a fraction.*found 1"):
+        read_esci(src, held_out=1)

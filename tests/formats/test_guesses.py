@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
+from rankfield.errors import DataError
 from rankfield.formats.guesses import equal_weights, guess_fields, guess_modality, guess_scale
 from rankfield.schema import Field, ScoreScale
 
@@ -86,3 +87,11 @@ def test_scales(scores: list[float], scale: ScoreScale) -> None:
     assert guess_scale(pl.Series("score", scores, dtype=pl.Float64)) == scale
     given = guess_scale(pl.Series(scores, dtype=pl.Float64), minimum=-9, maximum=9, relevant=5)
     assert given == ScoreScale(-9, 9, 5)
+
+
+def test_what_is_relevant_lies_on_the_scale() -> None:
+    scores = pl.Series([0.0, 2.0])
+    assert guess_scale(scores, relevant=4, maximum=5).relevant == 4
+    for relevant in (2.5, -1.0):
+        with pytest.raises(DataError, match=r"outside the score scale, 0 to 2.*--score-max"):
+            guess_scale(scores, relevant=relevant)

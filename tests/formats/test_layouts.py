@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from format_miniatures import BEIR, MINIATURES, OPENSEARCH, RANK_EVAL, TREC, WANDS, write_files
+from miniatures_of_layouts import esci
 from rankfield.cli.main import app
 from rankfield.curation import sample_shop, split
 from rankfield.errors import DataError, InputError, OutputError
@@ -344,7 +345,7 @@ def test_what_an_export_cannot_hold(tmp_path: Path) -> None:
         DataError, match=r"whole ratings of 0 or more, found 0\.5.*row 1|row 1.*0\.5"
     ):
         LAYOUTS["elasticsearch"].write(data, tmp_path / "x.json", kind="rank-eval")
-    with pytest.raises(DataError, match=r"score 3 has no label.*--grades"):
+    with pytest.raises(DataError, match=r"score 3 has no label.*--option grades="):
         LAYOUTS["wands"].write(data, tmp_path / "x")
     twice = data.with_tables(queries=data.queries.with_columns(query=pl.lit("mug")))
     with pytest.raises(DataError, match="two queries have the text 'mug'"):
@@ -422,6 +423,21 @@ def test_a_data_set_is_no_source(tmp_path: Path) -> None:
         guess_layout(tmp_path / "data")
 
 
+def test_a_folder_around_the_source_and_an_archive_of_it(tmp_path: Path) -> None:
+    write_files(tmp_path / "datasets" / "mugs", BEIR)
+    (tmp_path / "datasets" / "a.txt").write_text("x")
+    with pytest.raises(DataError, match=r"mugs in it like beir.*import beir .*datasets/mugs OUT"):
+        guess_layout(tmp_path / "datasets")
+    (tmp_path / "mugs.zip").write_bytes(b"PK")
+    with pytest.raises(DataError, match=r"mugs\.zip: is an archive\. Unpack it first"):
+        guess_layout(tmp_path / "mugs.zip")
+    esci(tmp_path / "esci-data" / "shopping_queries_dataset")
+    layout, reason = guess_layout(tmp_path / "esci-data")
+    assert layout.name == "esci"
+    assert "shopping_queries_dataset/" in reason
+    assert layout.read(tmp_path / "esci-data")[0].is_split
+
+
 def test_fields_of_other_names_come_back_from_trec(tmp_path: Path) -> None:
     shop = sample_shop(tmp_path / "shop", documents=200, queries=50, image_size=16, workers=1)
     notes = write_trec(shop, tmp_path / "out")
@@ -497,7 +513,7 @@ def test_import_guesses_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "Did you mean 'beir'" in output
     code, output = run("export", "trec", "data", "mugs-trec")
     assert code == 0, output
-    assert "left behind the columns subset" in output
+    assert "no place for subset" in output
     code, output = run("import", "mugs-trec", "data3")
     assert code == 0, output
     assert "looks like trec" in output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -12,6 +13,7 @@ from miniatures_of_layouts import marqo_archive, marqo_rows, write_csv
 from rankfield.curation import sample_shop, split
 from rankfield.errors import DataError, ImageError, OutputError, SplitError
 from rankfield.formats.marqo_gs import looks_like_marqo_gs, read_marqo_gs, write_marqo_gs
+from rankfield.formats.registry import LAYOUTS
 from rankfield.schema import Field, RankingDataset, ScoreScale
 from rankfield.validate import audit
 
@@ -191,3 +193,19 @@ def test_columns_that_json_cannot_hold(tmp_path: Path) -> None:
     again, _ = read_marqo_gs(tmp_path / "out")
     first = again.documents.select("day", "ratio").rows()[:2]
     assert first == [("2026-01-02", None), ("2026-01-02", 0.5)]
+
+
+@pytest.mark.parametrize("scores", [(0.0, 3.0), (0.25, 0.75), (2.0, 90.0), (-1.0, 400.0)])
+@pytest.mark.parametrize("layout", ["marqo-gs", "marqo-gs-parquet"])
+def test_scores_of_any_scale_come_back(
+    tmp_path: Path, scores: tuple[float, float], layout: str
+) -> None:
+    shop = split(sample_shop(tmp_path / "shop", documents=40, queries=20, images=False))
+    low, high = scores
+    rows = shop.judgments.select("query_id", "doc_id", "split", score=pl.col("score") % 5)
+    rows = rows.with_columns(score=low + pl.col("score") / 4 * (high - low))
+    data = replace(shop, judgments=rows, score_scale=ScoreScale(low, high, high))
+    LAYOUTS[layout].write(data, tmp_path / "out")
+    again, _ = LAYOUTS[layout].read(tmp_path / "out", document_fields=["title:text"])
+    pairs = ["query_id", "doc_id", "split", "score"]
+    assert by_id(again.judgments.select(pairs)).equals(by_id(rows.select(pairs)))

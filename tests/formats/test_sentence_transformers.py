@@ -180,7 +180,7 @@ def test_triplets_round_trip(tmp_path: Path) -> None:
         for row in frame.iter_rows():
             assert judged[row[0], row[1]] >= middle
             assert all(judged[row[0], negative] < middle for negative in row[2:])
-    with pytest.raises(DataError, match=r"no judgment would be among.*--relevant"):
+    with pytest.raises(DataError, match=r"no judgment would be among.*relevant=SCORE"):
         write_sentence_transformers(shop, tmp_path / "none", kind="triplets", relevant=-1)
     with pytest.raises(DataError, match="at least 1"):
         write_sentence_transformers(shop, tmp_path / "none", kind="triplets", negatives=0)

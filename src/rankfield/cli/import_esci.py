@@ -14,7 +14,10 @@ __all__ = ["command"]
 
 def command(
     src: Annotated[
-        Path, typer.Argument(help="Folder with the two Parquet files.", show_default=False)
+        Path,
+        typer.Argument(
+            help="Folder with the two Parquet files, or its parent.", show_default=False
+        ),
     ],
     out: options.Out,
     *,

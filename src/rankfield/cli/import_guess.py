@@ -66,5 +66,11 @@ def command(
     typer.echo(f"{src} looks like {layout.name}: {reason}")
     typer.echo(f"the same as: {shlex.join(words)}")
     chosen = {key: value for key, value in (("name", name), ("licence", licence)) if value}
-    dataset, notes = layout.read(src, **chosen, **layout.checks)
-    options.save(dataset, notes, out)
+    if layout.name == "tables":  # the one that can be larger than memory
+        from rankfield.formats.tables import import_folder
+
+        folder, notes = import_folder(src, out, name=name, licence=licence)
+        options.report(folder, notes, out)
+    else:
+        dataset, notes = layout.read(src, **chosen, **layout.checks)
+        options.save(dataset, notes, out)

@@ -21,9 +21,7 @@ def command(
     ],
     out: options.Out,
     *,
-    score: Annotated[
-        str, typer.Option(metavar="COLUMN", help="Column with the score.")
-    ] = "score_linear",
+    score: options.PublishedScore = None,
     document_field: options.DocumentField = None,
     dev: Annotated[
         float, typer.Option(help="Fraction of the queries in dev, if no ground truth says.")

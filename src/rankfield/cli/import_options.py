@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from rankfield.schema import RankingDataset
+    from rankfield.schema.tables import Tables
 
 __all__ = [
     "BadImages",
@@ -20,6 +21,7 @@ __all__ = [
     "LicenceOf",
     "Name",
     "Out",
+    "PublishedScore",
     "QueryField",
     "Relevant",
     "ScoreMax",
@@ -51,6 +53,14 @@ ScoreMax = Annotated[
 Relevant = Annotated[
     float | None,
     typer.Option(help="Scores from here on are relevant; default: the smallest above 0."),
+]
+PublishedScore = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="Column with the score; default: score_linear, score_reciprocal or score, whichever"
+        " comes first.",
+    ),
 ]
 Name = Annotated[str | None, typer.Option(help="Name; default: the source's.")]
 Licence = Annotated[str, typer.Option(help="Licence of the data, for the record.")]
@@ -97,21 +107,18 @@ def require_new(out: Path) -> None:
 
 def save(dataset: RankingDataset, notes: Iterable[str], out: Path) -> None:
     """Write the data set and say what was guessed, its sizes and what comes next."""
-    done: Any = dataset.save(out)
-    heights = {table: getattr(done, table).height for table in ("queries", "documents")}
-    report(notes, out, heights | {"judgments": done.judgments.height}, is_split=done.is_split)
+    report(dataset.save(out), notes, out)
 
 
-def report(
-    notes: Iterable[str], out: Path, heights: Mapping[str, int], *, is_split: bool = False
-) -> None:
+def report(dataset: Tables, notes: Iterable[str], out: Path) -> None:
     """Say what was guessed, how many rows each table has and what comes next."""
     for note in notes:
         typer.echo(f"- {note}")
-    typer.echo(f"{out}: {', '.join(f'{rows:,} {table}' for table, rows in heights.items())}")
+    tables = ("queries", "documents", "judgments")
+    typer.echo(f"{out}: {', '.join(f'{dataset.height(table):,} {table}' for table in tables)}")
     following = (
         f"rankfield train RECIPE --set data.dataset={out} --out RUN"
-        if is_split
+        if dataset.is_split
         else f"rankfield split {out} OUT"
     )
     typer.echo(f"next: rankfield check {out}, {following}")

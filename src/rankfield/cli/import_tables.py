@@ -96,5 +96,4 @@ def command(
         judgments_file=judgments,
         bad_images=bad_images,
     )
-    heights = {table: dataset.height(table) for table in ("queries", "documents", "judgments")}
-    options.report(notes, out, heights)
+    options.report(dataset, notes, out)

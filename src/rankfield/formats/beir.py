@@ -11,8 +11,9 @@ import polars as pl
 from rankfield.errors import DataError
 from rankfield.files import new_folder
 from rankfield.formats.assemble import DatasetOptions, Tables, assemble, renamed
+from rankfield.formats.export_notes import lost_columns
 from rankfield.formats.export_record import write_record
-from rankfield.formats.export_texts import joined_texts, lost_columns, query_texts, text_fields
+from rankfield.formats.export_texts import joined_texts, query_texts, text_fields
 from rankfield.formats.finite_numbers import finite_numbers
 from rankfield.formats.json_lines import read_text_records
 from rankfield.formats.lines import kept_rows, read_lines, split_lines

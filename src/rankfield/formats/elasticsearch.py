@@ -12,8 +12,9 @@ import polars as pl
 from rankfield.errors import DataError, OutputError
 from rankfield.files import new_file, write_json
 from rankfield.formats.assemble import DatasetOptions, Tables, assemble, renamed
+from rankfield.formats.export_notes import lost_columns
 from rankfield.formats.export_record import export_line
-from rankfield.formats.export_texts import joined_texts, lost_columns, query_texts, text_fields
+from rankfield.formats.export_texts import joined_texts, query_texts, text_fields
 from rankfield.formats.json_files import read_json_document
 from rankfield.formats.lines import kept_rows
 from rankfield.formats.ltr import judgment_lines, ltr_tables

@@ -20,6 +20,7 @@ from rankfield.errors import DataError
 from rankfield.formats.checks import best_of_pairs, require_columns, require_known, require_values
 from rankfield.formats.esci_export import EXAMPLES, GRADES, PRODUCTS, SOURCES, TEXTS, write_esci
 from rankfield.formats.field_options import parse_fields
+from rankfield.formats.guesses import with_relevant_inside
 from rankfield.formats.placed_tables import PlacedTable, file_columns, read_files
 from rankfield.formats.published_splits import part_name, split_by_queries
 from rankfield.formats.text_tables import TextTable
@@ -34,8 +35,9 @@ _RESERVED = ("seen", "subset", "split")
 
 def looks_like_esci(src: Path) -> str | None:
     """Return why `src` looks like this layout, or None."""
-    if (src / EXAMPLES).is_file() and (src / PRODUCTS).is_file():
-        return f"it holds {EXAMPLES}"
+    folder = _folder(src)
+    if (folder / EXAMPLES).is_file() and (folder / PRODUCTS).is_file():
+        return f"it holds {(folder / EXAMPLES).relative_to(src)}"
     return None
 
 
@@ -58,7 +60,7 @@ def read_esci(
     product counts as seen, since all are one corpus. The labels stay as the column `esci_label`.
 
     Args:
-        src: the folder with the two Parquet files.
+        src: the folder with the two Parquet files, or the repository with it.
         name: of the data set; the folder's name, locale and version by default.
         locale: "us", "es" or "jp"; all by default. Then a document's id is `product_id`, else
             "locale:product_id", because an id may occur in several.
@@ -79,13 +81,13 @@ def read_esci(
         DataError: a file that is missing or broken, a missing column, an unknown label, locale or
             product, an empty text or id; with file and row.
     """
-    folder = Path(src)
-    scores = dict(GRADES if grades is None else grades)
-    if set(scores) != set(GRADES) or not 0 <= held_out < 1:
+    folder = _folder(Path(src))
+    scores = _scores(grades)
+    if not 0 <= held_out < 1:
         raise DataError(
-            f"expected a score for each of E, S, C, I and a fraction, found {scores}, {held_out}",
-            where="grades, held_out",
-            remedy="Name all four grades, and a fraction from 0 to below 1.",
+            f"expected a fraction from 0 to below 1, found {held_out}",
+            where="held_out",
+            remedy="Choose how many of the train queries become dev.",
         )
     notes = [f"scores: {', '.join(f'{label} = {score:g}' for label, score in scores.items())}"]
     examples = _read_examples(folder, locale, version)
@@ -113,6 +115,23 @@ def read_esci(
     )
     dataset.queries = _with_sources(folder, dataset.queries)
     return split_by_queries(dataset, parts, held_out=held_out, notes=notes), notes
+
+
+def _folder(src: Path) -> Path:
+    """Return the folder with the files: that of the repository, or what is in it."""
+    inner = src / "shopping_queries_dataset"
+    return inner if (inner / EXAMPLES).is_file() and not (src / EXAMPLES).is_file() else src
+
+
+def _scores(grades: Mapping[str, float] | None) -> dict[str, float]:
+    scores = dict(GRADES if grades is None else grades)
+    if set(scores) != set(GRADES):
+        raise DataError(
+            f"expected a score for each of E, S, C, I, found {scores}",
+            where="grades",
+            remedy="Name all four, as E=1,S=0.1,C=0.01,I=0.",
+        )
+    return scores
 
 
 def _read_examples(folder: Path, locale: str | None, version: str) -> PlacedTable:
@@ -187,17 +206,19 @@ def _assemble(
         name="esci",
         query_fields=(Field("query", "text"),),
         document_fields=(),
-        score_scale=ScoreScale(
-            min(scores.values()),
-            max(scores.values()),
-            scores["E"] if relevant is None else relevant,
-            "ESCI label: " + ", ".join(f"{label} {score:g}" for label, score in scores.items()),
-        ),
+        score_scale=_scale(scores, relevant),
         queries=queries.unique("query_id", keep="first", maintain_order=True),
         documents=documents,
         judgments=frame.select("query_id", "doc_id", "score", *kept),
     )
     return dataset, frame.select("query_id", "doc_id", "part")
+
+
+def _scale(scores: Mapping[str, float], relevant: float | None) -> ScoreScale:
+    meaning = "ESCI label: " + ", ".join(f"{label} {score:g}" for label, score in scores.items())
+    low, high = min(scores.values()), max(scores.values())
+    limit = scores["E"] if relevant is None else relevant
+    return with_relevant_inside(ScoreScale(low, high, limit, meaning))
 
 
 def _require_one_text(examples: PlacedTable) -> None:

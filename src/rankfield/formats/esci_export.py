@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from rankfield.files import new_folder
-from rankfield.formats.export_notes import lost_columns, text_field
+from rankfield.formats.export_notes import pair_notes, text_field
 from rankfield.formats.export_record import write_record
 from rankfield.schema import RankingDataset
 
@@ -47,7 +47,7 @@ def write_esci(dataset: RankingDataset, out: str | Path) -> list[str]:
         DataError: queries or documents have no text field.
         OutputError: `out` exists or cannot be written; nothing is left there.
     """
-    notes = lost_columns(dataset, query_columns=("seen", "subset", "locale", "source"))
+    notes = pair_notes(dataset, queries=("seen", "subset", "locale", "source"))
     examples, products = _examples(dataset, notes), _products(dataset, notes)
     with new_folder(out) as folder:
         examples.write_parquet(folder / EXAMPLES)

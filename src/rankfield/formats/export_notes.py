@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping
+
+import polars as pl
 
 from rankfield.errors import DataError
 from rankfield.schema import RankingDataset
 
-__all__ = ["lost_columns", "text_field"]
+__all__ = ["lost_columns", "pair_notes", "text_field"]
 
 
 def text_field(dataset: RankingDataset, table: str) -> str:
@@ -27,32 +29,44 @@ def text_field(dataset: RankingDataset, table: str) -> str:
 
 
 def lost_columns(
-    dataset: RankingDataset, *, query_columns: Sequence[str] = (), text_queries: bool = True
-) -> list[str]:
-    """Return a line each for what layouts of text queries and one score lose.
-
-    Args:
-        dataset: what is written.
-        query_columns: those that the layout can hold, besides the id and the first text field.
-        text_queries: whether queries are one text.
-
-    Raises:
-        DataError: the queries have no text field.
-    """
-    notes = []
-    if text_queries:
-        first = text_field(dataset, "queries")
-        lost = [c for c in dataset.queries.columns if c not in ("query_id", first, *query_columns)]
-        if lost:
-            notes.append(f"queries: the layout has no place for {', '.join(lost)}")
-        if first != "query":
-            notes.append(f"queries: the field {first!r} is called 'query'")
-    judged = dataset.judgments["query_id"].unique().implode()
-    if unjudged := int((~dataset.queries["query_id"].is_in(judged)).sum()):
-        notes.append(f"queries: {unjudged:,} without a judgment are left out")
+    dataset: RankingDataset, kept: Mapping[str, Collection[str]], notes: list[str]
+) -> None:
+    """Note the columns of the tables in `kept` that are not kept, and what no layout holds."""
+    for table, names in kept.items():
+        frame: pl.DataFrame = getattr(dataset, table)
+        if lost := [name for name in frame.columns if name not in names]:
+            notes.append(f"{table}: the layout has no place for {', '.join(lost)}")
     scale = dataset.score_scale
     notes.append(
         f"not in the layout: field weights, the score scale ({scale.minimum:g} to"
         f" {scale.maximum:g}, relevant from {scale.relevant:g}), provenance"
     )
+
+
+def pair_notes(
+    dataset: RankingDataset,
+    *,
+    queries: Collection[str] = (),
+    documents: Collection[str] | None = None,
+) -> list[str]:
+    """Return a line each for what layouts of judged pairs lose, whose queries are one text.
+
+    Args:
+        dataset: what is written.
+        queries, documents: columns that the layout can hold, besides the ids and the queries'
+            first text field; all of the documents if None.
+
+    Raises:
+        DataError: the queries have no text field.
+    """
+    first, notes = text_field(dataset, "queries"), list[str]()
+    kept = {"queries": ["query_id", first, *queries]}
+    if documents is not None:
+        kept["documents"] = ["doc_id", *documents]
+    lost_columns(dataset, kept, notes)
+    if first != "query":
+        notes.append(f"queries: the field {first!r} is called 'query'")
+    judged = dataset.judgments["query_id"].unique().implode()
+    if unjudged := int((~dataset.queries["query_id"].is_in(judged)).sum()):
+        notes.append(f"queries: {unjudged:,} without a judgment are left out")
     return notes

@@ -1,15 +1,15 @@
-"""What a layout that holds texts alone can keep of a data set."""
+"""The texts of a data set, for layouts that hold nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 import polars as pl
 
 from rankfield.errors import DataError
 from rankfield.schema import RankingDataset
 
-__all__ = ["joined_texts", "lost_columns", "query_texts", "text_fields"]
+__all__ = ["joined_texts", "query_texts", "text_fields"]
 
 
 def text_fields(dataset: RankingDataset, table: str, layout: str, notes: list[str]) -> list[str]:
@@ -63,14 +63,3 @@ def query_texts(dataset: RankingDataset, layout: str, notes: list[str]) -> pl.Se
             remedy="Remove it, or export to the layout tables.",
         )
     return texts
-
-
-def lost_columns(
-    dataset: RankingDataset, kept: Mapping[str, Collection[str]], notes: list[str]
-) -> None:
-    """Note the columns that are not kept, and that the layout knows no weights and scale."""
-    for table, names in kept.items():
-        frame: pl.DataFrame = getattr(dataset, table)
-        if lost := [name for name in frame.columns if name not in names]:
-            notes.append(f"{table}: left behind the columns {', '.join(lost)}")
-    notes.append("left behind the weights of fields and the bounds of the score scale")

@@ -9,10 +9,11 @@ from dataclasses import replace
 
 import polars as pl
 
+from rankfield.errors import DataError
 from rankfield.field_values import flat_values
 from rankfield.schema import Field, Modality, ScoreScale
 
-__all__ = ["equal_weights", "guess_fields", "guess_modality", "guess_scale"]
+__all__ = ["equal_weights", "guess_fields", "guess_modality", "guess_scale", "with_relevant_inside"]
 
 _IMAGE_NAMES = {"image", "photo", "picture", "img", "thumbnail"}
 _IMAGE_END = r"(?i)\.(jpe?g|png|webp|gif|bmp|tiff?)$"
@@ -95,15 +96,35 @@ def guess_scale(
 
     The smallest score above 0 counts as relevant; the maximum if none is above 0. What is given
     is not guessed.
+
+    Raises:
+        DataError: the relevant score that is given lies outside the scale.
     """
     low, high = float(scores.min()), float(scores.max())  # type: ignore[arg-type]
     above = scores.filter(scores > 0).min()
     least = high if above is None else float(above)  # type: ignore[arg-type]
-    return ScoreScale(
+    scale = ScoreScale(
         minimum=min(0.0, low) if minimum is None else minimum,
         maximum=max(0.0, high) if maximum is None else maximum,
         relevant=least if relevant is None else relevant,
     )
+    return scale if relevant is None else with_relevant_inside(scale)
+
+
+def with_relevant_inside(scale: ScoreScale) -> ScoreScale:
+    """Return the scale.
+
+    Raises:
+        DataError: what counts as relevant lies outside.
+    """
+    if not scale.minimum <= scale.relevant <= scale.maximum:
+        raise DataError(
+            f"{scale.relevant:g} is outside the score scale, {scale.minimum:g} to"
+            f" {scale.maximum:g}",
+            where="relevant",
+            remedy="Choose --relevant from the scale, or state its ends: --score-min, --score-max.",
+        )
+    return scale
 
 
 def _share(values: pl.Series, pattern: str) -> float:

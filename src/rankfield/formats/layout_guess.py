@@ -9,6 +9,9 @@ from rankfield.formats.registry import LAYOUTS, Layout
 
 __all__ = ["guess_layout"]
 
+_ARCHIVES = (".zip", ".tar", ".tgz", ".7z")
+_LOOKED_INTO = 50
+
 
 def guess_layout(src: str | Path) -> tuple[Layout, str]:
     """Return the one layout that `src` looks like, and why.
@@ -28,12 +31,7 @@ def guess_layout(src: str | Path) -> tuple[Layout, str]:
             where=str(path),
             remedy=f"Use it as it is, or look at it with `rankfield check {path}`.",
         )
-    found = {
-        layout.name: reason
-        for layout in LAYOUTS.values()
-        if (reason := layout.looks_like(path)) is not None
-    }
-    found = {n: r for n, r in found.items() if not LAYOUTS[n].general} or found
+    found = _found(path)
     if len(found) == 1:
         ((name, reason),) = found.items()
         return LAYOUTS[name], reason
@@ -44,11 +42,32 @@ def guess_layout(src: str | Path) -> tuple[Layout, str]:
             where=str(path),
             remedy=f"Say which: rankfield import {next(iter(found))} {path} OUT.",
         )
-    inside = sorted(p.name for p in path.iterdir())[:12] if path.is_dir() else []
-    holds = f"; it holds {', '.join(inside) or 'nothing'}" if path.is_dir() else ""
+    raise _unknown(path)
+
+
+def _found(path: Path) -> dict[str, str]:
+    """Return layout → why a source looks like it; general layouts yield to others."""
+    reasons = {layout.name: layout.looks_like(path) for layout in LAYOUTS.values()}
+    found = {name: reason for name, reason in reasons.items() if reason is not None}
+    return {n: r for n, r in found.items() if not LAYOUTS[n].general} or found
+
+
+def _unknown(path: Path) -> DataError:
+    if path.is_file() and path.suffix.lower() in _ARCHIVES:
+        return DataError("is an archive", where=str(path), remedy="Unpack it first.")
+    within = sorted(path.iterdir()) if path.is_dir() else []
+    for inner in within[:_LOOKED_INTO]:
+        if found := _found(inner):
+            return DataError(
+                f"looks like no layout, but {inner.name} in it like {' or '.join(found)}",
+                where=str(path),
+                remedy=f"Name that: rankfield import {next(iter(found))} {inner} OUT.",
+            )
+    names = ", ".join(inner.name for inner in within[:12]) or "nothing"
     looked = "; ".join(f"{layout.name}: {layout.signs}" for layout in LAYOUTS.values())
-    raise DataError(
-        f"looks like no layout that is known{holds}. Looked for {looked}",
+    return DataError(
+        f"looks like no layout that is known{f'; it holds {names}' if path.is_dir() else ''}."
+        f" Looked for {looked}",
         where=str(path),
         remedy="Name the layout and its files: rankfield import LAYOUT --help.",
     )

@@ -31,6 +31,7 @@ from rankfield.formats.marqo_pairs import (
     SIDES,
     MarqoPairs,
     assemble,
+    chosen_score,
     document_fields_of,
 )
 from rankfield.formats.number_texts import with_numbers
@@ -59,7 +60,7 @@ def read_marqo_gs(
     src: str | Path,
     *,
     name: str | None = None,
-    score: str = "score_linear",
+    score: str | None = None,
     document_fields: Sequence[Field | str] | None = None,
     images: str | Path | None = None,
     dev: float = 0.5,
@@ -76,9 +77,9 @@ def read_marqo_gs(
     Args:
         src: the folder with corpus_1.json; a split whose file is missing is left out, with a note.
         name: of the data set; the folder's name by default.
-        score: the score's column. "score_linear" has the scale 1 to 100, relevant from 1,
-            "score_reciprocal" 0 to 1, relevant from 0.01; of another the scale is guessed. Columns
-            not chosen are kept.
+        score: the score's column; by default the first of score_linear, score_reciprocal, score.
+            "score_linear" has the scale 1 to 100, relevant from 1, "score_reciprocal" 0 to 1,
+            relevant from 0.01; of another the scale is guessed. Columns not chosen are kept.
         document_fields: each a `Field` or text "NAME[:MODALITY[:WEIGHT]]"; image_local 0.9 and
             title 0.1 by default, as in the paper.
         images: the folder with the pictures: then only the file names of the paths count. By
@@ -102,6 +103,7 @@ def read_marqo_gs(
     if missing := [_csv(folder, split).name for split in SIDES if split not in found]:
         notes.append(f"splits: without {', '.join(missing)}, there is nothing for these")
     corpora = {seen: _read_corpus(folder, seen) for seen in _sides_of(found)}
+    score = score or chosen_score(file_columns(found["in_domain"]))
     tables, keys = [], []
     for split, path in found.items():
         tables.append(_read_pairs(path, split, corpora[SIDES[split][1]], score))

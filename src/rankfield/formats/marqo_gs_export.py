@@ -10,7 +10,7 @@ from typing import IO, Any
 import polars as pl
 
 from rankfield.files import new_folder
-from rankfield.formats.export_notes import lost_columns
+from rankfield.formats.export_notes import pair_notes
 from rankfield.formats.export_record import write_record
 from rankfield.formats.marqo_pairs import SIDES, require_split, score_column
 from rankfield.formats.number_texts import number_texts
@@ -27,8 +27,9 @@ def write_marqo_gs(dataset: RankingDataset, out: str | Path) -> list[str]:
     """Write a split data set as CSV triplets, corpora and ground truth, with its pictures.
 
     The first text field of the queries becomes `query`, the document's id `product_id`; fields keep
-    their names. Pictures held as bytes become files. The score stands in `score_linear`, or in
-    `score_reciprocal` or `score` if the judgments have columns of these names already. The ground
+    their names. Pictures held as bytes become files. The score stands in the first
+    of `score_linear` (1 to 100), `score_reciprocal` (0 to 1) and `score` that the judgments do not
+    have already and whose scale holds all scores. The ground
     truth's scores are whole numbers from 1 to 100 as the published evaluation makes them:
     ⌊99 (s − min) / (max − min) + 1⌋ over the split, or the scores themselves if they are such.
 
@@ -46,7 +47,8 @@ def write_marqo_gs(dataset: RankingDataset, out: str | Path) -> list[str]:
         OutputError: `out` exists or cannot be written; nothing is left there.
     """
     require_split(dataset, "marqo-gs")
-    notes = lost_columns(dataset, query_columns=("seen", "subset", *_SIDES), text_queries=True)
+    notes = pair_notes(dataset, queries=("seen", "subset", *_SIDES))
+    notes.append(f"judgments: the score is the column {score_column(dataset.judgments)!r}")
     with new_folder(out) as folder:
         documents = _as_json(with_picture_files(dataset, folder), notes)
         for seen in (True, False):
@@ -86,7 +88,7 @@ def _write_pairs(
         pl.col("doc_id").alias("product_id"),
         *names,
         *further,
-        number_texts("score").alias(score_column(rows)),
+        number_texts("score").alias(score_column(dataset.judgments)),
         "query_id",
     ).write_csv(path, quote_style="non_numeric")
 

@@ -16,7 +16,7 @@ from rankfield.errors import DataError
 from rankfield.files import new_folder
 from rankfield.formats.arrow_files import arrow_batches
 from rankfield.formats.checks import BadImages, check_pictures, require_columns
-from rankfield.formats.export_notes import lost_columns, text_field
+from rankfield.formats.export_notes import pair_notes, text_field
 from rankfield.formats.export_record import write_record
 from rankfield.formats.hub_folders import find_parts
 from rankfield.formats.hub_writing import ParquetRows, hub_card
@@ -25,6 +25,7 @@ from rankfield.formats.marqo_pairs import (
     SIDES,
     MarqoPairs,
     assemble,
+    chosen_score,
     document_fields_of,
     require_split,
     score_column,
@@ -45,7 +46,7 @@ def looks_like_marqo_gs_parquet(src: Path) -> str | None:
     try:
         parts = find_parts(src) if src.is_dir() else {}
         files = parts.get("in_domain", [])
-        if files and {"query", "product_id"} <= set(file_columns(files[0])):
+        if files and {"query", "product_id"} <= set(file_columns(files[0], sample=True)):
             return "it holds files of the split in_domain with columns query and product_id"
     except DataError:
         pass
@@ -56,7 +57,7 @@ def read_marqo_gs_parquet(
     src: str | Path,
     *,
     name: str | None = None,
-    score: str = "score_linear",
+    score: str | None = None,
     document_fields: Sequence[Field | str] | None = None,
     dev: float = 0.5,
     licence: str = LICENCE,
@@ -72,7 +73,7 @@ def read_marqo_gs_parquet(
     Args:
         src: the folder; in_domain must be there, a split that is missing is left out with a note.
         name: of the data set; the folder's name by default.
-        score: the score's column, with the scales of `read_marqo_gs`.
+        score: the score's column, with the default and the scales of `read_marqo_gs`.
         document_fields: each a `Field` or text "NAME[:MODALITY[:WEIGHT]]"; image 0.9 and title 0.1
             by default. These columns belong to the products, all others to the pairs.
         dev: fraction of the queries in "dev", in (0, 1).
@@ -101,6 +102,7 @@ def read_marqo_gs_parquet(
         notes.append(f"splits: no files of {', '.join(missing)}")
     names = [f.name if isinstance(f, Field) else f.partition(":")[0] for f in document_fields or ()]
     described = names or list(_FIELDS)
+    score = score or chosen_score(file_columns(parts["in_domain"][0]))
     tables = [_read_pairs(paths, split, described, score) for split, paths in parts.items()]
     pairs = stack(tables)
     files = [path for paths in parts.values() for path in paths]
@@ -157,7 +159,7 @@ def write_marqo_gs_parquet(dataset: RankingDataset, out: str | Path) -> list[str
 
     The first text field of the queries becomes `query`, the first image field of the documents
     `image`, the document's id `product_id`; other fields keep their names. The score stands in
-    `score_linear`, or in `score_reciprocal` or `score` if there are columns of these names already.
+    `score_linear`, `score_reciprocal` or `score`, as in the archive.
 
     Args:
         dataset: split, as by `rankfield split`.
@@ -173,7 +175,12 @@ def write_marqo_gs_parquet(dataset: RankingDataset, out: str | Path) -> list[str
         OutputError: `out` exists or cannot be written; nothing is left there.
     """
     require_split(dataset, "marqo-gs-parquet")
-    notes = [*lost_columns(dataset, query_columns=("seen",)), *_lost_documents(dataset)]
+    fields = [f.name for f in dataset.document_fields]
+    notes = pair_notes(dataset, queries=("seen",), documents=("seen", *fields))
+    judged = dataset.judgments["doc_id"].unique().implode()
+    if unjudged := int((~dataset.documents["doc_id"].is_in(judged)).sum()):
+        notes.append(f"documents: {unjudged:,} without a judgment are left out")
+    notes.append(f"judgments: the score is the column {score_column(dataset.judgments)!r}")
     splits = [s for s in SIDES if not dataset.judgments.filter(pl.col("split") == s).is_empty()]
     with new_folder(out) as folder:
         (folder / "data").mkdir()
@@ -212,18 +219,6 @@ def _described(dataset: RankingDataset, rows: pl.DataFrame) -> pl.DataFrame:
         pl.col("doc_id").alias("product_id"),
         *(new for new in names.values() if new != "image"),
         *(c for c in rows.columns if c not in ("query_id", "doc_id", "score", "split")),
-        pl.col("score").alias(score_column(rows)),
+        pl.col("score").alias(score_column(dataset.judgments)),
         "query_id",
     )
-
-
-def _lost_documents(dataset: RankingDataset) -> list[str]:
-    notes = []
-    fields = [f.name for f in dataset.document_fields]
-    lost = [c for c in dataset.documents.columns if c not in ("doc_id", "seen", *fields)]
-    if lost:
-        notes.append(f"documents: the layout has no place for {', '.join(lost)}")
-    judged = dataset.judgments["doc_id"].unique().implode()
-    if unjudged := int((~dataset.documents["doc_id"].is_in(judged)).sum()):
-        notes.append(f"documents: {unjudged:,} without a judgment are left out")
-    return notes

@@ -28,6 +28,7 @@ __all__ = [
     "SIDES",
     "MarqoPairs",
     "assemble",
+    "chosen_score",
     "document_fields_of",
     "require_split",
     "score_column",
@@ -154,12 +155,20 @@ def document_fields_of(
 
 
 def score_column(judgments: pl.DataFrame) -> str:
-    """Return the name under which an export writes the score: one that is still free."""
-    return next(
-        name
-        for name in ("score_linear", "score_reciprocal", "score")
-        if name not in judgments.columns or name == "score"
-    )
+    """Return the name under which an export writes the score.
+
+    That is the first published name that is free and whose scale holds the scores, else "score".
+    """
+    low, high = judgments["score"].min(), judgments["score"].max()
+    for name, scale in _SCALES.items():
+        if name not in judgments.columns and scale.minimum <= low and high <= scale.maximum:  # type: ignore[operator]
+            return name
+    return "score"
+
+
+def chosen_score(columns: Sequence[str]) -> str:
+    """Return the score's column where none is named: the first that `score_column` may write."""
+    return next((name for name in (*_SCALES, "score") if name in columns), next(iter(_SCALES)))
 
 
 def require_split(dataset: RankingDataset, layout: str) -> None:

@@ -12,7 +12,7 @@ from rankfield.errors import DataError
 from rankfield.formats.arrow_files import arrow_batches, arrow_columns
 from rankfield.formats.large_csv import csv_batches, csv_columns
 from rankfield.formats.text_files import table_suffix
-from rankfield.formats.text_tables import read_table, require_rows
+from rankfield.formats.text_tables import LINE, read_table, require_rows, text_batches
 
 __all__ = ["ENDINGS", "PlacedTable", "file_columns", "read_files", "stack"]
 
@@ -122,8 +122,8 @@ def stack(tables: Sequence[PlacedTable]) -> PlacedTable:
     return PlacedTable(frame, tuple(file for table in tables for file in table.files))
 
 
-def file_columns(path: Path) -> list[str]:
-    """Return the names of a file's columns.
+def file_columns(path: Path, *, sample: bool = False) -> list[str]:
+    """Return the names of a file's columns; with `sample` those of the first JSON Lines only.
 
     Raises:
         DataError: no such file, broken, or (JSON Lines) without rows.
@@ -133,6 +133,9 @@ def file_columns(path: Path) -> list[str]:
         return arrow_columns(path)
     if suffix in (".csv", ".tsv"):
         return csv_columns(path)
+    if sample:
+        first = next(text_batches(path), pl.DataFrame())
+        return [name for name in first.columns if name != LINE]
     return read_table(path).frame.columns
 
 

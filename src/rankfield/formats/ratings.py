@@ -37,7 +37,7 @@ class Ratings:
         except (TypeError, ValueError):
             score = math.nan
         if not math.isfinite(score):
-            found = "nothing" if rating is None else repr(rating)
+            found = "nothing" if rating is None else f"{rating!r:.60}"
             raise DataError(
                 f"expected a finite number, found {found}",
                 where=f"{self.path}, {place}, 'rating'",

@@ -23,6 +23,7 @@ from rankfield.formats.checks import (
     require_within,
 )
 from rankfield.formats.finite_numbers import finite_numbers
+from rankfield.formats.guesses import with_relevant_inside
 from rankfield.formats.hub_folders import find_parts
 from rankfield.formats.placed_tables import PlacedTable, file_columns, read_files, stack
 from rankfield.formats.published_splits import split_by_queries
@@ -45,7 +46,7 @@ def looks_like_sentence_transformers(src: Path) -> str | None:
     """Return why `src` looks like this layout, or None."""
     try:
         files = [paths[0] for paths in find_parts(src).values()]
-        columns = set(file_columns(files[0]))
+        columns = set(file_columns(files[0], sample=True))
     except DataError:
         return None
     found = next((signs for signs in _SIGNS if signs <= columns), None)
@@ -225,7 +226,9 @@ def _scale(
     binary = not given or set(scores.unique()) <= {low, high}
     middle = high if binary else (low + high) / 2
     meaning = "label of sentence-transformers" if given else "1 = positive, 0 = negative"
-    return ScoreScale(low, high, middle if relevant is None else relevant, meaning)
+    if relevant is None:
+        return ScoreScale(low, high, middle, meaning)
+    return with_relevant_inside(ScoreScale(low, high, relevant, meaning))
 
 
 def _assemble(

@@ -9,7 +9,7 @@ import polars as pl
 
 from rankfield.errors import DataError
 from rankfield.files import new_folder
-from rankfield.formats.export_notes import text_field
+from rankfield.formats.export_notes import lost_columns, text_field
 from rankfield.formats.export_record import write_record
 from rankfield.schema import Field, RankingDataset
 
@@ -52,7 +52,9 @@ def write_sentence_transformers(
         OutputError: `out` exists or cannot be written; nothing is left there.
     """
     if negatives < 1:
-        raise DataError("expected at least 1", where="negatives", remedy="Write --negatives 1.")
+        raise DataError(
+            "expected at least 1", where="negatives", remedy="Write --option negatives=1."
+        )
     notes = _lost(dataset)
     limit = dataset.score_scale.relevant if relevant is None else relevant
     texts = _texts(dataset)
@@ -72,7 +74,7 @@ def write_sentence_transformers(
             f"no judgment would be among the training {kind}: positives have a score of {limit:g}"
             " or more" + (", negatives less" if kind == "triplets" else ""),
             where=dataset.name,
-            remedy="Choose another limit with --relevant, or another kind.",
+            remedy="Choose another limit with --option relevant=SCORE, or another kind.",
         )
     if kind != "scored":
         notes.append(f"scores: only whether they are {limit:g} or more")
@@ -166,15 +168,12 @@ def _triplets(table: pl.DataFrame, limit: float, negatives: int) -> pl.DataFrame
 
 
 def _lost(dataset: RankingDataset) -> list[str]:
-    notes = ["not in the layout: ids, field weights, the score scale, provenance"]
-    for table in ("queries", "documents"):
+    notes, kept = ["not in the layout: ids"], {}
+    for table, identity in (("queries", "query_id"), ("documents", "doc_id")):
         text_field(dataset, table)
         texts = [f.name for f in dataset.fields(table) if f.modality == "text"]
         if len(texts) > 1:
             notes.append(f"{table}: {', '.join(texts)} are joined to one text")
-        identity = "query_id" if table == "queries" else "doc_id"
-        columns = getattr(dataset, table).columns
-        lost = [c for c in columns if c not in (identity, *texts, "seen", "subset")]
-        if lost:
-            notes.append(f"{table}: the layout has no place for {', '.join(lost)}")
+        kept[table] = [identity, *texts, "seen", "subset"]
+    lost_columns(dataset, kept, notes)
     return notes

@@ -11,8 +11,9 @@ import polars as pl
 from rankfield.errors import DataError
 from rankfield.files import new_folder
 from rankfield.formats.assemble import DatasetOptions, Tables, assemble, renamed
+from rankfield.formats.export_notes import lost_columns
 from rankfield.formats.export_record import write_record
-from rankfield.formats.export_texts import lost_columns, query_texts
+from rankfield.formats.export_texts import query_texts
 from rankfield.formats.guesses import guess_fields
 from rankfield.formats.lines import kept_rows, read_lines, split_lines
 from rankfield.formats.text_files import table_suffix

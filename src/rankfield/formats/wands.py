@@ -11,8 +11,9 @@ import polars as pl
 from rankfield.errors import DataError
 from rankfield.files import new_folder
 from rankfield.formats.assemble import DatasetOptions, Tables, assemble, renamed
+from rankfield.formats.export_notes import lost_columns
 from rankfield.formats.export_record import write_record
-from rankfield.formats.export_texts import joined_texts, lost_columns, query_texts, text_fields
+from rankfield.formats.export_texts import joined_texts, query_texts, text_fields
 from rankfield.formats.grades import require_grades
 from rankfield.formats.lines import read_lines
 from rankfield.formats.text_tables import TextTable, read_table
@@ -182,7 +183,7 @@ def _labelled(dataset: RankingDataset, grades: Mapping[str, float]) -> pl.DataFr
         raise DataError(
             f"the score {scores[row]:g} has no label; the labels are {shown}",
             where=f"{dataset.root or dataset.name}, judgments, row {row} (counted from 0)",
-            remedy="Name a label for every score with --grades.",
+            remedy="Name a label for every score: --option grades=LABEL=SCORE,….",
         )
     return (
         dataset.judgments.select("query_id", "doc_id")

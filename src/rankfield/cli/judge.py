@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rankfield.cli.printable import printable
 from rankfield.errors import InputError
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ def command(
 
 
 def _note(text: str) -> None:
-    typer.echo(f"- {text}")
+    typer.echo(f"- {printable(text)}")
 
 
 def _extra(pairs: list[str]) -> dict[str, Any]:
@@ -252,7 +253,7 @@ def _dry_run(
         parts: list[Any] = [{"text": content}] if isinstance(content, str) else content
         for part in parts:
             photo = part.get("image_url", {}).get("url", "")
-            typer.echo(part.get("text") or f"(photo, {len(photo):,} characters)")
+            typer.echo(printable(part.get("text") or f"(photo, {len(photo):,} characters)"))
     estimate = estimate_cost(prompts, pairs, settings.votes, settings.prices)
     typer.echo(f"{pairs.height:,} pairs; estimate: {estimate}")
 

@@ -116,7 +116,7 @@ def make_labels(
     Raises:
         DataError: the log cannot be used; says file, row and column. No pair is left.
         InputError: an option out of range.
-        OutputError: `out` exists or cannot be written.
+        OutputError: `out` exists, another run is making it, or it cannot be written.
     """
     options = options or LabelOptions()
     target = Path(out)

@@ -22,20 +22,22 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-def read_toml(path: Path, *, remedy: str = "") -> dict[str, Any]:
+def read_toml(
+    path: Path, *, remedy: str = "", kind: type[InputError] = InputError
+) -> dict[str, Any]:
     """Return the values of a TOML file.
 
     Raises:
-        InputError: no such file, or not TOML; says in which line.
+        InputError: no such file, or not TOML; says in which line. It is of the class `kind`.
     """
     try:
         return tomllib.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError:
-        raise InputError("there is no such file", where=str(path), remedy=remedy) from None
+        raise kind("there is no such file", where=str(path), remedy=remedy) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"not valid TOML ({error})", where=str(path), remedy=remedy) from error
+        raise kind(f"not valid TOML ({error})", where=str(path), remedy=remedy) from error
     except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", where=str(path)) from error
+        raise kind(f"cannot be read ({error.strerror})", where=str(path)) from error
 
 
 def read_settings(path: Path, model: type[S], *, remedy: str = "") -> S:
@@ -47,19 +49,24 @@ def read_settings(path: Path, model: type[S], *, remedy: str = "") -> S:
     return check_settings(read_toml(path, remedy=remedy), model, where=str(path))
 
 
-def check_settings(values: dict[str, Any], model: type[S], *, where: str) -> S:
+def check_settings(
+    values: dict[str, Any], model: type[S], *, where: str, kind: type[InputError] = InputError
+) -> S:
     """Return `values` as `model`.
 
     Raises:
-        InputError: an unknown key, a missing one, or a value that does not fit; says which.
+        InputError: an unknown key, a missing one, or a value that does not fit; says which. It is
+            of the class `kind`.
     """
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise _explain(error, model, where) from None
+        raise _explain(error, model, where, kind) from None
 
 
-def _explain(error: ValidationError, model: type[BaseModel], where: str) -> InputError:
+def _explain(
+    error: ValidationError, model: type[BaseModel], where: str, kind: type[InputError]
+) -> InputError:
     # a misspelt key is missing too: the unknown one says more
     first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
     keys = [str(part) for part in first["loc"]]
@@ -67,16 +74,16 @@ def _explain(error: ValidationError, model: type[BaseModel], where: str) -> Inpu
     more = error.error_count() - 1
     also = f" ({more} more)" if more else ""
     if first["type"] == "value_error":  # settings that do not go together: no single one is wrong
-        return InputError(f"{first['ctx']['error']}{also}", where=place)
+        return kind(f"{first['ctx']['error']}{also}", where=place)
     if first["type"] == "missing":
-        return InputError(f"this key is missing{also}", where=place, remedy="Add it.")
+        return kind(f"this key is missing{also}", where=place, remedy="Add it.")
     if first["type"] == "extra_forbidden":
         known = _known_keys(model, keys[:-1])
         near = difflib.get_close_matches(keys[-1], known, 1)
         remedy = f"Did you mean {near[0]!r}?" if near else f"Known keys: {', '.join(known)}."
-        return InputError(f"unknown key{also}", where=place, remedy=remedy)
+        return kind(f"unknown key{also}", where=place, remedy=remedy)
     message = first["msg"][0].lower() + first["msg"][1:]
-    return InputError(f"{message}, found {_short(first['input'])}{also}", where=place)
+    return kind(f"{message}, found {_short(first['input'])}{also}", where=place)
 
 
 def _short(value: Any) -> str:

@@ -147,7 +147,7 @@ def test_an_interrupt_before_the_first_checkpoint_promises_nothing(
     ("content", "options", "message"),
     [
         ("[optimizer]\nstep = 3", [], "Did you mean 'steps'?"),
-        ("seed = ", [], "not a valid TOML recipe"),
+        ("seed = ", [], "not valid TOML"),
         ("seed = 1", [], "gcl.toml, data.dataset: names no data set. Add it, or --set data.datas"),
         (RECIPE, ["--set", "optimizer.steps=0"], "greater than or equal to 1, found 0"),
         (RECIPE, ["--set", "nonsense"], "expected section.key=value"),

@@ -52,6 +52,7 @@ def test_every_example_is_a_job(kind: str, run: Run, tmp_path: Path) -> None:
         ('kind = "elastic', 'kind = "plastic', ["search.kind", "found 'plasticsearch'"]),
         ('url = "http', 'url = "gopher', ["search.url: expected an address as https://host/path"]),
         ('url = "http://', 'url = "http://me:pw@', ["search.url: no passwords in addresses"]),
+        ('127.0.0.1:1"', '127.0.0.1:1/?lang=en&Key=x"', ["search: Key holds a key"]),
         (
             "depth = 20",
             'depth = 20\nheaders = { Authorization = "x" }',

@@ -114,6 +114,7 @@ def test_what_cannot_score_is_refused(shop: RankingDataset, tmp_path: Path) -> N
     pairs = choose_pairs(shop)
     with pytest.raises(ModelError, match="expected one score a pair, found 3"):
         score_pairs(shop, pairs, _save(tmp_path / "three", labels=3), tmp_path / "a", device="cpu")
+    assert not (tmp_path / "a.partial").exists()
     (tmp_path / "empty").mkdir()
     with pytest.raises(ModelError, match="not a usable cross-encoder"):
         score_pairs(shop, pairs, str(tmp_path / "empty"), tmp_path / "b", device="cpu")

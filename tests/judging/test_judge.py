@@ -400,7 +400,8 @@ def test_the_command_line(
         ([shop.root, tmp_path / "o", *asked], "exists already"),
         ([shop.root], "expected a data set and an output folder"),
         ([shop.root, tmp_path / "p"], "expected --rubric"),
-        ([shop.root, tmp_path / "p", *asked, "--cross-encoder", "x"], "found both"),
+        ([shop.root, tmp_path / "p", *asked, "--cross-encoder", "x"], "and --rubric"),
+        ([shop.root, tmp_path / "p", "--cross-encoder", "x", "--dry-run"], "and --dry-run"),
         ([shop.root, tmp_path / "p", *asked, "--human", tmp_path / "no.csv"], "no such file"),
     ):
         code, _, err = run("judge", *words)

@@ -104,7 +104,7 @@ def test_a_misspelt_key_suggests_the_right_one(
         ({"loss": {"matryoshka": [0]}}, "loss.matryoshka.0: .*greater than or equal to 1"),
         ({"negatives": {"per_query": 0}}, "negatives.per_query"),
         ({"negatives": {"relative_margin": 1.5}}, "negatives.relative_margin"),
-        ({"judgments": [{}]}, "judgments.0.path: field required"),
+        ({"judgments": [{}]}, "judgments.0.path: this key is missing"),
         ({"judgments": [{"path": ""}]}, "judgments.0.path: string should have at least 1"),
         ({"judgments": [{"path": "a", "trust": 0.0}]}, "judgments.0.trust: .* greater than 0"),
         ({"judgments": [{"path": "a", "trust": 1.5}]}, "judgments.0.trust: .* less than or equal"),
@@ -230,12 +230,12 @@ def test_where_other_files_lie(
 def test_files_that_are_no_recipes(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"none\.toml: there is no such file.*rankfield recipe"):
         load_recipe(tmp_path / "none.toml")
-    with pytest.raises(RecipeError, match="not a valid TOML recipe"):
+    with pytest.raises(RecipeError, match="cannot be read"):
         load_recipe(tmp_path)
     broken = tmp_path / "broken.toml"
     for content in (b"seed = ", b"\xff\xfe", b"seed = 1\nseed = 2"):
         broken.write_bytes(content)
-        with pytest.raises(RecipeError, match=r"broken\.toml: not a valid TOML recipe"):
+        with pytest.raises(RecipeError, match=r"broken\.toml: not valid TOML"):
             load_recipe(broken)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rankfield.cli.printable import printable
 from rankfield.errors import InputError
 
 if TYPE_CHECKING:
@@ -69,12 +70,16 @@ def command(
     if out is None or preview:
         _preview(loaded)
         return
-    dataset = collect(loaded, out, skip_failed=skip_failed, report=lambda t: typer.echo(f"- {t}"))
+    dataset = collect(loaded, out, skip_failed=skip_failed, report=_note)
     typer.echo(
         f"{out}: {dataset.queries.height:,} queries, {dataset.documents.height:,} documents,"
         f" {dataset.judgments.height:,} judgments"
     )
     typer.echo(f"next: rankfield check {out}, rankfield split {out} OUT")
+
+
+def _note(text: str) -> None:
+    typer.echo(f"- {printable(text)}")
 
 
 def _preview(job: Job) -> None:
@@ -83,6 +88,7 @@ def _preview(job: Job) -> None:
     query, results = preview(job)
     typer.echo(f"{query!r}: {len(results):,} results")
     for position, found in enumerate(results[:10], 1):
-        typer.echo(f"{position}. {found.doc_id}")
+        typer.echo(f"{position}. {printable(found.doc_id)}")
         for name, value in (found.fields | found.columns).items():
-            typer.echo(f"   {name}: {'–' if value is None else str(value)[:100]}")
+            shown = "–" if value is None else printable(str(value)[:100])
+            typer.echo(f"   {name}: {shown}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rankfield.cli.printable import printable
 from rankfield.errors import InputError
 
 if TYPE_CHECKING:
@@ -118,31 +119,22 @@ def command(
         return
     if dataset is None or out is None:
         raise InputError("expected a data set and an output folder", where="rankfield judge")
-    if cross_encoder is not None and (rubric is not None or endpoint is not None):
-        raise InputError(
-            "expected a cross-encoder or a language model, found both", where="rankfield judge"
-        )
+    if cross_encoder is not None:
+        _refuse_others({"--rubric": rubric, "--endpoint": endpoint, "--dry-run": dry_run or None})
     from rankfield.judging import JudgeSettings, choose_pairs
     from rankfield.judging.cost import Prices
 
     settings = JudgeSettings(
-        votes=votes,
-        aggregate=aggregate.value,
-        image_side=image_side,
-        seed=seed,
-        prices=Prices(price_in, price_out, photo_tokens),
-        max_cost=max_cost,
-    )
+        votes=votes, aggregate=aggregate.value, image_side=image_side, seed=seed,
+        prices=Prices(price_in, price_out, photo_tokens), max_cost=max_cost,
+    )  # fmt: skip
     asked = None
     if cross_encoder is None:
         asked = _endpoint(
             {"--rubric": rubric, "--endpoint": endpoint, "--model": model},
-            key_env=key_env,
-            temperature=temperature,
-            max_tokens=max_tokens,
-            send_seed=send_seed,
+            key_env=key_env, temperature=temperature, max_tokens=max_tokens, send_seed=send_seed,
             extra=_extra(extra or []),
-        )
+        )  # fmt: skip
     data = _loaded(dataset)
     people = _scores_of_people(data, human)
     chosen = choose_pairs(data, file=pairs, results=results, per_query=per_query, seed=seed)
@@ -150,16 +142,11 @@ def command(
         from rankfield.cli.device import chosen_device
         from rankfield.judging import score_pairs
 
+        place = chosen_device(device)
         record = score_pairs(
-            data,
-            chosen,
-            str(cross_encoder),
-            out,
-            batch_size=batch_size,
-            device=chosen_device(device),
-            human=people,
-            report=_note,
-        )
+            data, chosen, str(cross_encoder), out,
+            batch_size=batch_size, device=place, human=people, report=_note,
+        )  # fmt: skip
     else:
         from rankfield.judging import judge, load_rubric
         from rankfield.web import Limits
@@ -168,24 +155,28 @@ def command(
         if dry_run:
             _dry_run(data, chosen, grades, settings)
             return
-        record = judge(
-            data,
-            chosen,
-            grades,
-            asked,
-            out,
-            settings=settings,
-            limits=Limits(
-                requests_per_second=requests_per_second, burst=concurrency, concurrency=concurrency
-            ),
-            human=people,
-            report=_note,
+        limits = Limits(
+            requests_per_second=requests_per_second, burst=concurrency, concurrency=concurrency
         )
+        record = judge(
+            data, chosen, grades, asked, out,
+            settings=settings, limits=limits, human=people, report=_note,
+        )  # fmt: skip
     _show(record, out)
 
 
 def _note(text: str) -> None:
-    typer.echo(f"- {text}")
+    typer.echo(f"- {printable(text)}")
+
+
+def _refuse_others(given: dict[str, Any]) -> None:
+    """Raise if an option that only a language model has is given with a cross-encoder."""
+    for name, value in given.items():
+        if value is not None:
+            raise InputError(
+                f"expected a cross-encoder or a language model, found --cross-encoder and {name}",
+                where="rankfield judge",
+            )
 
 
 def _extra(pairs: list[str]) -> dict[str, Any]:
@@ -252,7 +243,7 @@ def _dry_run(
         parts: list[Any] = [{"text": content}] if isinstance(content, str) else content
         for part in parts:
             photo = part.get("image_url", {}).get("url", "")
-            typer.echo(part.get("text") or f"(photo, {len(photo):,} characters)")
+            typer.echo(printable(part.get("text") or f"(photo, {len(photo):,} characters)"))
     estimate = estimate_cost(prompts, pairs, settings.votes, settings.prices)
     typer.echo(f"{pairs.height:,} pairs; estimate: {estimate}")
 

@@ -11,6 +11,7 @@ import typer
 
 from rankfield.cli.import_guess import GUESS, GuessingGroup, examples
 from rankfield.cli.import_guess import command as guess
+from rankfield.cli.printable import printable
 from rankfield.errors import RankfieldError
 from rankfield.formats.registry import LAYOUTS
 
@@ -40,6 +41,9 @@ VERBS: dict[str, str] = {
 
 IMPORTERS: dict[str, str] = {layout.name: layout.command_module for layout in LAYOUTS.values()}
 """Layout → module, for `rankfield import LAYOUT`."""
+
+
+_INTERRUPTED = 130
 
 
 def _build() -> typer.Typer:
@@ -107,15 +111,17 @@ def main() -> None:
     try:
         app()
     except RankfieldError as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(f"error: {printable(str(error))}", err=True)
         sys.exit(error.exit_code)
     except OSError as error:
         where = f"{error.filename}: " if error.filename is not None else ""
-        typer.echo(f"error: {where}{error.strerror or error}", err=True)
+        typer.echo(f"error: {printable(f'{where}{error.strerror or error}')}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("interrupted", err=True)
-        sys.exit(130)
+    except SystemExit as stopped:
+        # Typer makes this of an interrupt, and says nothing
+        if stopped.code == _INTERRUPTED:
+            typer.echo("interrupted", err=True)
+        raise
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
@@ -29,7 +30,11 @@ __all__ = [
 EXAMPLES = ("elasticsearch", "serpapi", "json")
 """The kinds of search API that `example_job` has a job for."""
 
-_KEYS = ("authorization", "x-api-key", "api-key", "api_key", "apikey", "access_token", "cookie")
+_KEYS = (
+    *("authorization", "proxy-authorization", "cookie", "password", "secret", "token", "key"),
+    *("x-api-key", "api-key", "api_key", "apikey", "x-rapidapi-key", "ocp-apim-subscription-key"),
+    *("access_token", "auth_token", "x-auth-token", "x-access-token", "x-subscription-token"),
+)
 """Headers and parameters that a job must not hold: it is copied into the output."""
 
 
@@ -98,7 +103,8 @@ class SearchSection(Settings):
 
     @model_validator(mode="after")
     def _fits(self) -> SearchSection:
-        for name in (*self.headers, *self.params):
+        in_url = dict(parse_qsl(urlsplit(self.url).query, keep_blank_values=True))
+        for name in (*self.headers, *self.params, *in_url):
             if name.lower() in _KEYS:
                 raise ValueError(
                     f"{name} holds a key: put it into an environment variable and name that,"

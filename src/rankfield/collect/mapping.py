@@ -16,6 +16,7 @@ from rankfield.web import RequestError
 __all__ = ["FieldMapping", "Found", "Mapping", "value_at"]
 
 _STEP = re.compile(r'\.?(?:"([^"]+)"|\[(\d+)\]|([^.\[\]"]+))')
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _RESERVED = ("doc_id", "query_id", "score", "seen")
 
 
@@ -158,9 +159,9 @@ def _text(value: Any) -> str | None:
     """Return a value as one line of text that can be stored; None for nothing, tables and lists."""
     if value is None or isinstance(value, (dict, list, bool)):
         return None
-    # half of a surrogate pair is valid JSON, but no text
+    # half of a surrogate pair is valid JSON, but no text; neither are bytes that steer a terminal
     text = str(value).encode("utf-8", "ignore").decode()
-    return " ".join(text.split()) or None
+    return " ".join(_CONTROL.sub(" ", text).split()) or None
 
 
 def _plain(value: Any) -> str | float | None:

@@ -104,6 +104,12 @@ def _load(model: str, device: str | None) -> Any:
     except (OSError, ValueError, KeyError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(f"not a usable cross-encoder ({first})", where=model) from error
+    if (labels := encoder.num_labels) != 1:
+        raise ModelError(
+            f"expected one score a pair, found {labels}",
+            where=model,
+            remedy="Take a cross-encoder with one label.",
+        )
     return encoder
 
 
@@ -135,12 +141,6 @@ def _scores(encoder: Any, chunk: list[tuple[str, str]], model: str, batch_size: 
     scores = np.asarray(
         encoder.predict(chunk, batch_size=batch_size, show_progress_bar=False), dtype=np.float64
     )
-    if scores.ndim != 1:
-        raise ModelError(
-            f"expected one score a pair, found {scores.shape[1]}",
-            where=model,
-            remedy="Take a cross-encoder with one label.",
-        )
     if not np.isfinite(scores).all():
         raise ModelError("the model gives scores that are not finite", where=model)
     return [float(score) for score in scores]

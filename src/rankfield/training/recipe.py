@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from rankfield.errors import RecipeError
 from rankfield.schema import SPLITS, SplitName
+from rankfield.settings import Settings, check_settings, read_toml
 
 __all__ = [
     "AverageSection",
@@ -30,11 +30,7 @@ __all__ = [
 ]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class DataSection(_Section):
+class DataSection(Settings):
     """Which pairs and fields are trained on."""
 
     dataset: str = Field("", description="data set folder; relative to the recipe")
@@ -57,7 +53,7 @@ class DataSection(_Section):
     )
 
 
-class EncoderSection(_Section):
+class EncoderSection(Settings):
     """The model that is trained.
 
     A name is a hub id, a local folder, or "package:NAME" for an installed package with a
@@ -88,7 +84,7 @@ class EncoderSection(_Section):
     )
 
 
-class LossSection(_Section):
+class LossSection(Settings):
     """What is minimised."""
 
     target: Literal["pair", "mask", "soft", "ranked"] = Field(
@@ -136,7 +132,7 @@ class LossSection(_Section):
         return self
 
 
-class BatchSection(_Section):
+class BatchSection(Settings):
     """How pairs are put together."""
 
     size: int = Field(128, ge=2, description="judged pairs a step, over all processes")
@@ -155,7 +151,7 @@ class BatchSection(_Section):
     )
 
 
-class NegativesSection(_Section):
+class NegativesSection(Settings):
     """Hard negatives beside the judged pairs; none without a file or a refresh."""
 
     file: str = Field("", description="of `rankfield mine`; relative to the recipe")
@@ -178,7 +174,7 @@ class NegativesSection(_Section):
         return bool(self.file or self.refresh_every)
 
 
-class OptimizerSection(_Section):
+class OptimizerSection(Settings):
     """AdamW with warm-up and cosine decay."""
 
     steps: int = Field(1000, ge=1, description="optimiser steps in all")
@@ -200,7 +196,7 @@ class OptimizerSection(_Section):
     )
 
 
-class LoraSection(_Section):
+class LoraSection(Settings):
     """Low-rank adapters on pretrained towers, whose own weights stay as they are."""
 
     rank: int = Field(0, ge=0, description="of the adapters; 0: none, all weights are trained")
@@ -214,7 +210,7 @@ class LoraSection(_Section):
     )
 
 
-class AverageSection(_Section):
+class AverageSection(Settings):
     """Averages of weights: over the steps, and between the base model and the trained one."""
 
     ema: float = Field(
@@ -225,7 +221,7 @@ class AverageSection(_Section):
     )
 
 
-class DevSection(_Section):
+class DevSection(Settings):
     """Measuring on the way; the model with the best mean NDCG@10 is kept."""
 
     every: int = Field(200, ge=0, description="steps between measurements; 0: only at the end")
@@ -234,7 +230,7 @@ class DevSection(_Section):
     )
 
 
-class JudgmentSource(_Section):
+class JudgmentSource(Settings):
     """Scores of one more teacher, such as a cross-encoder or a language model."""
 
     path: str = Field(
@@ -246,7 +242,7 @@ class JudgmentSource(_Section):
     )
 
 
-class Recipe(_Section):
+class Recipe(Settings):
     """One training run. Unknown keys are refused, with the nearest known one."""
 
     name: str = Field("gcl", description="of the model, in tables and reports")
@@ -285,14 +281,7 @@ def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
         RecipeError: no such file, not TOML, an unknown key, a value out of range.
     """
     file = Path(path)
-    try:
-        values = tomllib.loads(file.read_text("utf-8"))
-    except FileNotFoundError:
-        raise RecipeError(
-            "there is no such file", where=str(file), remedy="`rankfield recipe` prints one."
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise RecipeError(f"not a valid TOML recipe ({error})", where=str(file)) from error
+    values = read_toml(file, remedy="`rankfield recipe` prints one.", kind=RecipeError)
     _resolve_paths(values, file.parent)
     for override in overrides:
         _override(values, override)
@@ -315,10 +304,7 @@ def parse_recipe(values: dict[str, Any], *, where: str = "recipe") -> Recipe:
     Raises:
         RecipeError: an unknown key (with the nearest known one), a value out of range.
     """
-    try:
-        return Recipe.model_validate(values)
-    except ValidationError as error:
-        raise _explain(error, where) from None
+    return check_settings(values, Recipe, where=where, kind=RecipeError)
 
 
 def _override(values: dict[str, Any], override: str) -> None:
@@ -349,31 +335,3 @@ def _key_parts(key: str) -> list[str]:
         parts.append(part)
         table = table[part]
     return parts
-
-
-def _explain(error: ValidationError, where: str) -> RecipeError:
-    first = error.errors()[0]
-    location = [str(part) for part in first["loc"]]
-    place = ", ".join([where, *([".".join(location)] if location else [])])
-    more = error.error_count() - 1
-    also = f" ({more} more)" if more else ""
-    if first["type"] == "value_error":  # settings that do not go together: no single one is wrong
-        return RecipeError(f"{first['ctx']['error']}{also}", where=place)
-    if first["type"] != "extra_forbidden":
-        return RecipeError(
-            f"{first['msg'][0].lower()}{first['msg'][1:]}, found {first['input']!r}{also}",
-            where=place,
-        )
-    known = _known_keys(location[:-1])
-    near = difflib.get_close_matches(location[-1], known, 1)
-    remedy = f"Did you mean {near[0]!r}?" if near else f"Known keys: {', '.join(known)}."
-    return RecipeError(f"unknown key{also}", where=place, remedy=remedy)
-
-
-def _known_keys(sections: list[str]) -> list[str]:
-    model: Any = Recipe
-    for section in sections:
-        if not section.isdigit():  # the place in a list of tables
-            annotation = model.model_fields[section].annotation
-            model = next(iter(get_args(annotation)), annotation)
-    return list(model.model_fields)

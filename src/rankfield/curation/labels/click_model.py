@@ -222,7 +222,8 @@ def relevance_given(
     skips = impressions - clicks
     weight = np.add.reduceat(impressions * theta, starts) + prior_clicks + prior_skips
     low, high = np.zeros(len(starts)), np.ones(len(starts))
-    alpha = np.clip(positive / np.maximum(weight, _LEAST), 1e-6, _MOST)
+    # next to 1, where the slope is infinite, Newton would only double its steps
+    alpha = np.clip(positive / np.maximum(weight, _LEAST), 1e-6, 0.9)
     for _ in range(60):
         cell = theta / (1 - theta * np.repeat(alpha, sizes))
         slope = positive / alpha - prior_skips / (1 - alpha)
@@ -231,7 +232,8 @@ def relevance_given(
         curve += np.add.reduceat(skips * cell**2, starts)
         low, high = np.where(slope > 0, alpha, low), np.where(slope > 0, high, alpha)
         newton = alpha + slope / np.maximum(curve, _LEAST)
-        new = np.where((newton > low) & (newton < high), newton, (low + high) / 2)
+        # where it stands still it has arrived: halving would throw it off again
+        new = np.where((newton >= low) & (newton <= high), newton, (low + high) / 2)
         new = np.clip(new, _LEAST, 1 - 1e-12)
         # Near an end Newton only doubles the distance to it: small steps there are far from done.
         done = (np.abs(new - alpha) <= 1e-8 * np.minimum(new, 1 - new)).all()

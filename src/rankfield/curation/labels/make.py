@@ -116,7 +116,7 @@ def make_labels(
     Raises:
         DataError: the log cannot be used; says file, row and column. No pair is left.
         InputError: an option out of range.
-        OutputError: `out` exists or cannot be written.
+        OutputError: `out` exists, another run is making it, or it cannot be written.
     """
     options = options or LabelOptions()
     target = Path(out)
@@ -158,15 +158,7 @@ def _count(
     files: EventFiles, partial: Path, options: LabelOptions, memory: float
 ) -> dict[str, Any]:
     """Write partial/statistics.parquet unless it is there; return what is known of the log."""
-    key = {
-        "rankfield": __version__,
-        "files": [path.name for path in files.paths],
-        "fingerprint": files.fingerprint(),
-        "columns": dict(options.columns),
-        "events": dict(options.events),
-        "filters": asdict(options.filters),
-        "half_life_days": options.half_life,
-    }
+    key = _counts_key(files, options)
     done = partial / "counted.json"
     if done.is_file():
         counted: dict[str, Any] = read_json(done)
@@ -202,6 +194,19 @@ def _count(
     }
     write_json(done, counted)
     return counted
+
+
+def _counts_key(files: EventFiles, options: LabelOptions) -> dict[str, Any]:
+    """Return all that the counts depend on."""
+    return {
+        "rankfield": __version__,
+        "files": [path.name for path in files.paths],
+        "fingerprint": files.fingerprint(),
+        "columns": dict(options.columns),
+        "events": dict(options.events),
+        "filters": asdict(options.filters),
+        "half_life_days": options.half_life,
+    }
 
 
 def _remarks(found: EventSurvey, of: Mapping[str, str], words: Mapping[str, str]) -> list[str]:
@@ -243,22 +248,8 @@ def _write(
     writer.run(raw_rate=float(totals["clicks"].sum() / totals["impressions"].sum()))
     if options.grades:
         write_grades(made / "judgments.parquet", options.grades)
-    found, dropped = counted["found"], counted["dropped"]
     corrected, raw = writer.corrected.curve(), writer.raw.curve()
-    record = {
-        "rankfield": __version__,
-        "log": {k: counted["key"][k] for k in ("files", "fingerprint")} | {"rows": found["rows"]},
-        "columns": counted["columns"],
-        "options": _as_json(options),
-        "dropped": dropped | {"pairs shown too little": writer.left_out},
-        "pairs": writer.pairs,
-        "queries": writer.queries,
-        "event_weights": weights,
-        "prior": {
-            "strength": prior.strength,
-            "rates": dict(prior.rates),
-            "by_exposure": {event: g.tolist() for event, g in prior.by_exposure.items()},
-        },
+    record = _counts_json(counted, options, writer) | {
         "propensities": _propensities_json(propensities, totals),
         "calibration": {
             name: curve.as_json() if curve else None
@@ -269,6 +260,28 @@ def _write(
     write_json(made / "labels.json", record)
     notes = tuple(counted["notes"])
     return Labels(target, record, notes, propensities, corrected, raw)
+
+
+def _counts_json(
+    counted: dict[str, Any], options: LabelOptions, writer: JudgmentWriter
+) -> dict[str, Any]:
+    """Return what labels.json says of the log, the options, and what became of the counts."""
+    found, prior = counted["found"], writer.prior
+    return {
+        "rankfield": __version__,
+        "log": {k: counted["key"][k] for k in ("files", "fingerprint")} | {"rows": found["rows"]},
+        "columns": counted["columns"],
+        "options": _as_json(options),
+        "dropped": counted["dropped"] | {"pairs shown too little": writer.left_out},
+        "pairs": writer.pairs,
+        "queries": writer.queries,
+        "event_weights": dict(writer.weights),
+        "prior": {
+            "strength": prior.strength,
+            "rates": dict(prior.rates),
+            "by_exposure": {event: g.tolist() for event, g in prior.by_exposure.items()},
+        },
+    }
 
 
 def _as_json(options: LabelOptions) -> dict[str, Any]:

@@ -122,6 +122,9 @@ def main() -> None:
         if stopped.code == _INTERRUPTED:
             typer.echo("interrupted", err=True)
         raise
+    except KeyboardInterrupt:  # before or after Typer's own work
+        typer.echo("interrupted", err=True)
+        sys.exit(_INTERRUPTED)
 
 
 if __name__ == "__main__":

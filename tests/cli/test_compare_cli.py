@@ -21,6 +21,16 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: object, columns: int = 160)
     return int(caught.value.code or 0)
 
 
+def test_a_file_given_twice_is_no_second_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "clip.json"
+    evaluate(FakeModel(), ranking_shop(), label="clip").save(path)
+    for verb in ("compare", "report"):
+        assert run(monkeypatch, verb, path, tmp_path / "." / "clip.json") == 2
+        assert "clip.json: the same results are given twice" in capsys.readouterr().err
+
+
 def test_the_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -91,10 +101,12 @@ def test_what_differs_is_marked_and_explained(
 def test_80_columns_hold_five_runs(
     files: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ("compare", *files, *files[1:], "--metric", "nDCG@10")
-    assert run(monkeypatch, *words, columns=80) == 0
+    again = [file.with_name(f"again-{file.name}") for file in files[1:]]
+    for source, target in zip(files[1:], again, strict=True):
+        Results.load(source).save(target)
+    assert run(monkeypatch, "compare", *files, *again, "--metric", "nDCG@10", columns=80) == 0
     shown = capsys.readouterr().out
-    comparison = compare([Results.load(f) for f in (*files, *files[1:])], metrics=["nDCG@10"])
+    comparison = compare([Results.load(f) for f in (*files, *again)], metrics=["nDCG@10"])
     gains = comparison.table["gain_percent"].drop_nulls().to_list()
     assert max(gains) > 100
     for gain in gains:

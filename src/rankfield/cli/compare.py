@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rankfield.cli.load_results import load_results
 from rankfield.cli.text_table import show_table
 from rankfield.errors import InputError, MetricError
 
@@ -75,12 +76,12 @@ def command(
 
     Example: rankfield compare clip.json gcl.json --slice length --slice document.category
     """
-    from rankfield.evaluation import Results, compare, protocol_named, slice_comparison
+    from rankfield.evaluation import compare, protocol_named, slice_comparison
     from rankfield.evaluation.comparison_file import check_comparison_file, save_comparison
 
     if out is not None:
         check_comparison_file(out, slices=bool(slice_by), overwrite=overwrite)
-    loaded = [Results.load(path) for path in results]
+    loaded = load_results(results)
     own = loaded[0].protocol == "rankfield"
     default = _METRICS if own else protocol_named(loaded[0].protocol).main
     comparison = compare(loaded, metrics=metric or default, force=force)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rankfield.cli.load_results import load_results
 from rankfield.errors import InputError, OutputError
 
 if TYPE_CHECKING:
@@ -65,14 +66,13 @@ def command(
     """
     import json
 
-    from rankfield.evaluation import Results
     from rankfield.files import new_file
     from rankfield.report import gather, render_markdown, render_model_card, render_page
     from rankfield.schema import RankingDataset
 
     outputs = [*(out or ([] if model_card else [Path("report.html")]))]
     _check_outputs([*outputs, *([model_card] if model_card else [])], outputs, overwrite)
-    loaded = [Results.load(path) for path in results]
+    loaded = load_results(results)
     dataset = RankingDataset.load(data or _stored_dataset(loaded[0], results[0]))
     content = gather(
         dataset,

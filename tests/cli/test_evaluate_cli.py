@@ -121,6 +121,8 @@ def test_queries_without_anything_relevant_are_told(
         (["evaluate", "a", "DATA", "--without", "x", "--robustness"], "measures the whole model"),
         (["evaluate", "a", "DATA", "--without", "x", "--cache", "c"], "keeps whole embeddings"),
         (["evaluate", "DATA", "--baseline", "bm25", "--cache", "c"], "of saved models only"),
+        (["evaluate", "DATA", "--baseline", "bm25", "--device", "cpu"], "no embeddings to search"),
+        (["evaluate", "DATA", "--baseline", "oracle", "--precision", "float32"], "to search"),
         (["evaluate", "DATA", "--baseline", "untrained", "--recipe", "r.toml"], "r.toml"),
     ],
 )

@@ -33,7 +33,7 @@ def test_evaluate_and_compare(
     assert "By the rules of beir: scores cut to whole numbers" in shown
     assert "By the rules of marqo-gs: up to 2,000 queries" in shown
     assert "mRBP9" in shown
-    assert run(monkeypatch, "compare", "marqo-gs.json", "marqo-gs.json") == 0
+    assert run(monkeypatch, "compare", "marqo-gs.json") == 0
     shown = capsys.readouterr().out
     assert "mERR" in shown
     assert "Hole" not in shown

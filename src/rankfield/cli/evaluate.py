@@ -136,6 +136,7 @@ def command(
     if without and cache is not None:
         raise InputError("keeps whole embeddings, found --without", where="--cache")
     _refuse_unused(names, recipe, popularity_column, dimension, cache)
+    _refuse_search_options(names, device, precision)
     outputs = _outputs(out, names, overwrite=overwrite)
     if subset not in ("dev", "test", "all"):
         raise InputError(f"expected dev, test or all, found {subset!r}", where="--subset")
@@ -220,6 +221,15 @@ def _refuse_contradictions(
         raise InputError(
             "only models can leave fields out", where="--without" if without else "--robustness"
         )
+
+
+def _refuse_search_options(names: Sequence[str], device: str | None, precision: str) -> None:
+    """Refuse options of the search over embeddings where nothing is embedded."""
+    if not names or UNTRAINED in names:
+        return
+    for option, given in (("--device", device is not None), ("--precision", precision != "auto")):
+        if given:
+            raise InputError(f"{', '.join(names)} has no embeddings to search", where=option)
 
 
 def _refuse_unused(

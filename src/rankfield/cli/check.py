@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rankfield.cli.engine_option import EngineOption
 from rankfield.errors import DataError, OutputError
 
 if TYPE_CHECKING:
@@ -43,10 +44,7 @@ def command(
         Path | None,
         typer.Option(metavar="MD", help="Write a data card: provenance, licence, fields, scale."),
     ] = None,
-    engine: Annotated[
-        Literal["local", "ray"],
-        typer.Option(help="Work on this machine's cores, or on Ray's: same result."),
-    ] = "local",
+    engine: EngineOption = "local",
 ) -> None:
     """Look for everything that is wrong with a data set: ids, pairs, scores, fields, pictures.
 

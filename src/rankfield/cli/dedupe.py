@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from rankfield.cli.engine_option import EngineOption
 from rankfield.errors import InputError, OutputError
 
 if TYPE_CHECKING:
@@ -71,10 +72,7 @@ def command(
             " `rankfield split --group-documents-by COLUMN`.",
         ),
     ] = None,
-    engine: Annotated[
-        Literal["local", "ray"],
-        typer.Option(help="Work on this machine's cores, or on Ray's: same result."),
-    ] = "local",
+    engine: EngineOption = "local",
 ) -> None:
     """Merge documents, and queries, that are the same, with their judgments.
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from rankfield.cli import import_options as options
+from rankfield.engines import EngineName
 
 __all__ = ["command"]
 
@@ -62,7 +63,7 @@ def command(
     licence: options.Licence = "",
     bad_images: options.BadImages = "error",
     engine: Annotated[
-        Literal["local", "ray"],
+        EngineName,
         typer.Option(help="Check pictures on this machine's cores, or on Ray's: same result."),
     ] = "local",
 ) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rankfield.cli.engine_option import EngineOption
 from rankfield.errors import InputError, OutputError
 
 if TYPE_CHECKING:
@@ -81,10 +82,7 @@ def command(
         int | None,
         typer.Option(metavar="BITS", help="Report near duplicates of pictures that cross: 6."),
     ] = None,
-    engine: Annotated[
-        Literal["local", "ray"],
-        typer.Option(help="Work on this machine's cores, or on Ray's: same result."),
-    ] = "local",
+    engine: EngineOption = "local",
 ) -> None:
     """Divide a data set into in_domain, novel_query, novel_document and zero_shot.
 

@@ -21,15 +21,6 @@ def read_saved_header(folder: Path, tables: Mapping[str, LocatedRows]) -> Rankin
             or score.
     """
     frames = {name: table.frame for name, table in tables.items()}
-    header = read_header(folder)
-    dataset = RankingDataset(
-        name=header.name,
-        query_fields=header.query_fields,
-        document_fields=header.document_fields,
-        score_scale=header.score_scale,
-        provenance=header.provenance,
-        root=folder,
-        **frames,
-    )
+    dataset = RankingDataset.of_tables(read_header(folder), frames, folder)
     require_sound(dataset, lambda table, row, column: tables[table].where(row, column))
     return dataset

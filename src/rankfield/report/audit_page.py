@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from rankfield import __version__
@@ -28,13 +27,13 @@ from rankfield.report.audit_numbers import (
 )
 from rankfield.report.data_card import card_facts
 from rankfield.report.style import SPLIT_MEANINGS, SPLIT_TITLES
+from rankfield.report.templates import TEMPLATES, template_environment
 from rankfield.report.thumbnails import Thumbnails
 from rankfield.schema import Tables
 from rankfield.validate import Problem, Summary, summarise
 
 __all__ = ["write_audit_page"]
 
-_HERE = Path(__file__).parent
 _SHOWN = 6
 _SIDE_BY_SIDE = 4
 _IDS = {"queries": "query_id", "documents": "doc_id"}
@@ -110,8 +109,8 @@ def write_audit_page(
     duplicates = [_duplicates(dataset, table, shown, engine) for table in _IDS]
     leaks = leak_report(dataset, engine=engine) if divided else None
     context = {
-        "css": Markup((_HERE / "page.css").read_text("utf-8")),
-        "own_css": Markup((_HERE / "audit_page.css").read_text("utf-8")),
+        "css": Markup((TEMPLATES / "page.css").read_text("utf-8")),
+        "own_css": Markup((TEMPLATES / "audit_page.css").read_text("utf-8")),
         "version": __version__,
         "name": dataset.name,
         "summary": _sentences(summary, kinds, [c for c, _ in fields], leaks),
@@ -127,20 +126,9 @@ def write_audit_page(
         "leaks": leaks,
         "facts": card_facts(dataset),
     }
-    page = _environment().get_template("audit_page.html").render(context)
+    page = template_environment().get_template("audit_page.html").render(context)
     with new_file(path) as temporary:
         temporary.write_text(page, "utf-8")
-
-
-def _environment() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
 
 
 def _sentences(

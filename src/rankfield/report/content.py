@@ -141,7 +141,7 @@ def gather(
         robustness=tuple(_robustness(main, rows)),
         examples=examples[0],
         extremes=examples[1],
-        facts=tuple(_facts(dataset)),
+        facts=tuple(_facts(dataset, results[0].dataset.fingerprint)),
         runs={label: _run(log) for label, log in logs.items()},
         recipes={label: log.recipe for label, log in logs.items() if log.recipe},
         logs=logs,
@@ -247,7 +247,7 @@ def _without(runs: Sequence[Results], field: str, split: str, metric: str) -> fl
     return sum(values) / len(values)
 
 
-def _facts(dataset: RankingDataset) -> list[tuple[str, str]]:
+def _facts(dataset: RankingDataset, fingerprint: str) -> list[tuple[str, str]]:
     """Return what there is to say about the data set."""
     origin, scale = dataset.provenance, dataset.score_scale
     fields = [
@@ -256,7 +256,7 @@ def _facts(dataset: RankingDataset) -> list[tuple[str, str]]:
     ]
     facts = [
         ("Data set", dataset.name),
-        ("Fingerprint", dataset.fingerprint()),
+        ("Fingerprint", fingerprint),
         (
             "Size",
             f"{len(dataset.queries):,} queries, {len(dataset.documents):,} documents, "

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from rankfield.evaluation import Results
@@ -26,11 +26,11 @@ from rankfield.report.style import (
     signed,
     signed_percent,
 )
+from rankfield.report.templates import TEMPLATES, template_environment
 from rankfield.schema import RankingDataset
 
 __all__ = ["render_page", "write_report"]
 
-_HERE = Path(__file__).parent
 
 # Figure sizes in inches, so that text comes out at about 13 pixels in the width each one gets.
 _WIDE, _HALF, _THIRD, _NARROW = (11.0, 3.4), (5.2, 3.0), (3.5, 2.6), (3.8, 2.8)
@@ -90,7 +90,7 @@ def render_page(content: Content, next_steps: Sequence[str] = ()) -> str:
         .get_template("page.html")
         .render(
             content=content,
-            css=Markup((_HERE / "page.css").read_text("utf-8")),
+            css=Markup((TEMPLATES / "page.css").read_text("utf-8")),
             labels=content.names,
             colours=colours,
             bars=_bars(content),
@@ -112,14 +112,7 @@ def render_page(content: Content, next_steps: Sequence[str] = ()) -> str:
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = template_environment()
     environment.filters["decimal"] = decimal
     environment.filters["percent"] = signed_percent
     environment.filters["signed"] = signed

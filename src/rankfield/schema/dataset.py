@@ -12,7 +12,7 @@ import polars as pl
 from rankfield.errors import SplitError
 from rankfield.field_values import without_items
 from rankfield.schema.fields import Field, Provenance, ScoreScale
-from rankfield.schema.header import TABLES, check_columns, read_header, write_header
+from rankfield.schema.header import TABLES, Described, check_columns, read_header, write_header
 from rankfield.schema.storing import fingerprint, read_errors, save_folder, save_pictures
 
 __all__ = ["SPLITS", "SUBSETS", "FramePart", "RankingDataset", "SplitName", "SplitView"]
@@ -187,6 +187,17 @@ class RankingDataset:
         for table in TABLES:
             with read_errors(root / f"{table}.parquet") as path:
                 tables[table] = pl.read_parquet(path, glob=False)
+        return cls.of_tables(header, tables, root)
+
+    @classmethod
+    def of_tables(
+        cls, header: Described, tables: Mapping[str, pl.DataFrame], root: Path | None
+    ) -> RankingDataset:
+        """Make a data set of "queries", "documents" and "judgments", and what is said of them.
+
+        Raises:
+            DataError: a column is missing or of another type.
+        """
         return cls(
             name=header.name,
             query_fields=header.query_fields,

@@ -207,15 +207,7 @@ class DatasetFolder:
     def read(self) -> RankingDataset:
         """Return the data set in memory."""
         tables = {table: self.lazy(table).collect() for table in TABLES}
-        return RankingDataset(
-            self.name,
-            self.query_fields,
-            self.document_fields,
-            self.score_scale,
-            **tables,
-            provenance=self.provenance,
-            root=self.root,
-        )
+        return RankingDataset.of_tables(self, tables, self.root)
 
     def _with(self, table: str, lazy: pl.LazyFrame, filed: frozenset[str]) -> DatasetFolder:
         return replace(

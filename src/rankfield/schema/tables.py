@@ -8,7 +8,8 @@ from typing import Protocol, TypeVar
 
 import polars as pl
 
-from rankfield.schema.fields import Field, Provenance, ScoreScale
+from rankfield.schema.fields import Field
+from rankfield.schema.header import Described
 
 __all__ = ["Part", "T", "Tables"]
 
@@ -20,31 +21,11 @@ class Part(Protocol):
         """Return the rows."""
 
 
-class Tables(Protocol):
+class Tables(Described, Protocol):
     """A data set by its tables: `RankingDataset` holds them, `DatasetFolder` reads what is asked.
 
     `table` is "queries", "documents" or "judgments" everywhere.
     """
-
-    @property
-    def name(self) -> str:
-        """The data set's name."""
-
-    @property
-    def query_fields(self) -> tuple[Field, ...]:
-        """The fields of the queries."""
-
-    @property
-    def document_fields(self) -> tuple[Field, ...]:
-        """The fields of the documents."""
-
-    @property
-    def score_scale(self) -> ScoreScale:
-        """What the scores mean."""
-
-    @property
-    def provenance(self) -> Provenance:
-        """Where the data set came from."""
 
     @property
     def root(self) -> Path | None:

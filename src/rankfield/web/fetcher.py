@@ -6,10 +6,10 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable
-from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from rankfield.progress import Advance
+from rankfield.web.closing import Closing
 from rankfield.web.limits import Limits
 from rankfield.web.rate import RateLimit
 from rankfield.web.request import Answer, Request, RequestError
@@ -54,7 +54,7 @@ class _Server:
         self.given_up: ServerGivenUpError | None = None
 
 
-class Fetcher:
+class Fetcher(Closing):
     """Makes requests within `limits` and logs every attempt. Threads may share it.
 
     A failure that may pass (no connection, timeout, 408, 425, 429, 5xx, an answer cut off) is tried
@@ -219,15 +219,8 @@ class Fetcher:
                 advance(1)
         return rest
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Close the connections."""
         self._client.close()
 
 

@@ -6,16 +6,16 @@ import json
 import os
 import threading
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from rankfield.errors import DataError
 from rankfield.files import refuse_others, storage_errors
+from rankfield.web.closing import Closing
 
 __all__ = ["Journal"]
 
 
-class Journal:
+class Journal(Closing):
     """Values by key, in a file that only grows (JSON Lines).
 
     `put` returns once the line is on the disk. A last line that a kill cut off is dropped when the
@@ -100,14 +100,3 @@ class Journal:
     def close(self) -> None:
         """Close the file and let other processes open it."""
         self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

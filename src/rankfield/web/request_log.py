@@ -7,18 +7,17 @@ import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 from urllib.parse import quote, quote_plus
 
 from rankfield.files import storage_errors
+from rankfield.web.closing import Closing
 
 __all__ = ["RequestLog", "redacted"]
 
 _LONGEST_LINE = 1 << 20
 
 
-class RequestLog:
+class RequestLog(Closing):
     """Appends one JSON object a line for each attempt, with what `write` is given and the time.
 
     `request` tells requests of one address apart: the beginning of the request's key.
@@ -64,17 +63,6 @@ class RequestLog:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _drop_cut_line(path: Path) -> None:

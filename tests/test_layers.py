@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1] / "src" / "rankfield"
 
 LAYERS = (
     {"__init__", "errors"},
-    {"files", "progress", "field_values", "ranges", "settings", "engines"},
+    {"files", "progress", "field_values", "column_names", "ranges", "settings", "engines"},
     {"schema", "images", "web"},
     {"metrics", "weighting", "losses", "validate"},
     {"formats", "curation", "encoders", "search"},

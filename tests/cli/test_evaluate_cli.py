@@ -17,6 +17,8 @@ from rankfield.schema import SPLITS, Field, RankingDataset
 from rankfield.training import build_model, parse_recipe
 from ranking_shop import ranking_shop
 
+FILES = (".json", ".queries.parquet", ".rankings.parquet")
+
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
     monkeypatch.setattr(sys, "argv", ["rankfield", *map(str, arguments)])
@@ -197,6 +199,55 @@ def test_all_baselines_with_one_flag(
     alias = tmp_path / "words.json"
     assert run(monkeypatch, "evaluate", "bag-of-words", data.root, "--out", alias) == 0
     assert Results.load(alias).splits == Results.load(tmp_path / "base.bm25.json").splits
+
+
+def test_of_several_baselines_all_are_written_or_none(
+    tmp_path: Path,
+    data: RankingDataset,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    command = ("evaluate", data.root, "--baseline", "all", "--out", tmp_path / "base.json")
+    # bm25 and random, which come first, can be measured; popularity cannot.
+    assert run(monkeypatch, *command, "--popularity-column", "nothing") == 2
+    captured = capsys.readouterr()
+    assert "random on shop" in captured.out
+    assert "nothing" in captured.err
+    assert list(tmp_path.iterdir()) == []
+    assert run(monkeypatch, *command) == 0
+    names = {f"base.{name}{end}" for name in BASELINES for end in FILES}
+    assert {path.name for path in tmp_path.iterdir()} == names
+
+
+def test_a_recipe_that_fails_does_so_before_the_first_baseline(
+    tmp_path: Path,
+    data: RankingDataset,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    recipe = tmp_path / "bad.toml"
+    recipe.write_text("name = 'x'\n[encoder]\nkind = 'small'\nno_such = 1\n", "utf-8")
+    assert run(monkeypatch, "evaluate", data.root, "--baseline", "all", "--recipe", recipe) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "no_such" in captured.err
+
+
+def test_several_splits_in_one_file(
+    tmp_path: Path, data: RankingDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "two.json"
+    command = ("evaluate", data.root, "--baseline", "bm25", "--out", out, "--overwrite")
+    assert run(monkeypatch, *command) == 0
+    every = Results.load(out)
+    two = ("--split", "zero_shot", "--split", "novel_query")
+    assert run(monkeypatch, *command, *two) == 0
+    found = Results.load(out)
+    assert list(found.splits) == ["zero_shot", "novel_query"]
+    assert all(found.splits[split] == every.splits[split] for split in found.splits)
+    assert set(found.queries["split"]) == set(found.splits)
+    assert run(monkeypatch, *command, *two, "--split", "all") == 0
+    assert Results.load(out).splits == every.splits
 
 
 def test_random_and_popularity_take_their_options(

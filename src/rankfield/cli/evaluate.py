@@ -35,11 +35,13 @@ def command(
     ] = None,
     *,
     split: Annotated[
-        str,
+        list[str] | None,
         typer.Option(
-            help="in_domain, novel_query, novel_document, zero_shot, or all of them.",
+            help="in_domain, novel_query, novel_document or zero_shot; repeat for more. Default: "
+            "all of them.",
+            show_default=False,
         ),
-    ] = "all",
+    ] = None,
     subset: Annotated[str, typer.Option(help="Queries to evaluate: dev, test, or all.")] = "test",
     out: Annotated[
         Path | None,
@@ -60,7 +62,8 @@ def command(
         list[str] | None,
         typer.Option(
             help="In place of a model: bm25, random, popularity, oracle, untrained, or all of "
-            "them; repeat for more. Of several, each gets a file of its own beside --out."
+            "them; repeat for more. Of several, each gets a file of its own beside --out, and none "
+            "is written before all are measured."
         ),
     ] = None,
     recipe: Annotated[
@@ -122,9 +125,9 @@ def command(
 
     Example: rankfield evaluate shop-split --baseline bm25 --out bm25.json
 
-    Example: rankfield evaluate runs/gcl/model shop-split --cache embeddings --memory 1024
+    Example: rankfield evaluate runs/gcl/model shop-split --split novel_query --split zero_shot
     """
-    from rankfield.evaluation import protocol_named
+    from rankfield.evaluation import protocol_named, save_results
     from rankfield.schema import RankingDataset
     from rankfield.validate import require_valid
 
@@ -147,12 +150,16 @@ def command(
     protocol_named(protocol)
     data = RankingDataset.load(data_folder)
     require_valid(data)
-    splits = None if split == "all" else [split]
+    splits = None if not split or "all" in split else split
     chosen_subset = None if subset == "all" else subset
-    for name, target in outputs.items():
-        if name in ("", UNTRAINED):
+    models: dict[str, RankingModel | Path | None] = {"": folder}
+    if UNTRAINED in outputs:  # built first: a recipe that fails does so before the first search
+        models[UNTRAINED] = untrained_model(data, recipe=recipe, model=folder)
+    found: dict[str, Results] = {}
+    for name in outputs:
+        if name in models:
             results = _evaluate(
-                untrained_model(data, recipe=recipe, model=folder) if name else folder,
+                models[name],
                 data,
                 splits=splits,
                 subset=chosen_subset,
@@ -179,11 +186,12 @@ def command(
                 seed=seed,
                 popularity_column=popularity_column,
             )
-        if target is not None:
-            results.save(target, overwrite=overwrite)
         show_results(results)
-        if target is not None:
-            typer.echo(f"All metrics, each query and its best documents: {target}")
+        found[name] = results
+    targets = {target: found[name] for name, target in outputs.items() if target is not None}
+    save_results(targets, overwrite=overwrite)
+    for target in targets:
+        typer.echo(f"All metrics, each query and its best documents: {target}")
 
 
 def _places(model: str, dataset: Path | None, *, baselines: bool) -> tuple[Path | None, Path]:

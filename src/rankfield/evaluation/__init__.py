@@ -16,7 +16,12 @@ from rankfield.evaluation.evaluate import Embedder, dev_ndcg, evaluate, evaluate
 from rankfield.evaluation.judge import judge
 from rankfield.evaluation.judge_run import JudgedRun, judge_run
 from rankfield.evaluation.protocol import PROTOCOLS, EvaluationProtocol, protocol_named
-from rankfield.evaluation.results import DatasetIdentity, Results, SplitSize
+from rankfield.evaluation.results import (
+    DatasetIdentity,
+    Results,
+    SplitSize,
+    save_results,
+)
 from rankfield.evaluation.retrieve import retrieve
 from rankfield.evaluation.slices import slice_comparison, slice_queries, slice_results
 from rankfield.evaluation.statistics import (
@@ -58,6 +63,7 @@ __all__ = [
     "protocol_named",
     "random_ranking",
     "retrieve",
+    "save_results",
     "slice_comparison",
     "slice_queries",
     "slice_results",

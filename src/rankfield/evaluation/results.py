@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from rankfield.evaluation.check_tables import check_tables
 from rankfield.files import new_file, read_json
 from rankfield.metrics import Mean, canonical_name
 
-__all__ = ["DatasetIdentity", "Results", "SplitSize"]
+__all__ = ["DatasetIdentity", "Results", "SplitSize", "save_results"]
 
 
 @dataclass(frozen=True)
@@ -92,16 +94,7 @@ class Results:
         Raises:
             OutputError: one of them exists and `overwrite` is false, or it cannot be written.
         """
-        target = Path(path)
-        if not overwrite:
-            self.require_new(target)
-        queries, rankings = _tables(target)
-        text = json.dumps(self.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
-        # The renames happen in reverse, so that the JSON file appears last.
-        with new_file(target) as header, new_file(queries) as first, new_file(rankings) as second:
-            header.write_text(text + "\n", "utf-8")
-            self.queries.write_parquet(first)
-            self.rankings.write_parquet(second)
+        save_results({Path(path): self}, overwrite=overwrite)
 
     @staticmethod
     def require_new(path: str | Path) -> None:
@@ -157,6 +150,25 @@ class Results:
             where=(str(queries), str(rankings)),
         )
         return found
+
+
+def save_results(results: Mapping[Path, Results], *, overwrite: bool = False) -> None:
+    """Write each of several results as `Results.save` does; where one cannot be written, none is.
+
+    Raises:
+        OutputError: a file exists and `overwrite` is false, or it cannot be written.
+    """
+    if not overwrite:
+        for path in results:
+            Results.require_new(path)
+    with ExitStack() as files:
+        for path, one in results.items():
+            # The renames happen in reverse, so that the JSON file appears after its tables.
+            places = [files.enter_context(new_file(place)) for place in (path, *_tables(path))]
+            text = json.dumps(one.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
+            places[0].write_text(text + "\n", "utf-8")
+            one.queries.write_parquet(places[1])
+            one.rankings.write_parquet(places[2])
 
 
 class _Stored(BaseModel):

@@ -178,3 +178,50 @@ def test_parents_go_with_a_failure(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no"), new_folder(tmp_path / "a" / "b" / "out"):
         raise ValueError("no")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_process_of_another_container_writes_stays(tmp_path: Path) -> None:
+    """Its host's name may be the same, and its process number unknown here."""
+    with new_folder(tmp_path / "out") as mine, new_file(tmp_path / "out.json") as file:
+        ended = subprocess.Popen([sys.executable, "-c", ""])
+        ended.wait()
+        theirs = [
+            path.with_name(path.name.replace(f"-{os.getpid()}-", f"-{ended.pid}-"))
+            for path in (mine, file)
+        ]
+        for path, other in zip((mine, file), theirs, strict=True):
+            path.rename(other)
+        with pytest.raises(ValueError, match="no"):
+            fail_in_folder(tmp_path / "out", ValueError("no"))
+        write_json(tmp_path / "out.json", {})
+        assert all(path.exists() for path in theirs)
+        for path, other in zip((mine, file), theirs, strict=True):
+            other.rename(path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "out.json"]
+
+
+def test_links_with_the_name_of_something_half_written_are_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "victim").mkdir()
+    (tmp_path / "victim" / "a").write_text("precious")
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    with new_folder(tmp_path / "out") as mine:
+        name = mine.name.replace(f"-{os.getpid()}-", f"-{ended.pid}-")
+    (tmp_path / "out").rmdir()
+    (tmp_path / name).symlink_to("victim")
+    with new_folder(tmp_path / "out"):
+        pass
+    assert (tmp_path / "victim" / "a").read_text() == "precious"
+
+
+def test_overwriting_a_link_leaves_what_it_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "victim").mkdir()
+    (tmp_path / "victim" / "a").write_text("precious")
+    (tmp_path / "out").symlink_to("victim")
+    with new_folder(tmp_path / "out", overwrite=True) as folder:
+        (folder / "new").write_text("new")
+    assert (tmp_path / "victim" / "a").read_text() == "precious"
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["new"]
+    (tmp_path / "file").symlink_to("victim/a")
+    write_json(tmp_path / "file", {})
+    assert (tmp_path / "victim" / "a").read_text() == "precious"

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1] / "src" / "rankfield"
 LAYERS = (
     {"__init__", "errors"},
     {"files", "progress", "field_values", "column_names", "ranges", "settings", "engines"},
-    {"schema", "images", "web"},
+    {"schema", "images", "web", "work_folder"},
     {"metrics", "weighting", "losses", "validate"},
     {"formats", "curation", "encoders", "search"},
     {"evaluation", "collect"},

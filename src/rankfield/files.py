@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import socket
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,15 +22,20 @@ __all__ = [
     "link_or_copy",
     "new_file",
     "new_folder",
-    "only_writer",
+    "no_follow",
+    "open_regular",
     "read_json",
     "refuse_others",
+    "remove_entry",
+    "remove_stale",
+    "scratch_prefix",
     "stays_inside",
     "storage_errors",
+    "usual_mode",
     "write_json",
 ]
 
-
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _FULL = ("No space left on device", "Disk quota exceeded")
 _REFUSED = (
     *(errno.EACCES, errno.EPERM, errno.EROFS),
@@ -81,12 +87,13 @@ def new_folder(target: str | Path, *, overwrite: bool = False) -> Iterator[Path]
                 "exists already", where=str(path), remedy="Name another output, or remove it first."
             )
         made = _make_parents(path)
-        _remove_stale(path)
-        temporary = Path(tempfile.mkdtemp(prefix=_prefix(path), dir=path.parent))
+        remove_stale(path)
+        temporary = Path(tempfile.mkdtemp(prefix=scratch_prefix(path), dir=path.parent))
         try:
-            temporary.chmod(0o777 & ~_umask())
-            yield temporary
-            _replace_folder(temporary, path)
+            temporary.chmod(usual_mode(0o777))
+            with _in_use(temporary):
+                yield temporary
+                _replace_folder(temporary, path)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             _remove_empty(made)
@@ -106,7 +113,7 @@ def _remove_empty(folders: list[Path]) -> None:
             folder.rmdir()
 
 
-def _prefix(path: Path) -> str:
+def scratch_prefix(path: Path) -> str:
     """Return how the name of something half-written begins: it says who writes it."""
     return f".{path.name}.{_host()}-{os.getpid()}-"
 
@@ -115,18 +122,73 @@ def _host() -> str:
     return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 
 
-def _remove_stale(path: Path) -> None:
-    """Remove what processes of this machine left half-written when they were killed."""
+def remove_stale(path: Path) -> None:
+    """Remove what this user's processes on this machine left half-written when they were killed."""
     pattern = re.compile(rf"\.{re.escape(path.name)}\.{_host()}-(\d+)-\w+")
     for found in path.parent.iterdir():
         match = pattern.fullmatch(found.name)
-        if match is None or _is_running(int(match[1])):
+        if match is None or found.is_symlink() or _is_running(int(match[1])):
             continue
-        if found.is_dir() and not found.is_symlink():
-            shutil.rmtree(found, ignore_errors=True)
-        else:
-            with suppress(OSError):
-                found.unlink()
+        # containers that share a folder may share the host's name, and not the process numbers
+        if _is_own(found) and not _is_in_use(found):
+            remove_entry(found)
+
+
+def _is_own(path: Path) -> bool:
+    with suppress(OSError):
+        return os.name == "nt" or path.lstat().st_uid == os.geteuid()
+    return False  # it has gone meanwhile
+
+
+@contextmanager
+def _in_use(path: Path) -> Iterator[None]:
+    """Hold a lock on something half-written, where the file system has locks."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:  # pragma: no cover  Windows opens no folders
+        yield
+        return
+    try:
+        _lock(descriptor)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _is_in_use(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | _NO_FOLLOW)
+    except OSError:
+        return False
+    try:
+        return not _lock(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    """Lock an open file or folder until it is closed; return False if another process has it.
+
+    Where the file system or the machine has no locks, nothing is locked.
+    """
+    try:
+        import fcntl
+    except ImportError:  # pragma: no cover  not on Windows
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES)
+    return True
+
+
+def remove_entry(path: Path) -> None:
+    """Remove a folder with all that is in it, a file, or a link but not what it leads to."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
 
 
 def _is_running(process: int) -> bool:
@@ -167,59 +229,75 @@ def new_file(target: str | Path) -> Iterator[Path]:
     path = Path(target)
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_stale(path)
-        handle, name = tempfile.mkstemp(prefix=_prefix(path), dir=path.parent)
+        remove_stale(path)
+        handle, name = tempfile.mkstemp(prefix=scratch_prefix(path), dir=path.parent)
         os.close(handle)
         temporary = Path(name)
         try:
-            temporary.chmod(0o666 & ~_umask())
-            yield temporary
-            temporary.replace(path)
+            temporary.chmod(usual_mode(0o666))
+            with _in_use(temporary):
+                yield temporary
+                temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
 
 
 def refuse_others(descriptor: int, path: Path) -> None:
-    """Lock an open file or folder until it is closed.
+    """Lock an open file until it is closed.
 
     Raises:
         OutputError: another process has it.
     """
-    try:
-        import fcntl
-    except ImportError:  # pragma: no cover  not on Windows
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    if not _lock(descriptor):
         raise OutputError(
             "another run is writing it",
             where=str(path),
             remedy="Wait for that run, or name another output.",
-        ) from None
+        )
 
 
-@contextmanager
-def only_writer(folder: Path) -> Iterator[None]:
-    """Make a folder and keep other runs out of it until the block ends; it must stay till then.
+def open_regular(path: str, flags: int, *, folder: int | None = None) -> int:
+    """Open a regular file as `os.open` does, never what a link leads to.
+
+    Args:
+        path: the file; its name alone if `folder` is given.
+        flags: those of `os.open`.
+        folder: descriptor of the open folder that it is in.
 
     Raises:
-        OutputError: another process is in it.
+        OutputError: it is a link or a special file.
+        OSError: it cannot be opened.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        refuse_others(descriptor, folder)
-        yield
-    finally:
-        os.close(descriptor)
+        # O_NONBLOCK: a pipe without a reader would wait for ever
+        found = os.open(path, flags | _NO_FOLLOW, 0o666, dir_fd=folder)
+        regular = stat.S_ISREG(os.fstat(found).st_mode)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENXIO):
+            raise
+        found, regular = -1, False
+    if not regular:
+        if found >= 0:
+            os.close(found)
+        raise OutputError(
+            "expected a regular file, found a link or a special file",
+            where=path,
+            remedy="Move it away.",
+        )
+    return found
 
 
-def _umask() -> int:
+def no_follow(path: str, flags: int) -> int:
+    """`open_regular`, for `open(…, opener=no_follow)`."""
+    return open_regular(path, flags)
+
+
+def usual_mode(mode: int) -> int:
+    """Return the permissions that the process's umask leaves of `mode`."""
     mask = os.umask(0)
     os.umask(mask)
-    return mask
+    return mode & ~mask
 
 
 def link_or_copy(source: Path, target: Path) -> None:

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import random
-import shutil
 import signal
 import sys
 import time
@@ -24,6 +23,7 @@ from rankfield.collect import collect as collect_function
 from rankfield.errors import OutputError, RemoteError
 from rankfield.schema import RankingDataset
 from rankfield.validate import audit, image_problems
+from rankfield.work_folder import WorkFolder
 from search_server import elastic_job, elastic_routes, photo_of
 
 
@@ -159,7 +159,7 @@ def _asked(server: MisbehavingServer) -> list[dict[str, Any]]:
     return [{"path": s["path"], "body": s["body"]} for s in server.seen]
 
 
-@pytest.mark.parametrize("step", ["write_json", "rmtree", "rename"])
+@pytest.mark.parametrize("step", ["write_json", "clear", "rename"])
 def test_killed_while_writing_it_is_the_same(
     server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -175,13 +175,13 @@ def test_killed_while_writing_it_is_the_same(
     with monkeypatch.context() as patch:
         if step == "write_json":
             patch.setattr(module, "write_json", kill)
-        elif step == "rmtree":
-            patch.setattr(shutil, "rmtree", kill)
+        elif step == "clear":
+            patch.setattr(WorkFolder, "clear", kill)
         else:
             original = Path.rename
 
             def rename(path: Path, target: Path) -> Path:
-                return kill() or path if path.name == "staged" else original(path, target)
+                return kill() or path if target == tmp_path / "out" else original(path, target)
 
             patch.setattr(Path, "rename", rename)
         with pytest.raises(Killed):

@@ -180,3 +180,28 @@ def test_the_fingerprint_of_a_model_is_its_files(tmp_path: Path, model: RankingM
     assert model_fingerprint(tmp_path / "one") == model_fingerprint(tmp_path / "two")
     model.truncate_to(4).save(tmp_path / "two", overwrite=True)
     assert model_fingerprint(tmp_path / "one") != model_fingerprint(tmp_path / "two")
+
+
+def test_links_in_a_cache_are_not_written_through(
+    tmp_path: Path, data: RankingDataset, model: RankingModel
+) -> None:
+    (tmp_path / "precious").write_text("precious")
+    cached = CachedEmbedder(model, "abc", tmp_path / "cache")
+    expected = np.array(cached.embed_queries(data, data.queries))
+    (entry,) = (tmp_path / "cache").iterdir()
+    (entry / "embeddings.npy").unlink()
+    (entry / "embeddings.npy").symlink_to(tmp_path / "precious")
+    assert np.array_equal(cached.embed_queries(data, data.queries), expected)
+    assert (tmp_path / "precious").read_text() == "precious"
+    (entry / "embeddings.npy").rename(tmp_path / "half.npy")
+    half = tmp_path / "half.npy"
+    before = half.read_bytes()
+    (entry / "embeddings.npy").symlink_to(half)
+    header = json.loads((entry / "header.json").read_text())
+    (entry / "header.json").write_text(json.dumps(header | {"done": 1}))
+    assert np.array_equal(cached.embed_queries(data, data.queries), expected)
+    assert half.read_bytes() == before
+    entry.rename(tmp_path / "elsewhere")
+    entry.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OutputError, match="is a link"):
+        cached.embed_queries(data, data.queries)

@@ -7,7 +7,6 @@ import hashlib
 import io
 import json
 import random
-import shutil
 import sys
 import threading
 import time
@@ -33,6 +32,7 @@ from rankfield.training import add_judgments
 from rankfield.training.recipe import JudgmentSource
 from rankfield.web import Limits
 from rankfield.web.chat import ChatEndpoint
+from rankfield.work_folder import WorkFolder
 
 QUICK = Limits(requests_per_second=1000.0, burst=50, concurrency=2, backoff=0.001)
 
@@ -410,7 +410,7 @@ def test_the_command_line(
     assert not (tmp_path / "p").exists()
 
 
-@pytest.mark.parametrize("step", ["write_json", "rmtree"])
+@pytest.mark.parametrize("step", ["write_json", "clear"])
 def test_killed_while_writing_it_is_the_same(
     server: MisbehavingServer,
     shop: RankingDataset,
@@ -424,17 +424,16 @@ def test_killed_while_writing_it_is_the_same(
     class Killed(BaseException):
         pass
 
-    def kill(path: Path, *_: Any, **__: Any) -> None:
-        if step == "write_json" or path.name == "out.partial":
-            raise Killed
+    def kill(*_: Any, **__: Any) -> None:
+        raise Killed
 
     rubric, pairs = load_rubric(tmp_path / "rubric.toml"), choose_pairs(shop, per_query=1)
     whole = judge(shop, pairs, rubric, endpoint(server), tmp_path / "whole", limits=QUICK)
     with monkeypatch.context() as patch:
-        patch.setattr(record if step == "write_json" else shutil, step, kill)
+        patch.setattr(record if step == "write_json" else WorkFolder, step, kill)
         with pytest.raises(Killed):
             judge(shop, pairs, rubric, endpoint(server), tmp_path / "out", limits=QUICK)
-    assert (tmp_path / "out").exists() == (step == "rmtree")
+    assert (tmp_path / "out").exists() == (step == "clear")
     before = len(server.seen)
     assert judge(shop, pairs, rubric, endpoint(server), tmp_path / "out", limits=QUICK) == whole
     assert len(server.seen) == before

@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -264,3 +265,32 @@ def test_mixed_precision_learns(shop: RankingDataset, tmp_path: Path, precision:
     losses = [line["loss"] for line in log_of(tmp_path / "run") if line["event"] == "train"]
     assert losses[-1] < losses[0]
     assert np.isfinite(losses).all()
+
+
+def test_a_folder_that_another_run_makes_meanwhile_stays(
+    shop: RankingDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def overtaken(*arguments: Any) -> Any:
+        (tmp_path / "run").mkdir()
+        (tmp_path / "run" / "recipe.toml").write_text("theirs")
+        return original(*arguments)
+
+    original = trainer_module.make_optimizer
+    monkeypatch.setattr(trainer_module, "make_optimizer", overtaken)
+    with pytest.raises(OutputError, match="run: exists already"):
+        train(recipe(), shop, tmp_path / "run")
+    assert (tmp_path / "run" / "recipe.toml").read_text() == "theirs"
+
+
+def test_links_in_a_run_are_not_written_through(shop: RankingDataset, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(OutputError, match="link: exists already"):
+        train(recipe(), shop, tmp_path / "link")
+    train(recipe(checkpoint_every=4), shop, out)
+    (tmp_path / "precious").write_text("precious, without a line's end")
+    (out / "log.jsonl").unlink()
+    (out / "log.jsonl").symlink_to(tmp_path / "precious")
+    with suppress(OutputError):
+        train(recipe(checkpoint_every=4), shop, out, resume=True)
+    assert (tmp_path / "precious").read_text() == "precious, without a line's end"

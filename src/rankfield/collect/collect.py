@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,8 +28,11 @@ from rankfield.web import Fetcher, Journal, RequestError
 from rankfield.web.chat import key_from
 from rankfield.web.fetcher import ServerGivenUpError
 from rankfield.web.request_log import RequestLog
+from rankfield.work_folder import WorkFolder, work_folder
 
 __all__ = ["collect", "preview"]
+
+_JOURNAL, _REQUESTS = "journal.jsonl", "requests.jsonl"
 
 
 def collect(
@@ -70,7 +75,6 @@ def preview(job: Job) -> tuple[str, list[Found]]:
 class _Run:
     def __init__(self, job: Job, out: Path, report: Report) -> None:
         self.job, self.out, self.report = job, out, report
-        self.work = out.with_name(f"{out.name}.partial")
         self.search = Search(job.search)
         endpoint = job.queries.endpoint
         variables = [endpoint.key_env] if endpoint and endpoint.key_env else []
@@ -79,9 +83,20 @@ class _Run:
         self.trusted = frozenset(urlsplit(url).hostname or "" for url in named)
 
     def finish(self, skip_failed: bool) -> RankingDataset:
-        if self.out.exists() or self.out.is_symlink():
+        if os.path.lexists(self.out):
             return self._finished_before()
-        with Journal(self.work / "journal.jsonl") as journal, self._log() as log:
+        with self._work_folder() as work:
+            self._make(work, skip_failed)
+            work.remove()
+        return RankingDataset.load(self.out)
+
+    def _work_folder(self, *, make: bool = True) -> AbstractContextManager[WorkFolder]:
+        path = self.out.with_name(f"{self.out.name}.partial")
+        return work_folder(path, "collect", names=(_JOURNAL, _REQUESTS, "images"), make=make)
+
+    def _make(self, work: WorkFolder, skip_failed: bool) -> None:
+        """Collect what the work folder lacks, and write the data set."""
+        with self._journal(work) as journal, self._log(work) as log:
             queries = self._queries(journal, log)
             failed = self._search(queries, journal, log)
             self._refuse_gaps("queries", list(failed.values()), queries.height, skip_failed)
@@ -95,8 +110,8 @@ class _Run:
                     where="search",
                     remedy="Look at one answer with --preview.",
                 )
-            photos = self._photos(gathered, journal, log, skip_failed)
-            dataset, notes = assemble(self.job, queries, gathered, photos, self.work)
+            photos = self._photos(gathered, work, journal, log, skip_failed=skip_failed)
+            dataset, notes = assemble(self.job, queries, gathered, photos, work.path)
             for note in notes:
                 self.report(note)
             if dataset.judgments.is_empty():
@@ -105,12 +120,14 @@ class _Run:
                     where="search.mapping",
                     remedy="Look at one answer with --preview.",
                 )
-            self._write(dataset)
-        shutil.rmtree(self.work)
-        return RankingDataset.load(self.out)
+            self._write(dataset, work)
 
     def first(self) -> tuple[str, list[Found]]:
-        with Journal(self.work / "journal.jsonl") as journal, self._log() as log:
+        with (
+            self._work_folder() as work,
+            self._journal(work) as journal,
+            self._log(work) as log,
+        ):
             one = self.job.queries.model_copy(update={"maximum": 1})
             queries = job_queries(one, journal, self._fetcher(log), self.report)
             query = queries["query"][0]
@@ -120,17 +137,22 @@ class _Run:
     def _finished_before(self) -> RankingDataset:
         """Return the data set if the run ended between writing it and tidying up, else refuse."""
         record = self.out / "collect.json"
-        if self.work.is_dir() and record.is_file():
-            written = read_json(record)
-            if isinstance(written, dict) and written.get("job") == self.job.model_dump(mode="json"):
-                shutil.rmtree(self.work)
-                return RankingDataset.load(self.out)
+        if record.is_file():
+            with suppress(OutputError), self._work_folder(make=False) as work:
+                written = read_json(record)
+                job = self.job.model_dump(mode="json")
+                if isinstance(written, dict) and written.get("job") == job:
+                    work.remove()
+                    return RankingDataset.load(self.out)
         raise OutputError(
             "exists already", where=str(self.out), remedy="Name another output, or remove it first."
         )
 
-    def _log(self) -> RequestLog:
-        return RequestLog(self.work / "requests.jsonl", self.secrets)
+    def _journal(self, work: WorkFolder) -> Journal:
+        return Journal(work.path / _JOURNAL, opener=work.opener)
+
+    def _log(self, work: WorkFolder) -> RequestLog:
+        return RequestLog(work.path / _REQUESTS, self.secrets, opener=work.opener)
 
     def _fetcher(self, log: RequestLog) -> Callable[[], Fetcher]:
         return lambda: Fetcher(self.job.limits, log, trusted=self.trusted)
@@ -179,14 +201,20 @@ class _Run:
         self.report(text)
 
     def _photos(
-        self, gathered: Gathered, journal: Journal, log: RequestLog, skip_failed: bool
+        self,
+        gathered: Gathered,
+        work: WorkFolder,
+        journal: Journal,
+        log: RequestLog,
+        *,
+        skip_failed: bool,
     ) -> Photos | None:
         addresses = gathered.photos(self.job)
         if not self.job.images.download or not addresses:
             return None
         photos = Photos(
             self.job.images,
-            self.work,
+            work.path,
             journal,
             self.job.search.url,
             allow_private=self.job.limits.allow_private,
@@ -218,7 +246,7 @@ class _Run:
             )
         return photos
 
-    def _write(self, dataset: RankingDataset) -> None:
+    def _write(self, dataset: RankingDataset, work: WorkFolder) -> None:
         record: dict[str, Any] = {
             "made_by": f"rankfield collect {__version__}",
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -230,11 +258,11 @@ class _Run:
             "job": self.job.model_dump(mode="json"),
         }
         # made inside OUT.partial, so that a kill leaves nothing beside it
-        staged = self.work / "staged"
-        dataset.save(staged, overwrite=True)
-        write_json(staged / "collect.json", record)
         with storage_errors(self.out):
-            shutil.copyfile(self.work / "requests.jsonl", staged / "requests.jsonl")
+            staged = work.staged() / "data"
+            dataset.save(staged)
+            write_json(staged / "collect.json", record)
+            shutil.copyfile(work.path / _REQUESTS, staged / _REQUESTS)
             staged.rename(self.out)
 
 

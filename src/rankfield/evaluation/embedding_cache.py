@@ -15,7 +15,7 @@ from numpy.lib.format import open_memmap
 
 from rankfield.encoders import RankingModel
 from rankfield.encoders.base import Side
-from rankfield.errors import InputError
+from rankfield.errors import InputError, OutputError
 from rankfield.field_values import content_bytes, flat_values
 from rankfield.files import storage_errors, write_json
 from rankfield.schema import Field, RankingDataset
@@ -93,6 +93,12 @@ class CachedEmbedder:
         key = hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()[:16]
         folder = self._folder / key
         path = folder / _ROWS
+        if folder.is_symlink():
+            raise OutputError(
+                "is a link; expected a folder of the cache",
+                where=str(folder),
+                remedy="Remove the link, or name another cache.",
+            )
         with storage_errors(folder):
             done = _rows_done(folder, made)
             if done is None:
@@ -128,7 +134,8 @@ class CachedEmbedder:
 def _start(folder: Path, made: dict[str, Any]) -> None:
     """Make room for an entry, of which nothing is done; one that is damaged gives way."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / _HEADER).unlink(missing_ok=True)
+    for name in (_HEADER, _ROWS):  # a link goes too, and not what it leads to
+        (folder / name).unlink(missing_ok=True)
     shape = (made["rows"], made["dimension"])
     if made["rows"]:
         open_memmap(folder / _ROWS, mode="w+", dtype=made["dtype"], shape=shape).flush()
@@ -139,6 +146,8 @@ def _start(folder: Path, made: dict[str, Any]) -> None:
 
 def _rows_done(folder: Path, made: dict[str, Any]) -> int | None:
     """Return how many rows of the entry are done; None if there is none, or it is damaged."""
+    if any((folder / name).is_symlink() for name in (_HEADER, _ROWS)):
+        return None
     try:
         header = json.loads((folder / _HEADER).read_text("utf-8"))
         rows = np.load(folder / _ROWS, mmap_mode="r" if made["rows"] else None)

@@ -13,7 +13,13 @@ import polars as pl
 
 from rankfield.curation.texts import joined_text
 from rankfield.errors import InputError, MissingExtraError, ModelError
-from rankfield.judging.record import finish, finished_before, human_agreement, work_folder
+from rankfield.judging.record import (
+    JOURNAL,
+    finish,
+    finished_before,
+    human_agreement,
+    judging_folder,
+)
 from rankfield.progress import progress
 from rankfield.schema import RankingDataset
 from rankfield.web import Journal
@@ -57,13 +63,15 @@ def score_pairs(
         return before
     texts = _texts(dataset, pairs)
     encoder = _load(model, device)
-    with Journal(work_folder(target) / "journal.jsonl") as journal:
-        scores = _all_scores(encoder, texts, journal, model=model, batch_size=batch_size)
+    with judging_folder(target) as work:
+        with Journal(work.path / JOURNAL, opener=work.opener) as journal:
+            scores = _all_scores(encoder, texts, journal, model=model, batch_size=batch_size)
         judgments = pairs.with_columns(score=pl.Series(scores, dtype=pl.Float64))
         given = None if human is None else human_agreement(judgments, human, None)
         record = asked | {"judged": judgments.height, "agreement_with_human": given}
         report(f"scores {min(scores):.3g} to {max(scores):.3g}")
-        finish(target, dataset=dataset, judgments=judgments, votes=None, record=record)
+        finish(target, work, dataset=dataset, judgments=judgments, votes=None, record=record)
+        work.remove()
     return record
 
 

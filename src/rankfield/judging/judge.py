@@ -19,11 +19,13 @@ from rankfield.judging.cost import Cost, Prices, estimate_cost
 from rankfield.judging.grades import Aggregate, aggregate, parse_grade
 from rankfield.judging.prompt import PairPrompts
 from rankfield.judging.record import (
+    JOURNAL,
+    REQUESTS,
     finish,
     finished_before,
     human_agreement,
+    judging_folder,
     vote_agreement,
-    work_folder,
 )
 from rankfield.judging.rubric import Rubric
 from rankfield.progress import progress
@@ -117,7 +119,6 @@ class _Run:
     ) -> None:
         self.dataset, self.rubric, self.endpoint = dataset, rubric, endpoint
         self.out, self.settings, self.limits = out, settings, limits
-        self.work = work_folder(out)
         self.prompts = PairPrompts(dataset, rubric, image_side=settings.image_side)
         self.secrets = [key_from(endpoint.key_env)] if endpoint.key_env else []
         self.spent = Usage()
@@ -146,25 +147,23 @@ class _Run:
                 where="--max-cost",
                 remedy="Judge fewer pairs (--per-query), take fewer votes, or allow more.",
             )
-        with (
-            Journal(self.work / "journal.jsonl") as journal,
-            RequestLog(self.work / "requests.jsonl", self.secrets) as log,
-        ):
-            self._ask_all(pairs, journal, log)
-            votes = [
-                [self._vote(journal, q, d, v) for v in range(settings.votes)]
-                for q, d in pairs.select("query_id", "doc_id").iter_rows()
-            ]
-            tables = self._tables(pairs, votes)
+        with judging_folder(self.out) as work:
+            with (
+                Journal(work.path / JOURNAL, opener=work.opener) as journal,
+                RequestLog(work.path / REQUESTS, self.secrets, opener=work.opener) as log,
+            ):
+                self._ask_all(pairs, journal, log)
+                votes = [
+                    [self._vote(journal, q, d, v) for v in range(settings.votes)]
+                    for q, d in pairs.select("query_id", "doc_id").iter_rows()
+                ]
+            tables = judgments, table = self._tables(pairs, votes)
             record = asked | self._record(tables, votes, human, estimate)
-            judgments, table = tables
             finish(
-                self.out,
-                dataset=self.dataset,
-                judgments=judgments,
-                votes=table,
-                record=record,
-            )
+                self.out, work,
+                dataset=self.dataset, judgments=judgments, votes=table, record=record,
+            )  # fmt: skip
+            work.remove()
         return record
 
     def _ask_all(self, pairs: pl.DataFrame, journal: Journal, log: RequestLog) -> None:

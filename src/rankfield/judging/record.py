@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +18,20 @@ from rankfield.curation.agreement import cohen_kappa, confusion_table, kendall_t
 from rankfield.errors import OutputError
 from rankfield.files import read_json, storage_errors, write_json
 from rankfield.schema import RankingDataset
+from rankfield.work_folder import WorkFolder, work_folder
 
 __all__ = [
+    "JOURNAL",
+    "REQUESTS",
     "finish",
     "finished_before",
     "human_agreement",
+    "judging_folder",
     "vote_agreement",
-    "work_folder",
 ]
+
+JOURNAL, REQUESTS = "journal.jsonl", "requests.jsonl"
+"""The files of a work folder."""
 
 
 def finished_before(
@@ -34,16 +42,20 @@ def finished_before(
     asked: the part of the record that says what was to be done.
 
     Raises:
-        OutputError: something else is at `out`.
+        OutputError: something else is at `out`, or another's folder where the work folder belongs.
     """
-    if not (out.exists() or out.is_symlink()):
+    found = os.path.lexists(_work_path(out))
+    if not os.path.lexists(out):
+        if found:
+            with judging_folder(out):
+                pass  # refuses another's folder before any work
         return None
-    work = work_folder(out)
-    if work.is_dir() and (out / "judge.json").is_file():
-        written = read_json(out / "judge.json")
-        if isinstance(written, dict) and _says(written, asked | _origin(dataset)):
-            shutil.rmtree(work)
-            return {k: v for k, v in written.items() if k not in _origin(dataset)}
+    if found and (out / "judge.json").is_file():
+        with suppress(OutputError), judging_folder(out) as work:
+            written = read_json(out / "judge.json")
+            if isinstance(written, dict) and _says(written, asked | _origin(dataset)):
+                work.remove()
+                return {k: v for k, v in written.items() if k not in _origin(dataset)}
     raise OutputError(
         "exists already", where=str(out), remedy="Name another output, or remove it first."
     )
@@ -53,8 +65,16 @@ def _says(written: dict[str, Any], expected: dict[str, Any]) -> bool:
     return all(written.get(key) == value for key, value in expected.items())
 
 
-def work_folder(out: Path) -> Path:
-    """Return where a run keeps what it has until `out` is whole."""
+def judging_folder(out: Path) -> AbstractContextManager[WorkFolder]:
+    """Open the folder where a run keeps what it has until `out` is whole.
+
+    Raises:
+        OutputError: another's folder, or another run, is there.
+    """
+    return work_folder(_work_path(out), "judge", names=(JOURNAL, REQUESTS))
+
+
+def _work_path(out: Path) -> Path:
     return out.with_name(f"{out.name}.partial")
 
 
@@ -67,26 +87,23 @@ def _origin(dataset: RankingDataset) -> dict[str, Any]:
 
 def finish(
     out: Path,
+    work: WorkFolder,
     *,
     dataset: RankingDataset,
     judgments: pl.DataFrame,
     votes: pl.DataFrame | None,
     record: dict[str, Any],
 ) -> None:
-    """Write the folder `out` whole, then remove its work folder, where it is made."""
-    work = work_folder(out)
-    staged = work / "staged"
+    """Write the folder `out` whole; it is made in its work folder."""
     with storage_errors(out):
-        shutil.rmtree(staged, ignore_errors=True)
-        staged.mkdir(parents=True)
+        staged = work.staged()
         judgments.write_parquet(staged / "judgments.parquet")
         if votes is not None:
             votes.write_parquet(staged / "votes.parquet")
-        if (work / "requests.jsonl").is_file():
-            shutil.copyfile(work / "requests.jsonl", staged / "requests.jsonl")
+        if (work.path / REQUESTS).is_file():
+            shutil.copyfile(work.path / REQUESTS, staged / REQUESTS)
         write_json(staged / "judge.json", _origin(dataset) | record)
         staged.rename(out)
-    shutil.rmtree(work)
 
 
 def vote_agreement(votes: Sequence[Sequence[float | None]], grades: list[float]) -> dict[str, Any]:

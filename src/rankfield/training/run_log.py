@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from rankfield.files import new_file
+from rankfield.files import new_file, no_follow
 
 __all__ = ["RunLog"]
 
@@ -27,7 +27,8 @@ class RunLog:
         if not self.accelerator.is_main_process:
             return
         line = {"event": event, "step": step, **values}
-        with self.path.open("a", encoding="utf-8") as file:
+        # a run that is resumed may be somebody's: its log must not lead elsewhere
+        with open(self.path, "a", encoding="utf-8", opener=no_follow) as file:
             file.write(json.dumps(line) + "\n")
         flat = {f"{event}/{k}": v for k, v in values.items() if isinstance(v, float)}
         flat |= {f"{event}/{k}": v for k, v in values.get("splits", {}).items()}

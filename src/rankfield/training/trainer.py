@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import signal
 import time
@@ -72,7 +73,7 @@ def train(
 
 class _Trainer:
     def __init__(self, recipe: Recipe, dataset: RankingDataset, out: Path, resume: bool) -> None:
-        if out.exists() and not resume:
+        if not resume and os.path.lexists(out):
             raise OutputError(
                 "exists already",
                 where=str(out),
@@ -94,7 +95,7 @@ class _Trainer:
         settings = recipe.model_dump(mode="json", exclude=set(_FREE_ON_RESUME))
         settings["data"] = {k: v for k, v in settings["data"].items() if k != "dataset"}
         self.progress = Progress(settings, dataset.fingerprint())
-        self.stopping = False
+        self.stopping = self.own_folder = False
         self.has_dev = dataset.is_split and "subset" in dataset.queries.columns
         check_shares(recipe.average, self.model.encoder, has_dev=self.has_dev)
         # The choice between shares needs the tuned weights again: they stay beside its result.
@@ -116,7 +117,7 @@ class _Trainer:
                 self.accelerator.scaler.load_state_dict(self.progress.loss_scaler)
         with self._nothing_half_written():
             if self.accelerator.is_main_process and not self.resume:
-                self.out.mkdir(parents=True, exist_ok=True)
+                self._make_folder()
                 self._write_recipe()
             self.wrapped, self.optimizer = self.accelerator.prepare(self.model, optimizer)
             self.accelerator.init_trackers("tensorboard")
@@ -349,6 +350,16 @@ class _Trainer:
                 self.out / "checkpoint", self.model, optimizer, self.progress, self.average
             )
 
+    def _make_folder(self) -> None:
+        self.out.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self.out.mkdir()
+        except FileExistsError:  # since the look at the beginning: another run's
+            raise OutputError(
+                "exists already", where=str(self.out), remedy="Name another folder."
+            ) from None
+        self.own_folder = True
+
     @contextmanager
     def _nothing_half_written(self) -> Iterator[None]:
         """Remove a new run's folder on a failure that leaves nothing in it to use or resume."""
@@ -356,7 +367,7 @@ class _Trainer:
             yield
         except BaseException:
             kept = any((self.out / name).exists() for name in ("model", "tuned", "checkpoint"))
-            if self.accelerator.is_main_process and not self.resume and not kept:
+            if self.own_folder and not kept:
                 shutil.rmtree(self.out, ignore_errors=True)
             raise
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from rankfield.errors import DataError
-from rankfield.files import refuse_others, storage_errors
+from rankfield.files import no_follow, refuse_others, storage_errors
 from rankfield.web.closing import Closing
 
 __all__ = ["Journal"]
@@ -22,18 +23,20 @@ class Journal(Closing):
     file is opened again. Memory holds where each line stands, not what it says. Threads may share
     a journal; processes may not.
 
+    opener: as of `open`; links are not followed by default.
+
     Raises:
         OutputError: another process has the journal open, or it cannot be written.
         DataError: a line before the last is damaged; says which.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, opener: Callable[[str, int], int] = no_follow) -> None:
         self.path = Path(path)
         self._lock = threading.Lock()
         self._places: dict[str, tuple[int, int]] = {}
         with storage_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("a+b")
+            self._file = open(self.path, "a+b", opener=opener)  # noqa: SIM115
         try:
             refuse_others(self._file.fileno(), self.path)
             self._read()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
-from rankfield.files import storage_errors
+from rankfield.files import no_follow, storage_errors
 from rankfield.web.closing import Closing
 
 __all__ = ["RequestLog", "redacted"]
@@ -22,16 +24,24 @@ class RequestLog(Closing):
 
     `request` tells requests of one address apart: the beginning of the request's key.
     `secrets` never reach the file, wherever they turn up.
+
+    opener: as of `open`; links are not followed by default.
     """
 
-    def __init__(self, path: str | Path, secrets: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        secrets: Iterable[str] = (),
+        *,
+        opener: Callable[[str, int], int] = no_follow,
+    ) -> None:
         self.path = Path(path)
         self.secrets = tuple(secrets)
         self._lock = threading.Lock()
         with storage_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            _drop_cut_line(self.path)
-            self._file = self.path.open("a", encoding="utf-8", buffering=1)
+            self._file = open(self.path, "a+b", buffering=0, opener=opener)  # noqa: SIM115
+            _drop_cut_line(self._file)
 
     def write(
         self,
@@ -58,21 +68,18 @@ class RequestLog(Closing):
             "outcome": redacted(outcome, self.secrets),
         }
         with self._lock, storage_errors(self.path):
-            self._file.write(json.dumps(line) + "\n")
+            self._file.write(json.dumps(line).encode() + b"\n")
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
 
-def _drop_cut_line(path: Path) -> None:
+def _drop_cut_line(file: FileIO) -> None:
     """Remove the end of a last line that a kill cut off."""
-    if not path.is_file():
-        return
-    with path.open("r+b") as file:
-        start = max(0, path.stat().st_size - _LONGEST_LINE)
-        file.seek(start)
-        file.truncate(start + file.read().rfind(b"\n") + 1)
+    start = max(0, file.seek(0, os.SEEK_END) - _LONGEST_LINE)
+    file.seek(start)
+    file.truncate(start + file.read().rfind(b"\n") + 1)
 
 
 def redacted(text: str, secrets: Iterable[str]) -> str:

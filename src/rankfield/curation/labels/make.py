@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -29,9 +28,12 @@ from rankfield.curation.labels.propensities import (
 from rankfield.curation.labels.scores import Scoring, grade
 from rankfield.curation.labels.statistics import check_events, counting, write_statistics
 from rankfield.errors import DataError, InputError, OutputError
-from rankfield.files import only_writer, read_json, storage_errors, write_json
+from rankfield.files import read_json, storage_errors, write_json
+from rankfield.work_folder import WorkFolder, work_folder
 
 __all__ = ["LabelOptions", "Labels", "make_labels"]
+
+_WORK_NAMES = ("counted.json", "statistics.parquet", "spilled")
 
 
 @dataclass(frozen=True)
@@ -123,27 +125,25 @@ def make_labels(
     _refuse_existing(target)
     files = find_event_files(events)
     partial = target.parent / f".{target.name}.partial"
-    with storage_errors(target), only_writer(partial):
+    with storage_errors(target), work_folder(partial, "labels", names=_WORK_NAMES) as work:
         _refuse_existing(target)  # a run that has just ended may have made it
         try:
-            counted = _count(files, partial, options, memory)
+            counted = _count(files, work, options, memory)
         except BaseException:
             # what was not finished is of no use to a later run; whole counts stay
             if not (partial / "counted.json").is_file():
-                shutil.rmtree(partial, ignore_errors=True)
+                work.remove()
             raise
-        made = partial / "out"
-        shutil.rmtree(made, ignore_errors=True)
-        made.mkdir()
+        made = work.staged()
         try:
             labels = _write(partial, made, target, options, counted)
             if draw is not None:
                 draw(made, labels)
             made.rename(target)
         except (DataError, InputError):
-            shutil.rmtree(partial, ignore_errors=True)
+            work.remove()
             raise
-        shutil.rmtree(partial, ignore_errors=True)
+        work.remove()
     return labels
 
 
@@ -155,17 +155,16 @@ def _refuse_existing(target: Path) -> None:
 
 
 def _count(
-    files: EventFiles, partial: Path, options: LabelOptions, memory: float
+    files: EventFiles, work: WorkFolder, options: LabelOptions, memory: float
 ) -> dict[str, Any]:
-    """Write partial/statistics.parquet unless it is there; return what is known of the log."""
-    key = _counts_key(files, options)
+    """Write statistics.parquet unless it is there; return what is known of the log."""
+    key, partial = _counts_key(files, options), work.path
     done = partial / "counted.json"
     if done.is_file():
         counted: dict[str, Any] = read_json(done)
         if counted["key"] == key:
             return counted
-    for path in partial.iterdir():  # the folder itself is locked
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    work.clear()
     where = str(files.paths[0])
     columns, notes = choose_columns(files.columns, options.columns, where=where)
     words = event_words(options.events)

@@ -99,6 +99,92 @@ def test_pairs(tmp_path: Path) -> None:
     assert [p for p in audit(saved) if p.severity == "error"] == []
 
 
+def deviating(folder: Path) -> Path:
+    """Write pairs of five products, one row of which spells its title in another way."""
+    rows = [
+        {
+            "query": f"query {q}",
+            "product_id": f"p{d}",
+            "title": f"Mug {d}" + ("!" if (q, d) == (3, 2) else ""),
+            "brand": None if q == 0 else f"Brand {d}",
+            "reason": f"because of {q} and {d}",
+            "position": d + 1,
+            "price": 5.0 + q,
+            "score": float(d % 3),
+        }
+        for q in range(4)
+        for d in range(5)
+    ]
+    folder.mkdir()
+    pl.DataFrame(rows).write_parquet(folder / "train-00000-of-00001.parquet")
+    return folder
+
+
+def test_one_deviating_row_takes_no_field_away(tmp_path: Path) -> None:
+    data, notes = read_hugging_face(deviating(tmp_path / "src"))
+    assert data.documents.columns == ["doc_id", "title", "brand", "position"]
+    assert data.documents["title"].to_list() == [f"Mug {d}" for d in range(5)]
+    assert data.documents["brand"].to_list() == [f"Brand {d}" for d in range(5)]
+    assert [f.name for f in data.document_fields] == ["title", "brand"]
+    assert data.judgments.columns == ["query_id", "doc_id", "score", "reason", "price"]
+    (note,) = (note for note in notes if "'title' differs" in note)
+    assert "1 of them" in note
+    assert "'p2'" in note
+    assert "row 17 (counted from 0)" in note
+    assert any("reason, price differ between the rows of one document" in note for note in notes)
+
+
+def test_a_column_chosen_as_field_belongs_to_the_documents(tmp_path: Path) -> None:
+    src = deviating(tmp_path / "src")
+    data, notes = read_hugging_face(src, document_fields=["reason:text"])
+    assert data.documents["reason"].to_list() == [f"because of 0 and {d}" for d in range(5)]
+    assert any("'reason' differs between the rows of 5 of them" in note for note in notes)
+
+
+def hub_folder(folder: Path, *, queries: str = "queries", corpus: str = "corpus") -> Path:
+    """Write the shards of the three tables in folders, as data sets on the Hub have them."""
+    tables = {
+        f"queries/{queries}": pl.DataFrame({"_id": ["q1", "q2"], "text": ["red mug", "oak desk"]}),
+        f"corpus/{corpus}": pl.DataFrame({"_id": ["d1", "d2"], "text": ["Red mug", "Oak desk"]}),
+        "qrels/train": pl.DataFrame({"query-id": ["q1"], "corpus-id": ["d1"], "score": [1]}),
+        "qrels/test": pl.DataFrame({"query-id": ["q2"], "corpus-id": ["d2"], "score": [1]}),
+    }
+    for name, frame in tables.items():
+        path = folder / f"{name}-00000-of-00001.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        frame.write_parquet(path)
+    return folder
+
+
+@pytest.mark.parametrize("shard", ["queries", "test"])
+def test_folders_of_shards_are_tables(tmp_path: Path, shard: str) -> None:
+    corpus = "corpus" if shard == "queries" else shard
+    data, _ = read_hugging_face(hub_folder(tmp_path / "hub", queries=shard, corpus=corpus))
+    assert data.documents["doc_id"].to_list() == ["d1", "d2"]
+    assert data.judgments.select("query_id", "doc_id", "split").rows() == [
+        ("q2", "d2", "novel_query"),
+        ("q1", "d1", "in_domain"),
+    ]
+    assert dict(data.queries.select("query_id", "subset").rows())["q2"] == "test"
+
+
+def test_judgments_of_one_published_split_say_so(tmp_path: Path) -> None:
+    src = hub_folder(tmp_path / "hub")
+    (src / "qrels" / "train-00000-of-00001.parquet").unlink()
+    data, _ = read_hugging_face(src)
+    assert data.judgments.select("query_id", "source_split").rows() == [("q2", "test")]
+    (src / "qrels").rename(src / "default")  # as data sets of MTEB have them
+    again, _ = read_hugging_face(src)
+    assert again.judgments.equals(data.judgments)
+
+
+def test_a_record_in_two_splits_of_its_table_counts_once(tmp_path: Path) -> None:
+    src = hub_folder(tmp_path / "hub")
+    shard = src / "corpus" / "corpus-00000-of-00001.parquet"
+    (src / "corpus" / "test-00000-of-00001.parquet").write_bytes(shard.read_bytes())
+    assert read_hugging_face(src)[0].documents["doc_id"].to_list() == ["d1", "d2"]
+
+
 def test_splits_by_queries_are_kept(tmp_path: Path) -> None:
     for part, rows in (("train", ROWS.head(2)), ("validation", ROWS[2:3]), ("test", ROWS[3:])):
         save(tmp_path / "d" / part, rows)

@@ -107,3 +107,15 @@ def test_the_library_reads_what_is_written(tmp_path: Path) -> None:
     assert again.judgments.equals(data.judgments)
     assert again.documents["image"].to_list() == data.documents["image"].to_list()
     assert isinstance(again.documents, pl.DataFrame)
+
+
+def test_a_product_that_differs_is_its_first_row_and_a_note(tmp_path: Path) -> None:
+    src = marqo_parquet(tmp_path / "src")
+    path = src / "data" / "in_domain-00001-of-00002.parquet"
+    rows = pl.read_parquet(path)
+    changed = rows.with_columns(title=pl.col("title") + pl.lit("!"))
+    changed.write_parquet(path)
+    data, notes = read_marqo_gs_parquet(src)
+    assert not data.documents["title"].str.ends_with("!").any()
+    (note,) = (note for note in notes if "'title' differs" in note)
+    assert f"product_id {rows['product_id'][0]!r}" in note

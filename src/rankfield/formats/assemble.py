@@ -14,12 +14,12 @@ from rankfield.formats.dataset_checks import require_in_scale, require_sound
 from rankfield.formats.field_options import guessed_fields, parse_fields, shown_fields
 from rankfield.formats.guesses import equal_weights, guess_scale
 from rankfield.formats.picture_lists import picture_column
-from rankfield.formats.source_tables import LocatedRows, quoted
+from rankfield.formats.source_tables import LocatedRows
 from rankfield.formats.text_tables import TextTable
 from rankfield.schema import Field, Provenance, RankingDataset
 from rankfield.validate import image_problems
 
-__all__ = ["DatasetOptions", "Tables", "assemble", "renamed"]
+__all__ = ["DatasetOptions", "Tables", "assemble"]
 
 
 class DatasetOptions(TypedDict, total=False):
@@ -66,22 +66,6 @@ class Tables:
     query_fields: Sequence[str] | None = None
     document_fields: Sequence[str] | None = None
     notes: list[str] = field(default_factory=list)
-
-
-def renamed(table: TextTable, names: Mapping[str, str]) -> TextTable:
-    """Return the table with columns renamed.
-
-    Raises:
-        DataError: such a column is missing.
-    """
-    for name in names:
-        if name not in table.frame.columns:
-            raise DataError(
-                f"expected a column {name!r}, found {quoted(table.columns)}",
-                where=str(table.path),
-                remedy="Name the column so.",
-            )
-    return table.rename(names)
 
 
 def assemble(tables: Tables, **options: Unpack[DatasetOptions]) -> tuple[RankingDataset, list[str]]:

@@ -8,17 +8,19 @@ from typing import Unpack
 
 import polars as pl
 
+from rankfield.column_names import quoted_names
 from rankfield.errors import DataError
 from rankfield.files import new_folder
-from rankfield.formats.assemble import DatasetOptions, Tables, assemble, renamed
+from rankfield.formats.assemble import DatasetOptions, Tables, assemble
 from rankfield.formats.export_notes import lost_columns
 from rankfield.formats.export_record import write_record
 from rankfield.formats.export_texts import joined_texts, query_texts, text_fields
 from rankfield.formats.finite_numbers import finite_numbers
+from rankfield.formats.foreign_columns import with_standard_names
 from rankfield.formats.json_lines import read_text_records
 from rankfield.formats.lines import kept_rows, read_lines, split_lines
 from rankfield.formats.number_texts import number_texts
-from rankfield.formats.source_tables import JoinedRows, quoted
+from rankfield.formats.source_tables import JoinedRows
 from rankfield.formats.text_files import table_suffix
 from rankfield.formats.text_tables import TextTable
 from rankfield.schema import RankingDataset
@@ -58,8 +60,12 @@ def read_beir(
     folder = Path(src)
     corpus, topics = (_file(folder, name) for name in (_CORPUS, _QUERIES))
     notes: list[str] = []
-    queries = renamed(read_text_records(topics, _KEYS), {"_id": "query_id", "text": "query"})
-    documents = renamed(read_text_records(corpus, _KEYS), {"_id": "doc_id"})
+    queries = with_standard_names(
+        read_text_records(topics, _KEYS), {"_id": "query_id", "text": "query"}, "queries", notes
+    )
+    documents = with_standard_names(
+        read_text_records(corpus, _KEYS), {"_id": "doc_id"}, "documents", notes
+    )
     fields = _with_text(documents, notes)
     files = _qrels_files(folder, subsets)
     judgments = JoinedRows(tuple(_qrels(path, name) for name, path in files.items()))
@@ -70,7 +76,7 @@ def read_beir(
         queries=TextTable(
             queries.path, _with_subset(queries.frame, judgments.frame, notes), queries.lines
         ),
-        documents=_without_reserved(documents, notes),
+        documents=documents,
         judgments=judgments,
         query_fields=["query"],
         document_fields=fields,
@@ -158,7 +164,7 @@ def _with_text(documents: TextTable, notes: list[str]) -> list[str]:
     fields: list[str] = [name for name in ("title", "text") if name in columns]
     if not fields:
         raise DataError(
-            f"expected the keys 'title' and 'text', found {quoted(columns)}",
+            f"expected the keys 'title' and 'text', found {quoted_names(columns)}",
             where=str(documents.path),
             remedy='Every line is {"_id": …, "title": …, "text": …}.',
         )
@@ -167,13 +173,6 @@ def _with_text(documents: TextTable, notes: list[str]) -> list[str]:
             fields.remove(name)
             notes.append(f"documents: every {name} is empty, it is no field")
     return fields
-
-
-def _without_reserved(table: TextTable, notes: list[str]) -> TextTable:
-    if "seen" not in table.frame.columns:
-        return table
-    notes.append("documents: column 'seen' is kept as 'source_seen'")
-    return renamed(table, {"seen": "source_seen"})
 
 
 def _qrels_files(folder: Path, subsets: Sequence[str] | None) -> dict[str, Path]:
@@ -226,10 +225,6 @@ def _qrels(path: Path, name: str) -> TextTable:
 
 def _with_subset(queries: pl.DataFrame, judgments: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
     """Return the queries with the column `subset`, if they divide into dev, test and others."""
-    for name in ("subset", "seen"):
-        if name in queries.columns:
-            queries = queries.rename({name: f"source_{name}"})
-            notes.append(f"queries: column {name!r} is kept as 'source_{name}'")
     counts = judgments[_SUBSET].value_counts(sort=True).rows()
     shown = ", ".join(f"{name} {count:,}" for name, count in counts)
     notes.append(f"judgments: {shown} (column {_SUBSET})")

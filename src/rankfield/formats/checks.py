@@ -8,9 +8,9 @@ from typing import Literal
 
 import polars as pl
 
+from rankfield.column_names import quoted_names
 from rankfield.errors import DataError, ImageError
 from rankfield.formats.placed_tables import PlacedTable
-from rankfield.formats.source_tables import quoted
 from rankfield.schema import RankingDataset, ScoreScale
 from rankfield.validate import fix, image_problems
 
@@ -33,7 +33,7 @@ def require_columns(path: Path, columns: Sequence[str], needed: Sequence[str]) -
     missing = [name for name in needed if name not in columns]
     if missing:
         raise DataError(
-            f"expected a column {missing[0]!r}, found {quoted(columns) or 'none'}",
+            f"expected a column {missing[0]!r}, found {quoted_names(columns) or 'none'}",
             where=str(path),
             remedy="Rename the column, or check that this is the right file and layout.",
         )

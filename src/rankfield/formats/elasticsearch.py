@@ -9,12 +9,18 @@ from typing import Any, Literal, Unpack
 
 import polars as pl
 
+from rankfield.column_names import DOC_IDS, PLAIN_IDS, find_column
 from rankfield.errors import DataError, OutputError
 from rankfield.files import new_file, write_json
-from rankfield.formats.assemble import DatasetOptions, Tables, assemble, renamed
+from rankfield.formats.assemble import DatasetOptions, Tables, assemble
 from rankfield.formats.export_notes import lost_columns
 from rankfield.formats.export_record import export_line
 from rankfield.formats.export_texts import joined_texts, query_texts, text_fields
+from rankfield.formats.foreign_columns import (
+    RESERVED,
+    set_aside_in_frame,
+    with_standard_names,
+)
 from rankfield.formats.json_files import read_json_document
 from rankfield.formats.lines import kept_rows
 from rankfield.formats.ltr import judgment_lines, ltr_tables
@@ -33,7 +39,7 @@ __all__ = ["Kind", "looks_like_elasticsearch", "read_elasticsearch", "write_elas
 
 Kind = Literal["rank-eval", "opensearch", "ltr"]
 
-_DOC_IDS = ("_id", "doc_id", "docId", "id", "product_id")
+_DOC_IDS = ("_id", "doc_id", "id", *DOC_IDS, *PLAIN_IDS)
 
 
 def read_elasticsearch(
@@ -70,7 +76,7 @@ def read_elasticsearch(
         texts = _titles(path, judgments)
         notes.append("documents: the titles of the judgment list; name others with --documents")
     else:
-        texts = _documents(Path(documents))
+        texts = _documents(Path(documents), notes)
     tables = Tables(
         layout="elasticsearch",
         source=path,
@@ -212,19 +218,20 @@ def _titles(path: Path, judgments: LocatedRows) -> TextTable:
     return TextTable(path, titles, None)
 
 
-def _documents(path: Path) -> TextTable:
+def _documents(path: Path, notes: list[str]) -> TextTable:
     table = _without_actions(read_table(path))
-    found = next((name for name in _DOC_IDS if name in table.frame.columns), None)
+    found = find_column(table.columns, _DOC_IDS, where=str(path))
     if found is None:
         raise DataError(
-            f"expected a column {', '.join(_DOC_IDS)}, found {', '.join(table.frame.columns)}",
+            f"expected a column {', '.join(dict.fromkeys(_DOC_IDS))}, found"
+            f" {', '.join(table.columns)}",
             where=str(path),
             remedy="Name the column with the document's id so.",
         )
-    table = renamed(table, {found: "doc_id"})
+    table = with_standard_names(table, {found: "doc_id"}, "documents", notes)
     frame = table.frame.with_columns(pl.col("doc_id").cast(pl.String))
     if frame.schema.get("_source") == pl.String:
-        frame = _with_source(path, frame)
+        frame = _with_source(path, frame, notes)
     return TextTable(path, frame, table.lines)
 
 
@@ -250,7 +257,7 @@ def _without_actions(table: TextTable) -> TextTable:
     return kept_rows(TextTable(table.path, frame, table.lines), follows)
 
 
-def _with_source(path: Path, frame: pl.DataFrame) -> pl.DataFrame:
+def _with_source(path: Path, frame: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
     """Return the documents with the keys of `_source` as columns, as exports of an index have."""
     lines = "\n".join(frame["_source"].fill_null("{}").to_list()).encode()
     try:
@@ -266,7 +273,8 @@ def _with_source(path: Path, frame: pl.DataFrame) -> pl.DataFrame:
         pl.Series(name, [None if v is None else json.dumps(v) for v in source[name].to_list()])
         for name in nested
     ]
-    source = source.with_columns(texts).drop("doc_id", strict=False)
+    source = source.with_columns(texts)
+    source = set_aside_in_frame(source, ["doc_id", *RESERVED["documents"]], "documents", notes)
     hidden = [name for name in frame.columns if name.startswith("_")]
     rest = frame.drop(hidden).drop(source.columns, strict=False)
     return pl.concat([rest, source], how="horizontal")

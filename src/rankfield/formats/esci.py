@@ -20,6 +20,7 @@ from rankfield.errors import DataError
 from rankfield.formats.checks import best_of_pairs, require_columns, require_known, require_values
 from rankfield.formats.esci_export import EXAMPLES, GRADES, PRODUCTS, SOURCES, TEXTS, write_esci
 from rankfield.formats.field_options import parse_fields
+from rankfield.formats.foreign_columns import set_aside
 from rankfield.formats.guesses import with_relevant_inside
 from rankfield.formats.placed_tables import PlacedTable, file_columns, read_files
 from rankfield.formats.published_splits import part_name, split_by_queries
@@ -31,6 +32,7 @@ __all__ = ["GRADES", "looks_like_esci", "read_esci", "write_esci"]
 _PAIR = ("query", "query_id", "product_id", "product_locale", "esci_label")
 _FIELDS = tuple(Field(n, "text", 0.6 if n == "product_title" else 0.1) for n in TEXTS)
 _RESERVED = ("seen", "subset", "split")
+_PART = "\0part"
 
 
 def looks_like_esci(src: Path) -> str | None:
@@ -90,8 +92,8 @@ def read_esci(
             remedy="Choose how many of the train queries become dev.",
         )
     notes = [f"scores: {', '.join(f'{label} = {score:g}' for label, score in scores.items())}"]
-    examples = _read_examples(folder, locale, version)
-    products = _read_products(folder, locale)
+    examples = _read_examples(folder, locale, version, notes)
+    products = _read_products(folder, locale, notes)
     one = locale is not None
     key = pl.col("product_id") if one else pl.format("{}:{}", "product_locale", "product_id")
     products = products.with_frame(products.frame.with_columns(doc_id=key))
@@ -134,12 +136,12 @@ def _scores(grades: Mapping[str, float] | None) -> dict[str, float]:
     return scores
 
 
-def _read_examples(folder: Path, locale: str | None, version: str) -> PlacedTable:
+def _read_examples(folder: Path, locale: str | None, version: str, notes: list[str]) -> PlacedTable:
     path = folder / EXAMPLES
     columns = file_columns(path)
     flag = f"{version}_version"
     require_columns(path, columns, (*_PAIR, "split", flag))
-    table = read_files([path])
+    table = set_aside(read_files([path]), ("doc_id", "score"), "judgments", notes)
     require_values(table, *_PAIR)
     labels = pl.Series(_PAIR[-1], list(GRADES))
     require_known(table, "esci_label", labels, "one of the labels E, S, C, I")
@@ -157,15 +159,14 @@ def _read_examples(folder: Path, locale: str | None, version: str) -> PlacedTabl
     return table
 
 
-def _read_products(folder: Path, locale: str | None) -> PlacedTable:
+def _read_products(folder: Path, locale: str | None, notes: list[str]) -> PlacedTable:
     path = folder / PRODUCTS
     columns = file_columns(path)
     require_columns(path, columns, ("product_id", "product_title", "product_locale"))
     table = read_files([path])
     texts = ("product_id", "product_locale", *TEXTS)
     frame = table.frame.with_columns(pl.col(c).cast(pl.String) for c in texts if c in columns)
-    renamed = {c: f"source_{c}" for c in (*_RESERVED, "doc_id") if c in columns}
-    table = table.with_frame(frame.rename(renamed))
+    table = set_aside(table.with_frame(frame), (*_RESERVED, "doc_id"), "documents", notes)
     if locale is not None:
         table = table.filter(pl.col("product_locale") == locale)
     require_values(table, "product_id", "product_locale")
@@ -195,13 +196,13 @@ def _assemble(
     frame = examples.frame
     parts = {value: part_name(value) for value in frame["split"].cast(pl.String).unique() if value}
     frame = frame.with_columns(
-        part=pl.col("split").cast(pl.String).replace(parts),
+        pl.col("split").cast(pl.String).replace(parts).alias(_PART),
         score=pl.col("esci_label").replace_strict(dict(scores), return_dtype=pl.Float64),
     )
     frame = best_of_pairs(frame, notes)
     queries = frame.select("query_id", "query", locale="product_locale")
-    used = {"query_id", "query", "product_id", "product_locale", "doc_id", "score", "part"}
-    kept = [c for c in frame.columns if c not in used and c not in _RESERVED]
+    used = {"query_id", "query", "product_id", "product_locale", "doc_id", "score", _PART}
+    kept = [c for c in frame.columns if c not in used and c != "split"]
     dataset = RankingDataset(
         name="esci",
         query_fields=(Field("query", "text"),),
@@ -211,7 +212,7 @@ def _assemble(
         documents=documents,
         judgments=frame.select("query_id", "doc_id", "score", *kept),
     )
-    return dataset, frame.select("query_id", "doc_id", "part")
+    return dataset, frame.select("query_id", "doc_id", part=_PART)
 
 
 def _scale(scores: Mapping[str, float], relevant: float | None) -> ScoreScale:

@@ -10,6 +10,7 @@ import polars as pl
 from rankfield.files import new_folder
 from rankfield.formats.export_notes import pair_notes, text_field
 from rankfield.formats.export_record import write_record
+from rankfield.formats.foreign_columns import set_aside_in_frame
 from rankfield.schema import RankingDataset
 
 __all__ = ["EXAMPLES", "GRADES", "PRODUCTS", "SOURCES", "TEXTS", "write_esci"]
@@ -24,6 +25,7 @@ TEXTS = (
     *("product_title", "product_description", "product_bullet_point"),
     *("product_brand", "product_color"),
 )
+_NUMBER = "\0number"
 _LOCALE = "us"
 
 
@@ -73,13 +75,15 @@ def _examples(dataset: RankingDataset, notes: list[str]) -> pl.DataFrame:
     queries = dataset.queries
     names = queries.select(
         "query_id",
+        _query_numbers(dataset, notes).alias(_NUMBER),
         query=text_field(dataset, "queries"),
-        number=_query_numbers(dataset, notes),
         split=pl.when("seen").then(pl.lit("train")).otherwise(pl.lit("test"))
         if "seen" in queries.columns
         else pl.lit("train"),
     )
     rows = dataset.judgments.drop("split", strict=False)
+    taken = ("query", "product_id", "product_locale")
+    rows = set_aside_in_frame(rows, taken, "judgments", notes)
     rows = rows.join(names, on="query_id", how="left", maintain_order="left")
     rows = rows.join(_product_keys(dataset), on="doc_id", how="left", maintain_order="left")
     columns = {
@@ -91,10 +95,10 @@ def _examples(dataset: RankingDataset, notes: list[str]) -> pl.DataFrame:
     rows = rows.with_columns(**{k: v for k, v in columns.items() if k not in rows.columns})
     first = ["example_id", "query", "query_id", "product_id", "product_locale", *columns, "split"]
     order = list(dict.fromkeys(first))
-    further = [c for c in rows.columns if c not in {*order, "doc_id", "score", "number"}]
+    further = [c for c in rows.columns if c not in {*order, "doc_id", "score", _NUMBER}]
     if further:
         notes.append(f"judgments: further columns are kept: {', '.join(further)}")
-    return rows.drop("query_id").rename({"number": "query_id"}).select(*order, *further)
+    return rows.drop("query_id").rename({_NUMBER: "query_id"}).select(*order, *further)
 
 
 def _labels(dataset: RankingDataset) -> pl.Expr:
@@ -108,18 +112,25 @@ def _labels(dataset: RankingDataset) -> pl.Expr:
 
 
 def _product_keys(dataset: RankingDataset) -> pl.DataFrame:
+    """Return product_id and product_locale of each document: its own if no two have the same."""
     documents = dataset.documents
-    return documents.select(
+    locale = documents.schema.get("product_locale") == pl.String
+    keys = documents.select(
         "doc_id",
         product_id="product_id" if "product_id" in documents.columns else "doc_id",
-        product_locale="product_locale"
-        if "product_locale" in documents.columns
-        else pl.lit(_LOCALE),
+        product_locale="product_locale" if locale else pl.lit(_LOCALE),
     )
+    pairs = keys.select("product_id", "product_locale")
+    whole = keys.schema["product_id"] == pl.String and pairs.drop_nulls().height == pairs.height
+    if whole and not pairs.is_duplicated().any():
+        return keys
+    return keys.with_columns(product_id="doc_id")
 
 
 def _products(dataset: RankingDataset, notes: list[str]) -> pl.DataFrame:
     documents = dataset.documents.drop("product_id", "product_locale", strict=False)
+    if not {f.name for f in dataset.document_fields} & set(TEXTS):
+        documents = set_aside_in_frame(documents, ["product_title"], "documents", notes)
     documents = documents.join(_product_keys(dataset), on="doc_id", maintain_order="left")
     if "product_title" not in documents.columns:
         title = text_field(dataset, "documents")

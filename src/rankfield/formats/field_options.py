@@ -6,10 +6,11 @@ import difflib
 from collections.abc import Sequence
 from typing import cast
 
+from rankfield.column_names import quoted_names
 from rankfield.errors import DataError
 from rankfield.formats.guesses import equal_weights, guess_fields, guess_modality
 from rankfield.formats.picture_lists import list_column, with_lists
-from rankfield.formats.source_tables import SourceTable, quoted
+from rankfield.formats.source_tables import SourceTable
 from rankfield.schema import Field, Modality
 
 __all__ = ["guessed_fields", "parse_fields", "shown_fields"]
@@ -37,7 +38,7 @@ def parse_fields(
         if name not in table.columns:
             near = difflib.get_close_matches(name, table.columns, n=1)
             raise DataError(
-                f"there is no column {name!r}; found {quoted(table.columns)}",
+                f"there is no column {name!r}; found {quoted_names(table.columns)}",
                 where=str(table.path),
                 remedy=f"Did you mean {near[0]!r}?" if near else "",
             )
@@ -80,7 +81,7 @@ def guessed_fields(
     fields = guess_fields(with_lists(table), name, identity)
     if not fields:
         raise DataError(
-            f"no column looks like a text or a picture; found {quoted(table.columns)}",
+            f"no column looks like a text or a picture; found {quoted_names(table.columns)}",
             where=str(table.path),
             remedy=f"Name the columns with {_OPTIONS[name]} NAME:text or NAME:image.",
         )

@@ -16,6 +16,7 @@ from typing import Any
 
 import polars as pl
 
+from rankfield.column_names import free_name
 from rankfield.errors import DataError
 from rankfield.files import stays_inside
 from rankfield.formats.checks import (
@@ -24,10 +25,12 @@ from rankfield.formats.checks import (
     require_columns,
     require_known,
 )
+from rankfield.formats.foreign_columns import set_aside, set_aside_in_frame
 from rankfield.formats.json_objects import object_entries
 from rankfield.formats.marqo_gs_export import write_marqo_gs
 from rankfield.formats.marqo_pairs import (
     LICENCE,
+    PAIR_NAMES,
     SIDES,
     MarqoPairs,
     assemble,
@@ -45,6 +48,7 @@ _FIELDS = {
     "title": Field("title", "text", 0.1),
 }
 _CHUNK = 100_000
+_KEY = "\0doc_id"
 _MARK = "_{!@#~}_"
 """What the published evaluation puts behind a query's text in the keys of the ground truth."""
 
@@ -102,11 +106,11 @@ def read_marqo_gs(
     found = {split: path for split in SIDES if (path := _csv(folder, split)).is_file()}
     if missing := [_csv(folder, split).name for split in SIDES if split not in found]:
         notes.append(f"splits: without {', '.join(missing)}, there is nothing for these")
-    corpora = {seen: _read_corpus(folder, seen) for seen in _sides_of(found)}
+    corpora = {seen: _read_corpus(folder, seen, notes) for seen in _sides_of(found)}
     score = score or chosen_score(file_columns(found["in_domain"]))
     tables, keys = [], []
     for split, path in found.items():
-        tables.append(_read_pairs(path, split, corpora[SIDES[split][1]], score))
+        tables.append(_read_pairs(path, split, corpora[SIDES[split][1]], score, notes))
         keys += _read_truth(path, split, tables[-1].frame)
     documents = pl.concat(corpora.values(), how="diagonal_relaxed")
     fields = document_fields_of(
@@ -157,7 +161,7 @@ def _sides_of(found: dict[str, Path]) -> list[bool]:
     return sorted({SIDES[split][1] for split in found}, reverse=True)
 
 
-def _read_corpus(folder: Path, seen: bool) -> pl.DataFrame:
+def _read_corpus(folder: Path, seen: bool, notes: list[str]) -> pl.DataFrame:
     """Return the documents of a side: doc_id, the corpus's fields, seen."""
     path = folder / f"corpus_{1 if seen else 2}.json"
     entries = object_entries(path)
@@ -171,7 +175,10 @@ def _read_corpus(folder: Path, seen: bool) -> pl.DataFrame:
                     remedy="Write the corpus as {product_id: {field: value}}.",
                 )
         names = dict.fromkeys(name for _, value in chunk for name in value)
-        columns = {name: [value.get(name) for _, value in chunk] for name in names}
+        columns = {
+            _KEY if name == "doc_id" else name: [value.get(name) for _, value in chunk]
+            for name in names
+        }
         frames.append(_frame(path, [key for key, _ in chunk], columns))
     if not frames:
         raise DataError(
@@ -188,12 +195,17 @@ def _read_corpus(folder: Path, seen: bool) -> pl.DataFrame:
             where=f"{path}, product {row} (counted from 0)",
             remedy="Keep one of them.",
         )
+    documents = set_aside_in_frame(documents, ["seen"], "documents", notes)
+    if _KEY in documents.columns:  # a key of the products, beside the one that they are under
+        free = free_name("doc_id", documents.columns)
+        notes.append(f"documents: column 'doc_id' is kept as {free!r}")
+        documents = documents.rename({_KEY: free})
     return documents.with_columns(seen=pl.lit(seen))
 
 
 def _frame(path: Path, ids: list[str], columns: dict[str, list[Any]]) -> pl.DataFrame:
     try:
-        typed = [_column(name, values) for name, values in columns.items() if name != "doc_id"]
+        typed = [_column(name, values) for name, values in columns.items()]
         return pl.DataFrame([pl.Series("doc_id", ids, dtype=pl.String), *typed])
     except UnicodeEncodeError as error:
         raise DataError(
@@ -219,20 +231,23 @@ def _column(name: str, values: list[Any]) -> pl.Series:
     return pl.Series(name, [text or None for text in texts], dtype=pl.String)
 
 
-def _read_pairs(path: Path, split: str, corpus: pl.DataFrame, score: str) -> PlacedTable:
+def _read_pairs(
+    path: Path, split: str, corpus: pl.DataFrame, score: str, notes: list[str]
+) -> PlacedTable:
     """Return a file's pairs and sides, without the columns that the corpus has too."""
     columns = file_columns(path)
     require_columns(path, columns, ("query", "product_id", score))
     needed = {"query", "product_id", "query_id", score}
-    wanted = [c for c in columns if c in needed or c not in corpus.columns]
+    described = {*corpus.columns} - {"doc_id", "seen"}
+    wanted = [c for c in columns if c in needed or c not in described]
     table = read_files([path], wanted)
     side = "corpus_1.json" if SIDES[split][1] else "corpus_2.json"
     require_known(table, "product_id", corpus["doc_id"], f"among the products of {side}")
     query_seen, document_seen = SIDES[split]
     frame = with_numbers(table.frame, ("query", "product_id", "query_id"))
-    frame = frame.drop("query_seen", "document_seen", "doc_id", "split", strict=False)
+    table = set_aside(table.with_frame(frame), PAIR_NAMES - {score}, "judgments", notes)
     return table.with_frame(
-        frame.with_columns(
+        table.frame.with_columns(
             # a query stands in a hundred rows: its text is held once
             pl.col("query").cast(pl.Categorical).cast(pl.String),
             query_seen=pl.lit(query_seen),

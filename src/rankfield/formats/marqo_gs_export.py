@@ -12,7 +12,7 @@ import polars as pl
 from rankfield.files import new_folder
 from rankfield.formats.export_notes import pair_notes
 from rankfield.formats.export_record import write_record
-from rankfield.formats.marqo_pairs import SIDES, require_split, score_column
+from rankfield.formats.marqo_pairs import SIDES, require_split, score_column, with_free_columns
 from rankfield.formats.number_texts import number_texts
 from rankfield.formats.picture_files import with_picture_files
 from rankfield.schema import RankingDataset
@@ -48,6 +48,7 @@ def write_marqo_gs(dataset: RankingDataset, out: str | Path) -> list[str]:
     """
     require_split(dataset, "marqo-gs")
     notes = pair_notes(dataset, queries=("seen", "subset", *_SIDES))
+    dataset = with_free_columns(dataset, notes)
     notes.append(f"judgments: the score is the column {score_column(dataset.judgments)!r}")
     with new_folder(out) as folder:
         documents = _as_json(with_picture_files(dataset, folder), notes)
@@ -74,14 +75,11 @@ def _write_pairs(
     dataset: RankingDataset, rows: pl.DataFrame, documents: pl.DataFrame, path: Path
 ) -> None:
     text = next(f.name for f in dataset.query_fields if f.modality == "text")
-    shown = [f.name for f in dataset.document_fields]
+    names = [f.name for f in dataset.document_fields]
     queries = dataset.queries.select("query_id", query=text)
     table = rows.join(queries, on="query_id", how="left", maintain_order="left")
-    fields = documents.select("doc_id", *shown)
-    names = [c for c in shown if c not in table.columns]
-    table = table.join(
-        fields.select("doc_id", *names), on="doc_id", how="left", maintain_order="left"
-    )
+    fields = documents.select("doc_id", *names)
+    table = table.join(fields, on="doc_id", how="left", maintain_order="left")
     further = [c for c in rows.columns if c not in ("query_id", "doc_id", "score", "split")]
     table.select(
         "query",
@@ -127,7 +125,8 @@ def _truth(
     grades = pl.col("score")
     if not (rows["score"] == rows["score"].clip(1, 100).round()).all():
         grades = (grades - low) / max(high - low, 1e-300) * 99 + 1  # type: ignore[operator]
-    table = rows.join(names, on="query_id", how="inner", maintain_order="left").select(
+    pairs = rows.select("query_id", "doc_id", "score")
+    table = pairs.join(names, on="query_id", how="inner", maintain_order="left").select(
         "key", "doc_id", grade=grades.floor().cast(pl.Int64)
     )
     for key, part in table.group_by("key", maintain_order=True):

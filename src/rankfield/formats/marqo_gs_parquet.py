@@ -16,12 +16,15 @@ from rankfield.errors import DataError
 from rankfield.files import new_folder
 from rankfield.formats.arrow_files import arrow_batches
 from rankfield.formats.checks import BadImages, check_pictures, require_columns
+from rankfield.formats.describing_columns import differing_records, first_value_note
 from rankfield.formats.export_notes import pair_notes, text_field
 from rankfield.formats.export_record import write_record
+from rankfield.formats.foreign_columns import set_aside
 from rankfield.formats.hub_folders import find_parts
 from rankfield.formats.hub_writing import ParquetRows, hub_card
 from rankfield.formats.marqo_pairs import (
     LICENCE,
+    PAIR_NAMES,
     SIDES,
     MarqoPairs,
     assemble,
@@ -29,6 +32,7 @@ from rankfield.formats.marqo_pairs import (
     document_fields_of,
     require_split,
     score_column,
+    with_free_columns,
 )
 from rankfield.formats.picture_files import picture_bytes
 from rankfield.formats.placed_tables import PlacedTable, file_columns, read_files, stack
@@ -37,7 +41,6 @@ from rankfield.schema import Field, Provenance, RankingDataset
 __all__ = ["looks_like_marqo_gs_parquet", "read_marqo_gs_parquet", "write_marqo_gs_parquet"]
 
 _FIELDS = {"image": Field("image", "image", 0.9), "title": Field("title", "text", 0.1)}
-_RESERVED = ("query_seen", "document_seen", "doc_id", "split", "seen")
 _ROWS = 1000
 
 
@@ -103,10 +106,10 @@ def read_marqo_gs_parquet(
     names = [f.name if isinstance(f, Field) else f.partition(":")[0] for f in document_fields or ()]
     described = names or list(_FIELDS)
     score = score or chosen_score(file_columns(parts["in_domain"][0]))
-    tables = [_read_pairs(paths, split, described, score) for split, paths in parts.items()]
+    tables = [_read_pairs(paths, split, described, score, notes) for split, paths in parts.items()]
     pairs = stack(tables)
     files = [path for paths in parts.values() for path in paths]
-    documents = _read_documents(files, pairs, described)
+    documents = _read_documents(files, pairs, described, notes)
     fields = document_fields_of(documents, folder, document_fields, _FIELDS, notes)
     dataset = assemble(
         MarqoPairs(pairs, documents, score, None, notes),
@@ -124,13 +127,16 @@ def read_marqo_gs_parquet(
     return dataset, notes + cleared
 
 
-def _read_pairs(paths: list[Path], split: str, described: list[str], score: str) -> PlacedTable:
+def _read_pairs(
+    paths: list[Path], split: str, described: list[str], score: str, notes: list[str]
+) -> PlacedTable:
     """Return a split's pairs and sides, without the columns that describe the products."""
     columns = file_columns(paths[0])
     for path in paths:
         require_columns(path, file_columns(path), ("query", "product_id", score))
-    left_out = {*_RESERVED, *_FIELDS, *described} - {"query", "product_id", score}
+    left_out = {*_FIELDS, *described} - {"query", "product_id", score}
     table = read_files(paths, [c for c in columns if c not in left_out])
+    table = set_aside(table, PAIR_NAMES - {score}, "judgments", notes)
     query_seen, document_seen = SIDES[split]
     sides = table.frame.with_columns(
         query_seen=pl.lit(query_seen), document_seen=pl.lit(document_seen)
@@ -138,20 +144,34 @@ def _read_pairs(paths: list[Path], split: str, described: list[str], score: str)
     return table.with_frame(sides)
 
 
-def _read_documents(files: list[Path], pairs: PlacedTable, described: list[str]) -> pl.DataFrame:
+def _read_documents(
+    files: list[Path], pairs: PlacedTable, described: list[str], notes: list[str]
+) -> pl.DataFrame:
     """Return the products, each as its first row describes it: seen ones come first."""
     first = pairs.frame["product_id"].is_first_distinct()
-    frames, start = [], 0
+    frames, texts, start = [], [], 0
     for path in files:
         for batch in arrow_batches(path, ["product_id", *described]):
+            plain = [n for n, t in batch.schema.items() if t != pl.Binary and not t.is_nested()]
+            texts.append(batch.select(plain).unique(maintain_order=True))
             rows = first.slice(start, batch.height)
             start += batch.height
             if rows.any():
                 frames.append(batch.filter(rows))
     documents = pl.concat(frames, how="diagonal_relaxed")
-    texts = pl.col("product_id").cast(pl.String).alias("doc_id")
+    _note_others(pl.concat(texts, how="diagonal_relaxed"), notes)
+    key = pl.col("product_id").cast(pl.String).alias("doc_id")
     seen = pairs.frame.filter(first)["document_seen"].alias("seen")
-    return documents.select(texts, pl.exclude("product_id"), seen)
+    return documents.select(key, pl.exclude("product_id"), seen)
+
+
+def _note_others(texts: pl.DataFrame, notes: list[str]) -> None:
+    """Note the columns in which a product's rows differ, of which the first counts."""
+    for name in texts.columns:
+        found = differing_records(texts, "product_id", name)
+        if name != "product_id" and found.row is not None:
+            where = f"product_id {texts['product_id'][found.row]!r}"
+            notes.append(first_value_note(found, name, "documents", where))
 
 
 def write_marqo_gs_parquet(dataset: RankingDataset, out: str | Path) -> list[str]:
@@ -180,6 +200,7 @@ def write_marqo_gs_parquet(dataset: RankingDataset, out: str | Path) -> list[str
     judged = dataset.judgments["doc_id"].unique().implode()
     if unjudged := int((~dataset.documents["doc_id"].is_in(judged)).sum()):
         notes.append(f"documents: {unjudged:,} without a judgment are left out")
+    dataset = with_free_columns(dataset, notes, first_image="image")
     notes.append(f"judgments: the score is the column {score_column(dataset.judgments)!r}")
     splits = [s for s in SIDES if not dataset.judgments.filter(pl.col("split") == s).is_empty()]
     with new_folder(out) as folder:
@@ -197,27 +218,23 @@ def write_marqo_gs_parquet(dataset: RankingDataset, out: str | Path) -> list[str
 def _described(dataset: RankingDataset, rows: pl.DataFrame) -> pl.DataFrame:
     """Return judgments with their query's text and their document's fields."""
     query = dataset.queries.select("query_id", query=text_field(dataset, "queries"))
-    names = {f.name: f.name for f in dataset.document_fields}
+    names = [f.name for f in dataset.document_fields]
     images = [f.name for f in dataset.document_fields if f.modality == "image"]
-    if images:
-        names[images[0]] = "image"
     wanted = dataset.documents.filter(pl.col("doc_id").is_in(rows["doc_id"].implode()))
     fields = wanted.select(
         "doc_id",
         *(
-            picture_bytes(dataset, wanted[old]).alias(new)
-            if old in images
-            else pl.col(old).alias(new)
-            for old, new in names.items()
+            picture_bytes(dataset, wanted[name]) if name in images else pl.col(name)
+            for name in names
         ),
     )
     table = rows.join(query, on="query_id", how="left", maintain_order="left")
     table = table.join(fields, on="doc_id", how="left", maintain_order="left")
     return table.select(
-        *([pl.col("image")] if images else []),
+        *(name for name in images if name == "image"),
         "query",
         pl.col("doc_id").alias("product_id"),
-        *(new for new in names.values() if new != "image"),
+        *(name for name in names if name != "image"),
         *(c for c in rows.columns if c not in ("query_id", "doc_id", "score", "split")),
         pl.col("score").alias(score_column(dataset.judgments)),
         "query_id",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
 
+from rankfield.column_names import free_name
 from rankfield.errors import SplitError
 from rankfield.formats.checks import (
     best_of_pairs,
@@ -16,6 +17,7 @@ from rankfield.formats.checks import (
 )
 from rankfield.formats.field_options import guessed_fields, parse_fields, shown_fields
 from rankfield.formats.finite_numbers import finite_numbers
+from rankfield.formats.foreign_columns import set_aside_in_frame
 from rankfield.formats.guesses import guess_scale
 from rankfield.formats.number_texts import with_numbers
 from rankfield.formats.placed_tables import PlacedTable
@@ -25,6 +27,7 @@ from rankfield.schema import Field, Provenance, RankingDataset, ScoreScale
 
 __all__ = [
     "LICENCE",
+    "PAIR_NAMES",
     "SIDES",
     "MarqoPairs",
     "assemble",
@@ -32,6 +35,7 @@ __all__ = [
     "document_fields_of",
     "require_split",
     "score_column",
+    "with_free_columns",
 ]
 
 SIDES: dict[str, tuple[bool, bool]] = {
@@ -41,6 +45,9 @@ SIDES: dict[str, tuple[bool, bool]] = {
     "zero_shot": (False, False),
 }
 """Split → whether its queries and its documents are seen in training."""
+
+PAIR_NAMES = frozenset({"query_seen", "document_seen", "doc_id", "split", "score"})
+"""What `assemble` adds to the pairs; a column of such a name is to be set aside before."""
 
 LICENCE = "Apache-2.0"
 
@@ -169,6 +176,40 @@ def score_column(judgments: pl.DataFrame) -> str:
 def chosen_score(columns: Sequence[str]) -> str:
     """Return the score's column where none is named: the first that `score_column` may write."""
     return next((name for name in (*_SCALES, "score") if name in columns), next(iter(_SCALES)))
+
+
+def with_free_columns(
+    dataset: RankingDataset, notes: list[str], *, first_image: str = ""
+) -> RankingDataset:
+    """Return the data set to export, with no two columns of one name in the rows of pairs.
+
+    A document field, and a further column of the judgments, that is called as one of the layout's
+    own columns is kept as "source_NAME", with a note; so is a column called as a document field.
+
+    Args:
+        dataset: to be written.
+        notes: grows.
+        first_image: what the first image field of the documents is to be called.
+    """
+    own = {"query", "product_id", "query_id", *filter(None, [first_image])}
+    images = [f.name for f in dataset.document_fields if f.modality == "image"]
+    names: dict[str, str] = {}
+    if first_image and images and images[0] != first_image:
+        names[images[0]] = first_image
+    for f in dataset.document_fields:
+        stays = f.name == first_image and f.name == images[0]
+        if f.name in own and f.name not in names and not stays:
+            names[f.name] = free_name(f.name, dataset.documents.columns)
+            notes.append(f"documents: the field {f.name!r} is called {names[f.name]!r}")
+    documents = set_aside_in_frame(
+        dataset.documents, {*names.values()} - set(names), "documents", notes
+    ).rename(names)
+    fields = tuple(replace(f, name=names.get(f.name, f.name)) for f in dataset.document_fields)
+    further = dataset.judgments.drop("query_id", "doc_id", "score", "split", strict=False)
+    taken = {*own, *(f.name for f in fields)}
+    aside = set_aside_in_frame(further, taken, "judgments", notes)
+    judgments = dataset.judgments.rename(dict(zip(further.columns, aside.columns, strict=True)))
+    return replace(dataset, document_fields=fields, documents=documents, judgments=judgments)
 
 
 def require_split(dataset: RankingDataset, layout: str) -> None:

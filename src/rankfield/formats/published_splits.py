@@ -93,7 +93,7 @@ def split_by_queries(
         )
         moved = table["part"].eq("dev").sum()
         notes.append(f"queries: {moved:,} of the train queries are held out as dev (novel_query)")
-    seen = table["part"] == "train"
+    seen = (table["part"] == "train").fill_null(False)  # a query without judgments is in no part
     subset = pl.when(seen).then(hashed_subsets(texts, 0.5)).otherwise(table["part"])
     table = table.with_columns(seen=seen, subset=subset).drop("part")
     notes.append(

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
+from rankfield.column_names import find_column, normalised_name, quoted_names
 from rankfield.errors import DataError
 from rankfield.formats.checks import (
     BadImages,
@@ -28,7 +29,6 @@ from rankfield.formats.hub_folders import find_parts
 from rankfield.formats.placed_tables import PlacedTable, file_columns, read_files, stack
 from rankfield.formats.published_splits import split_by_queries
 from rankfield.formats.sentence_transformers_export import write_sentence_transformers
-from rankfield.formats.source_tables import quoted
 from rankfield.schema import Field, Modality, Provenance, RankingDataset, ScoreScale
 
 __all__ = [
@@ -38,15 +38,15 @@ __all__ = [
 ]
 
 _LABELS = ("label", "labels", "score", "scores")
-_SIGNS = ({"anchor", "positive"}, {"sentence1", "sentence2"}, {"sentence_A", "sentence_B"})
-_PART = "\0part"
+_SIGNS = ({"anchor", "positive"}, {"sentence1", "sentence2"}, {"sentence_a", "sentence_b"})
+_PART, _ROW = "\0part", "\0row"
 
 
 def looks_like_sentence_transformers(src: Path) -> str | None:
     """Return why `src` looks like this layout, or None."""
     try:
         files = [paths[0] for paths in find_parts(src).values()]
-        columns = set(file_columns(files[0], sample=True))
+        columns = set(map(normalised_name, file_columns(files[0], sample=True)))
     except DataError:
         return None
     found = next((signs for signs in _SIGNS if signs <= columns), None)
@@ -99,7 +99,7 @@ def read_sentence_transformers(
     parts = find_parts(path)
     table = stack([_read_part(paths, part) for part, paths in parts.items()])
     names = [c for c in table.frame.columns if c != _PART]
-    chosen = label or next((c for c in _LABELS if c in names), None)
+    chosen = label or find_column(names, _LABELS, where=str(path))
     inputs = list(columns or [c for c in names if c != chosen])
     file = table.files[0][0]
     require_columns(file, names, [*inputs, *([chosen] if chosen else [])])
@@ -109,7 +109,7 @@ def read_sentence_transformers(
             where=str(file),
             remedy="Name them in order with --column, and the label with --label.",
         )
-    notes = [f"columns: {inputs[0]!r} is the query, {quoted(inputs[1:])} the documents"]
+    notes = [f"columns: {inputs[0]!r} is the query, {quoted_names(inputs[1:])} the documents"]
     require_values(table, inputs[0])
     if chosen and _is_margin(table.frame, inputs, chosen):
         notes.append(f"column {chosen!r}: not kept; of triplets it is a margin, not a score")
@@ -146,7 +146,7 @@ def _is_margin(frame: pl.DataFrame, inputs: list[str], label: str) -> bool:
 
 def _judged(table: PlacedTable, inputs: list[str], label: str | None) -> PlacedTable:
     """Return query, document, score and part: a row for each document of each row."""
-    frame = table.frame.with_row_index("row")
+    frame = table.frame.with_row_index(_ROW)
     if isinstance(frame.schema[inputs[1]], pl.List):
         return _of_lists(table, frame, inputs, label)
     for name in inputs:
@@ -163,13 +163,13 @@ def _judged(table: PlacedTable, inputs: list[str], label: str | None) -> PlacedT
         _require_lengths(table, label, labels.len() == len(inputs) - 1)
     elif label is not None:
         frame = frame.with_columns(finite_numbers(table, label).alias("score"))
-        return _placed(table, frame.select("row", *_renamed(inputs[0], inputs[1]), "score"))
+        return _placed(table, frame.select(_ROW, *_renamed(inputs[0], inputs[1]), "score"))
     columns = []
     for place, name in enumerate(inputs[1:]):
         score = pl.lit(1.0 if place == 0 else 0.0) if labels is None else labels.get(place)
-        part = frame.select("row", *_renamed(inputs[0], name), score.alias("score"))
+        part = frame.select(_ROW, *_renamed(inputs[0], name), score.alias("score"))
         columns.append(part.filter(pl.col("document").cast(pl.Binary).bin.size() > 0))
-    rows = pl.concat(columns).sort("row", maintain_order=True)
+    rows = pl.concat(columns).sort(_ROW, maintain_order=True)
     placed = _placed(table, rows)
     return placed.with_frame(placed.frame.with_columns(score=finite_numbers(placed, "score")))
 
@@ -185,7 +185,7 @@ def _of_lists(
         )
     documents, labels = pl.col(inputs[1]).list, pl.col(label).list
     _require_lengths(table, label, (documents.len() == labels.len()) & (documents.len() > 0))
-    rows = frame.select("row", *_renamed(*inputs), pl.col(label).alias("score"))
+    rows = frame.select(_ROW, *_renamed(*inputs), pl.col(label).alias("score"))
     placed = _placed(table, rows.explode("document", "score", empty_as_null=False))
     require_values(placed, "document")
     return placed.with_frame(placed.frame.with_columns(score=finite_numbers(placed, "score")))
@@ -210,7 +210,7 @@ def _renamed(query: str, document: str) -> list[pl.Expr]:
 
 
 def _placed(table: PlacedTable, rows: pl.DataFrame) -> PlacedTable:
-    return PlacedTable(rows.drop("row"), table.files, rows["row"])
+    return PlacedTable(rows.drop(_ROW), table.files, rows[_ROW])
 
 
 def _scale(

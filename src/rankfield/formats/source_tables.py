@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import polars as pl
 
-__all__ = ["JoinedRows", "LocatedRows", "SourceTable", "quoted"]
+__all__ = ["JoinedRows", "LocatedRows", "SourceTable"]
 
 
 class LocatedRows(Protocol):
@@ -72,8 +72,3 @@ class JoinedRows:
                 return part.where(row, column)
             row -= part.frame.height
         raise IndexError(row)
-
-
-def quoted(columns: Sequence[str]) -> str:
-    """Return names as a message lists them."""
-    return ", ".join(map(repr, columns))

@@ -7,26 +7,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rankfield.column_names import (
+    DOC_IDS,
+    PLAIN_IDS,
+    QUERY_IDS,
+    SCORES,
+    find_column,
+    quoted_names,
+)
 from rankfield.errors import DataError
-from rankfield.formats.source_tables import SourceTable, quoted
+from rankfield.formats.foreign_columns import RESERVED, set_aside
+from rankfield.formats.source_tables import SourceTable
 from rankfield.formats.staged_tables import stage_table
 from rankfield.formats.text_tables import SUFFIXES, is_table
 
-__all__ = [
-    "DOC_IDS",
-    "SCORES",
-    "TableSource",
-    "name_columns",
-    "read_source",
-]
-
-_QUERY_IDS = ("query_id", "query-id", "qid", "queryid")
-DOC_IDS = ("doc_id", "doc-id", "docid", "document_id", "product_id", "item_id", "corpus-id")
-"""What documents' ids are called, the likeliest first."""
-_PLAIN_IDS = ("id", "_id")
-SCORES = ("score", "relevance", "grade", "label", "rating")
-"""What scores are called, the likeliest first."""
-_RESERVED = {"queries": ("seen", "subset"), "documents": ("seen",), "judgments": ("split",)}
+__all__ = ["TableSource", "name_columns", "read_source"]
 
 
 @dataclass
@@ -97,7 +92,7 @@ def name_columns(source: TableSource, chosen: Mapping[str, str]) -> None:
     Raises:
         DataError: there is no such column, or one of the standard name besides.
     """
-    usual = {"query_id": _QUERY_IDS, "doc_id": DOC_IDS, "score": SCORES}
+    usual = {"query_id": QUERY_IDS, "doc_id": DOC_IDS, "score": SCORES}
     for table, wanted in (
         ("queries", ("query_id",)),
         ("documents", ("doc_id",)),
@@ -105,30 +100,26 @@ def name_columns(source: TableSource, chosen: Mapping[str, str]) -> None:
     ):
         for standard in wanted:
             given, names = chosen[standard], usual[standard]
-            plain = () if table == "judgments" else _PLAIN_IDS
+            plain = () if table == "judgments" else PLAIN_IDS
             # a name that was asked for must be there, in the judgments at least
             others = (*names, *plain) if given == standard or plain else ()
-            _rename(source, table, standard, (given, *others))
-        for column in _RESERVED[table]:
-            columns = source.tables[table].columns
-            if column in columns:
-                free = f"source_{column}"
-                while free in columns:
-                    free = f"source_{free}"
-                source.tables[table] = source.tables[table].rename({column: free})
-                source.notes.append(f"{table}: column {column!r} is kept as {free!r}")
+            _rename(source, table, standard, given, others)
+        source.tables[table] = set_aside(source.tables[table], RESERVED[table], table, source.notes)
 
 
-def _rename(source: TableSource, table: str, standard: str, candidates: Sequence[str]) -> None:
+def _rename(
+    source: TableSource, table: str, standard: str, given: str, candidates: Sequence[str]
+) -> None:
     columns = source.tables[table].columns
-    found = next((name for name in candidates if name in columns), None)
     path = source.tables[table].path
+    # a name that was given counts as it is spelt, and before all others
+    found = given if given in columns else find_column(columns, candidates, where=str(path))
     if found is None:
         option = "--" + standard.replace("_", "-")
-        near = difflib.get_close_matches(candidates[0], columns, n=1)
+        near = difflib.get_close_matches(given, columns, n=1)
         hint = f"Did you mean {near[0]!r}? " if near else ""
         raise DataError(
-            f"expected a column {candidates[0]!r}, found {quoted(columns)}",
+            f"expected a column {given!r}, found {quoted_names(columns)}",
             where=str(path),
             remedy=f"{hint}Choose the column with {option}.",
         )

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Unpack
+from typing import Literal, Unpack
 
 import polars as pl
 
+from rankfield.column_names import DOC_IDS, PLAIN_IDS, QUERY_IDS, find_column, normalised_name
 from rankfield.errors import DataError
 from rankfield.files import new_folder
-from rankfield.formats.assemble import DatasetOptions, Tables, assemble, renamed
+from rankfield.formats.assemble import DatasetOptions, Tables, assemble
 from rankfield.formats.export_notes import lost_columns
 from rankfield.formats.export_record import write_record
 from rankfield.formats.export_texts import query_texts
+from rankfield.formats.foreign_columns import with_standard_names
 from rankfield.formats.guesses import guess_fields
 from rankfield.formats.lines import kept_rows, read_lines, split_lines
 from rankfield.formats.text_files import table_suffix
@@ -22,6 +24,7 @@ from rankfield.formats.trec import qrels_table, require_words, run_table, write_
 from rankfield.formats.trec_text import holds_tag, read_tagged_documents, read_tagged_topics
 from rankfield.formats.trec_xml import holds_xml_topics, read_xml_topics
 from rankfield.schema import RankingDataset
+from rankfield.schema.header import IDS
 
 __all__ = ["looks_like_trec", "read_trec", "write_trec"]
 
@@ -30,8 +33,8 @@ _NAMES = {
     "topics": ("topics", "queries"),
     "documents": ("documents", "docs", "corpus", "collection"),
 }
-_QUERY_IDS = ("query_id", "qid", "id", "_id", "num", "number")
-_DOC_IDS = ("doc_id", "docno", "docid", "id", "_id", "pid")
+_QUERY_IDS = (*QUERY_IDS, *PLAIN_IDS, "num", "number")
+_DOC_IDS = (*DOC_IDS, *PLAIN_IDS)
 _TEXTS = ("query", "title", "text", "question", "summary", "description")
 _READ_BY_NAME = (".csv", ".jsonl", ".ndjson", ".parquet")
 
@@ -80,7 +83,7 @@ def read_trec(
         )
     notes: list[str] = []
     queries = _topics(Path(topics) if topics else _find(folder, "topics"), notes)
-    texts = _documents(Path(documents) if documents else _find(folder, "documents"))
+    texts = _documents(Path(documents) if documents else _find(folder, "documents"), notes)
     judgments = (
         _positions(Path(run), depth, notes) if run else qrels_table(qrels or _find(folder, "qrels"))
     )
@@ -170,7 +173,7 @@ def _find(folder: Path, what: str) -> Path:
 
 def _topics(path: Path, notes: list[str]) -> TextTable:
     """Return the topics with query_id and query."""
-    table = _with_header(path, _QUERY_IDS, "query_id")
+    table = _with_header(path, _QUERY_IDS, "queries", notes)
     if table is None:
         lines = read_lines(path)
         if holds_tag(lines, "top"):
@@ -181,24 +184,20 @@ def _topics(path: Path, notes: list[str]) -> TextTable:
             table = split_lines(lines, ["query_id", "query"], tabs=True)
     columns = table.frame.columns
     if "query" not in columns:
-        name = next((name for name in _TEXTS if name in columns), None)
+        name = find_column(columns, _TEXTS, where=str(path))
         if name is None:
             raise DataError(
                 f"expected a text named {', '.join(_TEXTS)}, found {', '.join(columns)}",
                 where=str(path),
                 remedy="Name the query's text so.",
             )
-        table = renamed(table, {name: "query"})
+        table = table.rename({name: "query"})
         notes.append(f"queries: {name!r} is the query")
-    for name in ("subset", "seen"):
-        if name in table.frame.columns:
-            table = renamed(table, {name: f"source_{name}"})
-            notes.append(f"queries: column {name!r} is kept as 'source_{name}'")
     return table
 
 
-def _documents(path: Path) -> TextTable:
-    table = _with_header(path, _DOC_IDS, "doc_id")
+def _documents(path: Path, notes: list[str]) -> TextTable:
+    table = _with_header(path, _DOC_IDS, "documents", notes)
     if table is not None:
         return table
     lines = read_lines(path)
@@ -217,25 +216,27 @@ def _text_columns(table: TextTable) -> list[str] | None:
     return [name for name in frame.columns if name in texts] or None
 
 
-def _with_header(path: Path, ids: Sequence[str], identity: str) -> TextTable | None:
+def _with_header(
+    path: Path, ids: Sequence[str], what: Literal["queries", "documents"], notes: list[str]
+) -> TextTable | None:
     """Return a table that names its columns, with its id column named, or None."""
     suffix = table_suffix(path)
     if suffix == ".tsv":
         first = read_lines(path, head=100).frame["text"][0].split("\t")[0]
-        if first.strip().lower() not in ids:
+        if normalised_name(first) not in map(normalised_name, ids):
             return None
     elif suffix not in _READ_BY_NAME:
         return None
     table = read_table(path)
-    names = {name.lower(): name for name in reversed(table.frame.columns)}
-    found = next((names[name] for name in ids if name in names), None)
+    found = find_column(table.columns, ids, where=str(path))
     if found is None:
         raise DataError(
             f"expected a column {' or '.join(ids)}, found {', '.join(table.frame.columns)}",
             where=str(path),
             remedy="Name the column with the id so.",
         )
-    table = renamed(table, {found: identity})
+    identity = IDS[what]
+    table = with_standard_names(table, {found: identity}, what, notes)
     return TextTable(path, table.frame.with_columns(pl.col(identity).cast(pl.String)), table.lines)
 
 

@@ -10,10 +10,11 @@ import polars as pl
 
 from rankfield.errors import DataError
 from rankfield.files import new_folder
-from rankfield.formats.assemble import DatasetOptions, Tables, assemble, renamed
+from rankfield.formats.assemble import DatasetOptions, Tables, assemble
 from rankfield.formats.export_notes import lost_columns
 from rankfield.formats.export_record import write_record
 from rankfield.formats.export_texts import joined_texts, query_texts, text_fields
+from rankfield.formats.foreign_columns import set_aside_in_frame, with_standard_names
 from rankfield.formats.grades import require_grades
 from rankfield.formats.lines import read_lines
 from rankfield.formats.text_tables import TextTable, read_table
@@ -61,16 +62,20 @@ def read_wands(
     chosen = require_grades(WANDS_GRADES if grades is None else grades)
     queries, products, labels = (_read(folder / name) for name in _FILES)
     shown = ", ".join(f"{label} {score:g}" for label, score in chosen.items())
+    notes = [f"judgments: {shown}; choose others with --grades"]
+    queries = with_standard_names(
+        queries, {"query_id": "query_id", "query": "query"}, "queries", notes
+    )
     tables = Tables(
         layout="wands",
         source=Path(src),
         root=folder,
-        queries=renamed(queries, {"query_id": "query_id", "query": "query"}),
-        documents=renamed(products, {"product_id": "doc_id"}),
-        judgments=_scored(labels, chosen),
+        queries=queries,
+        documents=with_standard_names(products, {"product_id": "doc_id"}, "documents", notes),
+        judgments=_scored(labels, chosen, notes),
         query_fields=["query"],
         document_fields=[name for name in _FIELDS if name in products.frame.columns] or None,
-        notes=[f"judgments: {shown}; choose others with --grades"],
+        notes=notes,
     )
     return assemble(tables, **options)
 
@@ -131,8 +136,9 @@ def _read(path: Path) -> TextTable:
     return read_table(path, delimiter="\t" if "\t" in header else None)
 
 
-def _scored(labels: TextTable, grades: Mapping[str, float]) -> TextTable:
-    table = renamed(labels, {"query_id": "query_id", "product_id": "doc_id", "label": "label"})
+def _scored(labels: TextTable, grades: Mapping[str, float], notes: list[str]) -> TextTable:
+    names = {"query_id": "query_id", "product_id": "doc_id", "label": "label"}
+    table = with_standard_names(labels, names, "judgments", notes, taken=["score"])
     scores = (
         table.frame["label"]
         .str.strip_chars()
@@ -153,7 +159,10 @@ def _scored(labels: TextTable, grades: Mapping[str, float]) -> TextTable:
 
 def _products(dataset: RankingDataset, notes: list[str]) -> pl.DataFrame:
     fields = text_fields(dataset, "documents", "wands", notes)
-    frame = dataset.documents.rename({"doc_id": "product_id"})
+    # plain columns of the layout's names are the layout's where a field is too, else foreign
+    foreign = ["product_id", *([] if set(fields) & set(_PRODUCT) else _FIELDS)]
+    frame = set_aside_in_frame(dataset.documents, foreign, "documents", notes)
+    frame = frame.rename({"doc_id": "product_id"})
     own = [name for name in _PRODUCT if name in frame.columns]
     if "product_name" not in own:
         rest = [name for name in fields[1:] if name not in own]

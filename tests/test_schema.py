@@ -70,6 +70,25 @@ def test_round_trip(tmp_path: Path) -> None:
     assert loaded.save(tmp_path / "again").fingerprint() == data.fingerprint()
 
 
+def test_where_gains_begin_is_kept_and_stated_once(tmp_path: Path) -> None:
+    zero = ScoreScale(-2, 3, 1, gain_floor=0)
+    assert (zero.floor, zero.span, zero.judges_wrong) == (0, 3, True)
+    assert str(zero) == "-2 to 3, scores up to 0 gain nothing, relevant from 1"
+    stated = ScoreScale(-2, 3, 1, gain_floor=-2)
+    assert stated == ScoreScale(-2, 3, 1)
+    assert (stated.floor, stated.span, stated.judges_wrong) == (-2, 5, False)
+    assert str(ScoreScale(1, 5, 3, gain_floor=0)) == "1 to 5, relevant from 3"
+    for scale in (zero, stated):
+        data = replace(make(tmp_path / "src"), score_scale=scale)
+        saved = data.save(tmp_path / f"{scale.floor:g}")
+        assert RankingDataset.load(tmp_path / f"{scale.floor:g}").score_scale == scale
+        assert saved.score_scale == scale
+        written = (tmp_path / f"{scale.floor:g}" / "dataset.toml").read_text("utf-8")
+        assert ("gain_floor" in written) == (scale is zero)
+    with pytest.raises(InputError, match="finite"):
+        ScoreScale(-2, 3, 1, gain_floor=float("nan"))
+
+
 def test_fingerprints_tell_contents_apart() -> None:
     data = make()
     other = data.with_tables(judgments=data.judgments.with_columns(score=pl.col("score") + 1))

@@ -95,6 +95,15 @@ def test_structure(
     assert not [p for p in audit(fixed, images=False) if p.severity == "error"]
 
 
+def test_a_score_off_the_scale_is_refused_before_work_begins() -> None:
+    data = edit(make(), "judgments", 2, "score", 7.0)
+    with pytest.raises(DataError, match=r"row 2 .*7\.0 is outside the stated scale, 0 to 3"):
+        require_valid(data)
+    near = edit(make(), "judgments", 2, "score", 3.0 + 1e-12)  # rounding
+    require_valid(near)
+    assert [p for p in audit(near, images=False) if p.kind == "score outside the scale"] == []
+
+
 def test_scores_fields_and_queries() -> None:
     data = edit(make(), "judgments", 2, "score", 7.0)
     data = edit(data, "judgments", 4, "score", 1.5)

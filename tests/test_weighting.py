@@ -44,6 +44,27 @@ def test_values_by_hand() -> None:
 
 
 @pytest.mark.parametrize("name", [n for n in WEIGHT_FUNCTIONS if n != "piecewise"])
+def test_a_score_of_no_gain_on_a_scale_with_negative_ones_is_no_positive(name: str) -> None:
+    scores = [-2.0, -0.5, 0.0, 1.0, 3.0]
+    found = score_weights(scores, ScoreScale(-2, 3, 1, gain_floor=0), name)
+    assert (found > 0).tolist() == [False, False, False, True, True]
+    # A minimum that is stated says that gains begin there.
+    stated = score_weights(scores, ScoreScale(-2, 3, 1), name)
+    assert (stated[1:] > 0).all()
+    # On a scale from 0 the functions have their formulas alone.
+    plain = score_weights([0.0, 3.0], ScoreScale(0, 3, 1), name)
+    assert (plain[0] > 0) == (name != "linear")
+
+
+def test_weights_that_are_given_for_each_score_stay() -> None:
+    scale = ScoreScale(-2, 3, 1, gain_floor=0)
+    points = [[-2, 0.25], [3, 1.0]]
+    assert score_weights([-2, 3], scale, "piecewise", points=points).tolist() == [0.25, 1]
+    found = discount_weights(np.zeros(3, dtype=np.int64), np.array([-1.0, 0.0, 2.0]), scale)
+    assert found.tolist() == [0, 0, 1]
+
+
+@pytest.mark.parametrize("name", [n for n in WEIGHT_FUNCTIONS if n != "piecewise"])
 @given(
     scores=st.lists(st.floats(-5, 20), min_size=2, max_size=30),
 )

@@ -6,13 +6,16 @@ score-to-weight function. Each function here is defined on the score's stated sc
 score stands for, r = (maximum − s) / step + 1:
 
 constant      1
-linear        (s − z) / (maximum − z), z = min(0, minimum)
+linear        max(s − z, 0) / (maximum − z), z the score that is worth nothing (`ScoreScale.floor`)
 inverse       1 / r
 inverse_sqrt  1 / √r
 log           1 / log₂(r + 1), the discount of DCG
 exponential   exp((s − maximum) / (temperature · (maximum − minimum)))
 piecewise     straight lines between given points [[score, weight], …], level outside them
 module:name   any importable function (scores, scale) → weights
+
+On a scale that reaches below z a score ≤ z says that a document is wrong: the functions of the
+scale, all but the last two, give it the weight 0.
 
 One more, "discount", looks at the place in a query's own list instead: `discount_weights`.
 """
@@ -47,8 +50,7 @@ def _constant(scores: Floats, _scale: ScoreScale) -> Floats:
 
 
 def _linear(scores: Floats, scale: ScoreScale) -> Floats:
-    zero = min(0.0, scale.minimum)
-    return (scores - zero) / ((scale.maximum - zero) or 1.0)
+    return scale.linear_gain(scores) / (scale.span or 1.0)
 
 
 def _rank(scores: Floats, scale: ScoreScale, step: float) -> Floats:
@@ -103,6 +105,8 @@ WEIGHT_FUNCTIONS: dict[str, Callable[..., Floats]] = {
     "piecewise": _piecewise,
 }
 """Name → function (scores, scale, **parameters) → weights; formulas in the module's docstring."""
+# "piecewise" and imported functions give the weight of each score themselves.
+_OF_THE_SCALE = WEIGHT_FUNCTIONS.keys() - {"piecewise"}
 
 
 def score_weights(
@@ -129,6 +133,8 @@ def score_weights(
             f"cannot be called with {sorted(parameters)} ({error})",
             where=f"weight function {name!r}",
         ) from error
+    if scale.judges_wrong and name in _OF_THE_SCALE:
+        weights = np.where(values <= scale.floor, 0.0, weights)
     _check_weights(values, weights, name)
     return weights
 
@@ -179,7 +185,7 @@ def discount_weights(queries: NDArray[np.int64], scores: Floats, scale: ScoreSca
 
     with share and rank of `grade_shares`: the discount of DCG at the first place of its grade in
     the ideal order, cut where a grade holds more documents than the best one. The scores matter by
-    their order alone, whatever the scale, except that one of gain 0 (score ≤ min(0, minimum)) says
+    their order alone, whatever the scale, except that one of gain 0 (score ≤ ``scale.floor``) says
     that a document is wrong: it weighs nothing.
 
     Args:
@@ -193,7 +199,7 @@ def discount_weights(queries: NDArray[np.int64], scores: Floats, scale: ScoreSca
     _check_scores(scores, scale, DISCOUNT)
     share, rank = grade_shares(queries, scores)
     weights: Floats = share / np.log2(1.0 + rank)
-    weights[scores <= min(0.0, scale.minimum)] = 0.0
+    weights[scores <= scale.floor] = 0.0
     _check_weights(scores, weights, DISCOUNT)
     return weights
 
@@ -224,8 +230,8 @@ def pair_weights(
 
 
 def _check_scores(values: Floats, scale: ScoreScale, name: str) -> None:
-    slack = 1e-9 * max(1.0, abs(scale.maximum), abs(scale.minimum))
-    outside = ~((values >= scale.minimum - slack) & (values <= scale.maximum + slack))
+    low, high = scale.limits
+    outside = ~((values >= low) & (values <= high))
     if outside.any():
         raise RecipeError(
             f"score {values[outside][0]} lies outside the stated scale "

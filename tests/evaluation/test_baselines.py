@@ -156,7 +156,7 @@ def test_nothing_is_better_than_the_oracle() -> None:
             for name, mean in means.items():
                 assert (model[name].value or 0) <= (mean.value or 0) + 1e-12, name
     # An unjudged document is not retrieved, a short list is cut at k.
-    assert oracle.rankings["score"].null_count() == 0
+    assert oracle.rankings["judged_score"].null_count() == 0
     short = evaluate_baseline("oracle", dataset, k=2, keep=1000).rankings
     assert short["rank"].max() == 2
 

@@ -81,8 +81,8 @@ def test_what_results_hold() -> None:
         assert size.tied_queries == size.queries
     judgments = dataset.judgments.select("query_id", "doc_id", known="score")
     kept = results.rankings.join(judgments, on=["query_id", "doc_id"], how="left")
-    assert kept["score"].to_list() == kept["known"].to_list()
-    assert kept["score"].null_count() not in (0, kept.height)
+    assert kept["judged_score"].to_list() == kept["known"].to_list()
+    assert kept["judged_score"].null_count() not in (0, kept.height)
     for _, group in kept.group_by("split", "query_id"):
         assert group["rank"].to_list() == [1, 2, 3]
         assert group["similarity"].is_sorted(descending=True)

@@ -65,6 +65,15 @@ def test_loads_files_with_the_older_names_of_metrics(tmp_path: Path) -> None:
     assert loaded.queries.equals(results.queries)
 
 
+def test_loads_rankings_whose_judged_score_was_called_score(tmp_path: Path) -> None:
+    results = evaluate(FakeModel(noise=1.0), ranking_shop())
+    columns = ["split", "query_id", "rank", "doc_id", "similarity", "judged_score"]
+    assert results.rankings.columns == columns
+    older = results.rankings.rename({"judged_score": "score"})
+    replace(results, rankings=older).save(tmp_path / "old.json")
+    assert Results.load(tmp_path / "old.json").rankings.equals(results.rankings)
+
+
 def test_the_form_of_results_json(tmp_path: Path) -> None:
     dataset = ranking_shop().save(tmp_path / "data")
     evaluate(FakeModel("mine"), dataset).save(tmp_path / "r.json")

@@ -100,5 +100,7 @@ def test_what_is_relevant_lies_on_the_scale(tmp_path: Path) -> None:
         read_esci(src, relevant=2)
     grades = {"E": 3.0, "S": 2.0, "C": 1.0, "I": 0.0}
     assert read_esci(src, relevant=2, grades=grades)[0].score_scale.relevant == 2
+    worse = read_esci(src, grades=grades | {"C": -1.0, "I": -2.0})[0].score_scale
+    assert (worse.minimum, worse.floor, worse.relevant) == (-2, 0, 3)
     with pytest.raises(DataError, match=r"held_out: expected a fraction.*found 1"):
         read_esci(src, held_out=1)

@@ -78,15 +78,24 @@ def test_weights() -> None:
     [
         ([1, 2, 3], ScoreScale(0, 3, 1)),
         ([0, 0.25, 4], ScoreScale(0, 4, 0.25)),
-        ([-1, 0, 2], ScoreScale(-1, 2, 2)),
-        ([-3, -1], ScoreScale(-3, 0, -1)),
-        ([0, 0], ScoreScale(0, 0, 0)),
+        ([-1, 0, 2], ScoreScale(-1, 2, 2, gain_floor=0)),
+        ([-3, -1], ScoreScale(-3, 0, 1, gain_floor=0)),
+        ([0, 0], ScoreScale(0, 0, 1)),
     ],
 )
 def test_scales(scores: list[float], scale: ScoreScale) -> None:
     assert guess_scale(pl.Series("score", scores, dtype=pl.Float64)) == scale
     given = guess_scale(pl.Series(scores, dtype=pl.Float64), minimum=-9, maximum=9, relevant=5)
     assert given == ScoreScale(-9, 9, 5)
+
+
+def test_a_minimum_that_is_given_says_where_gains_begin() -> None:
+    scores = pl.Series([-2.0, 0.0, 3.0])
+    assert guess_scale(scores, minimum=-2) == ScoreScale(-2, 3, 3)
+    assert guess_scale(scores, minimum=-2).floor == -2
+    assert guess_scale(scores).floor == 0
+    assert guess_scale(pl.Series([-3.0, -1.0]), minimum=-3) == ScoreScale(-3, 0, -1)
+    assert guess_scale(pl.Series([0.0, 0.0]), maximum=4) == ScoreScale(0, 4, 4)
 
 
 def test_what_is_relevant_lies_on_the_scale() -> None:

@@ -106,7 +106,7 @@ def test_tagged_trec(tmp_path: Path) -> None:
     ]
     expected = {("q1", "d1"): 3, ("q1", "d2"): 1, ("q2", "d3"): 2, ("q2", "d1"): -2}
     assert judgments(data) == expected
-    assert data.score_scale == ScoreScale(-2, 3, 1)
+    assert data.score_scale == ScoreScale(-2, 3, 1, gain_floor=0)
     assert "queries: 'title' is the query" in notes
 
 
@@ -197,7 +197,7 @@ def test_wands_labels_become_scores(tmp_path: Path) -> None:
     repository.mkdir()
     (tmp_path / "src").rename(repository / "dataset")
     data, _ = read_wands(repository, grades={"Exact": 1, "Partial": 0.5, "Irrelevant": -1})
-    assert data.score_scale == ScoreScale(-1, 1, 0.5)
+    assert data.score_scale == ScoreScale(-1, 1, 0.5, gain_floor=0)
     assert data.name == "WANDS"
     # copies divided by commas
     for file in (repository / "dataset").iterdir():

@@ -96,6 +96,13 @@ def test_scored_pairs_and_lists(tmp_path: Path) -> None:
     grades = scored.with_columns(score=pl.Series([0, 5]))
     data, _ = read_sentence_transformers(write(tmp_path / "g.parquet", grades), score_max=6)
     assert data.score_scale == ScoreScale(0, 6, 3, "label of sentence-transformers")
+    cosines = scored.with_columns(score=pl.Series([-1.0, 0.5]))
+    data, _ = read_sentence_transformers(write(tmp_path / "c.parquet", cosines), score_max=1)
+    meaning = "label of sentence-transformers"
+    assert data.score_scale == ScoreScale(-1, 1, 0.5, meaning, gain_floor=0)
+    nothing = scored.with_columns(score=pl.Series([-2.0, -1.0]))
+    data, _ = read_sentence_transformers(write(tmp_path / "n.parquet", nothing))
+    assert data.score_scale == ScoreScale(-2, 0, 1, meaning, gain_floor=0)
     labels = scored.select(label=pl.Series([0, 1]), a="sentence1", b="sentence2", other="sentence1")
     src = write(tmp_path / "l.parquet", labels)
     data, _ = read_sentence_transformers(src, columns=["a", "b"])

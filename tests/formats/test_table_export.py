@@ -70,6 +70,17 @@ def test_the_command_that_is_named_gives_the_same_data_set(tmp_path: Path, endin
         write_tables(data, tmp_path / "out", ending=ending)
 
 
+@pytest.mark.parametrize("gain_floor", [None, 0.0])
+def test_what_negative_scores_are_worth_comes_back(
+    tmp_path: Path, gain_floor: float | None
+) -> None:
+    rows = {"query_id": ["007", "1e3"], "doc_id": ["d1", "d 2"], "score": [-1.0, 3.0]}
+    scale = ScoreScale(-1, 4, 2, gain_floor=gain_floor)
+    data = dataset(judgments=pl.DataFrame(rows), score_scale=scale)
+    notes = write_tables(data, tmp_path / "out")
+    assert again(tmp_path / "out", notes, tmp_path / "back").score_scale == scale
+
+
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
 
 

@@ -35,6 +35,7 @@ SCALES = [
     ScoreScale(1, 100, 50),
     ScoreScale(-1, 1, 0),
     ScoreScale(-5, -1, -2),
+    ScoreScale(-2, 3, 1, gain_floor=0),
     ScoreScale(0, 7.5, 4),
 ]
 
@@ -68,6 +69,10 @@ def of(queries: list[Query]) -> JudgedRankings:
     return judged_rankings([ranked for ranked, _ in queries], [judged for _, judged in queries])
 
 
+def floor_of(scale: ScoreScale) -> float:
+    return min(0.0, scale.minimum) if scale.gain_floor is None else scale.gain_floor
+
+
 def expected(name: str, query: Query, scale: ScoreScale) -> float:
     ranked, judged = query
     metric = Metric.parse(name)
@@ -77,10 +82,10 @@ def expected(name: str, query: Query, scale: ScoreScale) -> float:
     k = metric.cutoff or len(DOCUMENTS)
     top, persistence = float(parameters.get("max", 4)), float(parameters.get("p", 0.9))
     threshold = float(parameters.get("rel", scale.relevant))
-    floor = min(0.0, scale.minimum)
+    floor = floor_of(scale)
     span = scale.maximum - floor
     linear = {d: max(s - floor, 0.0) for d, s in judged.items()}
-    grades = {d: reference.grade(s, scale.minimum, scale.maximum, top) for d, s in judged.items()}
+    grades = {d: reference.grade(s, floor, scale.maximum, top) for d, s in judged.items()}
     exponential = {d: 2**g - 1 for d, g in grades.items()}
     fractions = {d: g / span for d, g in linear.items()}
     relevant = sum(s >= threshold for s in judged.values())
@@ -89,7 +94,7 @@ def expected(name: str, query: Query, scale: ScoreScale) -> float:
         "nDCG": reference.ndcg(
             ranked, judged, k, exponential if parameters.get("gain") == "exp" else linear
         ),
-        "ERR": reference.err(ranked, grades, k, min(span, top)),
+        "ERR": reference.err(ranked, grades, k, top if "max" in parameters else min(span, top)),
         "RBP": reference.rbp(ranked, fractions, k, persistence),
         "RR": reference.reciprocal_rank(ranked, judged, k, threshold),
         "mAP": reference.average_precision(ranked, judged, k, threshold),
@@ -145,7 +150,7 @@ def test_a_better_document_moved_up_never_lowers(
     upper, lower = sorted(data.draw(places))
     swapped = list(ranked)
     swapped[upper], swapped[lower] = ranked[lower], ranked[upper]
-    floor = min(0.0, scale.minimum)
+    floor = floor_of(scale)
     improves = judged.get(ranked[lower], floor) >= judged.get(ranked[upper], floor)
     worse, better = (ranked, swapped) if improves else (swapped, ranked)
     both = of([(worse, judged), (better, judged)])
@@ -189,7 +194,12 @@ def test_what_changes_nothing(
     ]
     straight = standard_metrics(of(queries), scale, names)
     scaled = [(ranked, {d: s * factor for d, s in judged.items()}) for ranked, judged in queries]
-    larger = ScoreScale(scale.minimum * factor, scale.maximum * factor, scale.relevant * factor)
+    larger = ScoreScale(
+        scale.minimum * factor,
+        scale.maximum * factor,
+        scale.relevant * factor,
+        gain_floor=floor_of(scale) * factor,
+    )
     renamed = []
     for ranked, judged in queries:
         items = [(f"x{document}", score) for document, score in judged.items()]
@@ -252,19 +262,33 @@ def test_undefined_queries_are_left_out_and_counted() -> None:
 
 def test_gain_map() -> None:
     scores = np.array([-1.0, 0.0, 1.0, 4.0, 50.0, 100.0, 200.0])
-    web = GainMap(0, 4)
+    web = GainMap(ScoreScale(0, 4, 1))
     np.testing.assert_array_equal(web.grade(scores), [0, 0, 1, 4, 4, 4, 4])
     np.testing.assert_array_equal(web.exponential(scores), [0, 0, 1, 15, 15, 15, 15])
-    hundred = GainMap(1, 100)
+    hundred = GainMap(ScoreScale(1, 100, 1))
     np.testing.assert_allclose(hundred.grade(scores), [0, 0, 0.04, 0.16, 2, 4, 4])
     assert hundred.highest_grade == 4
     np.testing.assert_array_equal(hundred.linear(scores), [0, 0, 1, 4, 50, 100, 200])
-    clicks = GainMap(0, 0.5)
+    clicks = GainMap(ScoreScale(0, 0.5, 0.5))
     assert clicks.highest_grade == 0.5
     np.testing.assert_array_equal(clicks.grade(np.array([0.25, 0.5])), [0.25, 0.5])
-    below = GainMap(-2, 2)
+    below = GainMap(ScoreScale(-2, 2, 1))
     np.testing.assert_array_equal(below.linear(np.array([-2.0, 0.0, 2.0])), [0, 2, 4])
-    np.testing.assert_array_equal(GainMap(0, 0).fraction(np.zeros(2)), [0, 0])
+    zero = GainMap(ScoreScale(-2, 2, 1, gain_floor=0))
+    np.testing.assert_array_equal(zero.linear(np.array([-2.0, 0.0, 2.0])), [0, 0, 2])
+    assert zero.highest_grade == 2
+    np.testing.assert_array_equal(GainMap(ScoreScale(0, 0, 1)).fraction(np.zeros(2)), [0, 0])
+
+
+def test_err_takes_the_highest_grade_of_the_stated_scale_or_the_one_that_is_given() -> None:
+    rankings = of([(["a"], {"a": 3.0})])
+    assert measure("ERR@10", rankings, ScoreScale(0, 3, 1))[0] == pytest.approx(7 / 8)
+    assert measure("ERR@10", rankings, ScoreScale(0, 4, 1))[0] == pytest.approx(7 / 16)
+    assert measure("ERR(max=4)@10", rankings, ScoreScale(0, 3, 1))[0] == pytest.approx(7 / 16)
+    # A wider scale is mapped onto 0 … max.
+    assert measure("ERR@10", rankings, ScoreScale(0, 6, 1))[0] == pytest.approx(3 / 16)
+    assert measure("ERR(max=6)@10", rankings, ScoreScale(0, 6, 1))[0] == pytest.approx(7 / 64)
+    assert str(Metric.parse("ERR(max=4)@10")) == "ERR(max=4)@10"
 
 
 def test_functions_take_their_gains() -> None:

@@ -53,7 +53,7 @@ def test_text_and_back(metric: Metric, random: object) -> None:
         ("P(rel=2.50)@10", "P(rel=2.5)@10"),
         ("err@20", "ERR@20"),
         ("ERR(max=1e2)@20", "ERR(max=100)@20"),
-        ("ERR( max = 4.0 )", "ERR"),
+        ("ERR( max = 4.0 )", "ERR(max=4)"),
         ("rbp@10", "RBP@10"),
         ("RBP(p=0.90)", "RBP"),
         ("rbp(p=.8)", "RBP(p=0.8)"),
@@ -66,7 +66,8 @@ def test_spellings(given: str, canonical: str) -> None:
 
 
 def test_values() -> None:
-    assert Metric.parse("ERR").value("max") == 4
+    assert Metric.parse("ERR").value("max") is None  # the scale's
+    assert Metric.parse("nDCG(gain=exp)").value("max") == 4
     assert Metric.parse("RBP").value("p") == 0.9
     assert Metric.parse("R@10").value("rel") is None
     assert Metric.parse("R(rel=0)@10").value("rel") == 0

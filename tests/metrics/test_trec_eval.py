@@ -14,7 +14,9 @@ import polars as pl
 import pytest
 import pytrec_eval
 
+import reference_metrics as reference
 from rankfield.evaluation import judge_run
+from rankfield.formats.guesses import guess_scale
 from rankfield.metrics import standard_metrics
 from rankfield.metrics.rankings import FloatArray
 from rankfield.schema import ScoreScale
@@ -45,11 +47,12 @@ NAMES = {
 
 
 def random_queries(
-    seed: int, *, queries: int = QUERIES, positive: bool = False
+    seed: int, *, queries: int = QUERIES, positive: bool = False, lowest: int = -1, highest: int = 4
 ) -> tuple[Grades, Runs]:
     """Make queries with few distinct scores, so that most of them tie.
 
-    With `positive`, each query has a positive grade (gdeval divides by the ideal) and none below 0.
+    Grades go from `lowest` to `highest`. With `positive`, each query has a positive grade (gdeval
+    divides by the ideal) and none below 0.
     """
     rng = np.random.default_rng(seed)
     documents = np.array([f"d{number:03d}" for number in rng.permutation(60)])
@@ -57,7 +60,7 @@ def random_queries(
     runs: Runs = {}
     for query in map(str, range(1, queries + 1)):
         judged = rng.choice(documents, rng.integers(1, 40), replace=False)
-        values = rng.integers(0 if positive else -1, 5, len(judged))
+        values = rng.integers(0 if positive else lowest, highest + 1, len(judged))
         if not positive and rng.random() < 0.1:
             values = np.minimum(values, 0)
         values[0] = max(values[0], positive)
@@ -75,11 +78,16 @@ def table(values: Grades | Runs) -> pl.DataFrame:
 
 
 def values_of(
-    names: list[str], grades: Grades, runs: Runs, *, ties: str = "descending"
+    names: list[str],
+    grades: Grades,
+    runs: Runs,
+    *,
+    ties: str = "descending",
+    scale: ScoreScale = SCALE,
 ) -> dict[str, dict[str, float]]:
     """Return metric → query → value."""
     run = judge_run(table(grades), table(runs), ties=ties)
-    found = standard_metrics(run.rankings, SCALE, names)
+    found = standard_metrics(run.rankings, scale, names)
     return {n: dict(zip(run.queries, map(float, v), strict=True)) for n, v in found.items()}
 
 
@@ -142,6 +150,35 @@ def test_equals_ir_measures_by_gdeval(name: str, peer: object) -> None:
     for query, value in values.items():
         # gdeval prints five decimals.
         assert abs(value - expected[query]) < 6e-6, query
+
+
+@pytest.mark.skipif(shutil.which("perl") is None, reason="gdeval is a Perl script")
+@pytest.mark.parametrize("highest", [1, 2, 3])
+def test_err_with_max_4_is_gdeval_on_lower_scales_too(highest: int) -> None:
+    """Gdeval, and so ir_measures, takes 2^4 whatever the highest grade is."""
+    grades, runs = random_queries(5, queries=200, positive=True, highest=highest)
+    peer = ir_measures.ERR @ 10
+    expected = {m.query_id: m.value for m in ir_measures.iter_calc([peer], grades, runs)}
+    found = values_of(["ERR(max=4)@10", "ERR@10"], grades, runs, scale=ScoreScale(0, highest, 1))
+    for query, value in found["ERR(max=4)@10"].items():
+        assert abs(value - expected[query]) < 6e-6, query
+    stop = 2**highest
+    for query, value in found["ERR@10"].items():
+        ranked = trec_order(runs.get(query, {}))
+        plain = reference.err(ranked, grades[query], 10, highest)
+        assert value == pytest.approx(plain, abs=1e-12), (query, stop)
+
+
+@pytest.mark.parametrize(("lowest", "highest"), [(-2, 3), (-3, 0), (-3, -1), (0, 0)])
+def test_negative_grades_on_the_guessed_scale_equal_trec_eval(lowest: int, highest: int) -> None:
+    grades, runs = random_queries(6, queries=300, lowest=lowest, highest=highest)
+    scale = guess_scale(table(grades)["score"])
+    assert (scale.minimum, scale.maximum, scale.relevant) == (lowest, max(highest, 0), 1)
+    peer = pytrec_eval.RelevanceEvaluator(grades, set(NAMES.values())).evaluate(runs)
+    for name, values in values_of(list(NAMES), grades, runs, scale=scale).items():
+        for query, value in values.items():
+            expected = peer[query][NAMES[name]] if query in runs else 0.0
+            assert abs(np.nan_to_num(value) - expected) < 1e-6, (query, name)
 
 
 def test_the_join_equals_a_plain_one() -> None:

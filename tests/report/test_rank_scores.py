@@ -15,7 +15,7 @@ MakeResults = Callable[..., Results]
 
 def _scored(results: Results, dataset: RankingDataset) -> Results:
     """Give the rankings the scores of the judgments, as an evaluation does."""
-    scores = dataset.judgments.select("query_id", "doc_id", "score")
+    scores = dataset.judgments.select("query_id", "doc_id", judged_score="score")
     ranked = results.rankings.join(
         scores, on=["query_id", "doc_id"], how="left", maintain_order="left"
     )
@@ -38,7 +38,7 @@ def test_means_equal_a_plain_loop(dataset: RankingDataset, make_results: MakeRes
             for name, runs in (("A", results[:1]), ("B", results[1:])):
                 total = 0.0
                 for run in runs:
-                    at = run.rankings.filter(split=curve.split, rank=rank)["score"]
+                    at = run.rankings.filter(split=curve.split, rank=rank)["judged_score"]
                     total += sum(score or 0.0 for score in at) / len(queries)
                 assert curve.models[name][rank - 1] == pytest.approx(total / len(runs))
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from rankfield.losses import (
     sigmoid_loss,
     truncated,
 )
+from rankfield.metrics import GainMap
 from rankfield.schema import ScoreScale
 from rankfield.training.objective import BatchPairs, Objective
 from rankfield.training.recipe import LossSection
@@ -105,6 +107,24 @@ def test_listwise_terms_are_added() -> None:
     for name, term in terms.items():
         found = loss_of(target="mask", listwise=name, listwise_weight=0.7, listwise_temperature=2.0)
         torch.testing.assert_close(found, alone + 0.7 * term)
+
+
+@pytest.mark.parametrize(
+    "scale",
+    [ScoreScale(0, 4, 2), ScoreScale(1, 5, 3), ScoreScale(-2, 4, 1, gain_floor=0)],
+)
+def test_lambda_loss_counts_the_gains_of_the_reported_ndcg(scale: ScoreScale) -> None:
+    encoded, pairs = batch()
+    pairs = replace(pairs, judged=replace(pairs.judged, scores=pairs.judged.scores - 1.0))
+    section = LossSection(listwise="lambda", listwise_weight=1.0)
+    listwise = Objective(section, scale)(encoded, pairs) - Objective(LossSection(), scale)(
+        encoded, pairs
+    )
+    gains = torch.from_numpy(GainMap(scale).fraction(pairs.judged.scores.numpy()))
+    assert gains.min() == 0
+    sharpness = 9.0 / section.listwise_temperature
+    expected = lambda_loss(encoded.queries, encoded.documents, pairs.judged, gains, sharpness)
+    torch.testing.assert_close(listwise, expected)
 
 
 def test_a_field_has_a_term_over_the_documents_that_have_it() -> None:

@@ -281,16 +281,18 @@ def test_the_printed_recipe_parses_back(
     assert 2 <= recipe.batch.size <= len(data.training_judgments()) / 4
 
 
+@pytest.mark.parametrize("poor", [0.0, -1.0])
 @pytest.mark.parametrize(("listed", "together"), [(19, 1), (20, 4)])
 def test_short_lists_are_trained_on_pair_by_pair(
-    tmp_path: Path, listed: int, together: int
+    tmp_path: Path, listed: int, together: int, poor: float
 ) -> None:
-    rows = [(f"q{q}", f"d{d}", float(d < listed)) for q in range(4) for d in range(30)]
+    grades = [1.0] * listed + [0.0] + [poor] * (29 - listed)
+    rows = [(f"q{q}", f"d{d}", grades[d]) for q in range(4) for d in range(30)]
     data = RankingDataset(
         name="lists",
         query_fields=(Field("query", "text"),),
         document_fields=(Field("title", "text"),),
-        score_scale=ScoreScale(0, 1, 1),
+        score_scale=ScoreScale(poor, 1, 1, gain_floor=0),
         queries=pl.DataFrame({"query_id": [f"q{q}" for q in range(4)], "query": ["a"] * 4}),
         documents=pl.DataFrame({"doc_id": [f"d{d}" for d in range(30)], "title": ["b"] * 30}),
         judgments=pl.DataFrame(rows, ["query_id", "doc_id", "score"], orient="row"),

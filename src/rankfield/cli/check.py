@@ -118,9 +118,7 @@ def _print_summary(console: Console, data: Tables) -> None:
         markup=False,
         soft_wrap=True,
     )
-    console.print(
-        f"scores, scale {scale.minimum:g} to {scale.maximum:g}, relevant from {scale.relevant:g}:"
-    )
+    console.print(f"scores, scale {scale}:")
     most = max((count for *_, count in summary.scores), default=1)
     for low, high, count in summary.scores:
         label = f"{low:.4g}" if low == high else f"{low:.4g} – {high:.4g}"

@@ -232,7 +232,7 @@ def _made(judgments: Path, runs: Sequence[Path], scale: ScoreScale, ties: str) -
 
     return {
         "rankfield": __version__,
-        "scale": {k: v for k, v in asdict(scale).items() if k != "meaning"},
+        "scale": {k: v for k, v in asdict(scale).items() if k != "meaning" and v is not None},
         "ties": ties,
         "intervals": {"level": LEVEL, "seed": _SEED},
         "sha256": {str(p): sha256(p.read_bytes()).hexdigest() for p in (judgments, *runs)},

@@ -272,6 +272,6 @@ def _ranking_frame(view: SplitView, hits: Hits, judged: JudgedRankings, keep: in
             "rank": ranks.astype(np.int64) + 1,
             "doc_id": view.documents["doc_id"].gather(indices[queries, ranks]),
             "similarity": hits.scores[queries, ranks],
-            "score": pl.Series(judged.scores[queries, ranks]).fill_nan(None),
+            "judged_score": pl.Series(judged.scores[queries, ranks]).fill_nan(None),
         }
     )

@@ -49,7 +49,7 @@ class Results:
     queries: one row for each split and query: ``split``, ``query_id``, a float column for each
         metric, null where it is undefined.
     rankings: the best documents: ``split``, ``query_id``, ``rank`` from 1, ``doc_id``,
-        ``similarity`` (float32), ``score`` (float64, null where unjudged).
+        ``similarity`` (float32), ``judged_score`` (float64, null where unjudged).
     subset: "dev", "test" or "all".
     label: a name under which `compare` averages several runs, or None.
     protocol: the name of the rules by which metrics were computed; only runs of one protocol
@@ -140,7 +140,9 @@ class Results:
         queries, rankings = _tables(source)
         found = cls(
             queries=_read_table(queries, ("split", "query_id")).rename(current),
-            rankings=_read_table(rankings, ("split", "query_id", "rank", "doc_id")),
+            rankings=_with_judged_score(
+                _read_table(rankings, ("split", "query_id", "rank", "doc_id"))
+            ),
             **dict(stored),
         )
         check_tables(
@@ -197,6 +199,12 @@ def _plain(splits: dict[str, dict[str, Mean]]) -> dict[str, dict[str, dict[str, 
 
 def _tables(path: Path) -> tuple[Path, Path]:
     return path.with_suffix(".queries.parquet"), path.with_suffix(".rankings.parquet")
+
+
+def _with_judged_score(rankings: pl.DataFrame) -> pl.DataFrame:
+    """Return the table with the names of today: earlier versions wrote `score`."""
+    old = "score" in rankings.columns and "judged_score" not in rankings.columns
+    return rankings.rename({"score": "judged_score"}) if old else rankings
 
 
 def _read_table(path: Path, columns: tuple[str, ...]) -> pl.DataFrame:

@@ -86,10 +86,7 @@ def assemble(tables: Tables, **options: Unpack[DatasetOptions]) -> tuple[Ranking
         maximum=options.get("score_max"),
         relevant=options.get("relevant"),
     )
-    notes.append(
-        f"score scale: {scale.minimum:g} to {scale.maximum:g}, relevant from {scale.relevant:g};"
-        " set it with --score-min, --score-max, --relevant"
-    )
+    notes.append(f"score scale: {scale}; set it with --score-min, --score-max, --relevant")
     dataset = RankingDataset(
         name=options.get("name") or _name(tables.source.resolve()),
         query_fields=query_fields,

@@ -53,5 +53,6 @@ def require_in_scale(scores: pl.Series, scale: ScoreScale, where: Callable[[int]
         raise DataError(
             f"{scores[first]} is outside the stated scale, {scale.minimum:g} to {scale.maximum:g}",
             where=where(first),
-            remedy="Mend the score, or --score-min and --score-max.",
+            remedy="Mend the score, or --score-min and --score-max; without --score-min, scores"
+            " of 0 and below may stand there and gain nothing.",
         )

@@ -21,7 +21,7 @@ from rankfield.formats.checks import best_of_pairs, require_columns, require_kno
 from rankfield.formats.esci_export import EXAMPLES, GRADES, PRODUCTS, SOURCES, TEXTS, write_esci
 from rankfield.formats.field_options import parse_fields
 from rankfield.formats.foreign_columns import set_aside
-from rankfield.formats.guesses import with_relevant_inside
+from rankfield.formats.guesses import guess_scale, with_relevant_inside
 from rankfield.formats.placed_tables import PlacedTable, file_columns, read_files
 from rankfield.formats.published_splits import part_name, split_by_queries
 from rankfield.formats.text_tables import TextTable
@@ -217,9 +217,11 @@ def _assemble(
 
 def _scale(scores: Mapping[str, float], relevant: float | None) -> ScoreScale:
     meaning = "ESCI label: " + ", ".join(f"{label} {score:g}" for label, score in scores.items())
-    low, high = min(scores.values()), max(scores.values())
     limit = scores["E"] if relevant is None else relevant
-    return with_relevant_inside(ScoreScale(low, high, limit, meaning))
+    guessed = guess_scale(pl.Series(scores.values()))
+    low, high = min(scores.values()), max(scores.values())
+    scale = ScoreScale(low, high, limit, meaning, gain_floor=guessed.gain_floor)
+    return with_relevant_inside(scale)
 
 
 def _require_one_text(examples: PlacedTable) -> None:

@@ -36,10 +36,8 @@ def lost_columns(
         frame: pl.DataFrame = getattr(dataset, table)
         if lost := [name for name in frame.columns if name not in names]:
             notes.append(f"{table}: the layout has no place for {', '.join(lost)}")
-    scale = dataset.score_scale
     notes.append(
-        f"not in the layout: field weights, the score scale ({scale.minimum:g} to"
-        f" {scale.maximum:g}, relevant from {scale.relevant:g}), provenance"
+        f"not in the layout: field weights, the score scale ({dataset.score_scale}), provenance"
     )
 
 

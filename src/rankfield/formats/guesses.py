@@ -94,21 +94,31 @@ def guess_scale(
 ) -> ScoreScale:
     """Return the scale of finite scores: from 0, or lower if the data are, to their maximum.
 
-    The smallest score above 0 counts as relevant; the maximum if none is above 0. What is given
-    is not guessed.
+    Scores of 0 and below are worth nothing, unless a minimum below 0 is given: gains then count
+    from there. Relevant is the smallest score above 0, else the smallest that is worth anything;
+    if none is, the maximum, or 1 if that is worth nothing either: then nothing is relevant. What
+    is given is not guessed.
 
     Raises:
         DataError: the relevant score that is given lies outside the scale.
     """
     low, high = float(scores.min()), float(scores.max())  # type: ignore[arg-type]
-    above = scores.filter(scores > 0).min()
-    least = high if above is None else float(above)  # type: ignore[arg-type]
     scale = ScoreScale(
         minimum=min(0.0, low) if minimum is None else minimum,
         maximum=max(0.0, high) if maximum is None else maximum,
-        relevant=least if relevant is None else relevant,
+        relevant=0.0 if relevant is None else relevant,
+        gain_floor=0.0 if minimum is None else None,
     )
-    return scale if relevant is None else with_relevant_inside(scale)
+    if relevant is not None:
+        return with_relevant_inside(scale)
+    return replace(scale, relevant=_least_relevant(scores, scale))
+
+
+def _least_relevant(scores: pl.Series, scale: ScoreScale) -> float:
+    for bound in (0.0, scale.floor):
+        if (least := scores.filter(scores > bound).min()) is not None:
+            return float(least)  # type: ignore[arg-type]
+    return scale.maximum if scale.maximum > scale.floor else 1.0
 
 
 def with_relevant_inside(scale: ScoreScale) -> ScoreScale:

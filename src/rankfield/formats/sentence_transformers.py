@@ -9,6 +9,7 @@ https://sbert.net/docs/sentence_transformer/dataset_overview.html
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -24,7 +25,7 @@ from rankfield.formats.checks import (
     require_within,
 )
 from rankfield.formats.finite_numbers import finite_numbers
-from rankfield.formats.guesses import with_relevant_inside
+from rankfield.formats.guesses import guess_scale
 from rankfield.formats.hub_folders import find_parts
 from rankfield.formats.placed_tables import PlacedTable, file_columns, read_files, stack
 from rankfield.formats.published_splits import split_by_queries
@@ -40,6 +41,10 @@ __all__ = [
 _LABELS = ("label", "labels", "score", "scores")
 _SIGNS = ({"anchor", "positive"}, {"sentence1", "sentence2"}, {"sentence_a", "sentence_b"})
 _PART, _ROW = "\0part", "\0row"
+_OFF_SCALE = (
+    "Mend the score, or --score-min and --score-max; without --score-min, scores of 0 and below may"
+    " stand there and gain nothing."
+)
 
 
 def looks_like_sentence_transformers(src: Path) -> str | None:
@@ -117,12 +122,9 @@ def read_sentence_transformers(
     rows = _judged(table, inputs, chosen)
     given = chosen is not None
     scale = _scale(rows.frame["score"], given, score_min, score_max, relevant)
-    require_within(rows, chosen or inputs[1], rows.frame["score"], scale, "Mend the scale's ends.")
+    require_within(rows, chosen or inputs[1], rows.frame["score"], scale, _OFF_SCALE)
     if given:
-        notes.append(
-            f"score scale: {scale.minimum:g} to {scale.maximum:g}, relevant from"
-            f" {scale.relevant:g}; set it with --score-min, --score-max, --relevant"
-        )
+        notes.append(f"score scale: {scale}; set it with --score-min, --score-max, --relevant")
     dataset, of_parts = _assemble(rows.frame, scale, notes)
     dataset.name = name or path.resolve().stem
     dataset.provenance = Provenance(
@@ -220,15 +222,15 @@ def _scale(
     maximum: float | None,
     relevant: float | None,
 ) -> ScoreScale:
-    low, high = float(scores.min()), float(scores.max())  # type: ignore[arg-type]
-    low, high = (0.0, 1.0) if low >= 0 and high <= 1 else (min(0.0, low), high)
-    low, high = low if minimum is None else minimum, high if maximum is None else maximum
-    binary = not given or set(scores.unique()) <= {low, high}
-    middle = high if binary else (low + high) / 2
+    if maximum is None and float(scores.min()) >= 0 and float(scores.max()) <= 1:  # type: ignore[arg-type]
+        maximum = 1.0
+    scale = guess_scale(scores, minimum=minimum, maximum=maximum, relevant=relevant)
     meaning = "label of sentence-transformers" if given else "1 = positive, 0 = negative"
-    if relevant is None:
-        return ScoreScale(low, high, middle, meaning)
-    return with_relevant_inside(ScoreScale(low, high, relevant, meaning))
+    if relevant is None and scale.span:
+        binary = not given or set(scores.unique()) <= {scale.minimum, scale.maximum}
+        middle = scale.maximum if binary else (scale.floor + scale.maximum) / 2
+        scale = replace(scale, relevant=middle)
+    return replace(scale, meaning=meaning)
 
 
 def _assemble(

@@ -126,7 +126,9 @@ def _command(dataset: RankingDataset, out: str | Path, ending: TableEnding) -> s
             several = isinstance(frame.schema[f.name], pl.List) and ending in ("csv", "tsv")
             words += [option, f"{f.name}:{'images' if several else f.modality}:{f.weight!r}"]
     scale = dataset.score_scale
-    words += ["--score-min", f"{scale.minimum!r}", "--score-max", f"{scale.maximum!r}"]
+    if scale.gain_floor is None:  # a stated minimum below 0 says that gains count from it
+        words += ["--score-min", f"{scale.minimum!r}"]
+    words += ["--score-max", f"{scale.maximum!r}"]
     words += ["--relevant", f"{scale.relevant!r}", "--name", dataset.name]
     if dataset.provenance.licence:
         words += ["--licence", dataset.provenance.licence]

@@ -281,10 +281,7 @@ def _scale(source: TableSource, scores: pl.Series, options: TableOptions) -> Sco
         maximum=options.get("score_max"),
         relevant=options.get("relevant"),
     )
-    source.notes.append(
-        f"score scale: {scale.minimum:g} to {scale.maximum:g}, relevant from"
-        f" {scale.relevant:g}; set it with --score-min, --score-max, --relevant"
-    )
+    source.notes.append(f"score scale: {scale}; set it with --score-min, --score-max, --relevant")
     return scale
 
 

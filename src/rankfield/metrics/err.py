@@ -15,8 +15,9 @@ def err(rankings: JudgedRankings, k: int, grade: Gain, highest_grade: float) -> 
     """Return ERR@k of each query, float64 (Q,), in [0, 1).
 
     ERR@k = Σ_{r ≤ k} 1/r · R_r · Π_{i < r} (1 − R_i), with the probability that the user stops at
-    a document R = (2^g − 1) / 2^g_max. An unjudged document has g = 0. With highest_grade = 4 and
-    integer grades up to 4 this is TREC's gdeval.
+    a document R = (2^g − 1) / 2^g_max. An unjudged document has g = 0. g_max is the highest grade
+    that the scale can give, not the highest that occurs (Chapelle et al., section 4). With
+    highest_grade = 4 and integer grades up to 4 this is TREC's gdeval, and so ir_measures' ERR.
 
     Args:
         rankings: the judged rankings.

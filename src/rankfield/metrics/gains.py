@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rankfield.metrics.rankings import FloatArray
+from rankfield.schema import ScoreScale
 
 __all__ = ["HIGHEST_GRADE", "GainMap"]
 
@@ -16,11 +17,11 @@ HIGHEST_GRADE = 4.0
 
 @dataclass(frozen=True)
 class GainMap:
-    """The maps from scores on a scale [minimum, maximum] to gains; all are elementwise.
+    """The maps from scores on a scale to gains; all are elementwise.
 
-    With floor = min(0, minimum) and span = maximum − floor:
+    With floor = ``scale.floor``, 0 unless the scale states another, and span = maximum − floor:
 
-    - linear gain = score − floor: the score itself unless the scale goes below 0.
+    - linear gain = max(score − floor, 0): the score itself unless the scale goes below 0.
     - grade g = score − floor where span ≤ top, with g_max = span; on wider scales
       g = top · (score − floor) / span, with g_max = top. With the usual top = 4, grades of up to
       4 stay what they are, and 2^g stays sane on a scale of 1–100.
@@ -30,39 +31,28 @@ class GainMap:
     Scores off the scale are clipped to it, except that the linear gain has no upper bound.
     """
 
-    minimum: float
-    maximum: float
+    scale: ScoreScale
     top: float = HIGHEST_GRADE
-
-    @property
-    def floor(self) -> float:
-        """The score that is worth nothing: min(0, minimum)."""
-        return min(0.0, self.minimum)
-
-    @property
-    def span(self) -> float:
-        """The gain of the best score: maximum − floor, at least 0."""
-        return max(self.maximum - self.floor, 0.0)
 
     @property
     def highest_grade(self) -> float:
         """The grade g_max of the best score."""
-        return min(self.span, self.top)
+        return min(self.scale.span, self.top)
 
     def linear(self, scores: FloatArray) -> FloatArray:
         """Return max(score − floor, 0)."""
-        return np.maximum(scores - self.floor, 0.0)
+        return self.scale.linear_gain(scores)
 
     def fraction(self, scores: FloatArray) -> FloatArray:
         """Return (score − floor) / span, clipped to [0, 1]; 0 on a scale without extent."""
-        if self.span == 0:
+        if self.scale.span == 0:
             return np.zeros_like(scores)
-        return np.minimum(self.linear(scores) / self.span, 1.0)
+        return np.minimum(self.linear(scores) / self.scale.span, 1.0)
 
     def grade(self, scores: FloatArray) -> FloatArray:
         """Return g, in [0, g_max]."""
-        if self.span <= self.top:
-            return np.minimum(self.linear(scores), self.span)
+        if self.scale.span <= self.top:
+            return np.minimum(self.linear(scores), self.scale.span)
         return self.top * self.fraction(scores)
 
     def exponential(self, scores: FloatArray) -> FloatArray:

@@ -58,12 +58,16 @@ def _flag(text: str) -> bool:
 
 _CONDENSED = {"condensed": _Parameter(False, _flag)}
 # 2^max must stay a finite float.
-_MAX = {"max": _Parameter(HIGHEST_GRADE, _number("a number above 0 and below 1000", 0, 1000))}
+_HIGHEST = _number("a number above 0 and below 1000", 0, 1000)
 _RELEVANT = {"rel": _Parameter(None, _number("a finite number")), **_CONDENSED}
 
 _FAMILIES: dict[str, dict[str, _Parameter]] = {
-    "nDCG": {"gain": _Parameter("linear", _choice("linear", "exp")), **_MAX, **_CONDENSED},
-    "ERR": {**_MAX, **_CONDENSED},
+    "nDCG": {
+        "gain": _Parameter("linear", _choice("linear", "exp")),
+        "max": _Parameter(HIGHEST_GRADE, _HIGHEST),
+        **_CONDENSED,
+    },
+    "ERR": {"max": _Parameter(None, _HIGHEST), **_CONDENSED},
     "RBP": {"p": _Parameter(0.9, _number("a number between 0 and 1", 0, 1)), **_CONDENSED},
     "RR": _RELEVANT,
     "mAP": _RELEVANT,
@@ -103,7 +107,8 @@ class Metric:
     | parameter | of | means |
     |---|---|---|
     | gain=linear, exp | nDCG | what a score is worth: `GainMap.linear`, `GainMap.exponential` |
-    | max=4 | nDCG with gain=exp, ERR | the highest grade: a wider scale is mapped onto 0 … max |
+    | max=4 | nDCG with gain=exp | the highest grade: a wider scale is mapped onto 0 … max |
+    | max= | ERR | the same, and the max of 2^max; default: the scale's highest grade, at most 4 |
     | p=0.9 | RBP | the persistence |
     | rel= | RR, mAP, R, P | a score ≥ rel is relevant; default: the scale's `relevant` |
     | condensed=false | all but Judged | true: unjudged documents are first left out of the list |
@@ -163,7 +168,7 @@ class Metric:
         return cls(family, _cutoff(found["cutoff"], text), (*implied.items(), *given))
 
     def value(self, name: str) -> Value | None:
-        """Return a parameter's value, or its default; None of `rel`: that of the scale."""
+        """Return a parameter's value, or its default; None: what the scale says."""
         return dict(self.parameters).get(name, _FAMILIES[self.family][name].default)
 
     @property

@@ -15,7 +15,7 @@ from rankfield.metrics.binary import (
     reciprocal_rank_at,
 )
 from rankfield.metrics.err import err_at
-from rankfield.metrics.gains import GainMap
+from rankfield.metrics.gains import HIGHEST_GRADE, GainMap
 from rankfield.metrics.judged import judged_at
 from rankfield.metrics.named import Metric
 from rankfield.metrics.ndcg import ndcg_at
@@ -68,7 +68,7 @@ def measure(metric: str | Metric, rankings: JudgedRankings, scale: ScoreScale) -
     """Return a metric's value for each query, float64 (Q,); NaN where it is undefined.
 
     `Metric` says how metrics are named, `GainMap` how scores on `scale` become gains and grades;
-    a document is relevant if its score ≥ ``scale.relevant``, unless the metric's `rel` says else.
+    a document is relevant if its score ≥ ``scale.relevant``, unless the metric's `rel` is given.
 
     Raises:
         MetricError: a name that `Metric.parse` refuses.
@@ -114,14 +114,14 @@ def _err(
     r: JudgedRankings, cutoffs: Sequence[int], metric: Metric, scale: ScoreScale
 ) -> FloatArray:
     gains = _gain_map(metric, scale)
-    return err_at(r, cutoffs, gains.grade, gains.highest_grade)
+    stated = metric.value("max") is not None
+    return err_at(r, cutoffs, gains.grade, gains.top if stated else gains.highest_grade)
 
 
 def _rbp(
     r: JudgedRankings, cutoffs: Sequence[int], metric: Metric, scale: ScoreScale
 ) -> FloatArray:
-    fraction = GainMap(scale.minimum, scale.maximum).fraction
-    return rbp_at(r, cutoffs, fraction, persistence=_number(metric, "p"))
+    return rbp_at(r, cutoffs, GainMap(scale).fraction, persistence=_number(metric, "p"))
 
 
 def _judged(r: JudgedRankings, cutoffs: Sequence[int], *_: object) -> FloatArray:
@@ -139,7 +139,7 @@ def _binary(family: _BinaryMetric) -> _Family:
 
 
 def _gain_map(metric: Metric, scale: ScoreScale) -> GainMap:
-    return GainMap(scale.minimum, scale.maximum, top=_number(metric, "max"))
+    return GainMap(scale, top=_number(metric, "max") or HIGHEST_GRADE)
 
 
 def _number(metric: Metric, parameter: str) -> float:

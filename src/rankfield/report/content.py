@@ -263,7 +263,7 @@ def _facts(dataset: RankingDataset, fingerprint: str) -> list[tuple[str, str]]:
             f"{len(dataset.judgments):,} judged pairs",
         ),
         ("Fields", "; ".join(fields)),
-        ("Scores", f"{scale.minimum:g} to {scale.maximum:g}, relevant from {scale.relevant:g}"),
+        ("Scores", str(scale)),
         ("Meaning of a score", scale.meaning),
         ("Source", origin.source),
         ("Licence", origin.licence),

@@ -60,8 +60,7 @@ def card_facts(dataset: Tables) -> list[tuple[str, str]]:
         ("Fields", "; ".join(fields)),
         (
             "Score scale",
-            f"{scale.minimum:g} to {scale.maximum:g}, larger is better, relevant from"
-            f" {scale.relevant:g}",
+            f"{scale}; larger is better",
         ),
         ("Meaning of a score", scale.meaning),
         ("Made by", origin.made_by),

@@ -254,9 +254,10 @@ class _Maker:
 
     def _share(self, score: float | None) -> float:
         scale = self.dataset.score_scale
-        if score is None or scale.maximum <= scale.minimum:
+        low = max(scale.minimum, scale.floor)
+        if score is None or scale.maximum <= low:
             return 0.0
-        return min(max((score - scale.minimum) / (scale.maximum - scale.minimum), 0.0), 1.0)
+        return min(max((score - low) / (scale.maximum - low), 0.0), 1.0)
 
 
 def _texts(record: Mapping[str, Any], fields: Sequence[Field]) -> list[str]:

@@ -20,7 +20,7 @@ class RankScores:
     """The mean score at each rank 1 … K of a split: best possible, and model → that of its lists.
 
     An unjudged document, and a rank past the end of a list, counts as a score that is worth
-    nothing: min(0, the scale's minimum).
+    nothing: the scale's `floor`.
     """
 
     split: str
@@ -35,7 +35,7 @@ def rank_scores(comparison: Comparison, dataset: RankingDataset) -> list[RankSco
     judged documents of the split in the order of their scores. Splits of which a run has kept no
     scored rankings are left out.
     """
-    floor = min(0.0, dataset.score_scale.minimum)
+    floor = dataset.score_scale.floor
     found = []
     for split in comparison.splits:
         frames = {
@@ -43,7 +43,7 @@ def rank_scores(comparison: Comparison, dataset: RankingDataset) -> list[RankSco
             for name, runs in comparison.runs.items()
         }
         every = [frame for group in frames.values() for frame in group]
-        if any("score" not in frame.columns or frame.is_empty() for frame in every):
+        if any("judged_score" not in frame.columns or frame.is_empty() for frame in every):
             continue
         depth = min(int(frame["rank"].max()) for frame in every)  # type: ignore[arg-type]
         queries = comparison.queries.filter(split=split, name=comparison.names[0])["query_id"]
@@ -63,7 +63,7 @@ def _means(
 ) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """Return the mean score at ranks 1 … depth, over all queries."""
     kept = ranked.filter(pl.col("rank") <= depth)
-    above = kept["score"].cast(pl.Float64).fill_null(floor).to_numpy() - floor
+    above = kept["judged_score"].cast(pl.Float64).fill_null(floor).to_numpy() - floor
     places = kept["rank"].cast(pl.Int64).to_numpy() - 1
     return floor + np.bincount(places, weights=above, minlength=depth)[:depth] / max(queries, 1)
 
@@ -74,8 +74,10 @@ def _ideal(
     judged = dataset.judgments
     if dataset.is_split and split != "all":
         judged = judged.filter(pl.col("split") == split)
-    judged = judged.filter(pl.col("query_id").is_in(queries.implode())).select("query_id", "score")
+    judged = judged.filter(pl.col("query_id").is_in(queries.implode())).select(
+        "query_id", judged_score="score"
+    )
     ordered = judged.with_columns(
-        rank=pl.col("score").rank("ordinal", descending=True).over("query_id")
+        rank=pl.col("judged_score").rank("ordinal", descending=True).over("query_id")
     )
     return _means(ordered, len(queries), depth, floor)

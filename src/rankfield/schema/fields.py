@@ -5,13 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal, Protocol, TypeVar
 
 from rankfield.errors import InputError
 
 __all__ = ["Field", "Modality", "Provenance", "ScoreScale"]
 
 Modality = Literal["text", "image"]
+
+
+class _Numbers(Protocol):
+    """An array of numpy or torch, or anything else with differences and `clip`."""
+
+    def __sub__(self, other: float, /) -> Any: ...
+
+
+_N = TypeVar("_N", bound=_Numbers)
+
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -42,13 +53,20 @@ class Field:
 class ScoreScale:
     """What the scores mean: any finite floats, larger is better.
 
-    `minimum` and `maximum` bound them; a score ≥ `relevant` counts as relevant in binary metrics.
+    This is the one definition of what a score is worth, for metrics, baselines, losses and weights.
+
+    minimum, maximum: bound the scores.
+    relevant: a score ≥ `relevant` counts as relevant in binary metrics.
+    meaning: in words.
+    gain_floor: a score ≤ `gain_floor` is worth nothing; None: min(0, minimum). An import that
+        finds negative scores, and is not told the minimum, states 0.
     """
 
     minimum: float
     maximum: float
     relevant: float
     meaning: str = ""
+    gain_floor: float | None = None
 
     def __post_init__(self) -> None:
         if not self.minimum <= self.maximum:
@@ -56,9 +74,42 @@ class ScoreScale:
                 f"expected minimum ≤ maximum, found {self.minimum} and {self.maximum}",
                 where="score scale",
             )
-        numbers = (self.minimum, self.maximum, self.relevant)
+        numbers = (self.minimum, self.maximum, self.relevant, self.floor)
         if not all(math.isfinite(number) for number in numbers):
             raise InputError(f"expected finite numbers, found {numbers}", where="score scale")
+        if self.gain_floor == min(0.0, self.minimum):  # scales of one meaning are equal
+            object.__setattr__(self, "gain_floor", None)
+
+    @property
+    def floor(self) -> float:
+        """The score that is worth nothing, like all below it: `gain_floor` or min(0, minimum)."""
+        return min(0.0, self.minimum) if self.gain_floor is None else self.gain_floor
+
+    @property
+    def span(self) -> float:
+        """The gain of the best score: maximum − floor, at least 0."""
+        return max(self.maximum - self.floor, 0.0)
+
+    @property
+    def judges_wrong(self) -> bool:
+        """Whether scores reach below the floor: those up to it say that a document is wrong."""
+        return self.minimum < self.floor
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The least and largest score that the scale admits: its ends, but for rounding."""
+        slack = _ROUNDING * max(1.0, abs(self.minimum), abs(self.maximum))
+        return self.minimum - slack, self.maximum + slack
+
+    def linear_gain(self, scores: _N) -> _N:
+        """Return max(score − floor, 0), elementwise, of an array of numpy or torch."""
+        gains: _N = (scores - self.floor).clip(min=0.0)
+        return gains
+
+    def __str__(self) -> str:
+        """Return the scale as messages and pages say it."""
+        nothing = "" if self.gain_floor is None else f", scores up to {self.floor:g} gain nothing"
+        return f"{self.minimum:g} to {self.maximum:g}{nothing}, relevant from {self.relevant:g}"
 
 
 @dataclass(frozen=True)

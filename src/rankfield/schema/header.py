@@ -101,7 +101,7 @@ def write_header(folder: Path, source: Described) -> None:
     header = {
         "format": _FORMAT,
         "name": source.name,
-        "score": asdict(source.score_scale),
+        "score": {k: v for k, v in asdict(source.score_scale).items() if v is not None},
         "provenance": provenance,
         "query_fields": [asdict(f) for f in source.query_fields],
         "document_fields": [asdict(f) for f in source.document_fields],

@@ -57,15 +57,14 @@ def fitted_settings(name: str, dataset: RankingDataset) -> dict[str, dict[str, A
     """Return what a method sets for this data.
 
     For "ranked", where half of the training queries judge fewer than 20 documents good (a score of
-    some gain, > min(0, minimum)), batches of single pairs and both directions: so few documents of
-    a query in a step would leave few queries in it, and then queries must compete too.
+    some gain: > ``score_scale.floor``), batches of single pairs and both directions: so few
+    documents of a query in a step would leave few queries in it, and then queries must compete too.
 
     Raises:
         RecipeError: an unknown method.
     """
     settings = {section: dict(values) for section, values in method_settings(name).items()}
-    worth = min(0.0, dataset.score_scale.minimum)
-    good = dataset.training_judgments().filter(pl.col("score") > worth)
+    good = dataset.training_judgments().filter(pl.col("score") > dataset.score_scale.floor)
     median = good.group_by("query_id").len()["len"].median()
     if name == DEFAULT_METHOD and isinstance(median, int | float) and median < _SHORT:
         settings["loss"]["direction"] = "both"

@@ -132,9 +132,8 @@ class Objective:
         )
 
     def _gains(self, scores: Tensor) -> Tensor:
-        """Return linear gains from 0 to 1 over the score scale."""
-        spread = (self.scale.maximum - self.scale.minimum) or 1.0
-        return (scores - self.scale.minimum) / spread
+        """Return the gains of the reported nDCG, divided by the largest: from 0 to 1."""
+        return self.scale.linear_gain(scores) / (self.scale.span or 1.0)
 
 
 def _diagonal(pairs: JudgedPairs) -> JudgedPairs:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from rankfield.engines import Engine, LocalEngine
 from rankfield.errors import DataError
 from rankfield.images import MAX_PIXELS
 from rankfield.schema import Tables
-from rankfield.validate.findings import Finding, contents, listed, structure
+from rankfield.validate.findings import Finding, contents, listed, off_scale, structure
 from rankfield.validate.pictures import image_problems
 from rankfield.validate.problems import Problem
 
 __all__ = ["audit", "findings", "first_error", "place_of", "require_valid"]
+
+_REMEDY = "See `rankfield check`; `--fix` writes a cleaned copy."
+_REMEDIES = {
+    "score outside the scale": "State the true scale in dataset.toml ([score], minimum and maximum)"
+    ", or write a copy without such rows: `rankfield check --fix`."
+}
 
 
 def audit(
@@ -56,25 +62,30 @@ def require_valid(dataset: Tables) -> None:
 
     Raises:
         DataError: an empty table, a null, empty, duplicate or dangling id, a duplicate pair, or a
-            score that is not finite; names the first with table, row and column, and how many more.
+            score that is not finite or outside the stated scale; names the first with table, row
+            and column, and how many more.
     """
     for table in ("queries", "documents", "judgments"):
         if not dataset.height(table):
             raise DataError("expected at least one row, found none", where=place_of(dataset, table))
-    found = first_error(dataset)
+    found = first_error(dataset) or _first(dataset, [off_scale(dataset)])
     if found is not None:
         problem, more = found
         raise DataError(
             problem.message + (f" (and {more:,} more rows)" if more else ""),
             where=f"{place_of(dataset, problem.table)}, row {problem.row} (counted from 0),"
             f" column {problem.field!r}",
-            remedy="See `rankfield check`; `--fix` writes a cleaned copy.",
+            remedy=_REMEDIES.get(problem.kind, _REMEDY),
         )
 
 
 def first_error(dataset: Tables) -> tuple[Problem, int] | None:
     """Return the first problem of ids, pairs and scores, and how many more rows share it."""
-    for finding in filter(_nonempty, structure(dataset)):
+    return _first(dataset, structure(dataset))
+
+
+def _first(dataset: Tables, found: Iterable[Finding]) -> tuple[Problem, int] | None:
+    for finding in filter(_nonempty, found):
         return listed(dataset, finding)[0], len(finding.rows) - 1
     return None
 

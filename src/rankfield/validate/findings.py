@@ -13,7 +13,7 @@ from rankfield.field_values import is_absent
 from rankfield.schema import Part, Tables
 from rankfield.validate.problems import Problem, Severity
 
-__all__ = ["Finding", "contents", "listed", "structure"]
+__all__ = ["Finding", "contents", "listed", "off_scale", "structure"]
 
 _LISTED = 1000
 _IDS = {"queries": "query_id", "documents": "doc_id"}
@@ -94,10 +94,7 @@ def _repeated_pairs(dataset: Tables) -> pl.Series:
 def contents(dataset: Tables, engine: Engine) -> Iterator[Finding]:
     """Yield what is wrong with scores and fields though the structure holds."""
     scale, score = dataset.score_scale, pl.col("score")
-    outside = score.is_finite() & ((score < scale.minimum) | (score > scale.maximum))
-    message = f"{{}} is outside the stated scale, {scale.minimum:g} to {scale.maximum:g}"
-    rows = _rows(dataset.frame("judgments", ["score"]), outside)
-    yield Finding("judgments", "score", "score outside the scale", rows, message)
+    yield off_scale(dataset)
     for table in _IDS:
         yield from _field_findings(dataset, table, engine)
     queries = dataset.frame("queries", ["query_id"])
@@ -114,6 +111,22 @@ def contents(dataset: Tables, engine: Engine) -> Iterator[Finding]:
         ),
     ):
         yield Finding("queries", "query_id", kind, _rows(queries, bad), text, "warning")
+
+
+def off_scale(dataset: Tables) -> Finding:
+    """Return the judgments whose score lies outside the stated scale, but for rounding."""
+    scale, score = dataset.score_scale, pl.col("score")
+    low, high = scale.limits
+    return Finding(
+        "judgments",
+        "score",
+        "score outside the scale",
+        _rows(
+            dataset.frame("judgments", ["score"]),
+            score.is_finite() & ((score < low) | (score > high)),
+        ),
+        f"{{}} is outside the stated scale, {scale.minimum:g} to {scale.maximum:g}",
+    )
 
 
 def _field_findings(dataset: Tables, table: str, engine: Engine) -> Iterator[Finding]:

@@ -68,11 +68,8 @@ def _check_column(dataset: RankingDataset, column: str) -> None:
 
 def _training_gains(dataset: RankingDataset) -> pl.DataFrame:
     """Return ``doc_id`` and ``popularity`` of the documents that training judged."""
-    scale = dataset.score_scale
     judgments = dataset.training_judgments()
-    gains = GainMap(scale.minimum, scale.maximum).linear(
-        judgments["score"].cast(pl.Float64).to_numpy()
-    )
+    gains = GainMap(dataset.score_scale).linear(judgments["score"].cast(pl.Float64).to_numpy())
     # In the order of the table, so that sums are the same to the bit.
     return (
         judgments.select("doc_id", popularity=gains)

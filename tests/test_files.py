@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from rankfield.errors import InputError, OutputError
-from rankfield.files import link_or_copy, new_file, new_folder, read_json, stays_inside, write_json
+from rankfield.files import link_or_copy, new_file, new_folder, read_json, write_json
+from rankfield.paths import stays_inside
 
 
 def fail_in_folder(out: Path, error: BaseException, *, overwrite: bool = False) -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
+import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from rankfield import images
 from rankfield.errors import ImageError
-from rankfield.images import image_notes, open_image
+from rankfield.images import FORMATS, image_head, image_notes, loaded_image, open_image
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
@@ -143,3 +147,88 @@ def test_exif_rotation_is_applied() -> None:
     assert isinstance(top, tuple)
     assert top[2] > 200
     assert top[0] < 60
+
+
+def test_only_the_listed_formats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = tmp_path / "ran"
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "gs"
+    program.write_text(f"#!/bin/sh\ntouch {ran}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
+    page = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n%%EndComments\nshowpage\n"
+    for data in (page, b"P6\n2 2\n255\n" + bytes(12), b"SIMPLE  =                    T"):
+        for look in (open_image, image_notes, image_head):
+            with pytest.raises(ImageError, match="not a picture in a known format"):
+                look(data)
+    assert not ran.exists()
+    for kind in FORMATS:
+        file = io.BytesIO()
+        Image.new("RGB", (20, 10), "red").save(file, kind)
+        assert image_head(file.getvalue()) == (20, 10, kind)
+        assert open_image(file.getvalue()).size == (20, 10)
+
+
+def test_whatever_a_decoder_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    from PIL import ImageFile
+
+    file = io.BytesIO()
+    Image.new("RGB", (20, 10)).save(file, "JPEG")
+    for error in (OverflowError("x"), MemoryError("x"), struct.error("x"), RecursionError("x")):
+
+        def fail(*_: object, error: Exception = error) -> None:
+            raise error
+
+        monkeypatch.setattr(ImageFile.ImageFile, "load", fail)
+        with pytest.raises(ImageError, match="cannot be decoded"):
+            open_image(file.getvalue())
+
+
+def test_special_and_large_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    for look in (open_image, image_notes, image_head):
+        with pytest.raises(ImageError, match=r"a\.png: not a regular file"):
+            look(tmp_path / "a.png")
+    Image.new("RGB", (20, 10)).save(tmp_path / "b.png")
+    monkeypatch.setattr("rankfield.images.MAX_BYTES", 50)
+    with pytest.raises(ImageError, match=r"b\.png: [0-9]+ bytes; at most 50 are read"):
+        open_image(tmp_path / "b.png")
+
+
+def test_strips_join_without_a_seam(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 50, 4), dtype=np.uint8)
+    deep = np.random.default_rng(1).integers(0, 65536, (60, 50), dtype=np.uint16)
+    expected = []
+    for image in (Image.fromarray(pixels), Image.fromarray(deep)):
+        file = io.BytesIO()
+        image.save(file, "PNG")
+        monkeypatch.setattr("rankfield.images._STRIP", 10**9)
+        expected.append(np.asarray(open_image(file.getvalue())))
+        monkeypatch.setattr("rankfield.images._STRIP", 7 * 50)
+        assert (np.asarray(open_image(file.getvalue())) == expected[-1]).all()
+    alpha = pixels[..., 3:] / 255
+    white = pixels[..., :3] * alpha + 255 * (1 - alpha)
+    assert np.abs(expected[0] - white).max() <= 1
+    assert np.abs(expected[1][..., 0] - deep / 257).max() <= 1
+
+
+def test_the_pixels_of_all_threads_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rankfield.images._BUDGET", images._Pixels(1000))
+    file = io.BytesIO()
+    Image.new("RGB", (20, 20)).save(file, "PNG")
+    held: list[int] = []
+    most: list[int] = []
+
+    def use(_: int) -> None:
+        with loaded_image(file.getvalue()) as image:
+            held.append(image.width * image.height)
+            most.append(sum(held))
+            time.sleep(0.005)
+            held.pop()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(use, range(24)))
+    assert max(most) <= 1000
+    with pytest.raises(ZeroDivisionError), loaded_image(file.getvalue()):
+        _ = 1 / 0
+    assert images._BUDGET._left == 1000

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[1] / "src" / "rankfield"
 
 LAYERS = (
     {"__init__", "errors"},
+    {"paths", "parsing"},
     {"files", "progress", "field_values", "column_names", "ranges", "settings", "engines"},
     {"schema", "images", "web", "work_folder"},
     {"metrics", "weighting", "losses", "validate"},

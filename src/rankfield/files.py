@@ -17,8 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from rankfield.errors import InputError, OutputError
+from rankfield.parsing import parse_json
+from rankfield.paths import read_bytes
 
 __all__ = [
+    "MAX_JSON",
     "link_or_copy",
     "new_file",
     "new_folder",
@@ -29,13 +32,14 @@ __all__ = [
     "remove_entry",
     "remove_stale",
     "scratch_prefix",
-    "stays_inside",
     "storage_errors",
     "usual_mode",
     "write_json",
 ]
 
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+MAX_JSON = 1 << 28
+"""Bytes of a JSON file that is read whole."""
 _FULL = ("No space left on device", "Disk quota exceeded")
 _REFUSED = (
     *(errno.EACCES, errno.EPERM, errno.EROFS),
@@ -311,12 +315,6 @@ def link_or_copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def stays_inside(path: str) -> bool:
-    """Return whether `path` is relative and does not climb out of the folder it starts from."""
-    parts = Path(os.path.normpath(path)).parts
-    return not Path(path).is_absolute() and parts[:1] != ("..",)
-
-
 def write_json(target: str | Path, value: Any) -> None:
     """Write `value` as indented UTF-8 JSON, whole or not at all."""
     with new_file(target) as temporary:
@@ -329,14 +327,15 @@ def read_json(source: str | Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        InputError: there is no such file, or it is not JSON.
+        InputError: there is no such regular file, it has more than `MAX_JSON` bytes, or it is not
+            JSON.
     """
     path = Path(source)
     try:
-        return json.loads(path.read_text("utf-8"))
+        return parse_json(read_bytes(path, MAX_JSON).decode("utf-8"))
     except FileNotFoundError:
         raise InputError("there is no such file", where=str(path)) from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise InputError(f"not valid JSON ({error})", where=str(path)) from error
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})", where=str(path)) from error

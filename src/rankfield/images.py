@@ -3,19 +3,64 @@
 from __future__ import annotations
 
 import io
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from rankfield.errors import ImageError
+from rankfield.errors import ImageError, InputError
+from rankfield.paths import read_bytes, require_regular
 
-__all__ = ["MAX_PIXELS", "image_notes", "open_image"]
+__all__ = [
+    "FORMATS",
+    "MAX_BYTES",
+    "MAX_PIXELS",
+    "image_head",
+    "image_notes",
+    "loaded_image",
+    "open_image",
+]
 
 MAX_PIXELS = 64_000_000
 """Pictures with more pixels are refused before they are decoded: a small file can hold billions."""
+MAX_BYTES = 256 << 20
+"""Files of pictures with more bytes are refused before they are read."""
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+"""The formats that are decoded. Pillow knows others; of those some call helper programs."""
 
-_READ = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
+_SMALL = 16 << 20
+_STRIP = 1_000_000
+_TRANSPARENT = ("RGBA", "LA", "PA", "La", "RGBa")
+_MEND = "Replace the file, or drop it with `rankfield check --fix`."
+
+
+class _Pixels:
+    """A budget of pixels over all threads: one picture of the largest size, or many small ones."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = self._left = limit
+        self._freed = threading.Condition()
+
+    @contextmanager
+    def held(self, pixels: int) -> Iterator[None]:
+        """Wait until there is room for so many, or for all if they are more than all."""
+        share = min(pixels, self._limit)
+        with self._freed:
+            self._freed.wait_for(lambda: self._left >= share)
+            self._left -= share
+        try:
+            yield
+        finally:
+            with self._freed:
+                self._left += share
+                self._freed.notify_all()
+
+
+_BUDGET = _Pixels(MAX_PIXELS)
 
 
 def open_image(
@@ -27,26 +72,32 @@ def open_image(
     on white, of an animation the first frame counts, and the EXIF orientation is applied.
 
     Args:
-        source: a path, or the bytes of an encoded picture.
+        source: a path, or the bytes of an encoded picture; its format is one of `FORMATS`.
         where: how to name it in an error; the path if empty.
         max_pixels: width times height allowed.
 
     Raises:
-        ImageError: missing, truncated, not a picture, or larger than `max_pixels`.
+        ImageError: missing, not a regular file, truncated, not a picture in one of these formats,
+            or larger than `max_pixels` or `MAX_BYTES`.
     """
-    where = where or (str(source) if isinstance(source, Path) else "image bytes")
-    image = _identify(source, where, max_pixels)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            image.load()
-            return _to_rgb(ImageOps.exif_transpose(image))
-    except _READ as error:
-        raise ImageError(
-            f"the picture cannot be decoded, it may be truncated ({error})",
-            where=where,
-            remedy="Replace the file, or drop it with `rankfield check --fix`.",
-        ) from error
+    with loaded_image(source, where=where, max_pixels=max_pixels) as image:
+        return image
+
+
+@contextmanager
+def loaded_image(
+    source: Path | bytes, *, where: str = "", max_pixels: int = MAX_PIXELS
+) -> Iterator[Image.Image]:
+    """Yield what `open_image` returns, and keep room for it until the block ends.
+
+    However many threads are in such blocks, their pictures together have at most `MAX_PIXELS`
+    pixels, or there is one alone: a thread waits for the others. A thread must not be in two.
+
+    Raises:
+        ImageError: as `open_image`.
+    """
+    with _identified(source, where, max_pixels) as (image, name):
+        yield _decoded(image, name)
 
 
 def image_notes(
@@ -57,57 +108,137 @@ def image_notes(
     Raises:
         ImageError: as `open_image`.
     """
-    where = where or (str(source) if isinstance(source, Path) else "image bytes")
-    image = _identify(source, where, max_pixels)
-    notes = []
-    if image.mode in ("CMYK", "YCCK"):
-        notes.append("CMYK, converted to RGB")
-    if image.mode.startswith("I") or image.mode == "F":
-        notes.append(f"more than 8 bits a channel ({image.mode}), scaled to 8")
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        notes.append("transparent, laid on white")
-    if getattr(image, "n_frames", 1) > 1:
-        notes.append("animated, the first frame counts")
-    open_image(source, where=where, max_pixels=max_pixels)
+    with _identified(source, where, max_pixels) as (image, name):
+        notes = []
+        if image.mode in ("CMYK", "YCCK"):
+            notes.append("CMYK, converted to RGB")
+        if image.mode.startswith("I") or image.mode == "F":
+            notes.append(f"more than 8 bits a channel ({image.mode}), scaled to 8")
+        if image.mode in _TRANSPARENT or "transparency" in image.info:
+            notes.append("transparent, laid on white")
+        _decoded(image, name)
+        if _is_animated(image):
+            notes.append("animated, the first frame counts")
     return notes
 
 
-def _identify(source: Path | bytes, where: str, max_pixels: int) -> Image.Image:
-    """Read the header only, and refuse what would be too large to decode."""
+def image_head(source: Path | bytes) -> tuple[int, int, str]:
+    """Return width, height and format of a picture, of which only the head is read.
+
+    Raises:
+        ImageError: missing, not a regular file, or not a picture in one of `FORMATS`.
+    """
+    name = _name(source)
+    if isinstance(source, bytes):
+        image = _opened(io.BytesIO(source), name)
+        return image.width, image.height, image.format or ""
+    with _file_errors(name):
+        require_regular(source, ImageError)
+        with source.open("rb") as file:
+            image = _opened(file, name)
+            return image.width, image.height, image.format or ""
+
+
+@contextmanager
+def _identified(
+    source: Path | bytes, where: str, max_pixels: int
+) -> Iterator[tuple[Image.Image, str]]:
+    """Yield a picture of which only the head is read, and hold its share of the budget."""
+    name = where or _name(source)
+    with _file_errors(name):
+        size = len(source) if isinstance(source, bytes) else require_regular(source, ImageError)
+    # a large file takes all the room before it is read, others when their pixels are known
+    with _BUDGET.held(MAX_PIXELS if size > _SMALL else 0):
+        with _file_errors(name):
+            data = source if isinstance(source, bytes) else read_bytes(source, MAX_BYTES)
+        image = _opened(io.BytesIO(data), name)
+        pixels = image.width * image.height
+        if pixels > max_pixels:
+            raise ImageError(
+                f"{image.width} × {image.height} pixels; at most {max_pixels:,} are decoded",
+                where=name,
+                remedy="Scale the picture down.",
+            )
+        with _BUDGET.held(0 if size > _SMALL else pixels):
+            yield image, name
+
+
+def _name(source: Path | bytes) -> str:
+    return str(source) if isinstance(source, Path) else "image bytes"
+
+
+@contextmanager
+def _file_errors(name: str) -> Iterator[None]:
+    """Turn the failures of reading a file into an `ImageError`."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise ImageError(
+            "no such picture", where=name, remedy="Add the file, or clear the field of that row."
+        ) from None
+    except InputError as error:
+        raise ImageError(error.problem, where=name, remedy=_MEND) from None
+    except (OSError, ValueError) as error:  # the last: a null character in its name
+        raise ImageError(f"the picture cannot be read ({error})", where=name) from error
+
+
+def _opened(file: IO[bytes], name: str) -> Image.Image:
+    """Read the head."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            data = source if isinstance(source, bytes) else source.read_bytes()
-            image = Image.open(io.BytesIO(data))
-    except FileNotFoundError:
-        raise ImageError(
-            "no such picture", where=where, remedy="Add the file, or clear the field of that row."
-        ) from None
+            return Image.open(file, formats=FORMATS)
     except UnidentifiedImageError:
+        raise ImageError("not a picture in a known format", where=name, remedy=_MEND) from None
+    except Exception as error:  # a decoder may raise anything
+        raise ImageError(f"the picture cannot be read ({error})", where=name) from error
+
+
+def _decoded(image: Image.Image, name: str) -> Image.Image:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image.load()
+            ImageOps.exif_transpose(image, in_place=True)
+            return _to_rgb(image)
+    except Exception as error:  # a decoder may raise anything
         raise ImageError(
-            "not a picture in a known format",
-            where=where,
-            remedy="Replace the file, or drop it with `rankfield check --fix`.",
-        ) from None
-    except _READ as error:
-        raise ImageError(f"the picture cannot be read ({error})", where=where) from error
-    if image.width * image.height > max_pixels:
-        raise ImageError(
-            f"{image.width} × {image.height} pixels; at most {max_pixels:,} are decoded",
-            where=where,
-            remedy="Scale the picture down.",
-        )
-    return image
+            f"the picture cannot be decoded, it may be truncated ({error})",
+            where=name,
+            remedy=_MEND,
+        ) from error
+
+
+def _is_animated(image: Image.Image) -> bool:
+    """Return whether there is a second frame; no further one is looked for."""
+    try:
+        if image.format == "TIFF":  # counts all its frames
+            image.seek(1)
+            return True
+        return bool(getattr(image, "is_animated", False))
+    except Exception:  # a decoder may raise anything
+        return False
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":
-        image = _to_eight_bits(image)
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        overlay = image.convert("RGBA")
-        white = Image.new("RGBA", overlay.size, "white")
-        return Image.alpha_composite(white, overlay).convert("RGB")
-    return image.convert("RGB")
+    deep = image.mode.startswith("I") or image.mode == "F"
+    transparent = image.mode in _TRANSPARENT or "transparency" in image.info
+    if not (deep or transparent):
+        return image.convert("RGB")
+    out = Image.new("RGB", image.size)
+    rows = max(_STRIP // max(image.width, 1), 1)
+    # strip by strip: a copy of the whole for each step would take several times its memory
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        strip = _to_eight_bits(strip) if deep else strip
+        out.paste(_on_white(strip) if transparent else strip.convert("RGB"), (0, top))
+    return out
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    overlay = image.convert("RGBA")
+    white = Image.new("RGBA", overlay.size, "white")
+    return Image.alpha_composite(white, overlay).convert("RGB")
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rankfield.errors import InputError
+from rankfield.parsing import parse_toml
+from rankfield.paths import read_bytes
 
-__all__ = ["Settings", "check_settings", "read_settings", "read_toml"]
+__all__ = ["MAX_TOML", "Settings", "check_settings", "read_settings", "read_toml"]
 
+MAX_TOML = 1 << 24
+"""Bytes of a TOML file that is read."""
 S = TypeVar("S", bound=BaseModel)
 
 
@@ -31,10 +34,10 @@ def read_toml(
         InputError: no such file, or not TOML; says in which line. It is of the class `kind`.
     """
     try:
-        return tomllib.loads(path.read_text("utf-8-sig"))
+        return parse_toml(read_bytes(path, MAX_TOML, kind).decode("utf-8-sig"))
     except FileNotFoundError:
         raise kind("there is no such file", where=str(path), remedy=remedy) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise kind(f"not valid TOML ({error})", where=str(path), remedy=remedy) from error
     except OSError as error:
         raise kind(f"cannot be read ({error.strerror})", where=str(path)) from error

@@ -14,7 +14,7 @@ from urllib.parse import unquote_to_bytes, urldefrag, urljoin
 from rankfield.collect.job import ImagesSection
 from rankfield.errors import ImageError
 from rankfield.files import new_file
-from rankfield.images import open_image
+from rankfield.images import loaded_image
 from rankfield.web import Answer, Fetcher, Journal, Request, RequestError
 
 __all__ = ["Photos", "image_type"]
@@ -135,7 +135,8 @@ class Photos:
         if len(data) > section.max_bytes:
             raise RequestError(f"the photo is larger than {section.max_bytes:,} bytes")
         try:
-            size = open_image(data, max_pixels=section.max_pixels).size
+            with loaded_image(data, max_pixels=section.max_pixels) as image:
+                size = image.size
         except ImageError as error:
             raise RequestError(error.problem) from None
         if min(size) < section.min_side:

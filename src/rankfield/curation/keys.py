@@ -12,9 +12,12 @@ import polars as pl
 
 from rankfield.curation.texts import digests, joined_text, normalised, same_words
 from rankfield.engines import Engine
+from rankfield.errors import ImageError
 from rankfield.field_values import flat_values
+from rankfield.images import MAX_BYTES
+from rankfield.paths import read_bytes
 from rankfield.progress import progress
-from rankfield.schema import Field, Part, Tables
+from rankfield.schema import Field, Part, Tables, image_source
 
 __all__ = ["PictureHashes", "hash_pictures", "text_keys"]
 
@@ -84,6 +87,9 @@ def hash_pictures(root: Path | None, pictures: pl.Series) -> tuple[int, PictureH
     Args:
         root: where paths start from.
         pictures: paths, bytes or lists of them, one a record.
+
+    Raises:
+        DataError: a path leads out of the folder.
     """
     rows, values = flat_values(pictures)
     hashes = pl.Series([_sha256(root, value) for value in values], dtype=pl.String)
@@ -92,8 +98,9 @@ def hash_pictures(root: Path | None, pictures: pl.Series) -> tuple[int, PictureH
 
 
 def _sha256(root: Path | None, value: str | bytes) -> str | None:
+    source = image_source(root, value)
     try:
-        data = value if isinstance(value, bytes) else ((root or Path()) / value).read_bytes()
-    except OSError:
+        data = source if isinstance(source, bytes) else read_bytes(source, MAX_BYTES, ImageError)
+    except (ImageError, OSError, ValueError):  # the last: a null character in its name
         return None
     return hashlib.sha256(data).hexdigest()

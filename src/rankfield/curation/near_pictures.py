@@ -18,9 +18,9 @@ from rankfield.curation.likeness import Pairs, Wanted, bucket_pairs
 from rankfield.engines import Engine, LocalEngine
 from rankfield.errors import ImageError, InputError, MissingExtraError
 from rankfield.field_values import first_value
-from rankfield.images import open_image
+from rankfield.images import loaded_image
 from rankfield.progress import progress
-from rankfield.schema import Tables
+from rankfield.schema import Tables, image_source
 from rankfield.validate.pictures import picture_stretches
 
 __all__ = ["MOST_BITS", "PictureLikeness", "fingerprint_pictures"]
@@ -142,15 +142,13 @@ def fingerprint_pictures(
         if picture is None:
             continue
         try:
-            image = open_image(
-                picture if isinstance(picture, bytes) else (root or Path()) / picture
-            )
+            with loaded_image(image_source(root, picture)) as image:
+                bits = np.packbits(phash(image).hash.ravel()) if phash else np.zeros(8, np.uint8)
+                grid = image.resize((_GRID, _GRID), Image.Resampling.BOX)
         except ImageError:
             unread += 1
             continue
-        bits = np.packbits(phash(image).hash.ravel()) if phash else np.zeros(8, np.uint8)
         hashes[row] = bits.view(">u8")[0]
-        grid = image.resize((_GRID, _GRID), Image.Resampling.BOX)
         colours[row] = np.asarray(grid, dtype=np.uint8).ravel()
         known[row] = True
     return hashes, colours, known, unread

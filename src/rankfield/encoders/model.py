@@ -25,7 +25,7 @@ from rankfield.encoders.pretrained import loading
 from rankfield.encoders.quiet import quiet_transformers
 from rankfield.errors import DataError, ModelError
 from rankfield.files import new_folder, write_json
-from rankfield.images import open_image
+from rankfield.images import loaded_image
 from rankfield.losses.matryoshka import truncated
 from rankfield.progress import progress
 from rankfield.schema import Field, RankingDataset
@@ -351,7 +351,8 @@ class RankingModel(nn.Module):
             raise ModelError("the encoder takes no pictures")
 
         def load(value: str | bytes) -> NDArray[np.uint8]:
-            return transform.to_array(open_image(dataset.image_source(value)))
+            with loaded_image(dataset.image_source(value)) as image:
+                return transform.to_array(image)
 
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
             return torch.from_numpy(np.stack(list(pool.map(load, values))))

@@ -38,6 +38,7 @@ def retrieve(
         query_fields=fields,
         document_fields=(),
         score_scale=dataset.score_scale,
+        root=None if image is None or isinstance(image, bytes) else Path(image).resolve().parent,
         queries=pl.DataFrame({"query_id": ["query"], **{k: [v] for k, v in values.items()}}),
         documents=pl.DataFrame(schema={"doc_id": pl.String}),
         judgments=pl.DataFrame(
@@ -79,7 +80,7 @@ def _query(
         weight = own["text"].weight if "text" in own else 1.0
         field = own.get("image", Field("image", "image", weight))
         fields.append(field)
-        values[field.name] = image if isinstance(image, bytes) else str(Path(image).resolve())
+        values[field.name] = image if isinstance(image, bytes) else Path(image).resolve().name
     if not fields:
         raise InputError("give a query text, a picture, or both")
     return tuple(fields), values

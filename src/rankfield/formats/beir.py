@@ -23,6 +23,7 @@ from rankfield.formats.number_texts import number_texts
 from rankfield.formats.source_tables import JoinedRows
 from rankfield.formats.text_files import table_suffix
 from rankfield.formats.text_tables import TextTable
+from rankfield.paths import safe_name
 from rankfield.schema import RankingDataset
 
 __all__ = ["looks_like_beir", "read_beir", "write_beir"]
@@ -134,7 +135,7 @@ def write_beir(dataset: RankingDataset, out: str | Path) -> list[str]:
         write_record(temporary, dataset, "beir")
         (temporary / _QRELS).mkdir()
         for (subset,), part in judgments.group_by("subset", maintain_order=True):
-            _write_qrels(part, temporary / _QRELS / f"{subset}.tsv")
+            _write_qrels(part, temporary / _QRELS / f"{safe_name(subset)}.tsv")
     return notes
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from rankfield.errors import DataError, InputError
-from rankfield.files import read_json, stays_inside
+from rankfield.files import read_json
 from rankfield.formats.placed_tables import ENDINGS
 from rankfield.formats.published_splits import part_name
+from rankfield.paths import inside
 
 __all__ = ["find_parts"]
 
@@ -46,6 +47,13 @@ def find_parts(src: Path) -> dict[str, list[Path]]:
                 where=str(src / "dataset_dict.json"),
                 remedy="Save the data set again with save_to_disk.",
             )
+        for name in names:
+            if inside(src, name) is None:
+                raise DataError(
+                    f"it lists the split {name!r}, which leads out of the folder",
+                    where=str(src / "dataset_dict.json"),
+                    remedy="Save the data set again with save_to_disk.",
+                )
         return {part_name(name): _saved(src / name) for name in names}
     if (src / "state.json").is_file():
         return {part_name(str(_json(src / "state.json").get("_split") or "train")): _saved(src)}
@@ -69,7 +77,7 @@ def _saved(folder: Path) -> list[Path]:
     except (KeyError, TypeError):
         names = []
     for name in names or [""]:
-        if not name or not stays_inside(name) or not (folder / name).is_file():
+        if not name or inside(folder, name) is None or not (folder / name).is_file():
             raise DataError(
                 f"it lists {name!r}, which is not there" if name else "it lists no file",
                 where=str(state),

@@ -18,7 +18,6 @@ import polars as pl
 
 from rankfield.column_names import free_name
 from rankfield.errors import DataError
-from rankfield.files import stays_inside
 from rankfield.formats.checks import (
     BadImages,
     check_pictures,
@@ -39,6 +38,7 @@ from rankfield.formats.marqo_pairs import (
 )
 from rankfield.formats.number_texts import with_numbers
 from rankfield.formats.placed_tables import PlacedTable, file_columns, read_files, stack
+from rankfield.paths import stays_inside
 from rankfield.schema import Field, Provenance, RankingDataset
 
 __all__ = ["looks_like_marqo_gs", "read_marqo_gs", "write_marqo_gs"]

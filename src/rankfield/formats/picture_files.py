@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import polars as pl
 
 from rankfield.errors import DataError, ImageError
-from rankfield.files import link_or_copy, stays_inside
+from rankfield.files import link_or_copy
+from rankfield.images import MAX_BYTES
+from rankfield.paths import read_bytes, safe_name
 from rankfield.schema import RankingDataset
+from rankfield.schema.storing import image_file
 
 __all__ = ["picture_bytes", "with_picture_files"]
 
@@ -19,12 +23,14 @@ _SIGNS = {
     b"RIFF": ".webp",
     b"BM": ".bmp",
 }
+_ENDINGS = (*_SIGNS.values(), ".jpeg", ".tif", ".tiff", ".avif")
 
 
 def with_picture_files(dataset: RankingDataset, folder: Path) -> pl.DataFrame:
     """Return the documents with paths in their image fields, and put the pictures there.
 
-    Bytes become files in `images/FIELD/`, named by row; paths stay, hard-linked or copied.
+    Bytes become files in `images/FIELD/`, the name made safe, named by row; paths stay, and their
+    files are hard-linked or copied.
 
     Raises:
         DataError: a list of pictures, or a path that leads out of the data set's folder.
@@ -41,7 +47,7 @@ def with_picture_files(dataset: RankingDataset, folder: Path) -> pl.DataFrame:
             continue
         for path in column.drop_nulls().unique(maintain_order=True):
             if path:
-                _link(dataset, path, folder)
+                _link(dataset, f.name, path, folder)
     return documents
 
 
@@ -53,7 +59,7 @@ def picture_bytes(dataset: RankingDataset, values: pl.Series) -> pl.Series:
     """
     if values.dtype == pl.Binary:
         return values
-    data = [_read(dataset, path) if path else None for path in values]
+    data = [_read(dataset, values.name, path) if path else None for path in values]
     return pl.Series(values.name, data, dtype=pl.Binary)
 
 
@@ -67,8 +73,8 @@ def _require_single(dataset: RankingDataset, name: str) -> None:
 
 
 def _written(column: pl.Series, folder: Path) -> pl.Series:
-    place = Path("images") / column.name
-    (folder / place).mkdir(parents=True)
+    place = Path("images") / safe_name(column.name)
+    (folder / place).mkdir(parents=True, exist_ok=True)
     paths: list[str | None] = []
     for row, data in enumerate(column):
         if not data:
@@ -81,26 +87,18 @@ def _written(column: pl.Series, folder: Path) -> pl.Series:
     return pl.Series(column.name, paths, dtype=pl.String)
 
 
-def _link(dataset: RankingDataset, path: str, folder: Path) -> None:
-    source = _source(dataset, path)
-    if not (folder / path).exists():
-        link_or_copy(source, folder / path)
+def _link(dataset: RankingDataset, name: str, path: str, folder: Path) -> None:
+    source = image_file(dataset, path, f"documents, {name}")
+    target = folder / path
+    if target.exists():
+        return
+    if target.suffix.lower() in _ENDINGS:
+        link_or_copy(source, target)
+    else:  # a table of the layout may be of that name, and would be written through the link
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
 
 
-def _read(dataset: RankingDataset, path: str) -> bytes:
-    return _source(dataset, path).read_bytes()
-
-
-def _source(dataset: RankingDataset, path: str) -> Path:
-    if not stays_inside(path):
-        raise DataError(
-            f"the picture path {path!r} leads out of the data set's folder", where=dataset.name
-        )
-    source = (dataset.root or Path()) / path
-    if not source.is_file():
-        raise ImageError(
-            "no such picture",
-            where=str(source),
-            remedy="Run `rankfield check --fix`, or clear the field of that row.",
-        )
-    return source
+def _read(dataset: RankingDataset, name: str, path: str) -> bytes:
+    place = f"documents, {name}"
+    return read_bytes(image_file(dataset, path, place), MAX_BYTES, ImageError)

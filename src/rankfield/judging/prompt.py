@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from rankfield.errors import ImageError, InputError
-from rankfield.images import open_image
+from rankfield.images import loaded_image
 from rankfield.judging.rubric import Rubric
 from rankfield.schema import Field, RankingDataset
 
@@ -124,11 +124,12 @@ def photo_address(dataset: RankingDataset, value: str | bytes, side: int) -> str
 
     Raises:
         ImageError: it cannot be read.
+        DataError: its path leads out of the data set's folder.
     """
-    image = open_image(dataset.image_source(value))
-    image.thumbnail((side, side))
     file = io.BytesIO()
-    image.save(file, "JPEG", quality=85)
+    with loaded_image(dataset.image_source(value)) as image:
+        image.thumbnail((side, side))
+        image.save(file, "JPEG", quality=85)
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 

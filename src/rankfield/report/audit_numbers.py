@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import polars as pl
-from PIL import Image, UnidentifiedImageError
 
+from rankfield.errors import DataError
 from rankfield.field_values import flat_values, is_absent
+from rankfield.images import image_head
 from rankfield.schema import Tables
 from rankfield.validate import Summary
 
@@ -191,12 +189,7 @@ def _shape(width: int, height: int) -> str:
 
 
 def _head(dataset: Tables, value: str | bytes) -> tuple[int, int, str] | None:
-    source = dataset.image_source(value)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            opened: Path | io.BytesIO = source if isinstance(source, Path) else io.BytesIO(source)
-            with Image.open(opened) as image:
-                return image.width, image.height, image.format or "unknown"
-    except (OSError, SyntaxError, ValueError, UnidentifiedImageError, Image.DecompressionBombError):
+        return image_head(dataset.image_source(value))
+    except DataError:
         return None

@@ -15,6 +15,7 @@ from rankfield import __version__
 from rankfield.curation import LeakReport, leak_report, split_sizes
 from rankfield.curation.dedupe import exact_clusters
 from rankfield.engines import Engine
+from rankfield.errors import DataError
 from rankfield.field_values import first_value
 from rankfield.files import new_file
 from rankfield.report.audit_numbers import (
@@ -243,7 +244,7 @@ class _Shown:
 
     def __init__(self, dataset: Tables) -> None:
         self._dataset = dataset
-        self._thumbnails = Thumbnails(dataset)
+        self._thumbnails = Thumbnails(dataset, DataError)
 
     def records(self, table: str, remarks: Mapping[int, str]) -> list[_Record]:
         """Return the records of these rows, in the order of rows."""

@@ -7,8 +7,8 @@ import io
 
 from PIL import Image
 
-from rankfield.errors import ImageError
-from rankfield.images import open_image
+from rankfield.errors import DataError, ImageError
+from rankfield.images import loaded_image
 from rankfield.schema import Tables
 
 __all__ = ["Thumbnails"]
@@ -21,24 +21,32 @@ class Thumbnails:
     """Turns values of image fields into `data:` addresses of WebP pictures of at most 96 pixels.
 
     Each picture is decoded once, however often it is shown.
+
+    Args:
+        dataset: whose pictures.
+        passed: the errors that leave a picture out; others are raised.
     """
 
-    def __init__(self, dataset: Tables) -> None:
-        self._dataset = dataset
+    def __init__(self, dataset: Tables, passed: type[DataError] = ImageError) -> None:
+        self._dataset, self._passed = dataset, passed
         self._encoded: dict[str | bytes, str] = {}
 
     def address(self, value: str | bytes) -> str:
-        """Return the address, or "" when the picture is missing or cannot be decoded."""
+        """Return the address, or "" when the picture is missing or cannot be decoded.
+
+        Raises:
+            DataError: the path leads out of the data set's folder, unless that is passed.
+        """
         if value not in self._encoded:
             self._encoded[value] = self._encode(value)
         return self._encoded[value]
 
     def _encode(self, value: str | bytes) -> str:
-        try:
-            image = open_image(self._dataset.image_source(value))
-        except ImageError:
-            return ""
-        image.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
         buffer = io.BytesIO()
-        image.save(buffer, "WEBP", quality=_QUALITY, method=4)
+        try:
+            with loaded_image(self._dataset.image_source(value)) as image:
+                image.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+                image.save(buffer, "WEBP", quality=_QUALITY, method=4)
+        except self._passed:
+            return ""
         return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -3,6 +3,7 @@
 from rankfield.schema.dataset import SPLITS, SUBSETS, RankingDataset, SplitName, SplitView
 from rankfield.schema.fields import Field, Modality, Provenance, ScoreScale
 from rankfield.schema.folder import DatasetFolder
+from rankfield.schema.image_source import image_source
 from rankfield.schema.tables import Part, Tables
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "SplitName",
     "SplitView",
     "Tables",
+    "image_source",
 ]

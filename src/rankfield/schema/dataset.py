@@ -13,6 +13,7 @@ from rankfield.errors import SplitError
 from rankfield.field_values import without_items
 from rankfield.schema.fields import Field, Provenance, ScoreScale
 from rankfield.schema.header import TABLES, Described, check_columns, read_header, write_header
+from rankfield.schema.image_source import image_source
 from rankfield.schema.storing import fingerprint, read_errors, save_folder, save_pictures
 
 __all__ = ["SPLITS", "SUBSETS", "FramePart", "RankingDataset", "SplitName", "SplitView"]
@@ -137,10 +138,12 @@ class RankingDataset:
         )
 
     def image_source(self, value: str | bytes) -> Path | bytes:
-        """Turn a value of an image field into what `images.open_image` takes."""
-        if isinstance(value, bytes):
-            return value
-        return (self.root or Path()) / value
+        """Turn a value of an image field into what `images.open_image` takes.
+
+        Raises:
+            DataError: a path that leads out of the data set's folder, through links too.
+        """
+        return image_source(self.root, value)
 
     def fingerprint(self) -> str:
         """Return sha256 of the tables' contents and fields, as 16 hexadecimal digits.

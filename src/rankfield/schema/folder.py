@@ -12,6 +12,7 @@ from rankfield.field_values import without_items
 from rankfield.schema.dataset import FramePart, RankingDataset
 from rankfield.schema.fields import Field, Provenance, ScoreScale
 from rankfield.schema.header import TABLES, Header, check_columns, read_header
+from rankfield.schema.image_source import image_source
 from rankfield.schema.storing import fingerprint, read_errors, save_folder
 from rankfield.schema.tables import Part
 
@@ -143,8 +144,12 @@ class DatasetFolder:
         return table in self._changed
 
     def image_source(self, value: str | bytes) -> Path | bytes:
-        """Turn a value of an image field into what `images.open_image` takes."""
-        return value if isinstance(value, bytes) else self.root / value
+        """Turn a value of an image field into what `images.open_image` takes.
+
+        Raises:
+            DataError: a path that leads out of the data set's folder, through links too.
+        """
+        return image_source(self.root, value)
 
     def with_columns(self, table: str, columns: pl.DataFrame) -> DatasetFolder:
         """Return the data set with these columns added to a table, or in place of its own."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import polars as pl
 
 from rankfield.errors import DataError, InputError
 from rankfield.schema.fields import Field, Provenance, ScoreScale
+from rankfield.settings import read_toml
 
 __all__ = ["IDS", "TABLES", "Described", "Header", "check_columns", "read_header", "write_header"]
 
@@ -143,10 +143,7 @@ def _read_toml(root: Path) -> dict[str, Any]:
             where=str(root),
             remedy="Make one with `rankfield import` or `rankfield sample`.",
         )
-    try:
-        header = tomllib.loads(path.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"not valid TOML ({error})", where=str(path)) from error
+    header = read_toml(path, kind=DataError)
     if header.get("format") != _FORMAT:
         raise DataError(
             f"expected format {_FORMAT}, found {header.get('format')!r}",

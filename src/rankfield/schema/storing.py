@@ -11,14 +11,23 @@ import polars as pl
 
 from rankfield.errors import DataError, ImageError
 from rankfield.field_values import content_bytes, flat_values
-from rankfield.files import link_or_copy, new_folder, stays_inside
+from rankfield.files import link_or_copy, new_folder
+from rankfield.paths import require_regular
 from rankfield.schema.header import TABLES, write_header
 from rankfield.schema.tables import Tables
 
-__all__ = ["fingerprint", "read_errors", "save_folder", "save_pictures", "write_table"]
+__all__ = [
+    "fingerprint",
+    "image_file",
+    "read_errors",
+    "save_folder",
+    "save_pictures",
+    "write_table",
+]
 
 _ROWS = 131_072
 _ROWS_OF_PICTURES = 1_024
+_MEND = "Run `rankfield check --fix`, or clear the field of that row."
 
 
 def save_folder(data: Tables, folder: str | Path, *, overwrite: bool = False) -> None:
@@ -61,26 +70,40 @@ def save_pictures(data: Tables, target: Path) -> None:
                 pl.List(pl.String),
             ):
                 continue
-            _, values = flat_values(data.frame(table, [f.name])[f.name])
-            for path in values.unique(maintain_order=True):
-                _save_picture(data, path, target)
+            rows, values = flat_values(data.frame(table, [f.name])[f.name])
+            first = pl.DataFrame({"row": rows, "path": values}).unique("path", keep="first")
+            for row, path in first.sort("row").rows():
+                source = image_file(data, path, f"{table}, row {row} (counted from 0), {f.name}")
+                if not (target / path).exists():
+                    link_or_copy(source, target / path)
 
 
-def _save_picture(data: Tables, path: str, target: Path) -> None:
-    source = (data.root or Path()) / path
-    if not stays_inside(path):
-        raise DataError(
-            f"the picture path {path!r} leads out of the data set's folder", where=data.name
-        )
-    if (target / path).exists():
-        return
-    if not source.is_file():
-        raise ImageError(
-            "no such picture",
-            where=str(source),
-            remedy="Run `rankfield check --fix`, or clear the field of that row.",
-        )
-    link_or_copy(source, target / path)
+def image_file(data: Tables, path: str, place: str) -> Path:
+    """Return the file of an image in the data set's folder, its links resolved.
+
+    Args:
+        data: whose folder.
+        path: as a row names it.
+        place: how to name the row in a message.
+
+    Raises:
+        DataError: the path leads out of the folder, through links too.
+        ImageError: there is no such picture, or it is not a regular file.
+    """
+    place = f"{data.name}, {place}"
+    try:
+        source = data.image_source(path)
+    except DataError as error:
+        raise DataError(error.problem, where=place, remedy=error.remedy) from None
+    assert isinstance(source, Path)
+    try:
+        source = source.resolve()
+        require_regular(source, ImageError)
+    except ImageError as error:
+        raise ImageError(f"{path}: {error.problem}", where=place, remedy=_MEND) from None
+    except (OSError, ValueError, RuntimeError):  # the last: links in a circle
+        raise ImageError(f"{path}: no such picture", where=place, remedy=_MEND) from None
+    return source
 
 
 def fingerprint(data: Tables) -> str:

@@ -54,7 +54,11 @@ class Tables(Described, Protocol):
         """Return these columns in parts of at most about `rows` rows, in order."""
 
     def image_source(self, value: str | bytes) -> Path | bytes:
-        """Turn a value of an image field into what `images.open_image` takes."""
+        """Turn a value of an image field into what `images.open_image` takes.
+
+        Raises:
+            DataError: a path that leads out of the data set's folder, through links too.
+        """
 
     def with_columns(self: T, table: str, columns: pl.DataFrame) -> T:
         """Return the data set with these columns added to a table, or in place of its own."""

@@ -9,12 +9,12 @@ from pathlib import Path
 import polars as pl
 
 from rankfield.engines import Engine, LocalEngine
-from rankfield.errors import ImageError
+from rankfield.errors import DataError, ImageError
 from rankfield.field_values import places
-from rankfield.files import stays_inside
 from rankfield.images import MAX_PIXELS, image_notes
 from rankfield.progress import progress
-from rankfield.schema import Tables
+from rankfield.schema import Tables, image_source
+from rankfield.schema.image_source import OUTSIDE
 from rankfield.validate.problems import Problem, Severity
 
 __all__ = ["image_problems", "picture_stretches"]
@@ -84,11 +84,10 @@ def _look(
     if not value:
         return []
     name = "the picture" if isinstance(value, bytes) else value
-    if isinstance(value, str) and not stays_inside(value):
-        return [("bad image", f"{name}: the path leads out of the data set's folder", "error")]
-    source = value if isinstance(value, bytes) else (root or Path()) / value
     try:
-        notes = image_notes(source, where=name, max_pixels=max_pixels)
+        notes = image_notes(image_source(root, value), where=name, max_pixels=max_pixels)
     except ImageError as error:
         return [("bad image", f"{name}: {error.problem}", "error")]
+    except DataError:
+        return [("bad image", f"{name}: the path {OUTSIDE}", "error")]
     return [("converted image", f"{name}: {note}", "warning") for note in notes]

@@ -17,6 +17,7 @@ from rankfield.evaluation import dev_ndcg, evaluate
 from rankfield.schema import RankingDataset
 from rankfield.training import Recipe, build_model, parse_recipe, train
 from rankfield.training import trainer as trainer_module
+from rankfield.training.optimizer import make_optimizer
 from training_data import tiny_shop
 from training_runs import interrupt_in, log_of
 
@@ -275,7 +276,7 @@ def test_a_folder_that_another_run_makes_meanwhile_stays(
         (tmp_path / "run" / "recipe.toml").write_text("theirs")
         return original(*arguments)
 
-    original = trainer_module.make_optimizer
+    original = make_optimizer
     monkeypatch.setattr(trainer_module, "make_optimizer", overtaken)
     with pytest.raises(OutputError, match="run: exists already"):
         train(recipe(), shop, tmp_path / "run")

@@ -21,6 +21,7 @@ from rankfield.encoders.composed import ComposedEncoder
 from rankfield.encoders.dual import DualEncoder
 from rankfield.encoders.field_weights import FieldWeights
 from rankfield.encoders.fusion import FieldBatch, FieldInputs, field_embeddings, fuse
+from rankfield.encoders.modes import evaluating
 from rankfield.encoders.pretrained import loading
 from rankfield.encoders.quiet import quiet_transformers
 from rankfield.errors import DataError, ModelError
@@ -261,19 +262,17 @@ class RankingModel(nn.Module):
         """
         self.check_fields(frame, side, dataset.name)
         first = done // _CHUNK * _CHUNK if done < len(frame) else len(frame)
-        training = self.training
-        self.eval()
-        try:
-            with progress(f"embed {side} rows", len(frame), done=first, unit="rows") as step:
-                for start in range(first, len(frame), _CHUNK):
-                    chunk = frame.slice(start, _CHUNK)
-                    # A mode that ends before the caller gets control.
-                    with torch.inference_mode():
-                        embeddings = self._embed_chunk(dataset, chunk, side, start)
-                    yield start, embeddings
-                    step(len(chunk))
-        finally:
-            self.train(training)
+        with (
+            evaluating(self),
+            progress(f"embed {side} rows", len(frame), done=first, unit="rows") as step,
+        ):
+            for start in range(first, len(frame), _CHUNK):
+                chunk = frame.slice(start, _CHUNK)
+                # A mode that ends before the caller gets control.
+                with torch.inference_mode():
+                    embeddings = self._embed_chunk(dataset, chunk, side, start)
+                yield start, embeddings
+                step(len(chunk))
 
     def _embed(
         self, dataset: RankingDataset, frame: pl.DataFrame, side: Side

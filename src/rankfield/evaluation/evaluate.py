@@ -15,12 +15,19 @@ from rankfield.evaluation.judge import judge
 from rankfield.evaluation.protocol import protocol_named
 from rankfield.evaluation.results import DatasetIdentity, Results, SplitSize
 from rankfield.evaluation.statistics import LEVEL
-from rankfield.metrics import JudgedRankings, mean_of_defined, measure
+from rankfield.metrics import JudgedRankings
 from rankfield.metrics.rankings import FloatArray
 from rankfield.schema import SPLITS, RankingDataset, SplitView
 from rankfield.search import Hits, exact_search
 
-__all__ = ["Embedder", "checked_embeddings", "dev_ndcg", "evaluate", "evaluate_rankings"]
+__all__ = [
+    "Embedder",
+    "checked_embeddings",
+    "corpus_of",
+    "evaluate",
+    "evaluate_rankings",
+    "searcher",
+]
 
 _CORPUS = {
     "in_domain": "seen",
@@ -78,7 +85,8 @@ def evaluate(
     Args:
         model: the model.
         dataset: the data set.
-        splits: names from `SPLITS` or "all"; by default all four of a split data set, else "all".
+        splits: names from `SPLITS` or "all"; by default those of a split data set that have
+            judged queries of the subset, else "all".
         subset: "dev", "test" or None for both; ignored where the queries have no subsets.
         k: how many documents to retrieve for a query.
         keep: how many of them to keep in ``Results.rankings``.
@@ -97,7 +105,7 @@ def evaluate(
     """
     return evaluate_rankings(
         model.name,
-        _searcher(model, dataset, k, device=device, memory_mib=memory_mib, precision=precision),
+        searcher(model, dataset, k, device=device, memory_mib=memory_mib, precision=precision),
         dataset,
         splits=splits,
         subset=subset,
@@ -133,7 +141,7 @@ def evaluate_rankings(
     """
     rules, subset = protocol_named(protocol), _subset(dataset, subset)
     means, sizes, per_query, rankings = {}, {}, [], []
-    for split in _splits(dataset, splits):
+    for split in _splits(dataset, splits, subset):
         view = rules.view(dataset.view(split, subset))
         hits = search(view)
         check_hits(name, view, hits)
@@ -160,44 +168,26 @@ def evaluate_rankings(
     )
 
 
-def dev_ndcg(
-    model: Embedder,
-    dataset: RankingDataset,
-    splits: Sequence[str],
-    *,
-    subset: str | None = "dev",
-    k: int = 10,
-    device: str = "cpu",
-) -> dict[str, float]:
-    """Return split → mean NDCG@k with linear gain: the quick look during training.
-
-    NaN where no query of the split has a document of positive gain.
-
-    Raises:
-        SplitError, DataError, ModelError: as `evaluate`.
-    """
-    subset = _subset(dataset, subset)
-    search = _searcher(model, dataset, k, device=device)
-    found = {}
-    for split in splits:
-        view = dataset.view(split, subset)
-        values = measure(f"nDCG@{k}", judge(view, search(view)), dataset.score_scale)
-        mean = mean_of_defined(values).value
-        found[split] = float("nan") if mean is None else mean
-    return found
-
-
-def _splits(dataset: RankingDataset, splits: Sequence[str] | None) -> Sequence[str]:
+def _splits(
+    dataset: RankingDataset, splits: Sequence[str] | None, subset: str | None
+) -> Sequence[str]:
+    """Return the splits to measure; by default those with judged queries of the subset."""
     if splits is not None:
         return list(dict.fromkeys(splits))
-    return SPLITS if dataset.is_split else ("all",)
+    # Without any, the first one asked for says what there is.
+    return dataset.judged_splits(subset) or (SPLITS if dataset.is_split else ("all",))
 
 
 def _subset(dataset: RankingDataset, subset: str | None) -> str | None:
-    return subset if "subset" in dataset.queries.columns else None
+    return subset if dataset.has_subsets else None
 
 
-def _searcher(
+def corpus_of(split: str) -> str:
+    """Return which documents a split is searched in: "seen", "unseen" or "all"."""
+    return _CORPUS.get(split, "all")
+
+
+def searcher(
     model: Embedder,
     dataset: RankingDataset,
     k: int,
@@ -210,7 +200,7 @@ def _searcher(
     corpora: dict[str, npt.NDArray[np.float32]] = {}
 
     def search(view: SplitView) -> Hits:
-        corpus = _CORPUS.get(view.name, "all")
+        corpus = corpus_of(view.name)
         if corpus not in corpora:
             documents = model.embed_documents(dataset, view.documents)
             corpora[corpus] = checked_embeddings(model, "documents", documents, view.documents)

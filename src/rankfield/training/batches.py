@@ -25,7 +25,6 @@ from rankfield.training.pairs import TrainingPairs
 from rankfield.training.photos import TrainingPhotos
 from rankfield.training.recipe import Recipe
 from rankfield.training.sources import add_judgments
-from rankfield.training.visible import visible_documents
 
 __all__ = ["PairBatches", "RawBatch"]
 
@@ -201,7 +200,7 @@ class PairBatches(Dataset[RawBatch]):
         """Return the rows that training can meet; a negative may be any visible document."""
         documents = np.unique(self.pairs.document_rows)
         if self.recipe.negatives.used:
-            ids = visible_documents(self.dataset)["doc_id"]
+            ids = self.dataset.training_documents()["doc_id"]
             documents = np.flatnonzero(self.dataset.documents["doc_id"].is_in(ids.implode()))
         return {"query": np.unique(self.pairs.query_rows), "document": documents}
 

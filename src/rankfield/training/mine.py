@@ -30,7 +30,7 @@ from rankfield.evaluation.evaluate import Embedder, checked_embeddings
 from rankfield.progress import progress
 from rankfield.schema import RankingDataset
 from rankfield.search import exact_search
-from rankfield.training.visible import row_numbers, visible_documents
+from rankfield.training.row_numbers import row_numbers
 
 __all__ = ["MineSettings", "Mined", "mine"]
 
@@ -205,7 +205,7 @@ class _Search:
         if training.is_empty():
             raise DataError("no judged pair can be trained on", where=dataset.name)
         queries = dataset.queries.join(training, on="query_id", how="semi", maintain_order="left")
-        documents = visible_documents(dataset)
+        documents = dataset.training_documents()
         ids = queries["query_id"], documents["doc_id"]
         columns = field_columns(documents, dataset.document_fields)
         return cls(

@@ -63,7 +63,10 @@ class TrainingPairs:
             DataError: a pair of an unknown or a repeated id, or a file of judgments that cannot be
                 used.
         """
-        judgments = add_judgments(dataset.training_judgments(), recipe.judgments, dataset)
+        own = dataset.training_judgments()
+        if own.is_empty():
+            raise _nothing_to_train(dataset)
+        judgments = add_judgments(own, recipe.judgments, dataset)
         if recipe.data.minimum_score is not None:
             judgments = judgments.filter(pl.col("score") >= recipe.data.minimum_score)
         queries = _rows(judgments["query_id"], dataset.queries["query_id"])
@@ -162,6 +165,16 @@ def _too_few(size: int, found: int) -> RecipeError:
         f"a batch takes {size} pairs; {found} can be trained on",
         where="recipe, batch.size",
         remedy="Make the batch smaller or lower data.minimum_score.",
+    )
+
+
+def _nothing_to_train(dataset: RankingDataset) -> DataError:
+    if dataset.judgments.is_empty():
+        return DataError("there are no judgments to train on", where=dataset.name)
+    return DataError(
+        "every judgment is held out: its query is dev or test, or unseen",
+        where=dataset.name,
+        remedy="Import its train part too, or divide it again: `rankfield split`.",
     )
 
 

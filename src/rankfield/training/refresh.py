@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from rankfield.encoders import RankingModel
+from rankfield.encoders.modes import evaluating
 from rankfield.schema import RankingDataset
 from rankfield.training.mine import MineSettings, mine
 from rankfield.training.negatives import save_negatives
@@ -42,15 +43,9 @@ def refresh_negatives(
         relative_margin=section.relative_margin,
         near_duplicate=section.near_duplicate,
     )
-    modes = {module: module.training for module in model.modules()}
     devices = [model.device] if model.device.type == "cuda" else []
-    model.eval()
-    try:
-        with torch.random.fork_rng(devices=devices):
-            mined = mine(model, dataset, settings, device=str(model.device))
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
+    with evaluating(model), torch.random.fork_rng(devices=devices):
+        mined = mine(model, dataset, settings, device=str(model.device))
     path = out_folder / "negatives" / f"step-{step:06d}.parquet"
     save_negatives(mined, path, overwrite=True)
     return path

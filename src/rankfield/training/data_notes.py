@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import sys
+
 import polars as pl
 
 from rankfield.evaluation import DevSet
 from rankfield.formats.published_splits import PARTS, part_name
 from rankfield.schema import SUBSETS, RankingDataset
 from rankfield.training.recipe import DevSection
+from rankfield.training.run_log import RunLog
 
-__all__ = ["data_notes"]
+__all__ = ["data_notes", "note_data"]
 
 _NAMES = ("split", "subset", "part", "partition", "set")
 _HELD_OUT = "Queries to choose by: `rankfield split`, or `--held-out` at the import."
+
+
+def note_data(
+    log: RunLog, dataset: RankingDataset, section: DevSection, dev: DevSet | None
+) -> None:
+    """Write the notes and what dev measures as the event "data" of step 0; print the notes."""
+    notes = data_notes(dataset, section, dev)
+    log.write("data", 0, {"dev": dev.sizes() if dev is not None else {}, "notes": notes})
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr, flush=True)
 
 
 def data_notes(dataset: RankingDataset, section: DevSection, dev: DevSet | None) -> list[str]:

@@ -6,7 +6,6 @@ import math
 import os
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -34,7 +33,7 @@ from rankfield.training.average import WeightAverage
 from rankfield.training.batches import PairBatches, RawBatch
 from rankfield.training.build import build_model
 from rankfield.training.checkpoint import Progress, load_checkpoint, save_checkpoint
-from rankfield.training.data_notes import data_notes
+from rankfield.training.data_notes import note_data
 from rankfield.training.dev_set import dev_set
 from rankfield.training.field_dropout import drop_fields
 from rankfield.training.lora import merged
@@ -120,7 +119,7 @@ class _Trainer:
             if self.accelerator.is_main_process and not self.resume:
                 self._make_folder()
                 self._write_recipe()
-                self._note_data()
+                note_data(self.log, self.dataset, self.recipe.dev, self.dev)
             self.wrapped, self.optimizer = self.accelerator.prepare(self.model, optimizer)
             self.accelerator.init_trackers("tensorboard")
             try:
@@ -337,13 +336,6 @@ class _Trainer:
     def _best_text(self) -> str:
         best = self.progress.best
         return "" if best is None else f" · best dev NDCG@10 {best:.4f}"
-
-    def _note_data(self) -> None:
-        notes = data_notes(self.dataset, self.recipe.dev, self.dev)
-        sizes = self.dev.sizes() if self.dev is not None else {}
-        self.log.write("data", 0, {"dev": sizes, "notes": notes})
-        for note in notes:
-            print(f"note: {note}", file=sys.stderr, flush=True)
 
     def _write_recipe(self) -> None:
         values = self.recipe.model_dump(mode="json", exclude_none=True)

@@ -28,7 +28,6 @@ from rankfield.web import Fetcher, Journal, RequestError
 from rankfield.web.chat import key_from
 from rankfield.web.fetcher import ServerGivenUpError
 from rankfield.web.request_log import RequestLog
-from rankfield.web.secrets import Secrets
 from rankfield.work_folder import WorkFolder, work_folder
 
 __all__ = ["collect", "preview"]
@@ -79,7 +78,7 @@ class _Run:
         self.search = Search(job.search)
         endpoint = job.queries.endpoint
         variables = [endpoint.key_env] if endpoint and endpoint.key_env else []
-        self.secrets = Secrets([self.search.key, *map(key_from, variables)])
+        self.secrets = [key for key in (self.search.key, *map(key_from, variables)) if key]
         named = [job.search.url, *([endpoint.url] if endpoint else [])]
         self.trusted = frozenset(urlsplit(url).hostname or "" for url in named)
 

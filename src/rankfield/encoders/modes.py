@@ -1,4 +1,4 @@
-"""Evaluation mode for a while."""
+"""Training and evaluation mode: who changes a module's mode gives it back."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from contextlib import contextmanager
 
 from torch import nn
 
-__all__ = ["evaluating"]
+__all__ = ["evaluation_mode"]
 
 
 @contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put a model and all of its modules into evaluation mode; afterwards each has its own back.
+def evaluation_mode(module: nn.Module) -> Iterator[None]:
+    """Put a module into evaluation mode while the block runs; afterwards each part has its own.
 
-    Each module's own mode is remembered: an encoder may be shared by models of different modes, and
-    a part may be frozen in evaluation mode while the rest trains.
+    Parts may differ (a frozen tower in a training model) and may belong to other modules too, so
+    that one mode for all of them would not do.
     """
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
+    modes = {part: part.training for part in module.modules()}
+    module.eval()
     try:
         yield
     finally:
-        for module, mode in modes.items():
-            module.training = mode
+        for part, mode in modes.items():
+            part.training = mode

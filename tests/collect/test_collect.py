@@ -355,3 +355,56 @@ model = "tiny" """,
         data = collect(load_job(path), tmp_path / "out", report=said.append)
     assert data.queries["query"].to_list() == ["red mug", "travel mug", "iron pan"]
     assert "2 queries repeat another and are left out" in said
+
+
+def test_a_key_that_the_servers_send_back_reaches_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_KEY", "abc/def+ghi==")
+    monkeypatch.setenv("LLM_KEY", "sk-of/the+model")
+
+    def chat(handler: Handler, count: int) -> None:
+        key = handler.headers["authorization"].removeprefix("Bearer ")
+        handler.json({"choices": [{"message": {"content": json.dumps(["mug", f"pan {key}"])}}]})
+
+    def search(handler: Handler, count: int) -> None:
+        key = handler.headers["x-key"].removeprefix("ApiKey ")
+        found = [{"title": f"mug {n}", "note": f"key {key}", key: 1} for n in range(2)]
+        text = json.dumps(found).replace("/", "\\/").replace("=", "\\u003d")
+        handler.answer(text.encode())
+
+    (tmp_path / "tree.txt").write_text("Mugs\n")
+    with serving({"/v1/chat/completions": chat, "/search": search}) as server:
+        (tmp_path / "job.toml").write_text(
+            f"""
+            [queries]
+            source = "generate"
+            file = "tree.txt"
+            [queries.endpoint]
+            url = "{server.url}/v1"
+            model = "m"
+            key_env = "LLM_KEY"
+            [search]
+            kind = "json"
+            url = "{server.url}/search"
+            params = {{ q = "{{query}}" }}
+            key_env = "MY_KEY"
+            key_header = "x-key"
+            key_prefix = "ApiKey "
+            [search.mapping]
+            columns = {{ note = "note" }}
+            [search.mapping.fields.title]
+            path = "title"
+            """
+        )
+        with monkeypatch.context() as patch:
+            patch.setattr(Job, "model_dump", _interrupted)
+            with pytest.raises(RemoteError, match="just before the end"):
+                collect(load_job(tmp_path / "job.toml"), tmp_path / "out")
+        kept = (tmp_path / "out.partial" / "journal.jsonl").read_text()
+        data = collect(load_job(tmp_path / "job.toml"), tmp_path / "out")
+    assert data.queries["query"].to_list() == ["mug", "pan ***"]
+    assert data.documents["note"].to_list() == ["key ***"] * 2
+    kept += "".join(p.read_text("latin-1") for p in (tmp_path / "out").rglob("*") if p.is_file())
+    for piece in ("abc/", "def+", "ghi=", "sk-of", "the+model"):
+        assert piece not in kept

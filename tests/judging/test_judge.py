@@ -500,3 +500,32 @@ def test_a_rubric_of_other_fields(
     path.write_text('document_fields = ["titel"]\n' + RUBRIC_TEMPLATE)
     with pytest.raises(InputError, match="names the field 'titel', which the documents lack"):
         judge(shop, choose_pairs(shop), load_rubric(path), endpoint(server), tmp_path / "out")
+
+
+def test_a_key_that_the_endpoint_sends_back_reaches_no_file(
+    shop: RankingDataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("JUDGE_KEY", "sk-top/secret+1==")
+    pairs = choose_pairs(shop, per_query=1).head(4)
+
+    def echo(handler: Handler, count: int) -> None:
+        key = handler.headers["authorization"].removeprefix("Bearer ")
+        forms = [
+            key, key.replace("/", "%2F"), base64.b64encode(f"me:{key}".encode()).decode(),
+            json.dumps({"k": key}).replace("/", "\\/"),
+        ]  # fmt: skip
+        handler.json({"choices": [{"message": {"content": f'{forms[count % 4]} {{"grade": 1}}'}}]})
+
+    with serving({"/v1/chat/completions": echo}) as server:
+        keyed = endpoint(server, key_env="JUDGE_KEY")
+        rubric = load_rubric(tmp_path / "rubric.toml")
+        judge(shop, pairs, rubric, keyed, tmp_path / "out", limits=QUICK, report=print)
+    answers = pl.read_parquet(tmp_path / "out" / "votes.parquet")["answer"].to_list()
+    assert all("***" in answer and answer.endswith('{"grade": 1}') for answer in answers)
+    kept = b"".join(p.read_bytes() for p in (tmp_path / "out").iterdir())
+    kept += capsys.readouterr().out.encode() + "\n".join(answers).encode()
+    for piece in (b"sk-top", b"secret+1", b"c2stdG9w", b"NlY3JldC"):
+        assert piece not in kept

@@ -221,6 +221,8 @@ def test_a_tracker_that_is_not_installed(
 
 
 def test_norms_biases_and_the_logit_scale_do_not_decay(shop: RankingDataset) -> None:
+    from rankfield.training.optimizer import make_optimizer
+
     wanted = recipe(optimizer__text_learning_rate=1e-5)
     model = build_model(wanted, shop)
     groups = make_optimizer(model, wanted.optimizer).param_groups
@@ -275,7 +277,7 @@ def test_a_folder_that_another_run_makes_meanwhile_stays(
         return original(*arguments)
 
     original = make_optimizer
-    monkeypatch.setattr("rankfield.training.trainer.make_optimizer", overtaken)
+    monkeypatch.setattr(trainer_module, "make_optimizer", overtaken)
     with pytest.raises(OutputError, match="run: exists already"):
         train(recipe(), shop, tmp_path / "run")
     assert (tmp_path / "run" / "recipe.toml").read_text() == "theirs"

@@ -16,6 +16,7 @@ from misbehaving_server import MisbehavingServer, serving
 from rankfield.web import Answer, Fetcher, Limits, Request, RequestError
 from rankfield.web.fetcher import ServerGivenUpError
 from rankfield.web.request_log import RequestLog
+from rankfield.web.secrets import Secrets
 
 QUICK: dict[str, Any] = {
     "requests_per_second": 10_000.0,
@@ -37,7 +38,7 @@ def server() -> Iterator[MisbehavingServer]:
 
 @pytest.fixture
 def log(tmp_path: Path) -> Iterator[RequestLog]:
-    with RequestLog(tmp_path / "requests.jsonl", ["s3cr3t key"]) as opened:
+    with RequestLog(tmp_path / "requests.jsonl", Secrets(["s3cr3t key"])) as opened:
         yield opened
 
 

@@ -118,7 +118,19 @@ def report(dataset: Tables, notes: Iterable[str], out: Path) -> None:
     typer.echo(f"{out}: {', '.join(f'{dataset.height(table):,} {table}' for table in tables)}")
     following = (
         f"rankfield train RECIPE --set data.dataset={out} --out RUN"
-        if dataset.is_split
+        if dataset.is_split or _has_train_queries(dataset)
         else f"rankfield split {out} OUT"
     )
     typer.echo(f"next: rankfield check {out}, {following}")
+
+
+def _has_train_queries(dataset: Tables) -> bool:
+    """Return whether queries are marked as dev or test and others are judged to train on."""
+    import polars as pl
+
+    if "subset" not in dataset.schema("queries"):
+        return False
+    marked = dataset.frame("queries", ["query_id", "subset"])
+    others = marked.filter(pl.col("subset").is_null())["query_id"].implode()
+    judged = dataset.lazy("judgments").filter(pl.col("query_id").is_in(others))
+    return marked["subset"].null_count() > 0 and bool(judged.select(pl.len()).collect().item())

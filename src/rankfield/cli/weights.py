@@ -9,9 +9,10 @@ import typer
 
 if TYPE_CHECKING:
     import numpy as np
+    import polars as pl
     from numpy.typing import NDArray
 
-    from rankfield.schema import RankingDataset
+    from rankfield.schema import ScoreScale
 
 __all__ = ["command"]
 
@@ -30,7 +31,7 @@ def command(
         Path | None, typer.Option(help="Draw the curves over the scores into this SVG or PNG.")
     ] = None,
 ) -> None:
-    """Show what each score-to-weight function makes of a data set's scores.
+    """Show what each score-to-weight function makes of the scores that are trained on.
 
     Example: rankfield weights shop --out weights.svg
 
@@ -46,11 +47,12 @@ def command(
 
     data = RankingDataset.load(dataset)
     require_valid(data)
-    scores, counts = np.unique(data.judgments["score"].to_numpy(), return_counts=True)
+    trained = data.training_judgments()
+    scores, counts = np.unique(trained["score"].to_numpy(), return_counts=True)
     chosen = names or [name for name in WEIGHT_FUNCTIONS if name != "piecewise"]
     curves = {
         name: (
-            _mean_discounts(data)
+            _mean_discounts(trained, data.score_scale)
             if name == DISCOUNT
             else score_weights(scores, data.score_scale, name)
         )
@@ -72,15 +74,15 @@ def command(
         typer.echo(out)
 
 
-def _mean_discounts(data: RankingDataset) -> NDArray[np.float64]:
+def _mean_discounts(trained: pl.DataFrame, scale: ScoreScale) -> NDArray[np.float64]:
     """Return the mean discount weight of each distinct score, rising."""
     import numpy as np
 
     from rankfield.weighting import discount_weights
 
-    scores = data.judgments["score"].to_numpy()
-    queries = data.judgments["query_id"].rank("dense").to_numpy().astype(np.int64)
-    weights = discount_weights(queries, scores, data.score_scale)
+    scores = trained["score"].to_numpy()
+    queries = trained["query_id"].rank("dense").to_numpy().astype(np.int64)
+    weights = discount_weights(queries, scores, scale)
     inverse = np.unique(scores, return_inverse=True)[1]
     return np.bincount(inverse, weights) / np.bincount(inverse)
 

@@ -28,6 +28,7 @@ from rankfield.web import Fetcher, Journal, RequestError
 from rankfield.web.chat import key_from
 from rankfield.web.fetcher import ServerGivenUpError
 from rankfield.web.request_log import RequestLog
+from rankfield.web.secrets import Secrets
 from rankfield.work_folder import WorkFolder, work_folder
 
 __all__ = ["collect", "preview"]
@@ -78,7 +79,7 @@ class _Run:
         self.search = Search(job.search)
         endpoint = job.queries.endpoint
         variables = [endpoint.key_env] if endpoint and endpoint.key_env else []
-        self.secrets = [key for key in (self.search.key, *map(key_from, variables)) if key]
+        self.secrets = Secrets([self.search.key, *map(key_from, variables)])
         named = [job.search.url, *([endpoint.url] if endpoint else [])]
         self.trusted = frozenset(urlsplit(url).hostname or "" for url in named)
 

@@ -86,7 +86,8 @@ class Photos:
         """
         try:
             if address.startswith("data:"):
-                path = self._kept(_data_of(address))
+                data = _data_of(address)
+                path = self._kept(data, data[:12])
             else:
                 request = Request(
                     self._url(address),
@@ -119,9 +120,9 @@ class Photos:
         return entry
 
     def _answered(self, answer: Answer) -> str:
-        return self._kept(answer.body)
+        return self._kept(answer.body, answer.beginning(12).encode())
 
-    def _kept(self, data: bytes) -> str:
+    def _kept(self, data: bytes, beginning: bytes) -> str:
         """Check a photo, write it and return its path.
 
         Raises:
@@ -130,7 +131,7 @@ class Photos:
         section = self.section
         kind = image_type(data)
         if kind not in section.types:
-            found = kind or f"something that begins with {data[:12]!r}"
+            found = kind or f"something that begins with {beginning!r}"
             raise RequestError(f"expected {', '.join(section.types)}, found {found}")
         if len(data) > section.max_bytes:
             raise RequestError(f"the photo is larger than {section.max_bytes:,} bytes")

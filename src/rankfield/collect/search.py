@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -12,7 +13,6 @@ from rankfield.collect.job import SearchSection
 from rankfield.collect.mapping import Found
 from rankfield.web import Answer, Fetcher, Journal, Request
 from rankfield.web.chat import key_from
-from rankfield.web.request_log import redacted
 
 __all__ = ["Search"]
 
@@ -64,9 +64,9 @@ class Search:
                 return
 
     def _parsed(self, answer: Answer) -> Any:
-        """Return the answer without the key, once it is certain that its results can be read."""
-        text = redacted(answer.body.decode("utf-8", "replace"), [self.key] if self.key else [])
-        value = Answer(answer.status, answer.kind, text.encode(), answer.url).json()
+        """Return the answer without secrets, once it is certain that its results can be read."""
+        text = answer.body.decode("utf-8", "replace")
+        value = replace(answer, body=text.encode()).json()
         self.section.mapping.read(value)
         return value
 

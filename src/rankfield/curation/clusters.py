@@ -74,9 +74,10 @@ def merge_clusters(
     """Return the data set with one record for each cluster, and how many judgments were merged.
 
     The record that stands for a cluster stays as it is, the others go; judgments of any of them
-    become its own. Of several judgments of one pair one row stays: the one with the highest score
-    ("max"; the first of equals), or the first in the table ("first", and "mean" with the mean of
-    their scores).
+    become its own. If a query of its cluster is marked as test or as dev, so is the one that stays
+    (test first): training must not see what was judged for them. Of several judgments of one pair
+    one row stays: the one with the highest score ("max"; the first of equals), or the first in the
+    table ("first", and "mean" with the mean of their scores).
 
     Memory: about 60 bytes a judgment, less where few of them concern a cluster.
 
@@ -97,11 +98,23 @@ def merge_clusters(
         changed = both.select(pl.coalesce("stands", identity).alias(identity))[identity]
         judged = judged.with_columns(changed)
         touched |= changed.is_in(renamed["stands"].unique().implode())
+        if table == "queries" and "subset" in dataset.schema(table):
+            dataset = dataset.with_columns(table, _held_out(dataset, stands).to_frame())
         dataset = dataset.with_rows(table, pl.Series(stays))
     kept, values = _merged(judged, touched, scores)
     judged = judged.with_columns(values)
     dataset = dataset.with_columns("judgments", judged).with_rows("judgments", kept)
     return dataset, int((~kept).sum())
+
+
+def _held_out(dataset: T, stands: NDArray[np.int64]) -> pl.Series:
+    """Return the queries' `subset`: of each cluster "test" if any of it is, else "dev", or none."""
+    own = dataset.frame("queries", ["subset"]).with_columns(stands=stands)
+    found = pl.col("subset")
+    for name in ("dev", "test"):
+        held_out = (pl.col("subset").cast(pl.String) == name).any().over("stands")
+        found = pl.when(held_out.fill_null(False)).then(pl.lit(name)).otherwise(found)
+    return own.select(found.cast(own.schema["subset"]).alias("subset")).to_series()
 
 
 def _merged(

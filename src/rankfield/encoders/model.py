@@ -21,8 +21,7 @@ from rankfield.encoders.composed import ComposedEncoder
 from rankfield.encoders.dual import DualEncoder
 from rankfield.encoders.field_weights import FieldWeights
 from rankfield.encoders.fusion import FieldBatch, FieldInputs, field_embeddings, fuse
-from rankfield.encoders.modes import evaluation_mode
-from rankfield.encoders.present_images import require_images
+from rankfield.encoders.modes import evaluating
 from rankfield.encoders.pretrained import loading
 from rankfield.encoders.quiet import quiet_transformers
 from rankfield.errors import DataError, ModelError
@@ -224,11 +223,9 @@ class RankingModel(nn.Module):
     ) -> NDArray[np.float32]:
         """Return N × D unit embeddings of these queries (all of them by default).
 
-        A query without any field of the model has a zero row.
-
         Raises:
-            DataError: a field that the data lacks.
-            ImageError: a picture that is missing or cannot be read.
+            DataError: a query without any field, or a field that the data lacks.
+            ImageError: a picture that cannot be read.
         """
         frame = dataset.queries if queries is None else queries
         return self._embed(dataset, frame, "query")
@@ -238,11 +235,9 @@ class RankingModel(nn.Module):
     ) -> NDArray[np.float32]:
         """Return N × D unit embeddings of these documents (all of them by default).
 
-        A document without any field of the model has a zero row.
-
         Raises:
-            DataError: a field that the data lacks.
-            ImageError: a picture that is missing or cannot be read.
+            DataError: a document without any field, or a field that the data lacks.
+            ImageError: a picture that cannot be read.
         """
         frame = dataset.documents if documents is None else documents
         return self._embed(dataset, frame, "document")
@@ -253,8 +248,7 @@ class RankingModel(nn.Module):
         """Yield (first row, its chunk's n × D unit embeddings) over the rows of a table, in order.
 
         Chunks are of one size and start at its multiples, whatever is done already: an embedding
-        depends on its chunk, whose texts share batches, in the last bits. A record without any
-        field of the model has a zero row.
+        depends on its chunk, whose texts share batches, in the last bits.
 
         Args:
             dataset: whose pictures the table names.
@@ -263,19 +257,20 @@ class RankingModel(nn.Module):
             done: how many rows to leave out, at least; the chunk they end in is made again.
 
         Raises:
-            DataError: a field that the data lacks.
-            ImageError: a picture that is missing, before anything is embedded, or cannot be read.
+            DataError: a record without any field, or a field that the data lacks.
+            ImageError: a picture that cannot be read.
         """
         self.check_fields(frame, side, dataset.name)
         first = done // _CHUNK * _CHUNK if done < len(frame) else len(frame)
-        require_images(dataset, frame[first:], side, self.fields(side))
-        counted = progress(f"embed {side} rows", len(frame), done=first, unit="rows")
-        with evaluation_mode(self), counted as step:
+        with (
+            evaluating(self),
+            progress(f"embed {side} rows", len(frame), done=first, unit="rows") as step,
+        ):
             for start in range(first, len(frame), _CHUNK):
                 chunk = frame.slice(start, _CHUNK)
                 # A mode that ends before the caller gets control.
                 with torch.inference_mode():
-                    embeddings = self._embed_chunk(dataset, chunk, side)
+                    embeddings = self._embed_chunk(dataset, chunk, side, start)
                 yield start, embeddings
                 step(len(chunk))
 
@@ -298,21 +293,29 @@ class RankingModel(nn.Module):
                 )
 
     def _embed_chunk(
-        self, dataset: RankingDataset, frame: pl.DataFrame, side: Side
+        self, dataset: RankingDataset, frame: pl.DataFrame, side: Side, start: int
     ) -> NDArray[np.float32]:
         parts = {}
+        found = np.zeros(len(frame), dtype=bool)
         for column in field_columns(frame, self.fields(side)):
             rows, codes = column.entries_of(np.arange(len(frame)))
             if not len(rows):
                 continue
+            found[rows] = True
             raw = self._encode_values(dataset, column, side)
             index = torch.from_numpy(codes).to(raw.device)
             places = torch.from_numpy(rows).to(raw.device)
             parts[column.field.name] = field_embeddings(
                 len(frame), raw, places, index, several=column.several
             )
-        if not parts:
-            return np.zeros((len(frame), self.dimension), dtype=np.float32)
+        if not found.all():
+            row = start + int(np.flatnonzero(~found)[0])
+            names = ", ".join(f.name for f in self.fields(side))
+            raise DataError(
+                f"the {side} has none of the fields {names}",
+                where=f"{dataset.name}, {side} row {row}",
+                remedy="Run `rankfield check --fix`.",
+            )
         fused = fuse(parts, self._weights(side))
         return truncated(fused, self.dimension).cpu().numpy()
 

@@ -1,4 +1,4 @@
-"""Training and evaluation mode: who changes a module's mode gives it back."""
+"""Evaluation mode for a while."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from contextlib import contextmanager
 
 from torch import nn
 
-__all__ = ["evaluation_mode"]
+__all__ = ["evaluating"]
 
 
 @contextmanager
-def evaluation_mode(module: nn.Module) -> Iterator[None]:
-    """Put a module into evaluation mode while the block runs; afterwards each part has its own.
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put a model and all of its modules into evaluation mode; afterwards each has its own back.
 
-    Parts may differ (a frozen tower in a training model) and may belong to other modules too, so
-    that one mode for all of them would not do.
+    Each module's own mode is remembered: an encoder may be shared by models of different modes, and
+    a part may be frozen in evaluation mode while the rest trains.
     """
-    modes = {part: part.training for part in module.modules()}
-    module.eval()
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
     try:
         yield
     finally:
-        for part, mode in modes.items():
-            part.training = mode
+        for module, mode in modes.items():
+            module.training = mode

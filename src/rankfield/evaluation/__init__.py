@@ -11,8 +11,9 @@ from rankfield.evaluation.baselines import (
     random_ranking,
 )
 from rankfield.evaluation.compare import Comparison, compare
+from rankfield.evaluation.dev import DevSet, dev_ndcg, dev_splits
 from rankfield.evaluation.embedding_cache import CachedEmbedder
-from rankfield.evaluation.evaluate import Embedder, dev_ndcg, evaluate, evaluate_rankings
+from rankfield.evaluation.evaluate import Embedder, evaluate, evaluate_rankings
 from rankfield.evaluation.judge import judge
 from rankfield.evaluation.judge_run import JudgedRun, judge_run
 from rankfield.evaluation.protocol import PROTOCOLS, EvaluationProtocol, protocol_named
@@ -40,6 +41,7 @@ __all__ = [
     "CachedEmbedder",
     "Comparison",
     "DatasetIdentity",
+    "DevSet",
     "Embedder",
     "EvaluationProtocol",
     "JudgedRun",
@@ -50,6 +52,7 @@ __all__ = [
     "bootstrap_intervals",
     "compare",
     "dev_ndcg",
+    "dev_splits",
     "evaluate",
     "evaluate_baseline",
     "evaluate_rankings",

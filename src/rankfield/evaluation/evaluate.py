@@ -15,12 +15,19 @@ from rankfield.evaluation.judge import judge
 from rankfield.evaluation.protocol import protocol_named
 from rankfield.evaluation.results import DatasetIdentity, Results, SplitSize
 from rankfield.evaluation.statistics import LEVEL
-from rankfield.metrics import JudgedRankings, mean_of_defined, measure
+from rankfield.metrics import JudgedRankings
 from rankfield.metrics.rankings import FloatArray
 from rankfield.schema import SPLITS, RankingDataset, SplitView
-from rankfield.search import Corpus, Hits
+from rankfield.search import Hits, exact_search
 
-__all__ = ["Embedder", "checked_embeddings", "dev_ndcg", "evaluate", "evaluate_rankings"]
+__all__ = [
+    "Embedder",
+    "checked_embeddings",
+    "corpus_of",
+    "evaluate",
+    "evaluate_rankings",
+    "searcher",
+]
 
 _CORPUS = {
     "in_domain": "seen",
@@ -46,12 +53,12 @@ class Embedder(Protocol):
     def embed_queries(
         self, dataset: RankingDataset, queries: pl.DataFrame
     ) -> npt.NDArray[np.float32]:
-        """Return unit embeddings, float32 (rows, D), in the order of the rows; zero: of nothing."""
+        """Return unit embeddings, float32 (rows, D), in the order of the rows."""
 
     def embed_documents(
         self, dataset: RankingDataset, documents: pl.DataFrame
     ) -> npt.NDArray[np.float32]:
-        """Return unit embeddings, float32 (rows, D), in the order of the rows; zero: of nothing."""
+        """Return unit embeddings, float32 (rows, D), in the order of the rows."""
 
 
 def evaluate(
@@ -72,14 +79,14 @@ def evaluate(
     """Return all `metrics.STANDARD_METRICS` of `model` on each split.
 
     Each query is searched exactly over the whole corpus of the split; equal similarities are
-    ordered by document row; an unjudged document counts 0. A document with a zero embedding (none
-    of the model's fields is there) is not found, and a query with one finds nothing. A query for
-    which a metric is undefined (nothing relevant is judged) is left out of its mean.
+    ordered by document row; an unjudged document counts 0. A query for which a metric is
+    undefined (nothing relevant is judged) is left out of its mean.
 
     Args:
         model: the model.
         dataset: the data set.
-        splits: names from `SPLITS` or "all"; by default all four of a split data set, else "all".
+        splits: names from `SPLITS` or "all"; by default those of a split data set that have
+            judged queries of the subset, else "all".
         subset: "dev", "test" or None for both; ignored where the queries have no subsets.
         k: how many documents to retrieve for a query.
         keep: how many of them to keep in ``Results.rankings``.
@@ -98,7 +105,7 @@ def evaluate(
     """
     return evaluate_rankings(
         model.name,
-        _searcher(model, dataset, k, device=device, memory_mib=memory_mib, precision=precision),
+        searcher(model, dataset, k, device=device, memory_mib=memory_mib, precision=precision),
         dataset,
         splits=splits,
         subset=subset,
@@ -134,10 +141,8 @@ def evaluate_rankings(
     """
     rules, subset = protocol_named(protocol), _subset(dataset, subset)
     means, sizes, per_query, rankings = {}, {}, [], []
-    # All of them first: a split that cannot be measured is said before any search.
-    views = [rules.view(dataset.view(split, subset)) for split in _splits(dataset, splits)]
-    for view in views:
-        split = view.name
+    for split in _splits(dataset, splits, subset):
+        view = rules.view(dataset.view(split, subset))
         hits = search(view)
         check_hits(name, view, hits)
         judged = judge(view, hits)
@@ -163,44 +168,26 @@ def evaluate_rankings(
     )
 
 
-def dev_ndcg(
-    model: Embedder,
-    dataset: RankingDataset,
-    splits: Sequence[str],
-    *,
-    subset: str | None = "dev",
-    k: int = 10,
-    device: str = "cpu",
-) -> dict[str, float]:
-    """Return split → mean NDCG@k with linear gain: the quick look during training.
-
-    NaN where no query of the split has a document of positive gain.
-
-    Raises:
-        SplitError, DataError, ModelError: as `evaluate`.
-    """
-    subset = _subset(dataset, subset)
-    search = _searcher(model, dataset, k, device=device)
-    found = {}
-    for split in splits:
-        view = dataset.view(split, subset)
-        values = measure(f"nDCG@{k}", judge(view, search(view)), dataset.score_scale)
-        mean = mean_of_defined(values).value
-        found[split] = float("nan") if mean is None else mean
-    return found
-
-
-def _splits(dataset: RankingDataset, splits: Sequence[str] | None) -> Sequence[str]:
+def _splits(
+    dataset: RankingDataset, splits: Sequence[str] | None, subset: str | None
+) -> Sequence[str]:
+    """Return the splits to measure; by default those with judged queries of the subset."""
     if splits is not None:
         return list(dict.fromkeys(splits))
-    return SPLITS if dataset.is_split else ("all",)
+    # Without any, the first one asked for says what there is.
+    return dataset.judged_splits(subset) or (SPLITS if dataset.is_split else ("all",))
 
 
 def _subset(dataset: RankingDataset, subset: str | None) -> str | None:
-    return subset if "subset" in dataset.queries.columns else None
+    return subset if dataset.has_subsets else None
 
 
-def _searcher(
+def corpus_of(split: str) -> str:
+    """Return which documents a split is searched in: "seen", "unseen" or "all"."""
+    return _CORPUS.get(split, "all")
+
+
+def searcher(
     model: Embedder,
     dataset: RankingDataset,
     k: int,
@@ -210,21 +197,23 @@ def _searcher(
     precision: str = "auto",
 ) -> _Search:
     """Return exact search by `model`; each corpus is embedded once, when it is first needed."""
-    corpora: dict[str, Corpus] = {}
+    corpora: dict[str, npt.NDArray[np.float32]] = {}
 
     def search(view: SplitView) -> Hits:
-        # Queries first: they are few, and what they lack is said before the long work.
+        corpus = corpus_of(view.name)
+        if corpus not in corpora:
+            documents = model.embed_documents(dataset, view.documents)
+            corpora[corpus] = checked_embeddings(model, "documents", documents, view.documents)
         queries = checked_embeddings(
             model, "queries", model.embed_queries(dataset, view.queries), view.queries
         )
-        corpus = _CORPUS.get(view.name, "all")
-        if corpus not in corpora:
-            documents = model.embed_documents(dataset, view.documents)
-            corpora[corpus] = Corpus.of(
-                checked_embeddings(model, "documents", documents, view.documents)
-            )
-        return corpora[corpus].search(
-            queries, k, memory_mib=memory_mib, device=device, precision=precision
+        return exact_search(
+            queries,
+            corpora[corpus],
+            k,
+            memory_mib=memory_mib,
+            device=device,
+            precision=precision,
         )
 
     return search

@@ -92,7 +92,8 @@ def write_beir(dataset: RankingDataset, out: str | Path) -> list[str]:
     The document field `title`, if there are others, becomes the title; the other text fields are
     joined with line breaks to the text. Judgments go to the qrels file of their `source_subset`;
     in a split data set the in-domain ones to train.tsv and others to that of their query's
-    `subset`; without either to test.tsv. Scores keep their fractions.
+    `subset`; without splits to that of their query's `subset`, or to train.tsv where it has none;
+    without subsets to test.tsv. Scores keep their fractions.
 
     Returns:
         What the layout cannot hold, a line each.
@@ -249,11 +250,14 @@ def _named_subsets(dataset: RankingDataset) -> pl.DataFrame:
     judgments = dataset.judgments
     if _SUBSET in judgments.columns:
         return judgments.with_columns(subset=pl.col(_SUBSET).fill_null("test"))
-    if not dataset.is_split:
-        return judgments.with_columns(subset=pl.lit("test"))
-    subsets = dataset.queries.select("query_id", "subset")
+    subsets = dataset.queries.select(
+        "query_id", subset="subset" if dataset.has_subsets else pl.lit(None, pl.String)
+    )
     named = judgments.join(subsets, on="query_id", how="left", maintain_order="left")
-    train = pl.col("split") == "in_domain"
+    if dataset.is_split:
+        train = pl.col("split") == "in_domain"
+    else:
+        train = pl.col("subset").is_null() & dataset.has_subsets
     return named.with_columns(
         subset=pl.when(train).then(pl.lit("train")).otherwise(pl.col("subset").fill_null("test"))
     )

@@ -11,7 +11,7 @@ from rankfield.files import new_folder
 from rankfield.formats.export_notes import pair_notes, text_field
 from rankfield.formats.export_record import write_record
 from rankfield.formats.foreign_columns import set_aside_in_frame
-from rankfield.schema import RankingDataset
+from rankfield.schema import SUBSETS, RankingDataset
 
 __all__ = ["EXAMPLES", "GRADES", "PRODUCTS", "SOURCES", "TEXTS", "write_esci"]
 
@@ -77,9 +77,7 @@ def _examples(dataset: RankingDataset, notes: list[str]) -> pl.DataFrame:
         "query_id",
         _query_numbers(dataset, notes).alias(_NUMBER),
         query=text_field(dataset, "queries"),
-        split=pl.when("seen").then(pl.lit("train")).otherwise(pl.lit("test"))
-        if "seen" in queries.columns
-        else pl.lit("train"),
+        split=_parts(dataset),
     )
     rows = dataset.judgments.drop("split", strict=False)
     taken = ("query", "product_id", "product_locale")
@@ -99,6 +97,16 @@ def _examples(dataset: RankingDataset, notes: list[str]) -> pl.DataFrame:
     if further:
         notes.append(f"judgments: further columns are kept: {', '.join(further)}")
     return rows.drop("query_id").rename({_NUMBER: "query_id"}).select(*order, *further)
+
+
+def _parts(dataset: RankingDataset) -> pl.Expr:
+    if "seen" in dataset.queries.columns:
+        train = pl.col("seen")
+    elif dataset.has_subsets:  # the layout has no dev, and what is not test is trained on
+        train = pl.col("subset").is_in(SUBSETS).fill_null(False).not_()
+    else:
+        return pl.lit("train")
+    return pl.when(train).then(pl.lit("train")).otherwise(pl.lit("test"))
 
 
 def _labels(dataset: RankingDataset) -> pl.Expr:

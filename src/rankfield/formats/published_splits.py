@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import polars as pl
 
-from rankfield.schema import SPLITS, RankingDataset
+from rankfield.schema import SPLITS, SUBSETS, RankingDataset
 
 __all__ = ["PARTS", "hashed_subsets", "part_name", "sided", "split_by_queries"]
 
@@ -60,7 +60,7 @@ def split_by_queries(
     All documents count as seen: such data have one corpus. Train queries are seen (in_domain; of
     their subsets each has half, by a hash of the text), dev and test queries are not (novel_query).
     Without dev queries, a fraction `held_out` of the train queries becomes them. If a query is in
-    two parts, or none is in train or in test, the data set stays without splits and its judgments
+    two parts, or none is in train, or all are, the data set stays without splits and its judgments
     keep the parts in the column "source_split".
 
     Args:
@@ -72,11 +72,12 @@ def split_by_queries(
     """
     queries = parts.group_by("query_id", maintain_order=True).agg(pl.col("part").unique())
     names = set(parts["part"].unique())
-    if not {"train", "test"} <= names or bool((queries["part"].list.len() > 1).any()):
+    divided = "train" in names and names & set(SUBSETS)
+    if not divided or bool((queries["part"].list.len() > 1).any()):
         if names - {""} and len(names) > 1:
             notes.append(
-                f"the parts {', '.join(sorted(names))} are not a split of the queries into train"
-                " and test; judgments keep them as 'source_split'; make splits with"
+                f"the parts {', '.join(sorted(names))} are not a split of the queries into train,"
+                " dev and test; judgments keep them as 'source_split'; make splits with"
                 " `rankfield split`"
             )
             return replace(
@@ -86,6 +87,13 @@ def split_by_queries(
     part = queries.select("query_id", part=pl.col("part").list.first())
     table = dataset.queries.join(part, on="query_id", how="left", maintain_order="left")
     texts = table[next((f.name for f in dataset.query_fields if f.modality == "text"), "query_id")]
+    if "dev" not in names and held_out == 0:
+        notes.append(
+            "queries: there are no dev queries to choose a model by; --held-out 0.1 makes a tenth"
+            " of the train queries dev"
+        )
+    if "test" not in names:
+        notes.append("queries: there are no test queries; evaluate on dev with --subset dev")
     if "dev" not in names and held_out > 0:
         out = hashed_subsets(texts, held_out) == "dev"
         table = table.with_columns(

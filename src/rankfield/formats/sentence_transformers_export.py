@@ -29,8 +29,8 @@ def write_sentence_transformers(
     """Write a folder with train, and of a split data set with dev and test too.
 
     Train has the judgments of in_domain, dev and test those of novel_query by their queries'
-    subset; without splits, train has all. A query and a document are their text fields, joined by a
-    blank.
+    subset. Without splits dev and test have those of their queries, and train all others. A query
+    and a document are their text fields, joined by a blank.
 
     Args:
         dataset: any with text fields on both sides.
@@ -105,11 +105,9 @@ def _write(frame: pl.DataFrame, path: Path) -> None:
 
 def _parts(dataset: RankingDataset, notes: list[str]) -> dict[str, pl.DataFrame]:
     rows = dataset.judgments
-    if not dataset.is_split:
-        return {"train": rows}
-    parts = {"train": rows.filter(pl.col("split") == "in_domain")}
-    novel = rows.filter(pl.col("split") == "novel_query")
-    if "subset" in dataset.queries.columns:
+    parts = {"train": dataset.training_judgments()}
+    novel = rows.filter(pl.col("split") == "novel_query") if dataset.is_split else rows
+    if dataset.has_subsets:
         novel = novel.join(dataset.queries.select("query_id", "subset"), on="query_id")
         parts |= {part: novel.filter(pl.col("subset") == part) for part in ("dev", "test")}
     written = sum(part.height for part in parts.values())

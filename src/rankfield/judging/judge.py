@@ -34,6 +34,7 @@ from rankfield.web import Fetcher, Journal, Limits, RequestError
 from rankfield.web.chat import ChatAnswer, ChatEndpoint, Usage, key_from
 from rankfield.web.fetcher import ServerGivenUpError
 from rankfield.web.request_log import RequestLog
+from rankfield.web.secrets import Secrets
 
 __all__ = ["JudgeSettings", "judge"]
 
@@ -120,7 +121,7 @@ class _Run:
         self.dataset, self.rubric, self.endpoint = dataset, rubric, endpoint
         self.out, self.settings, self.limits = out, settings, limits
         self.prompts = PairPrompts(dataset, rubric, image_side=settings.image_side)
-        self.secrets = [key_from(endpoint.key_env)] if endpoint.key_env else []
+        self.secrets = Secrets([key_from(endpoint.key_env)] if endpoint.key_env else [])
         self.spent = Usage()
         self._refusals: dict[str, RequestError] = {}
         self._lock = threading.Lock()

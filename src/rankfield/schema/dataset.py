@@ -75,11 +75,52 @@ class RankingDataset:
         """Whether the judgments carry a split."""
         return "split" in self.judgments.columns
 
+    @property
+    def has_subsets(self) -> bool:
+        """Whether queries are marked as dev or test."""
+        return "subset" in self.queries.columns
+
     def training_judgments(self) -> pl.DataFrame:
-        """Return the in-domain judgments of a split data set, or all of one never split."""
-        if not self.is_split:
+        """Return the judgments that training may see.
+
+        Of a split data set they are the in-domain ones; of one with dev and test queries and no
+        splits, as BEIR publishes them, those of its other queries; of any other, all.
+        """
+        if self.is_split:
+            return self.judgments.filter(pl.col("split") == "in_domain")
+        if not self.has_subsets:
             return self.judgments
-        return self.judgments.filter(pl.col("split") == "in_domain")
+        held_out = self.queries.filter(_in_subset(SUBSETS)).select("query_id")
+        return self.judgments.join(held_out, on="query_id", how="anti", maintain_order="left")
+
+    def training_queries(self) -> pl.DataFrame:
+        """Return the queries that training may see, by the rule of `training_judgments`."""
+        if self.is_split:
+            return _seen(self.queries)
+        return self.queries.filter(~_in_subset(SUBSETS)) if self.has_subsets else self.queries
+
+    def training_documents(self) -> pl.DataFrame:
+        """Return the documents that training may see: the seen ones of a split data set, or all."""
+        return _seen(self.documents) if self.is_split else self.documents
+
+    def judged_splits(self, subset: str | None = None) -> list[str]:
+        """Return the splits with judged queries of a subset, in the order of `SPLITS`.
+
+        Of a data set without splits that is "all", if any query of the subset is judged.
+
+        Args:
+            subset: "dev", "test", or None for all queries; all count where none are marked.
+        """
+        judgments = self.judgments
+        if subset is not None and self.has_subsets:
+            queries = self.queries.filter(_in_subset((subset,))).select("query_id")
+            judgments = judgments.join(queries, on="query_id", how="semi")
+        else:
+            judgments = judgments.join(self.queries.select("query_id"), on="query_id", how="semi")
+        if not self.is_split:
+            return ["all"] if judgments.height else []
+        present = set(judgments["split"].unique())
+        return [split for split in SPLITS if split in present]
 
     def view(self, split: str, subset: str | None = None) -> SplitView:
         """Return a split's judged queries, the whole corpus on its document side, its judgments.
@@ -106,18 +147,28 @@ class RankingDataset:
         if subset is not None:
             if subset not in SUBSETS:
                 raise SplitError(f"unknown subset {subset!r}; expected dev or test")
-            if "subset" not in queries.columns:
+            if not self.has_subsets:
                 raise SplitError(
                     "the queries have no dev and test subsets",
                     where=self.name,
                     remedy="Run `rankfield split` first.",
                 )
-            queries = queries.filter(pl.col("subset") == subset)
+            queries = queries.filter(_in_subset((subset,)))
         queries = queries.join(judgments.select("query_id").unique(), on="query_id", how="semi")
         judgments = judgments.join(queries.select("query_id"), on="query_id", how="semi")
         if queries.is_empty():
-            raise SplitError(f"no judged query in split {split!r}, subset {subset or 'all'}")
+            raise self._no_query(split, subset)
         return SplitView(split, queries, documents, judgments)
+
+    def _no_query(self, split: str, subset: str | None) -> SplitError:
+        names = (*SUBSETS, None) if self.has_subsets else (None,)
+        found = {name or "all": self.judged_splits(name) for name in names}
+        known = [f"{', '.join(splits)} (subset {name})" for name, splits in found.items() if splits]
+        return SplitError(
+            f"no judged query in split {split!r}, subset {subset or 'all'}",
+            where=self.name,
+            remedy=f"There are judged queries in {'; '.join(known)}." if known else "",
+        )
 
     def with_tables(
         self,
@@ -256,6 +307,14 @@ class RankingDataset:
 
     def _with(self, table: str, frame: pl.DataFrame) -> RankingDataset:
         return self.with_tables(**{table: frame})  # type: ignore[arg-type]
+
+
+def _in_subset(names: Sequence[str]) -> pl.Expr:
+    return pl.col("subset").cast(pl.String).is_in(names).fill_null(False)
+
+
+def _seen(table: pl.DataFrame) -> pl.DataFrame:
+    return table.filter(pl.col("seen")) if "seen" in table.columns else table
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from rankfield.search.corpus import Corpus
 from rankfield.search.exact import exact_search, rank_scores
 from rankfield.search.hits import Hits
 from rankfield.search.screening import PRECISIONS
@@ -10,7 +9,6 @@ from rankfield.search.shards import merge_hits, search_on_devices, shard_of, sha
 
 __all__ = [
     "PRECISIONS",
-    "Corpus",
     "Hits",
     "exact_search",
     "merge_hits",

@@ -16,7 +16,7 @@ from rankfield.errors import DataError, OutputError
 from rankfield.files import new_file
 from rankfield.schema import RankingDataset
 from rankfield.training.mine import Mined
-from rankfield.training.visible import row_numbers, visible_documents, visible_queries
+from rankfield.training.row_numbers import row_numbers
 
 __all__ = [
     "NegativeTable",
@@ -133,8 +133,8 @@ def load_negatives(
         )
     frame = _read(file)
     _check_numbers(file, frame)
-    _check_ids(file, frame, "query_id", dataset.queries, visible_queries(dataset))
-    _check_ids(file, frame, "doc_id", dataset.documents, visible_documents(dataset))
+    _check_ids(file, frame, "query_id", dataset.queries, dataset.training_queries())
+    _check_ids(file, frame, "doc_id", dataset.documents, dataset.training_documents())
     _check_pairs(file, frame, dataset)
     return frame
 

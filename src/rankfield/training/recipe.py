@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from rankfield.errors import RecipeError
 from rankfield.schema import SPLITS, SplitName
@@ -28,6 +28,20 @@ __all__ = [
     "load_recipe",
     "parse_recipe",
 ]
+
+
+def _number_or(word: str, least: int) -> BeforeValidator:
+    """Return a check with one message, where a union would give one for each of its types."""
+
+    def check(value: Any) -> Any:
+        if value == word or (type(value) is int and value >= least):
+            return value
+        raise ValueError(f"expected {word!r} or a whole number from {least}, found {value!r}")
+
+    return BeforeValidator(check)
+
+
+_Limit = Annotated[int | Literal["all"], _number_or("all", 1)]
 
 
 class DataSection(Settings):
@@ -224,10 +238,29 @@ class AverageSection(Settings):
 class DevSection(Settings):
     """Measuring on the way; the model with the best mean NDCG@10 is kept."""
 
-    every: int = Field(200, ge=0, description="steps between measurements; 0: only at the end")
-    splits: list[SplitName] = Field(
-        list(SPLITS), min_length=1, description="dev queries of these splits"
+    every: Annotated[int | Literal["off"], _number_or("off", 0)] = Field(
+        200,
+        description='steps between measurements; 0: only at the end; "off": never, keep the last',
     )
+    splits: list[SplitName] = Field(
+        list(SPLITS), min_length=1, description="dev queries of these splits, where there are any"
+    )
+    documents: _Limit = Field(
+        50_000,
+        description='of a larger corpus search the judged and a fixed sample of so many; "all"',
+    )
+    queries: _Limit = Field(
+        5_000, description='of more dev queries in a split take a fixed sample of so many; "all"'
+    )
+
+    @property
+    def used(self) -> bool:
+        """Whether anything is measured."""
+        return self.every != "off"
+
+    def due(self, steps: int) -> bool:
+        """Return whether to measure after so many steps, the end apart."""
+        return isinstance(self.every, int) and self.every > 0 and steps % self.every == 0
 
 
 class JudgmentSource(Settings):

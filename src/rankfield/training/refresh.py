@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from rankfield.encoders import RankingModel
-from rankfield.encoders.modes import evaluation_mode
+from rankfield.encoders.modes import evaluating
 from rankfield.schema import RankingDataset
 from rankfield.training.mine import MineSettings, mine
 from rankfield.training.negatives import save_negatives
@@ -44,7 +44,7 @@ def refresh_negatives(
         near_duplicate=section.near_duplicate,
     )
     devices = [model.device] if model.device.type == "cuda" else []
-    with evaluation_mode(model), torch.random.fork_rng(devices=devices):
+    with evaluating(model), torch.random.fork_rng(devices=devices):
         mined = mine(model, dataset, settings, device=str(model.device))
     path = out_folder / "negatives" / f"step-{step:06d}.parquet"
     save_negatives(mined, path, overwrite=True)

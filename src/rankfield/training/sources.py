@@ -13,7 +13,6 @@ from rankfield.errors import DataError
 from rankfield.formats.text_tables import TextTable, read_table
 from rankfield.schema import RankingDataset, ScoreScale
 from rankfield.training.recipe import JudgmentSource
-from rankfield.training.visible import visible_documents, visible_queries
 
 __all__ = ["add_judgments", "map_scores"]
 
@@ -121,8 +120,8 @@ def _training_pairs(table: TextTable, dataset: RankingDataset) -> pl.DataFrame:
         table.frame.select(_PAIR)
         .with_columns(score=scores)
         .with_row_index("row")
-        .join(visible_queries(dataset), on="query_id", how="semi", maintain_order="left")
-        .join(visible_documents(dataset), on="doc_id", how="semi", maintain_order="left")
+        .join(dataset.training_queries(), on="query_id", how="semi", maintain_order="left")
+        .join(dataset.training_documents(), on="doc_id", how="semi", maintain_order="left")
     )
 
 

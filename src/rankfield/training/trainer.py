@@ -6,7 +6,6 @@ import math
 import os
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -24,7 +23,6 @@ from rankfield.encoders.columns import FieldColumn
 from rankfield.encoders.fusion import FieldBatch
 from rankfield.encoders.model import Encoded
 from rankfield.errors import OutputError, RecipeError
-from rankfield.evaluation import dev_ndcg
 from rankfield.files import new_file, storage_errors
 from rankfield.losses import gather_shares
 from rankfield.progress import progress
@@ -35,6 +33,8 @@ from rankfield.training.average import WeightAverage
 from rankfield.training.batches import PairBatches, RawBatch
 from rankfield.training.build import build_model
 from rankfield.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from rankfield.training.data_notes import note_data
+from rankfield.training.dev_set import dev_set
 from rankfield.training.field_dropout import drop_fields
 from rankfield.training.lora import merged
 from rankfield.training.negatives import load_negatives
@@ -56,10 +56,9 @@ def train(
     """Train a model as the recipe says and return the best one by dev NDCG@10.
 
     The folder `out` gets `model/` (the best), `recipe.toml`, `log.jsonl`, TensorBoard files and,
-    while it runs, `checkpoint/`. A data set that was never split has no dev queries: then the last
-    model is kept. A resumed run ends with the same weights as one never stopped, to the bit on a
-    CPU with the same number of threads. A run that ends early with neither a model nor a
-    checkpoint leaves no folder behind.
+    while it runs, `checkpoint/`. Without dev queries the last model is kept. A resumed run ends
+    with the same weights as one never stopped, to the bit on a CPU with the same number of
+    threads. A run that ends early with neither a model nor a checkpoint leaves no folder behind.
 
     Raises:
         RecipeError: the recipe does not fit the data, or the loss stops being finite.
@@ -97,8 +96,8 @@ class _Trainer:
         settings["data"] = {k: v for k, v in settings["data"].items() if k != "dataset"}
         self.progress = Progress(settings, dataset.fingerprint())
         self.stopping = self.own_folder = False
-        self.has_dev = dataset.is_split and "subset" in dataset.queries.columns
-        check_shares(recipe.average, self.model.encoder, has_dev=self.has_dev)
+        self.dev = dev_set(recipe.dev, dataset)
+        check_shares(recipe.average, self.model.encoder, has_dev=self.dev is not None)
         # The choice between shares needs the tuned weights again: they stay beside its result.
         self.kept = out / ("tuned" if recipe.average.wise else "model")
 
@@ -120,8 +119,7 @@ class _Trainer:
             if self.accelerator.is_main_process and not self.resume:
                 self._make_folder()
                 self._write_recipe()
-                if self.batches.pairs.skipped:
-                    print(f"note: {self._skipped()}", file=sys.stderr, flush=True)
+                note_data(self.log, self.dataset, self.recipe.dev, self.dev)
             self.wrapped, self.optimizer = self.accelerator.prepare(self.model, optimizer)
             self.accelerator.init_trackers("tensorboard")
             try:
@@ -149,7 +147,7 @@ class _Trainer:
                 last = step + 1 == total
                 if (step + 1) % recipe.log_every == 0 or last:
                     self._log_step(values, first, started)
-                if last or (recipe.dev.every and (step + 1) % recipe.dev.every == 0):
+                if last or recipe.dev.due(step + 1):
                     self._measure()
                 due = recipe.checkpoint_every and (step + 1) % recipe.checkpoint_every == 0
                 stopping = self._asked_to_stop() and not last
@@ -294,8 +292,8 @@ class _Trainer:
         averaged = self.average.applied() if self.average is not None else nullcontext()
         with averaged, merged(self.model):  # what is measured is what is saved
             value = None
-            if self.has_dev:
-                splits = dev_ndcg(self.model, self.dataset, self.recipe.dev.splits)
+            if self.dev is not None:
+                splits = self.dev.ndcg(self.model)
                 value = sum(splits.values()) / len(splits)
                 self.log.write("dev", self.progress.step, {"ndcg@10": value, "splits": splits})
             best = self.progress.best
@@ -312,12 +310,13 @@ class _Trainer:
         base = build_model(plain, self.dataset).encoder
         model = RankingModel.load(self.kept).to(self.accelerator.device)
 
+        dev, shares = self.dev, self.recipe.average.wise
+
         def measure() -> float:
-            splits = dev_ndcg(model, self.dataset, self.recipe.dev.splits)
+            splits = dev.ndcg(model) if dev is not None else {}
             return sum(splits.values()) / len(splits)
 
-        shares = self.recipe.average.wise
-        alpha, found = choose_share(base, model.encoder, shares, measure if self.has_dev else None)
+        alpha, found = choose_share(base, model.encoder, shares, measure if dev else None)
         tried = {str(share): value for share, value in found.items()}
         model.made |= {"wise": {"alpha": alpha, "ndcg@10": tried}}
         if found:
@@ -337,13 +336,6 @@ class _Trainer:
     def _best_text(self) -> str:
         best = self.progress.best
         return "" if best is None else f" · best dev NDCG@10 {best:.4f}"
-
-    def _skipped(self) -> str:
-        fields = " or ".join(f.name for f in self.model.document_fields)
-        return (
-            f"{self.batches.pairs.skipped:,} judgments are not trained on: their query or document "
-            f"has none of the fields that the recipe uses ({fields})."
-        )
 
     def _write_recipe(self) -> None:
         values = self.recipe.model_dump(mode="json", exclude_none=True)

@@ -29,9 +29,9 @@ def check_shares(section: AverageSection, encoder: Encoder, *, has_dev: bool) ->
         )
     if len(set(section.wise)) > 1 and not has_dev:
         raise RecipeError(
-            f"the data has no dev queries to choose from {len(set(section.wise))} shares",
+            f"there are no dev queries to choose from {len(set(section.wise))} shares",
             where="recipe, average.wise",
-            remedy="Name one share, or split the data: rankfield split.",
+            remedy="Name one share; or split the data, and measure dev.",
         )
 
 

@@ -13,7 +13,8 @@ import httpcore2
 import httpx2
 
 from rankfield.web.limits import Limits
-from rankfield.web.request import Answer, Request, RequestError
+from rankfield.web.request import ERROR_BYTES, Answer, Request, RequestError
+from rankfield.web.secrets import NO_SECRETS, Secrets
 from rankfield.web.transport import GuardedTransport
 
 __all__ = ["Client", "retry_after"]
@@ -27,10 +28,16 @@ class Client:
     """Sends requests within `limits`, one attempt each. Threads may share it.
 
     trusted: names of hosts that may be at private addresses.
+    secrets: what no message may show of an answer.
     """
 
-    def __init__(self, limits: Limits, trusted: frozenset[str] = frozenset()) -> None:
-        self.limits = limits
+    def __init__(
+        self,
+        limits: Limits,
+        trusted: frozenset[str] = frozenset(),
+        secrets: Secrets = NO_SECRETS,
+    ) -> None:
+        self.limits, self.secrets = limits, secrets
         self._transport = GuardedTransport(
             allow_private=limits.allow_private, trusted=trusted, connections=limits.concurrency
         )
@@ -79,7 +86,8 @@ class Client:
                 request.method, url, content=content, headers=headers
             ) as response:
                 if response.status_code in _REDIRECTS and "location" in response.headers:
-                    return _redirected(request, url, response.headers["location"])
+                    shown = self.secrets.hidden(response.headers["location"])[:200]
+                    return _redirected(request, url, response.headers["location"], shown)
                 return self._read(request, response)
         except RequestError:
             raise
@@ -98,11 +106,12 @@ class Client:
 
     def _read(self, request: Request, response: httpx2.Response) -> Answer:
         status, limit = response.status_code, request.max_bytes or self.limits.max_bytes
-        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        said = response.headers.get("content-type", "").partition(";")[0].strip()
+        kind = said.lower()
         if not 200 <= status < 300:
             passing = status in _MAY_PASS or status >= 500
             raise RequestError(
-                f"the server answers {status}{_reason(response)}",
+                f"the server answers {status}{self._reason(response)}",
                 passing=passing,
                 retry_after=retry_after(response.headers.get("retry-after")) if passing else None,
                 status=status,
@@ -111,7 +120,7 @@ class Client:
         if kind and not json_of_its_own and not kind.startswith(request.accept):
             expected = " or ".join(request.accept)
             raise RequestError(
-                f"expected the type {expected}, found {kind!r}",
+                f"expected the type {expected}, found {self.secrets.hidden(said)[:200]!r}",
                 passing="image/" not in request.accept,
                 status=status,
             )
@@ -122,7 +131,24 @@ class Client:
             body += chunk
             if len(body) > limit:
                 raise RequestError(f"the answer is larger than {limit:,} bytes", status=status)
-        return Answer(status, kind, bytes(body), str(response.url))
+        return Answer(status, kind, bytes(body), str(response.url), self.secrets)
+
+    def _reason(self, response: httpx2.Response) -> str:
+        """Return what the server says beside the status, in short; "" if nothing readable."""
+        text = b""
+        try:
+            for chunk in response.iter_bytes():
+                text += chunk
+                if len(text) > ERROR_BYTES:
+                    break
+        except (httpx2.HTTPError, httpcore2.NetworkError, httpcore2.ProtocolError):
+            pass  # what came has to do
+        except httpcore2.TimeoutException:
+            pass
+        whole = self.secrets.hidden(text[:ERROR_BYTES].decode("utf-8", "replace"))
+        shown = " ".join(whole[:300].split())
+        readable = shown and not shown.startswith("<")
+        return f" ({shown[:200]})" if readable else ""
 
     def close(self) -> None:
         """Close all connections."""
@@ -133,10 +159,10 @@ def _accept(kinds: tuple[str, ...]) -> str:
     return ", ".join(f"{kind}*" if kind.endswith("/") else kind for kind in kinds)
 
 
-def _redirected(request: Request, url: str, location: str) -> str:
+def _redirected(request: Request, url: str, location: str, shown: str) -> str:
     if request.method != "GET":
         raise RequestError(
-            f"the server redirects a {request.method} to {location[:200]}",
+            f"the server redirects a {request.method} to {shown}",
             remedy="Set the address that it redirects to.",
         )
     try:
@@ -146,23 +172,6 @@ def _redirected(request: Request, url: str, location: str) -> str:
     if urlsplit(url).scheme == "https" and urlsplit(target).scheme == "http":
         raise RequestError("the server redirects from https to http")
     return target
-
-
-def _reason(response: httpx2.Response) -> str:
-    """Return what the server says beside the status, in short; "" if nothing readable."""
-    text = b""
-    try:
-        for chunk in response.iter_bytes():
-            text += chunk
-            if len(text) > 2_000:
-                break
-    except (httpx2.HTTPError, httpcore2.NetworkError, httpcore2.ProtocolError):
-        pass  # what came has to do
-    except httpcore2.TimeoutException:
-        pass
-    shown = " ".join(text[:300].decode("utf-8", "replace").split())
-    readable = shown and not shown.startswith("<")
-    return f" ({shown[:200]})" if readable else ""
 
 
 def retry_after(value: str | None) -> float | None:

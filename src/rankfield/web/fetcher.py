@@ -13,7 +13,7 @@ from rankfield.web.closing import Closing
 from rankfield.web.limits import Limits
 from rankfield.web.rate import RateLimit
 from rankfield.web.request import Answer, Request, RequestError
-from rankfield.web.request_log import RequestLog, redacted
+from rankfield.web.request_log import RequestLog
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -78,7 +78,7 @@ class Fetcher(Closing):
         self.limits = limits
         self.log = log
         self.clock: Clock = clock or _SystemClock()
-        self._client = client or RealClient(limits, trusted)
+        self._client = client or RealClient(limits, trusted, log.secrets)
         self._servers: dict[str, _Server] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -133,11 +133,11 @@ class Fetcher(Closing):
     def _located(self, error: RequestError, request: Request) -> RequestError:
         """Return the error with the address, and without secrets."""
         return RequestError(
-            redacted(error.problem, self.log.secrets),
+            self.log.secrets.hidden(error.problem),
             passing=error.passing,
             retry_after=error.retry_after,
             status=error.status,
-            where=redacted(request.url, self.log.secrets),
+            where=self.log.secrets.hidden(request.url),
             remedy=error.remedy,
         )
 

@@ -10,8 +10,12 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from rankfield.errors import RemoteError
+from rankfield.web.secrets import NO_SECRETS, Secrets
 
-__all__ = ["Answer", "Request", "RequestError"]
+__all__ = ["ERROR_BYTES", "Answer", "Request", "RequestError"]
+
+ERROR_BYTES = 65_536
+"""Of an answer, where a message shows its beginning: a secret within that is there as a whole."""
 
 
 class RequestError(RemoteError):
@@ -84,23 +88,32 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a server sent: `body` is decompressed, `kind` the content type in lower case."""
+    """What a server sent.
+
+    `body` is decompressed, and holds what the server sends back of `secrets`; `kind` is the content
+    type in lower case.
+    """
 
     status: int
     kind: str
     body: bytes
     url: str
+    secrets: Secrets = NO_SECRETS
 
     def json(self) -> Any:
-        """Return the body as JSON.
+        """Return the body as JSON, its texts without secrets.
 
         Raises:
             RequestError: it is not; the next answer may be.
         """
         try:
-            return json.loads(self.body)
+            return self.secrets.hidden_in(json.loads(self.body))
         except (ValueError, RecursionError) as error:
-            shown = self.body[:60].decode("utf-8", "replace")
             raise RequestError(
-                f"the answer is not valid JSON ({error}): {shown!r}", passing=True
+                f"the answer is not valid JSON ({error}): {self.beginning(60)!r}", passing=True
             ) from None
+
+    def beginning(self, characters: int) -> str:
+        """Return the first characters of the body without secrets, for a message."""
+        text = self.body[:ERROR_BYTES].decode("utf-8", "replace")
+        return self.secrets.hidden(text)[:characters]

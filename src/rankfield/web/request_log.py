@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
-from urllib.parse import quote, quote_plus
 
 from rankfield.files import no_follow, storage_errors
 from rankfield.web.closing import Closing
+from rankfield.web.secrets import NO_SECRETS, Secrets
 
-__all__ = ["RequestLog", "redacted"]
+__all__ = ["RequestLog"]
 
 _LONGEST_LINE = 1 << 20
 
@@ -31,12 +31,12 @@ class RequestLog(Closing):
     def __init__(
         self,
         path: str | Path,
-        secrets: Iterable[str] = (),
+        secrets: Secrets = NO_SECRETS,
         *,
         opener: Callable[[str, int], int] = no_follow,
     ) -> None:
         self.path = Path(path)
-        self.secrets = tuple(secrets)
+        self.secrets = secrets
         self._lock = threading.Lock()
         with storage_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -60,12 +60,12 @@ class RequestLog(Closing):
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "request": request,
             "method": method,
-            "url": redacted(url, self.secrets),
+            "url": self.secrets.hidden(url),
             "attempt": attempt,
             "status": status,
             "bytes": size,
             "seconds": round(seconds, 3),
-            "outcome": redacted(outcome, self.secrets),
+            "outcome": self.secrets.hidden(outcome),
         }
         with self._lock, storage_errors(self.path):
             self._file.write(json.dumps(line).encode() + b"\n")
@@ -80,12 +80,3 @@ def _drop_cut_line(file: FileIO) -> None:
     start = max(0, file.seek(0, os.SEEK_END) - _LONGEST_LINE)
     file.seek(start)
     file.truncate(start + file.read().rfind(b"\n") + 1)
-
-
-def redacted(text: str, secrets: Iterable[str]) -> str:
-    """Return `text` with *** in place of each secret, also where it is written in percent code."""
-    for secret in secrets:
-        for form in {secret, quote(secret, safe=""), quote(secret), quote_plus(secret)}:
-            if form:
-                text = text.replace(form, "***")
-    return text

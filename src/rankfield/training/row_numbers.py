@@ -1,4 +1,4 @@
-"""What training may see of a data set, and the rows that ids stand for."""
+"""The rows of a table that ids name."""
 
 from __future__ import annotations
 
@@ -7,19 +7,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rankfield.errors import DataError
-from rankfield.schema import RankingDataset
 
-__all__ = ["row_numbers", "visible_documents", "visible_queries"]
-
-
-def visible_queries(dataset: RankingDataset) -> pl.DataFrame:
-    """Return the queries on the seen side of a split data set, or all of one never split."""
-    return _visible(dataset, dataset.queries)
-
-
-def visible_documents(dataset: RankingDataset) -> pl.DataFrame:
-    """Return the documents on the seen side of a split data set, or all of one never split."""
-    return _visible(dataset, dataset.documents)
+__all__ = ["row_numbers"]
 
 
 def row_numbers(ids: pl.Series, table: pl.Series) -> NDArray[np.int64]:
@@ -36,7 +25,3 @@ def row_numbers(ids: pl.Series, table: pl.Series) -> NDArray[np.int64]:
         )
     rows: NDArray[np.int64] = found["row"].fill_null(-1).to_numpy()
     return rows
-
-
-def _visible(dataset: RankingDataset, table: pl.DataFrame) -> pl.DataFrame:
-    return table.filter(pl.col("seen")) if dataset.is_split and "seen" in table.columns else table

@@ -1,0 +1,98 @@
+"""What a run says of its data before its first step: what is trained on, what dev measures."""
+
+from __future__ import annotations
+
+import sys
+
+import polars as pl
+
+from rankfield.evaluation import DevSet
+from rankfield.formats.published_splits import PARTS, part_name
+from rankfield.schema import SUBSETS, RankingDataset
+from rankfield.training.recipe import DevSection
+from rankfield.training.run_log import RunLog
+
+__all__ = ["data_notes", "note_data"]
+
+_NAMES = ("split", "subset", "part", "partition", "set")
+_HELD_OUT = "Queries to choose by: `rankfield split`, or `--held-out` at the import."
+
+
+def note_data(
+    log: RunLog, dataset: RankingDataset, section: DevSection, dev: DevSet | None
+) -> None:
+    """Write the notes and what dev measures as the event "data" of step 0; print the notes."""
+    notes = data_notes(dataset, section, dev)
+    log.write("data", 0, {"dev": dev.sizes() if dev is not None else {}, "notes": notes})
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr, flush=True)
+
+
+def data_notes(dataset: RankingDataset, section: DevSection, dev: DevSet | None) -> list[str]:
+    """Return what a user should know before training, one sentence or two each.
+
+    Nothing of a data set with the splits that are wanted, all of its dev measured.
+
+    Args:
+        dataset: what is trained on.
+        section: the recipe's.
+        dev: what dev is measured on; None: nothing.
+    """
+    return [*_training_notes(dataset), *_dev_notes(dataset, section, dev)]
+
+
+def _training_notes(dataset: RankingDataset) -> list[str]:
+    if dataset.is_split:
+        return []
+    count = dataset.training_judgments().height
+    if dataset.has_subsets:
+        marked = dataset.queries.group_by(pl.col("subset").cast(pl.String)).len()
+        sizes = dict(marked.rows())
+        held_out = " and ".join(f"{sizes.get(name, 0):,} {name}" for name in SUBSETS)
+        return [f"{count:,} judgments are trained on; {held_out} queries are held out."]
+    return [
+        f"The data set has no splits: all {count:,} judgments are trained on, and none is left "
+        "to evaluate with. `rankfield split` holds queries and documents out.",
+        *_unused_parts(dataset),
+    ]
+
+
+def _unused_parts(dataset: RankingDataset) -> list[str]:
+    """Name columns that tell train, dev and test apart and that nothing goes by."""
+    notes = []
+    for table in ("queries", "judgments"):
+        frame: pl.DataFrame = getattr(dataset, table)
+        for name, dtype in frame.schema.items():
+            plain = name.lower().removeprefix("source_")
+            if plain not in _NAMES or not isinstance(dtype, pl.String | pl.Categorical | pl.Enum):
+                continue
+            values = frame[name].drop_nulls().unique().cast(pl.String)
+            parts = {part_name(value) for value in values} & set(PARTS)
+            if parts - {"train"}:
+                notes.append(
+                    f"Training does not follow the column {name!r} of the {table}, which names "
+                    f"{', '.join(part for part in PARTS if part in parts)}: its dev and test are "
+                    "trained on too."
+                )
+    return notes
+
+
+def _dev_notes(dataset: RankingDataset, section: DevSection, dev: DevSet | None) -> list[str]:
+    if not section.used:
+        return ['Dev is off (dev.every = "off"): the last model is kept.']
+    if dev is None:
+        return [f"There are no dev queries: the last model is kept. {_HELD_OUT}"]
+    notes = []
+    measured = [view.name for view in dev.views]
+    missing = [s for s in dataset.judged_splits() if s in section.splits and s not in measured]
+    if missing:
+        notes.append(f"There are no dev queries in {', '.join(missing)}: not measured there.")
+        if measured == ["in_domain"]:
+            notes.append(f"The model is chosen by queries that it is trained on. {_HELD_OUT}")
+    if any(
+        (view.queries.height, view.documents.height) != total
+        for view, total in zip(dev.views, dev.totals, strict=True)
+    ):
+        sizes = "; ".join(f"{split}: {size}" for split, size in dev.sizes().items())
+        notes.append(f"Dev is measured on a fixed sample (dev.queries, dev.documents). {sizes}.")
+    return notes

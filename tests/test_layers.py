@@ -11,8 +11,17 @@ ROOT = Path(__file__).parents[1] / "src" / "rankfield"
 
 LAYERS = (
     {"__init__", "errors"},
-    {"paths", "parsing"},
-    {"files", "progress", "field_values", "column_names", "ranges", "settings", "engines"},
+    {"paths", "parsing", "unicode_text"},
+    {
+        "files",
+        "progress",
+        "field_values",
+        "column_names",
+        "foreign_files",
+        "ranges",
+        "settings",
+        "engines",
+    },
     {"schema", "images", "web", "work_folder"},
     {"metrics", "weighting", "losses", "validate"},
     {"formats", "curation", "encoders", "search"},

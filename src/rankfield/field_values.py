@@ -9,6 +9,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from rankfield.unicode_text import NOT_BLANK, is_blank
+
 __all__ = ["content_bytes", "first_value", "flat_values", "is_absent", "places", "without_items"]
 
 
@@ -16,14 +18,15 @@ def flat_values(column: pl.Series) -> tuple[NDArray[np.int64], pl.Series]:
     """Return every value that is present with its row, rows rising, a list in its own order.
 
     Args:
-        column: N texts or bytes, or N lists of them. Null and "" are absent, in a list too.
+        column: N texts or bytes, or N lists of them. Null, "" and texts in which nothing can be
+            seen (`unicode_text.is_blank`) are absent, in a list too.
 
     Returns:
-        The rows (int64 E) and the values (E texts or bytes, none of them null or empty).
+        The rows (int64 E) and the values (E texts or bytes, none of them absent).
     """
     rows, _, values = places(column)
-    present = ((_sizes(values)) > 0).to_numpy()
-    return rows[present], values.filter(pl.Series(present, dtype=pl.Boolean))
+    present = values.to_frame("value").select(_present(pl.col("value"), values.dtype))["value"]
+    return rows[present.to_numpy()], values.filter(present)
 
 
 def places(column: pl.Series) -> tuple[NDArray[np.int64], NDArray[np.int64], pl.Series]:
@@ -42,19 +45,19 @@ def places(column: pl.Series) -> tuple[NDArray[np.int64], NDArray[np.int64], pl.
 
 
 def is_absent(name: str, dtype: pl.DataType) -> pl.Expr:
-    """Return whether a record has nothing in this column: null, "", or a list of no more."""
+    """Return whether a record has nothing in this column: null, a blank text, a list of these."""
     column = pl.col(name)
     if not isinstance(dtype, pl.List):
-        return column.is_null() | (column.cast(pl.Binary).bin.size() == 0)
-    sizes = column.list.drop_nulls().list.eval(pl.element().cast(pl.Binary).bin.size() > 0)
-    return ~sizes.list.any().fill_null(False)
+        return ~_present(column, dtype)
+    found = column.list.drop_nulls().list.eval(_present(pl.element(), dtype.inner))
+    return ~found.list.any().fill_null(False)
 
 
 def first_value(value: Any) -> Any:
     """Return the first item of a list that is present, another value as it is; None for none."""
     if isinstance(value, list):
-        return next((item for item in value if item), None)
-    return value or None
+        return next((item for item in value if _is_there(item)), None)
+    return value if _is_there(value) else None
 
 
 def without_items(column: pl.Series, items: Mapping[int, Set[int]]) -> pl.Series:
@@ -66,7 +69,7 @@ def without_items(column: pl.Series, items: Mapping[int, Set[int]]) -> pl.Series
     for row, gone in items.items():
         value = values[row]
         kept = [v for i, v in enumerate(value) if i not in gone] if isinstance(value, list) else []
-        values[row] = kept if any(kept) else None
+        values[row] = kept if any(map(_is_there, kept)) else None
     return pl.Series(column.name, values, dtype=column.dtype)
 
 
@@ -88,6 +91,11 @@ def content_bytes(column: pl.Series) -> Iterator[bytes]:
             yield repr(value).encode()
 
 
-def _sizes(values: pl.Series) -> pl.Series:
-    sizes = values.str.len_bytes() if values.dtype == pl.String else values.bin.size()
-    return sizes.fill_null(0)
+def _is_there(value: Any) -> bool:
+    return not is_blank(value) if isinstance(value, str) else bool(value)
+
+
+def _present(values: pl.Expr, dtype: Any) -> pl.Expr:
+    if dtype == pl.String:
+        return values.str.contains(NOT_BLANK).fill_null(False)
+    return (values.cast(pl.Binary).bin.size() > 0).fill_null(False)

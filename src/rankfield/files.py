@@ -19,6 +19,7 @@ from typing import Any
 from rankfield.errors import InputError, OutputError
 from rankfield.parsing import parse_json
 from rankfield.paths import read_bytes
+from rankfield.unicode_text import decode_utf8, refuse_halves
 
 __all__ = [
     "MAX_JSON",
@@ -327,15 +328,18 @@ def read_json(source: str | Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        InputError: there is no such regular file, it has more than `MAX_JSON` bytes, or it is not
-            JSON.
+        InputError: there is no such regular file, it has more than `MAX_JSON` bytes, it is not
+            UTF-8, not JSON, or holds half of a surrogate pair.
     """
     path = Path(source)
     try:
-        return parse_json(read_bytes(path, MAX_JSON).decode("utf-8"))
+        text = decode_utf8(read_bytes(path, MAX_JSON), where=str(path), form="JSON")
+        value = parse_json(text)
     except FileNotFoundError:
         raise InputError("there is no such file", where=str(path)) from None
     except ValueError as error:
         raise InputError(f"not valid JSON ({error})", where=str(path)) from error
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})", where=str(path)) from error
+    refuse_halves(text, value, where=str(path))
+    return value

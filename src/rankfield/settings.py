@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from rankfield.errors import InputError
 from rankfield.parsing import parse_toml
 from rankfield.paths import read_bytes
+from rankfield.unicode_text import decode_utf8
 
 __all__ = ["MAX_TOML", "Settings", "check_settings", "read_settings", "read_toml"]
 
@@ -31,10 +32,12 @@ def read_toml(
     """Return the values of a TOML file.
 
     Raises:
-        InputError: no such file, or not TOML; says in which line. It is of the class `kind`.
+        InputError: no such file, not UTF-8, or not TOML; says in which line. It is of the
+            class `kind`.
     """
     try:
-        return parse_toml(read_bytes(path, MAX_TOML, kind).decode("utf-8-sig"))
+        data = read_bytes(path, MAX_TOML, kind)
+        return parse_toml(decode_utf8(data, where=str(path), kind=kind, form="TOML"))
     except FileNotFoundError:
         raise kind("there is no such file", where=str(path), remedy=remedy) from None
     except ValueError as error:

@@ -11,6 +11,7 @@ import polars as pl
 from rankfield.column_names import quoted_names
 from rankfield.errors import DataError
 from rankfield.files import new_folder
+from rankfield.foreign_files import own_paths
 from rankfield.formats.assemble import DatasetOptions, Tables, assemble
 from rankfield.formats.export_notes import lost_columns
 from rankfield.formats.export_record import write_record
@@ -180,7 +181,7 @@ def _with_text(documents: TextTable, notes: list[str]) -> list[str]:
 def _qrels_files(folder: Path, subsets: Sequence[str] | None) -> dict[str, Path]:
     """Return name → file of the judgments to read: train, dev, test, then others."""
     found: dict[str, Path] = {}
-    for path in sorted((folder / _QRELS).glob("*.tsv*")):
+    for path in own_paths((folder / _QRELS).glob("*.tsv*"), folder):
         if table_suffix(path) == ".tsv":
             found.setdefault(path.name.removesuffix(".gz").removesuffix(".tsv"), path)
     for name in subsets or ():

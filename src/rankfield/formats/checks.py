@@ -10,6 +10,7 @@ import polars as pl
 
 from rankfield.column_names import quoted_names
 from rankfield.errors import DataError, ImageError
+from rankfield.field_values import is_absent
 from rankfield.formats.placed_tables import PlacedTable
 from rankfield.schema import RankingDataset, ScoreScale
 from rankfield.validate import fix, image_problems
@@ -44,7 +45,7 @@ def require_values(table: PlacedTable, *columns: str) -> None:
     for column in columns:
         values = table.frame[column]
         values = values if values.dtype in (pl.String, pl.Binary) else values.cast(pl.String)
-        bad = (values.cast(pl.Binary).bin.size() == 0).fill_null(True)
+        bad = values.to_frame(column).select(is_absent(column, values.dtype))[column]
         if bad.any():
             raise DataError(
                 f"expected a value, found nothing{_more(bad)}",

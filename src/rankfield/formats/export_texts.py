@@ -7,6 +7,7 @@ from collections.abc import Collection
 import polars as pl
 
 from rankfield.errors import DataError
+from rankfield.field_values import is_absent
 from rankfield.schema import RankingDataset
 
 __all__ = ["joined_texts", "query_texts", "text_fields"]
@@ -36,7 +37,8 @@ def joined_texts(frame: pl.DataFrame, names: Collection[str], *, line: bool = Fa
 
     With `line`, tabs and line breaks within a text become blanks too.
     """
-    texts = [pl.col(name).replace("", None) for name in names if name in frame.columns]
+    present = [name for name in names if name in frame.columns]
+    texts = [pl.when(~is_absent(n, pl.String())).then(pl.col(n)) for n in present]
     joined = pl.concat_str(texts, separator=" " if line else "\n", ignore_nulls=True)
     return joined.str.replace_all(r"[\t\r\n]+", " ") if line else joined
 
@@ -54,7 +56,7 @@ def query_texts(dataset: RankingDataset, layout: str, notes: list[str]) -> pl.Se
     if count := int(dataset.queries.select(broken.sum()).item()):
         notes.append(f"queries: tabs and line breaks became blanks in {count:,}")
     texts = dataset.queries.select(text=joined_texts(dataset.queries, names, line=True))["text"]
-    empty = texts.is_null() | (texts == "")
+    empty = texts.to_frame("text").select(is_absent("text", pl.String()))["text"]
     if empty.any():
         row = int(empty.arg_max() or 0)
         raise DataError(

@@ -8,6 +8,7 @@ from typing import Any
 
 from rankfield.errors import DataError, InputError
 from rankfield.files import read_json
+from rankfield.foreign_files import own_paths
 from rankfield.formats.placed_tables import ENDINGS
 from rankfield.formats.published_splits import part_name
 from rankfield.paths import inside
@@ -57,7 +58,7 @@ def find_parts(src: Path) -> dict[str, list[Path]]:
         return {part_name(name): _saved(src / name) for name in names}
     if (src / "state.json").is_file():
         return {part_name(str(_json(src / "state.json").get("_split") or "train")): _saved(src)}
-    saved = sorted(path.parent for path in src.glob("*/state.json"))
+    saved = [path.parent for path in own_paths(src.glob("*/state.json"), src)]
     if saved:
         return {part_name(folder.name): _saved(folder) for folder in saved}
     return _by_names(src)
@@ -103,13 +104,9 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _by_names(src: Path) -> dict[str, list[Path]]:
+    found = (path for pattern in ("*", "*/*", "*/*/*") for path in src.glob(pattern))
     files = [
-        path
-        for pattern in ("*", "*/*", "*/*/*")
-        for path in src.glob(pattern)
-        if path.is_file()
-        and path.suffix.lower() in ENDINGS
-        and not any(part.startswith(".") for part in path.relative_to(src).parts)
+        path for path in own_paths(found, src) if path.is_file() and path.suffix.lower() in ENDINGS
     ]
     if not files:
         raise DataError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rankfield.foreign_files import own_paths
 from rankfield.formats.hub_folders import find_parts
 from rankfield.formats.published_splits import part_name
 
@@ -35,7 +36,7 @@ def find_tables(src: Path) -> dict[str, dict[str, list[Path]]]:
         name: path
         for place in (src, src / "data")
         if place.is_dir()
-        for path in sorted(place.iterdir())
+        for path in own_paths(place.iterdir(), src)
         if path.is_dir() and (name := part_name(path.name)) in names
     }
     tables: dict[str, dict[str, list[Path]]] = {}

@@ -15,6 +15,7 @@ import polars as pl
 
 from rankfield.errors import DataError
 from rankfield.files import new_folder
+from rankfield.foreign_files import own_paths
 from rankfield.formats.export_record import write_record
 from rankfield.formats.hub_folders import find_parts
 from rankfield.formats.hub_pairs import PART, dataset_of_pairs
@@ -35,9 +36,9 @@ _ROWS = 1000
 def looks_like_hugging_face(src: Path) -> str | None:
     """Return why `src` looks like a folder of the library `datasets`, or None."""
     for name in ("dataset_dict.json", "state.json"):
-        if (src / name).is_file() or any(src.glob(f"*/{name}")):
+        if (src / name).is_file() or own_paths(src.glob(f"*/{name}"), src):
             return f"it holds {name}, which save_to_disk writes"
-    if any(src.glob("**/*-00000-of-*.parquet")):
+    if own_paths(src.glob("**/*-00000-of-*.parquet"), src):
         return "it holds Parquet files named as on the Hub"
     return None
 

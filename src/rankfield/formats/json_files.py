@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from rankfield.errors import DataError
-from rankfield.formats.text_files import not_utf8
+from rankfield.files import MAX_JSON
+from rankfield.paths import read_bytes
+from rankfield.unicode_text import decode_utf8, refuse_halves
 
 __all__ = ["read_json_document", "text_of"]
 
@@ -18,9 +20,14 @@ def read_json_document(path: Path) -> Any:
     UTF-8 with or without a byte order mark.
 
     Raises:
-        DataError: no such file, not UTF-8, not valid JSON, a key that occurs twice in an object.
+        DataError: no such file, not UTF-8, not valid JSON, a key that occurs twice in an object,
+            half of a surrogate pair.
     """
-    text = _decoded(path)
+    if not path.is_file():
+        raise DataError(
+            "there is no such file", where=str(path), remedy="Look at the spelling of its name."
+        )
+    text = decode_utf8(read_bytes(path, MAX_JSON, DataError), where=str(path), kind=DataError)
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(items)
@@ -38,7 +45,7 @@ def read_json_document(path: Path) -> Any:
         parse_int=str, parse_float=str, parse_constant=str, object_pairs_hook=pairs
     )
     try:
-        return decoder.decode(text)
+        value = decoder.decode(text)
     except json.JSONDecodeError as error:
         cut = error.pos >= len(text.rstrip()) or "Unterminated" in error.msg
         raise DataError(
@@ -51,17 +58,8 @@ def read_json_document(path: Path) -> Any:
         raise DataError(
             "the JSON is nested too deep", where=str(path), remedy="Write it flatter."
         ) from None
-
-
-def _decoded(path: Path) -> str:
-    if not path.is_file():
-        raise DataError(
-            "there is no such file", where=str(path), remedy="Look at the spelling of its name."
-        )
-    try:
-        return path.read_text("utf-8-sig")
-    except UnicodeDecodeError:
-        raise not_utf8(path) from None
+    refuse_halves(text, value, where=str(path), kind=DataError)
+    return value
 
 
 def text_of(value: Any, where: str) -> str:
@@ -76,10 +74,4 @@ def text_of(value: Any, where: str) -> str:
             where=where,
             remedy="Mend the file there.",
         )
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise DataError(
-            "half of a surrogate pair is no text", where=where, remedy="Mend the file there."
-        ) from None
     return value

@@ -11,6 +11,7 @@ from typing import Any, NoReturn, TextIO
 from rankfield.errors import DataError
 from rankfield.formats.text_files import not_utf8
 from rankfield.progress import Advance, progress
+from rankfield.unicode_text import SPELT_HALF, half_surrogate, refuse_halves
 
 __all__ = ["object_entries"]
 
@@ -45,11 +46,11 @@ def object_entries(path: Path) -> Iterator[tuple[str, Any]]:
         text.expect("{")
         while text.peek() != "}":
             yield from text.plain_entries()  # no escapes in their keys
-            key = text.value()
+            key = text.value(key=True)
             if not isinstance(key, str):
                 text.fail(f"expected a key in quotes, found {key!r}")
             text.expect(":")
-            yield text.whole(key), text.value()
+            yield key, text.value()
             if text.peek() == ",":
                 text.expect(",")
                 if text.peek() == "}":
@@ -86,8 +87,8 @@ class _Text:
             self.fail(f"expected {sign!r}, found {what}")
         self.at += 1
 
-    def value(self) -> Any:
-        """Return the JSON value that comes next."""
+    def value(self, *, key: bool = False) -> Any:
+        """Return the JSON value, or the key, that comes next."""
         while True:
             self.peek()
             try:
@@ -101,17 +102,12 @@ class _Text:
             else:
                 # a number at the end of the block may go on in the next one
                 if end < len(self.text) or self.ended:
+                    if key and half_surrogate(value) is not None:
+                        self.fail(f"half of a surrogate pair in the key {value!r}")
+                    self._refuse_halves(value, end)
                     self.at = end
                     return value
             self.more()
-
-    def whole(self, key: str) -> str:
-        """Return the key; half of a surrogate pair, which JSON may spell, is no text."""
-        try:
-            key.encode()
-        except UnicodeEncodeError:
-            self.fail(f"half of a surrogate pair in the key {key!r}")
-        return key
 
     def plain_entries(self) -> Iterator[tuple[str, Any]]:
         """Yield the entries from here on that are whole, the comma too, and have a simple key."""
@@ -123,8 +119,15 @@ class _Text:
             comma = _COMMA.match(self.text, end)
             if comma is None:
                 return
+            self._refuse_halves(value, end)
             self.at = comma.end()
             yield key[1], value
+
+    def _refuse_halves(self, value: Any, end: int) -> None:
+        if SPELT_HALF.search(self.text, self.at, end):
+            line = self.line + self.text.count("\n", 0, self.at)
+            where = f"{self.path}, row {line}"
+            refuse_halves(self.text[self.at : end], value, where=where, kind=DataError)
 
     def more(self) -> None:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rankfield.errors import DataError
+from rankfield.foreign_files import own_paths
 from rankfield.formats.registry import LAYOUTS, Layout
 
 __all__ = ["guess_layout"]
@@ -55,7 +56,7 @@ def _found(path: Path) -> dict[str, str]:
 def _unknown(path: Path) -> DataError:
     if path.is_file() and path.suffix.lower() in _ARCHIVES:
         return DataError("is an archive", where=str(path), remedy="Unpack it first.")
-    within = sorted(path.iterdir()) if path.is_dir() else []
+    within = own_paths(path.iterdir(), path) if path.is_dir() else []
     for inner in within[:_LOOKED_INTO]:
         if found := _found(inner):
             return DataError(

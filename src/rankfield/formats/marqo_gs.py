@@ -18,6 +18,7 @@ import polars as pl
 
 from rankfield.column_names import free_name
 from rankfield.errors import DataError
+from rankfield.foreign_files import own_paths
 from rankfield.formats.checks import (
     BadImages,
     check_pictures,
@@ -141,7 +142,7 @@ def _require_folder(folder: Path) -> Path:
         )
         raise DataError(problem, where=str(folder), remedy="Name the folder with corpus_1.json.")
     if not _csv(folder, "in_domain").is_file():
-        inner = sorted(path.parent.name for path in folder.glob("*/corpus_1.json"))
+        inner = [p.parent.name for p in own_paths(folder.glob("*/corpus_1.json"), folder)]
         raise DataError(
             f"expected {_csv(folder, 'in_domain').name}, found none",
             where=str(folder),
@@ -179,7 +180,7 @@ def _read_corpus(folder: Path, seen: bool, notes: list[str]) -> pl.DataFrame:
             _KEY if name == "doc_id" else name: [value.get(name) for _, value in chunk]
             for name in names
         }
-        frames.append(_frame(path, [key for key, _ in chunk], columns))
+        frames.append(_frame([key for key, _ in chunk], columns))
     if not frames:
         raise DataError(
             "expected at least one product, found none",
@@ -203,16 +204,9 @@ def _read_corpus(folder: Path, seen: bool, notes: list[str]) -> pl.DataFrame:
     return documents.with_columns(seen=pl.lit(seen))
 
 
-def _frame(path: Path, ids: list[str], columns: dict[str, list[Any]]) -> pl.DataFrame:
-    try:
-        typed = [_column(name, values) for name, values in columns.items()]
-        return pl.DataFrame([pl.Series("doc_id", ids, dtype=pl.String), *typed])
-    except UnicodeEncodeError as error:
-        raise DataError(
-            f"half of a surrogate pair is no text ({error})",
-            where=f"{path}, products {ids[0]!r} to {ids[-1]!r}",
-            remedy="Write the text as UTF-8.",
-        ) from None
+def _frame(ids: list[str], columns: dict[str, list[Any]]) -> pl.DataFrame:
+    typed = [_column(name, values) for name, values in columns.items()]
+    return pl.DataFrame([pl.Series("doc_id", ids, dtype=pl.String), *typed])
 
 
 def _column(name: str, values: list[Any]) -> pl.Series:

@@ -11,11 +11,15 @@ from typing import Any
 import polars as pl
 
 from rankfield.errors import DataError
+from rankfield.field_values import is_absent
+from rankfield.files import MAX_JSON
 from rankfield.formats.finite_numbers import finite_numbers
 from rankfield.formats.lines import check_pairs
 from rankfield.formats.text_files import table_suffix
 from rankfield.formats.text_tables import SUFFIXES, TextTable, read_table
 from rankfield.formats.trec import qrels_table, run_table
+from rankfield.paths import read_bytes
+from rankfield.unicode_text import SPELT_HALF, decode_utf8, refuse_halves
 
 __all__ = ["read_judged_pairs", "read_ranked_pairs"]
 
@@ -86,7 +90,8 @@ def _json_or_table(path: Path, numbers: tuple[str, ...]) -> TextTable | None:
 
 
 def _refuse_empty(table: TextTable, column: str) -> None:
-    empty = table.frame[column].is_null() | (table.frame[column].cast(pl.String) == "")
+    ids = table.frame.select(pl.col(column).cast(pl.String))
+    empty = ids.select(is_absent(column, pl.String()))[column]
     if empty.any():
         raise DataError(
             "expected an id, found nothing", where=table.where(int(empty.arg_max() or 0), column)
@@ -112,11 +117,13 @@ def _json_table(path: Path) -> TextTable:
     """Read ``{query: {document: number}}``; a place is named by its query and document."""
     if not path.is_file():
         raise DataError("there is no such file", where=str(path))
+    text = decode_utf8(read_bytes(path, MAX_JSON, DataError), where=str(path), kind=DataError)
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            value = json.load(file, object_pairs_hook=_Pairs)
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        value = json.loads(text, object_pairs_hook=_Pairs)
+    except (json.JSONDecodeError, RecursionError) as error:
         raise DataError(f"not JSON: {error}", where=str(path)) from error
+    if SPELT_HALF.search(text):
+        refuse_halves(text, json.loads(text), where=str(path), kind=DataError)
     columns: tuple[list[str], list[str], list[float]] = ([], [], [])
     for query, documents in _members(path, "top level", value):
         place = f"query {query!r}"

@@ -8,6 +8,7 @@ from typing import Literal
 import polars as pl
 
 from rankfield.errors import DataError
+from rankfield.field_values import is_absent
 from rankfield.files import new_folder
 from rankfield.formats.export_notes import lost_columns, text_field
 from rankfield.formats.export_record import write_record
@@ -128,7 +129,7 @@ def _texts(dataset: RankingDataset) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 def _joined(fields: tuple[Field, ...], name: str) -> pl.Expr:
     names = [f.name for f in fields if f.modality == "text"]
-    present = [pl.when(pl.col(n) != "").then(pl.col(n)) for n in names]
+    present = [pl.when(~is_absent(n, pl.String())).then(pl.col(n)) for n in names]
     return pl.concat_str(present, separator=" ", ignore_nulls=True).alias(name)
 
 

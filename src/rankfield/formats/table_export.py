@@ -10,6 +10,7 @@ import polars as pl
 
 from rankfield.errors import DataError
 from rankfield.files import new_folder
+from rankfield.foreign_files import own_paths
 from rankfield.formats.export_record import write_record
 from rankfield.formats.text_tables import is_table
 from rankfield.schema import RankingDataset
@@ -63,7 +64,7 @@ def looks_like_tables(src: Path) -> str | None:
     """Return why a folder looks like plain tables, or None."""
     if not src.is_dir():
         return None
-    files = sorted(src.iterdir())
+    files = own_paths(src.iterdir(), src)
     found = [[path.name for path in files if is_table(path, table)] for table in _TABLES]
     return f"it holds {', '.join(names[0] for names in found)}" if all(found) else None
 

@@ -16,6 +16,7 @@ from rankfield.column_names import (
     quoted_names,
 )
 from rankfield.errors import DataError
+from rankfield.foreign_files import own_paths
 from rankfield.formats.foreign_columns import RESERVED, set_aside
 from rankfield.formats.source_tables import SourceTable
 from rankfield.formats.staged_tables import stage_table
@@ -70,7 +71,7 @@ def read_source(
 
 
 def _find(folder: Path, table: str) -> Path:
-    files = sorted(path for path in folder.iterdir() if path.is_file())
+    files = [path for path in own_paths(folder.iterdir(), folder) if path.is_file()]
     found = [path for path in files if is_table(path, table)]
     if len(found) == 1:
         return found[0]

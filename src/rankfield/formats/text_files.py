@@ -13,6 +13,7 @@ from typing import BinaryIO, TextIO, cast
 import polars as pl
 
 from rankfield.errors import DataError
+from rankfield.unicode_text import wrong_byte
 
 __all__ = ["is_packed", "not_utf8", "open_bytes", "open_text", "reading", "table_suffix"]
 
@@ -77,9 +78,6 @@ def not_utf8(path: Path) -> DataError:
             try:
                 line.decode("utf-8")
             except UnicodeDecodeError as error:
-                return DataError(
-                    f"not UTF-8: byte {line[error.start]:#04x} at position {error.start + 1}",
-                    where=f"{path}, row {number}",
-                    remedy="Save the file as UTF-8.",
-                )
+                where = f"{path}, row {number}"
+                return wrong_byte(line[error.start :], where, error.start + 1, kind=DataError)
     return DataError("not UTF-8", where=str(path), remedy="Save the file as UTF-8.")

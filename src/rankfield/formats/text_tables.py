@@ -16,6 +16,7 @@ import polars as pl
 from rankfield.errors import DataError
 from rankfield.formats.text_files import open_text, reading, table_suffix
 from rankfield.progress import progress
+from rankfield.unicode_text import refuse_halves
 
 __all__ = [
     "DELIMITERS",
@@ -293,16 +294,13 @@ def _json_objects(path: Path, file: TextIO) -> Iterator[tuple[int, dict[str, Any
             continue
         try:
             record = decoder.decode(text.strip())
-            if "\\u" in text:
-                # half of a surrogate pair is valid JSON, but no text that can be stored
-                json.dumps(record, ensure_ascii=False).encode()
-        except (json.JSONDecodeError, UnicodeEncodeError, RecursionError) as error:
-            half = isinstance(error, UnicodeEncodeError)
+        except (json.JSONDecodeError, RecursionError) as error:
             raise DataError(
-                f"not valid JSON ({'half of a surrogate pair is no text' if half else error})",
+                f"not valid JSON ({error})",
                 where=f"{path}, row {line}",
                 remedy="Mend the line, or fetch the file again if it is cut off.",
             ) from None
+        refuse_halves(text, record, where=f"{path}, row {line}", kind=DataError)
         if not isinstance(record, dict):
             raise DataError(
                 f"expected a JSON object, found {text.strip()[:40]!r}",

@@ -11,6 +11,7 @@ import polars as pl
 from rankfield.column_names import DOC_IDS, PLAIN_IDS, QUERY_IDS, find_column, normalised_name
 from rankfield.errors import DataError
 from rankfield.files import new_folder
+from rankfield.foreign_files import own_paths
 from rankfield.formats.assemble import DatasetOptions, Tables, assemble
 from rankfield.formats.export_notes import lost_columns
 from rankfield.formats.export_record import write_record
@@ -154,7 +155,7 @@ def looks_like_trec(src: Path) -> str | None:
 def _candidates(folder: Path, what: str) -> list[Path]:
     if not folder.is_dir():
         return []
-    files = sorted(path for path in folder.iterdir() if path.is_file())
+    files = [path for path in own_paths(folder.iterdir(), folder) if path.is_file()]
     return [path for path in files if path.name.lower().startswith(_NAMES[what])]
 
 
@@ -162,7 +163,7 @@ def _find(folder: Path, what: str) -> Path:
     found = _candidates(folder, what)
     if len(found) == 1:
         return found[0]
-    listed = ", ".join(path.name for path in found or sorted(folder.iterdir())[:20])
+    listed = ", ".join(path.name for path in found or own_paths(folder.iterdir(), folder)[:20])
     names = " or ".join(f"{name}*" for name in _NAMES[what])
     raise DataError(
         f"expected one file {names}, found {listed or 'no file'}",

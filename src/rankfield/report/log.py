@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rankfield.errors import InputError
+from rankfield.settings import read_toml
 
 __all__ = ["TrainingLog", "read_log"]
 
@@ -67,10 +67,7 @@ def read_log(path: str | Path) -> TrainingLog:
 def _read_recipe(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise InputError(f"not valid TOML ({error})", where=str(path)) from error
+    return read_toml(path)
 
 
 def _add(log: TrainingLog, event: dict[str, Any]) -> None:

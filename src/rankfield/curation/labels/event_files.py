@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from rankfield.errors import DataError, OutputError
+from rankfield.foreign_files import own_paths
 
 __all__ = ["FILE_COLUMN", "SUFFIXES", "EventFiles", "find_event_files", "quote_name", "quote_text"]
 
@@ -184,7 +185,7 @@ def find_event_files(events: str | Path) -> EventFiles:
     path = Path(events)
     if not path.exists():
         raise DataError("there is no such file or folder", where=str(path))
-    inside = sorted(path.iterdir()) if path.is_dir() else [path]
+    inside = own_paths(path.iterdir(), path) if path.is_dir() else [path]
     paths = tuple(p for p in inside if p.is_file() and _kind(p))
     if not paths:
         raise DataError(f"expected files ending in {', '.join(SUFFIXES)}", where=str(path))

@@ -435,13 +435,16 @@ def test_training_batches_and_embedding_agree(shop: RankingDataset, tmp_path: Pa
     np.testing.assert_allclose(found.numpy(), model.embed_documents(shop)[rows], atol=1e-6)
 
 
-def test_rows_without_any_field_are_named(tmp_path: Path) -> None:
+def test_rows_without_any_field_are_zero(tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = [{"title": "a"}] * 5 + [{"title": ""}, {"title": None}]
     data = dataset_of(rows)
     encoder = small_encoder(["a"], ["text"], dimension=8, width=32, layers=1)
     model = RankingModel(encoder, data.query_fields, data.document_fields)
-    with pytest.raises(DataError, match="rows, document row 5: the document has none of the fi"):
-        model.embed_documents(data)
+    embedded = model.embed_documents(data)
+    np.testing.assert_allclose(np.linalg.norm(embedded, axis=1), [1, 1, 1, 1, 1, 0, 0], atol=1e-6)
+    assert not model.embed_documents(data, data.documents.tail(2)).any()
+    assert model.truncate_to(4).embed_documents(data, data.documents.tail(2)).shape == (2, 4)
+    model.truncate_to(8)
     with pytest.raises(DataError, match="needs the document field 'title', which the data lacks"):
         model.embed_documents(data, data.documents.drop("title"))
     assert model.embed_documents(data, data.documents.head(0)).shape == (0, 8)

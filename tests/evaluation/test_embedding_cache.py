@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -38,13 +39,14 @@ def model(data: RankingDataset, monkeypatch: pytest.MonkeyPatch) -> RankingModel
 def embedded(model: RankingModel, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The first row of every chunk that the model embeds."""
     rows: list[int] = []
-    embed = RankingModel._embed_chunk
+    chunks = RankingModel.embed_chunks
 
-    def record(self: RankingModel, *arguments: Any) -> np.ndarray:
-        rows.append(arguments[-1])
-        return embed(self, *arguments)
+    def record(*arguments: Any, **options: Any) -> Iterator[Any]:
+        for start, chunk in chunks(*arguments, **options):
+            rows.append(start)
+            yield start, chunk
 
-    monkeypatch.setattr(RankingModel, "_embed_chunk", record)
+    monkeypatch.setattr(RankingModel, "embed_chunks", record)
     return rows
 
 
@@ -205,3 +207,23 @@ def test_links_in_a_cache_are_not_written_through(
     entry.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(OutputError, match="is a link"):
         cached.embed_queries(data, data.queries)
+
+
+def test_two_processes_do_not_write_one_entry(
+    tmp_path: Path, data: RankingDataset, model: RankingModel, embedded: list[int]
+) -> None:
+    cached = CachedEmbedder(model, "abc", tmp_path)
+    expected = cached.embed_documents(data, data.documents)
+    (entry,) = tmp_path.iterdir()
+    other = os.open(entry / "lock", os.O_RDWR)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    try:
+        assert (cached.embed_documents(data, data.documents) == expected).all()  # only read
+        (entry / "header.json").unlink()
+        embedded.clear()
+        with pytest.raises(OutputError, match="another run is writing it"):
+            cached.embed_documents(data, data.documents)
+        assert not embedded
+    finally:
+        os.close(other)
+    assert (cached.embed_documents(data, data.documents) == expected).all()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -9,8 +10,9 @@ import torch
 
 from rankfield.encoders import RankingModel, small_encoder
 from rankfield.errors import ImageError, InputError
-from rankfield.evaluation import retrieve
+from rankfield.evaluation import CachedEmbedder, retrieve
 from rankfield.schema import Field, RankingDataset
+from rankfield.search import Corpus
 from training_data import tiny_shop
 
 
@@ -98,3 +100,70 @@ def test_queries_that_the_model_cannot_take(
     by_photo = RankingModel(model.encoder, [Field("image", "image")], shop.document_fields)
     with pytest.raises(InputError, match="takes no query text"):
         retrieve(by_photo, shop, "red")
+
+
+def test_columns_of_the_same_name_come_under_another(
+    shop: RankingDataset, model: RankingModel
+) -> None:
+    clash = shop.documents.with_columns(
+        rank=pl.int_range(pl.len()),
+        similarity=pl.lit("much"),
+        source_rank=pl.lit(7),
+    )
+    found = retrieve(model, shop.with_tables(documents=clash), "red ball", k=5)
+    plain = retrieve(model, shop, "red ball", k=5)
+    assert found.select(plain.columns).equals(plain)
+    assert found.columns[len(plain.columns) :] == [
+        "source_source_rank", "source_similarity", "source_rank",
+    ]  # fmt: skip
+    assert found["source_rank"].to_list() == [7] * 5
+    rows = clash.select("doc_id", "rank").join(found, on="doc_id", how="inner")
+    assert (rows["rank"] == rows["source_source_rank"]).all()
+
+
+def test_a_model_cut_to_fewer_dimensions(shop: RankingDataset, model: RankingModel) -> None:
+    cut = RankingModel(model.encoder, shop.query_fields, shop.document_fields).eval()
+    found = retrieve(cut.truncate_to(5), shop, shop.queries["query"][3], k=7)
+    similarity = cut.embed_documents(shop) @ cut.embed_queries(shop)[3]
+    order = np.argsort(-similarity, kind="stable")[:7]
+    assert found["doc_id"].to_list() == shop.documents["doc_id"][order.tolist()].to_list()
+    assert cut.dimension == 5
+
+
+def test_it_searches_where_the_model_is(
+    shop: RankingDataset, model: RankingModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices: list[str] = []
+    search = Corpus.search
+
+    def spied(self: Corpus, *given: Any, **options: Any) -> Any:
+        devices.append(options.get("device", "none"))
+        return search(self, *given, **options | {"device": "cpu"})
+
+    monkeypatch.setattr(Corpus, "search", spied)
+    monkeypatch.setattr(RankingModel, "device", torch.device("cpu", 0))
+    retrieve(model, shop, "red ball")
+    assert devices == ["cpu:0"]
+
+
+def test_documents_through_a_cache(
+    shop: RankingDataset, model: RankingModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cached = CachedEmbedder(model, "abc", tmp_path / "cache")
+    expected = retrieve(model, shop, "red ball")
+    assert retrieve(model, shop, "red ball", documents=cached).equals(expected)
+
+    def embed(*_: Any) -> Any:
+        raise AssertionError("embedded again")
+
+    monkeypatch.setattr(model, "embed_documents", embed)
+    monkeypatch.setattr(RankingModel, "embed_chunks", _queries_only(RankingModel.embed_chunks))
+    assert retrieve(model, shop, "red ball", documents=cached).equals(expected)
+
+
+def _queries_only(embed: Any) -> Any:
+    def chunks(self: Any, dataset: Any, frame: Any, side: str, **options: Any) -> Any:
+        assert side == "query"
+        return embed(self, dataset, frame, side, **options)
+
+    return chunks

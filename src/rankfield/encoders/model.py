@@ -22,6 +22,7 @@ from rankfield.encoders.dual import DualEncoder
 from rankfield.encoders.field_weights import FieldWeights
 from rankfield.encoders.fusion import FieldBatch, FieldInputs, field_embeddings, fuse
 from rankfield.encoders.modes import evaluating
+from rankfield.encoders.present_images import require_images
 from rankfield.encoders.pretrained import loading
 from rankfield.encoders.quiet import quiet_transformers
 from rankfield.errors import DataError, ModelError
@@ -223,9 +224,11 @@ class RankingModel(nn.Module):
     ) -> NDArray[np.float32]:
         """Return N × D unit embeddings of these queries (all of them by default).
 
+        A query without any field of the model has a zero row.
+
         Raises:
-            DataError: a query without any field, or a field that the data lacks.
-            ImageError: a picture that cannot be read.
+            DataError: a field that the data lacks.
+            ImageError: a picture that is missing or cannot be read.
         """
         frame = dataset.queries if queries is None else queries
         return self._embed(dataset, frame, "query")
@@ -235,9 +238,11 @@ class RankingModel(nn.Module):
     ) -> NDArray[np.float32]:
         """Return N × D unit embeddings of these documents (all of them by default).
 
+        A document without any field of the model has a zero row.
+
         Raises:
-            DataError: a document without any field, or a field that the data lacks.
-            ImageError: a picture that cannot be read.
+            DataError: a field that the data lacks.
+            ImageError: a picture that is missing or cannot be read.
         """
         frame = dataset.documents if documents is None else documents
         return self._embed(dataset, frame, "document")
@@ -248,7 +253,8 @@ class RankingModel(nn.Module):
         """Yield (first row, its chunk's n × D unit embeddings) over the rows of a table, in order.
 
         Chunks are of one size and start at its multiples, whatever is done already: an embedding
-        depends on its chunk, whose texts share batches, in the last bits.
+        depends on its chunk, whose texts share batches, in the last bits. A record without any
+        field of the model has a zero row.
 
         Args:
             dataset: whose pictures the table names.
@@ -257,11 +263,12 @@ class RankingModel(nn.Module):
             done: how many rows to leave out, at least; the chunk they end in is made again.
 
         Raises:
-            DataError: a record without any field, or a field that the data lacks.
-            ImageError: a picture that cannot be read.
+            DataError: a field that the data lacks.
+            ImageError: a picture that is missing, before anything is embedded, or cannot be read.
         """
         self.check_fields(frame, side, dataset.name)
         first = done // _CHUNK * _CHUNK if done < len(frame) else len(frame)
+        require_images(dataset, frame[first:], side, self.fields(side))
         with (
             evaluating(self),
             progress(f"embed {side} rows", len(frame), done=first, unit="rows") as step,
@@ -270,7 +277,7 @@ class RankingModel(nn.Module):
                 chunk = frame.slice(start, _CHUNK)
                 # A mode that ends before the caller gets control.
                 with torch.inference_mode():
-                    embeddings = self._embed_chunk(dataset, chunk, side, start)
+                    embeddings = self._embed_chunk(dataset, chunk, side)
                 yield start, embeddings
                 step(len(chunk))
 
@@ -293,29 +300,21 @@ class RankingModel(nn.Module):
                 )
 
     def _embed_chunk(
-        self, dataset: RankingDataset, frame: pl.DataFrame, side: Side, start: int
+        self, dataset: RankingDataset, frame: pl.DataFrame, side: Side
     ) -> NDArray[np.float32]:
         parts = {}
-        found = np.zeros(len(frame), dtype=bool)
         for column in field_columns(frame, self.fields(side)):
             rows, codes = column.entries_of(np.arange(len(frame)))
             if not len(rows):
                 continue
-            found[rows] = True
             raw = self._encode_values(dataset, column, side)
             index = torch.from_numpy(codes).to(raw.device)
             places = torch.from_numpy(rows).to(raw.device)
             parts[column.field.name] = field_embeddings(
                 len(frame), raw, places, index, several=column.several
             )
-        if not found.all():
-            row = start + int(np.flatnonzero(~found)[0])
-            names = ", ".join(f.name for f in self.fields(side))
-            raise DataError(
-                f"the {side} has none of the fields {names}",
-                where=f"{dataset.name}, {side} row {row}",
-                remedy="Run `rankfield check --fix`.",
-            )
+        if not parts:
+            return np.zeros((len(frame), self.dimension), dtype=np.float32)
         fused = fuse(parts, self._weights(side))
         return truncated(fused, self.dimension).cpu().numpy()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,13 @@ from rankfield.encoders import RankingModel
 from rankfield.encoders.base import Side
 from rankfield.errors import InputError, OutputError
 from rankfield.field_values import content_bytes, flat_values
-from rankfield.files import storage_errors, write_json
+from rankfield.files import open_regular, refuse_others, storage_errors, write_json
 from rankfield.schema import Field, RankingDataset
 
 __all__ = ["CachedEmbedder"]
 
 _FORMAT = 1
-_HEADER, _ROWS = "header.json", "embeddings.npy"
+_HEADER, _ROWS, _LOCK = "header.json", "embeddings.npy", "lock"
 
 
 class CachedEmbedder:
@@ -36,7 +37,7 @@ class CachedEmbedder:
     rows and, of each picture file, its size and time of change. Whatever differs is embedded anew
     beside what is there; remove the folder of a KEY to free its space.
 
-    One process at a time may write an entry.
+    One process at a time may write an entry; another is refused.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class CachedEmbedder:
         """Return unit embeddings (rows, D) of these queries, memory-mapped and read-only.
 
         Raises:
-            OutputError: the cache cannot be written.
+            OutputError: the cache cannot be written, or another process is writing this entry.
             DataError, ImageError: as `RankingModel.embed_queries`.
         """
         return self._embedded(dataset, queries, "query")
@@ -80,7 +81,7 @@ class CachedEmbedder:
         """Return unit embeddings (rows, D) of these documents, memory-mapped and read-only.
 
         Raises:
-            OutputError: the cache cannot be written.
+            OutputError: the cache cannot be written, or another process is writing this entry.
             DataError, ImageError: as `RankingModel.embed_documents`.
         """
         return self._embedded(dataset, documents, "document")
@@ -100,19 +101,37 @@ class CachedEmbedder:
                 remedy="Remove the link, or name another cache.",
             )
         with storage_errors(folder):
-            done = _rows_done(folder, made)
-            if done is None:
-                done = 0
-                _start(folder, made)
-            if done < frame.height:
-                rows = open_memmap(path, mode="r+")
-                for start, chunk in self._model.embed_chunks(dataset, frame, side, done=done):
-                    end = start + len(chunk)
-                    rows[start:end] = chunk
-                    rows.flush()  # the rows before the header that says they are there
-                    write_json(folder / _HEADER, made | {"done": end})
+            if _rows_done(folder, made) != frame.height:  # a whole entry is only read
+                folder.mkdir(parents=True, exist_ok=True)
+                descriptor = open_regular(str(folder / _LOCK), os.O_RDWR | os.O_CREAT)
+                try:
+                    refuse_others(descriptor, folder)
+                    self._complete(dataset, frame, side, folder, made)
+                finally:
+                    os.close(descriptor)
         found: npt.NDArray[np.float32] = np.load(path, mmap_mode="r" if frame.height else None)
         return found
+
+    def _complete(
+        self,
+        dataset: RankingDataset,
+        frame: pl.DataFrame,
+        side: Side,
+        folder: Path,
+        made: dict[str, Any],
+    ) -> None:
+        """Embed the rows that the entry lacks."""
+        done = _rows_done(folder, made)
+        if done is None:
+            done = 0
+            _start(folder, made)
+        if done < frame.height:
+            rows = open_memmap(folder / _ROWS, mode="r+")
+            for start, chunk in self._model.embed_chunks(dataset, frame, side, done=done):
+                end = start + len(chunk)
+                rows[start:end] = chunk
+                rows.flush()  # the rows before the header that says they are there
+                write_json(folder / _HEADER, made | {"done": end})
 
     def _made(self, dataset: RankingDataset, frame: pl.DataFrame, side: Side) -> dict[str, Any]:
         """Return the header without how far it is: all that the embeddings depend on."""
@@ -133,7 +152,6 @@ class CachedEmbedder:
 
 def _start(folder: Path, made: dict[str, Any]) -> None:
     """Make room for an entry, of which nothing is done; one that is damaged gives way."""
-    folder.mkdir(parents=True, exist_ok=True)
     for name in (_HEADER, _ROWS):  # a link goes too, and not what it leads to
         (folder / name).unlink(missing_ok=True)
     shape = (made["rows"], made["dimension"])

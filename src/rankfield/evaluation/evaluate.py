@@ -18,7 +18,7 @@ from rankfield.evaluation.statistics import LEVEL
 from rankfield.metrics import JudgedRankings
 from rankfield.metrics.rankings import FloatArray
 from rankfield.schema import SPLITS, RankingDataset, SplitView
-from rankfield.search import Hits, exact_search
+from rankfield.search import Corpus, Hits
 
 __all__ = [
     "Embedder",
@@ -53,12 +53,12 @@ class Embedder(Protocol):
     def embed_queries(
         self, dataset: RankingDataset, queries: pl.DataFrame
     ) -> npt.NDArray[np.float32]:
-        """Return unit embeddings, float32 (rows, D), in the order of the rows."""
+        """Return unit embeddings, float32 (rows, D), in the order of the rows; zero: of nothing."""
 
     def embed_documents(
         self, dataset: RankingDataset, documents: pl.DataFrame
     ) -> npt.NDArray[np.float32]:
-        """Return unit embeddings, float32 (rows, D), in the order of the rows."""
+        """Return unit embeddings, float32 (rows, D), in the order of the rows; zero: of nothing."""
 
 
 def evaluate(
@@ -79,8 +79,9 @@ def evaluate(
     """Return all `metrics.STANDARD_METRICS` of `model` on each split.
 
     Each query is searched exactly over the whole corpus of the split; equal similarities are
-    ordered by document row; an unjudged document counts 0. A query for which a metric is
-    undefined (nothing relevant is judged) is left out of its mean.
+    ordered by document row; an unjudged document counts 0. A document with a zero embedding (none
+    of the model's fields is there) is not found, and a query with one finds nothing. A query for
+    which a metric is undefined (nothing relevant is judged) is left out of its mean.
 
     Args:
         model: the model.
@@ -141,8 +142,11 @@ def evaluate_rankings(
     """
     rules, subset = protocol_named(protocol), _subset(dataset, subset)
     means, sizes, per_query, rankings = {}, {}, [], []
-    for split in _splits(dataset, splits, subset):
-        view = rules.view(dataset.view(split, subset))
+    # All of them first: a split that cannot be measured is said before any search.
+    wanted = _splits(dataset, splits, subset)
+    views = [rules.view(dataset.view(split, subset)) for split in wanted]
+    for view in views:
+        split = view.name
         hits = search(view)
         check_hits(name, view, hits)
         judged = judge(view, hits)
@@ -197,23 +201,21 @@ def searcher(
     precision: str = "auto",
 ) -> _Search:
     """Return exact search by `model`; each corpus is embedded once, when it is first needed."""
-    corpora: dict[str, npt.NDArray[np.float32]] = {}
+    corpora: dict[str, Corpus] = {}
 
     def search(view: SplitView) -> Hits:
-        corpus = corpus_of(view.name)
-        if corpus not in corpora:
-            documents = model.embed_documents(dataset, view.documents)
-            corpora[corpus] = checked_embeddings(model, "documents", documents, view.documents)
+        # Queries first: they are few, and what they lack is said before the long work.
         queries = checked_embeddings(
             model, "queries", model.embed_queries(dataset, view.queries), view.queries
         )
-        return exact_search(
-            queries,
-            corpora[corpus],
-            k,
-            memory_mib=memory_mib,
-            device=device,
-            precision=precision,
+        corpus = corpus_of(view.name)
+        if corpus not in corpora:
+            documents = model.embed_documents(dataset, view.documents)
+            corpora[corpus] = Corpus.of(
+                checked_embeddings(model, "documents", documents, view.documents)
+            )
+        return corpora[corpus].search(
+            queries, k, memory_mib=memory_mib, device=device, precision=precision
         )
 
     return search

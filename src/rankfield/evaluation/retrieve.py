@@ -6,12 +6,16 @@ from pathlib import Path
 
 import polars as pl
 
+from rankfield.column_names import free_name
 from rankfield.encoders import RankingModel
 from rankfield.errors import ImageError, InputError
+from rankfield.evaluation.evaluate import Embedder
 from rankfield.schema import Field, RankingDataset
-from rankfield.search import exact_search
+from rankfield.search import Corpus
 
 __all__ = ["retrieve"]
+
+_ADDED = ("rank", "similarity")
 
 
 def retrieve(
@@ -21,16 +25,28 @@ def retrieve(
     *,
     image: str | Path | bytes | None = None,
     k: int = 10,
+    documents: Embedder | None = None,
 ) -> pl.DataFrame:
     """Return the k documents with the largest inner product, all of their columns included.
 
     The frame has ``rank`` (from 1) and ``similarity`` (cosine, −1 to 1) before the documents'
-    columns. A picture goes into the model's image field of queries, or, where it has none, counts
-    as much as the text.
+    columns. A column of the documents that is called so too becomes ``source_rank`` or
+    ``source_similarity``. A picture goes into the model's image field of queries, or, where it has
+    none, counts as much as the text. A document without any field of the model is not found.
+
+    Args:
+        model: embeds the query, on its device, where the search runs too.
+        dataset: its documents are searched.
+        text: of the query; may be empty where there is a picture.
+        image: a path or the bytes of an encoded picture.
+        k: how many documents, at least 1.
+        documents: what embeds the documents: a `CachedEmbedder` of the model, which does it once;
+            the model itself if None.
 
     Raises:
         InputError: neither text nor picture, or a query that the model cannot take.
         ImageError: the picture cannot be read.
+        DataError: a field of the model that the data lacks.
     """
     fields, values = _query(model, text, image)
     query = RankingDataset(
@@ -46,19 +62,22 @@ def retrieve(
         ),
     )
     asking = RankingModel(model.encoder, fields, model.document_fields).to(model.device)
+    asking.truncate_to(model.dimension)
     try:
         asked = asking.embed_queries(query)
     except ImageError as error:  # its remedies are for a data set's pictures
         raise ImageError(
             error.problem, where=error.where, remedy="Give another picture."
         ) from error
-    hits = exact_search(asked, model.embed_documents(dataset), k)
-    rows = hits.indices[0].tolist()
-    found: pl.DataFrame = dataset.documents[rows]
-    return found.select(
-        pl.Series("rank", range(1, len(rows) + 1)),
-        pl.Series("similarity", hits.scores[0]),
-        pl.all(),
+    embedded = (documents or model).embed_documents(dataset, dataset.documents)
+    hits = Corpus.of(embedded).search(asked, k, device=str(model.device))
+    found = hits.indices[0] >= 0
+    rows: pl.DataFrame = dataset.documents[hits.indices[0][found].tolist()]
+    foreign = {c: free_name(c, [*rows.columns, *_ADDED]) for c in _ADDED if c in rows.columns}
+    return rows.select(
+        pl.Series("rank", range(1, rows.height + 1), dtype=pl.Int64),
+        pl.Series("similarity", hits.scores[0][found]),
+        *(pl.col(c).alias(foreign.get(c, c)) for c in rows.columns),
     )
 
 
@@ -80,6 +99,8 @@ def _query(
         weight = own["text"].weight if "text" in own else 1.0
         field = own.get("image", Field("image", "image", weight))
         fields.append(field)
+        if not isinstance(image, bytes) and not Path(image).is_file():
+            raise ImageError("no such picture", where=str(image), remedy="Give another picture.")
         values[field.name] = image if isinstance(image, bytes) else Path(image).resolve().name
     if not fields:
         raise InputError("give a query text, a picture, or both")

@@ -21,7 +21,7 @@ from rankfield.field_values import flat_values
 from rankfield.losses.matryoshka import truncated
 from rankfield.metrics import Mean
 from rankfield.schema import Field, RankingDataset, SplitView
-from rankfield.search import Hits, exact_search
+from rankfield.search import Corpus, Hits
 
 __all__ = ["FieldEmbeddings", "droppable_fields", "evaluate_without", "measure_robustness"]
 
@@ -124,8 +124,8 @@ def evaluate_without(
     def search(view: SplitView) -> Hits:
         asked = _rows(dataset.queries, view.queries, "query_id", queries)
         found = _rows(dataset.documents, view.documents, "doc_id", documents)
-        return _search_present(
-            asked, found, k, device=device, memory_mib=memory_mib, precision=precision
+        return Corpus.of(found).search(
+            asked, k, device=device, memory_mib=memory_mib, precision=precision
         )
 
     names = [f"{side}.{name}" for side in _SIDES for name in dropped[side]]
@@ -218,32 +218,3 @@ def _rows(
     rows = part.select(key).join(numbered, on=key, how="left", maintain_order="left")["row"]
     found: NDArray[np.float32] = vectors[rows.to_numpy()]
     return found
-
-
-def _search_present(
-    queries: NDArray[np.float32],
-    documents: NDArray[np.float32],
-    k: int,
-    *,
-    device: str,
-    memory_mib: int,
-    precision: str,
-) -> Hits:
-    """Search among the vectors that are not zero; a zero query gets an empty list."""
-    rows = np.flatnonzero(documents.any(axis=1))
-    asking = queries.any(axis=1)
-    best = min(k, len(documents))
-    indices = np.full((len(queries), best), -1, dtype=np.int64)
-    scores = np.full(indices.shape, -np.inf, dtype=np.float32)
-    if len(rows) and asking.any():
-        hits = exact_search(
-            queries[asking],
-            documents[rows],
-            k,
-            device=device,
-            memory_mib=memory_mib,
-            precision=precision,
-        )
-        indices[asking, : hits.indices.shape[1]] = rows[hits.indices]
-        scores[asking, : hits.indices.shape[1]] = hits.scores
-    return Hits(indices, scores)

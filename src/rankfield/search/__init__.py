@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rankfield.search.corpus import Corpus
 from rankfield.search.exact import exact_search, rank_scores
 from rankfield.search.hits import Hits
 from rankfield.search.screening import PRECISIONS
@@ -9,6 +10,7 @@ from rankfield.search.shards import merge_hits, search_on_devices, shard_of, sha
 
 __all__ = [
     "PRECISIONS",
+    "Corpus",
     "Hits",
     "exact_search",
     "merge_hits",

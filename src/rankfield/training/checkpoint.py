@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from rankfield.errors import ModelError
 from rankfield.files import new_folder, write_json
 from rankfield.training.average import WeightAverage
+from rankfield.training.run_inputs import file_fingerprint
 
 __all__ = ["Progress", "load_checkpoint", "save_checkpoint"]
 
@@ -23,12 +24,16 @@ __all__ = ["Progress", "load_checkpoint", "save_checkpoint"]
 class Progress:
     """How far a run has come.
 
-    `recipe` and `fingerprint` tell whether a checkpoint belongs to the run that loads it;
-    `loss_scaler` is the state of fp16's loss scaling, empty in other precisions.
+    `recipe`, `fingerprint` and `inputs` (of `run_inputs`; None in checkpoints of earlier versions)
+    tell whether a checkpoint belongs to the run that loads it; `mined` holds the file of negatives
+    that the run mined itself, and its fingerprint. `loss_scaler` is the state of fp16's loss
+    scaling, empty in other precisions.
     """
 
     recipe: dict[str, Any]
     fingerprint: str
+    inputs: dict[str, str] | None = None
+    mined: dict[str, str] = field(default_factory=dict)
     step: int = 0
     seconds: float = 0.0
     best: float | None = None
@@ -75,7 +80,8 @@ def load_checkpoint(
     """Read a checkpoint into `model`, `optimizer` and `average` and return its progress.
 
     Raises:
-        ModelError: there is none, it is of another recipe, data set or model, or is damaged.
+        ModelError: there is none, it is of another recipe, data set or model, a file that the run
+            reads has changed, or it is damaged.
     """
     path = folder / "progress.json"
     if not path.is_file():
@@ -93,6 +99,7 @@ def load_checkpoint(
             f"damaged checkpoint ({first['msg']})", where=f"{path}, {place}"
         ) from error
     _check_same_run(found, expected, folder)
+    _check_inputs(found, expected, folder)
     try:
         load_model(model, str(folder / "model.safetensors"))
         _load_optimizer(optimizer, load_file(folder / "optimizer.safetensors"))
@@ -123,6 +130,7 @@ def _check_same_run(found: Progress, expected: Progress, folder: Path) -> None:
             f"the checkpoint was trained on other data (fingerprint {found.fingerprint}, "
             f"now {expected.fingerprint})",
             where=str(folder),
+            remedy="Resume with the data set as it was, or start a new run in another folder.",
         )
     before = _flat(found.recipe)
     for key, value in _flat(expected.recipe).items():
@@ -133,6 +141,28 @@ def _check_same_run(found: Progress, expected: Progress, folder: Path) -> None:
                 where=str(folder),
                 remedy="Resume with the run's own recipe.toml, or start a new run.",
             )
+
+
+def _check_inputs(found: Progress, expected: Progress, folder: Path) -> None:
+    """Refuse to go on where something that the run reads is not what it was.
+
+    After the recipes were compared: the same names are read.
+    """
+    now = (expected.inputs or {}) | _mined_now(found, folder)
+    before = now if found.inputs is None else found.inputs | found.mined
+    for name in dict.fromkeys((*before, *now)):
+        if now.get(name) != before.get(name):
+            raise ModelError(
+                f"is not what it was when the run began (fingerprint "
+                f"{before.get(name, 'none')}, now {now.get(name, 'none')})",
+                where=name,
+                remedy="Put it back as it was, or start a new run in another folder.",
+            )
+
+
+def _mined_now(found: Progress, folder: Path) -> dict[str, str]:
+    mined = folder.parent / "negatives"
+    return {name: file_fingerprint(mined / Path(name).name) for name in found.mined}
 
 
 def _flat(recipe: dict[str, Any]) -> dict[str, Any]:

@@ -42,6 +42,7 @@ from rankfield.training.objective import Objective
 from rankfield.training.optimizer import make_optimizer, schedule, set_learning_rates
 from rankfield.training.recipe import LoraSection, Recipe
 from rankfield.training.refresh import latest_negatives, refresh_negatives
+from rankfield.training.run_inputs import file_fingerprint, run_inputs
 from rankfield.training.run_log import RunLog
 from rankfield.training.wise import check_shares, choose_share
 
@@ -94,7 +95,7 @@ class _Trainer:
         self.objective = Objective(recipe.loss, dataset.score_scale)
         settings = recipe.model_dump(mode="json", exclude=set(_FREE_ON_RESUME))
         settings["data"] = {k: v for k, v in settings["data"].items() if k != "dataset"}
-        self.progress = Progress(settings, dataset.fingerprint())
+        self.progress = Progress(settings, dataset.fingerprint(), run_inputs(recipe, dataset))
         self.stopping = self.own_folder = False
         self.dev = dev_set(recipe.dev, dataset)
         check_shares(recipe.average, self.model.encoder, has_dev=self.dev is not None)
@@ -347,6 +348,9 @@ class _Trainer:
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
             optimizer = getattr(self.optimizer, "optimizer", self.optimizer)
+            mined = latest_negatives(self.out, self.progress.step)
+            if self.recipe.negatives.refresh_every and mined is not None:
+                self.progress.mined = {mined.name: file_fingerprint(mined)}
             if self.accelerator.scaler is not None:
                 self.progress.loss_scaler = self.accelerator.scaler.state_dict()
             save_checkpoint(

@@ -1,0 +1,106 @@
+"""What a run reads beside its recipe and its tables, by content: resuming notices a change."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from rankfield.encoders.fingerprint import model_fingerprint
+from rankfield.errors import DataError, ImageError
+from rankfield.field_values import flat_values
+from rankfield.schema import RankingDataset
+from rankfield.training.build import model_path
+from rankfield.training.recipe import EncoderSection, Recipe
+
+__all__ = ["file_fingerprint", "run_inputs"]
+
+_UNREADABLE = "unreadable"
+
+_READ_MIB = 256
+"""Pictures of no more than this together count by their content, else by their sizes."""
+
+
+def run_inputs(recipe: Recipe, dataset: RankingDataset) -> dict[str, str]:
+    """Return what a run reads → its fingerprint, 16 hexadecimal digits.
+
+    Files of negatives and judgments, the folders of pretrained models (a hub id is known by its
+    name alone), the file of a weight function of one's own, the score scale, and the pictures that
+    the tables name: these by path and content if all together have at most 256 MiB, else by path
+    and size. What cannot be read is "unreadable": whoever reads it says why.
+    """
+    found = {"score scale of the data set": _digest(repr(dataset.score_scale))}
+    if recipe.negatives.file:
+        found[f"negatives.file {recipe.negatives.file}"] = file_fingerprint(recipe.negatives.file)
+    for source in recipe.judgments:
+        found[f"judgments {source.path}"] = file_fingerprint(source.path)
+    for key, folder in _model_folders(recipe.encoder):
+        found[f"encoder.{key} {folder}"] = _folder_fingerprint(folder)
+    module = sys.modules.get(recipe.loss.weight.partition(":")[0])
+    if ":" in recipe.loss.weight and module is not None and module.__file__:
+        found[f"loss.weight {module.__file__}"] = file_fingerprint(module.__file__)
+    pictures = _picture_files(dataset)
+    if pictures:
+        found["pictures of the data set"] = _pictures_fingerprint(pictures)
+    return found
+
+
+def file_fingerprint(path: str | Path) -> str:
+    """Return sha256 of a file's content, as 16 hexadecimal digits, or "unreadable"."""
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    except OSError:
+        return _UNREADABLE
+
+
+def _folder_fingerprint(folder: Path) -> str:
+    try:
+        return model_fingerprint(folder)
+    except OSError:
+        return _UNREADABLE
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _model_folders(section: EncoderSection) -> Iterator[tuple[str, Path]]:
+    """Yield key → folder of the pretrained models that lie on this machine."""
+    used = {"composed": ("text_model", "vision_model"), "small": ()}
+    for key in used.get(section.kind, ("model",)):
+        name = getattr(section, key)
+        if name and Path(folder := model_path(name)).is_dir():
+            yield key, Path(folder)
+
+
+def _picture_files(dataset: RankingDataset) -> dict[str, Path]:
+    """Return path in the tables → file, of all pictures that lie in files of their own."""
+    found: dict[str, Path] = {}
+    for table in ("queries", "documents"):
+        for field in dataset.fields(table):
+            if field.modality != "image":
+                continue
+            values = flat_values(dataset.frame(table, [field.name])[field.name])[1]
+            for value in values.unique().sort():
+                try:
+                    source = dataset.image_source(value)
+                except (DataError, ImageError):
+                    continue
+                if isinstance(source, Path):
+                    found[value] = source
+    return found
+
+
+def _pictures_fingerprint(pictures: dict[str, Path]) -> str:
+    digest, total = hashlib.sha256(), 0
+    for name, path in pictures.items():
+        size = path.stat().st_size if path.is_file() else -1
+        total += max(size, 0)
+        digest.update(f"{name}\0{size}\0".encode())
+    if total <= _READ_MIB * 2**20:
+        for path in pictures.values():
+            if path.is_file():
+                digest.update(file_fingerprint(path).encode())
+    return digest.hexdigest()[:16]

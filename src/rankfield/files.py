@@ -23,6 +23,7 @@ from rankfield.unicode_text import decode_utf8, refuse_halves
 
 __all__ = [
     "MAX_JSON",
+    "json_text",
     "link_or_copy",
     "new_file",
     "new_folder",
@@ -319,9 +320,12 @@ def link_or_copy(source: Path, target: Path) -> None:
 def write_json(target: str | Path, value: Any) -> None:
     """Write `value` as indented UTF-8 JSON, whole or not at all."""
     with new_file(target) as temporary:
-        temporary.write_text(
-            json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8"
-        )
+        temporary.write_text(json_text(value) + "\n", "utf-8")
+
+
+def json_text(value: Any) -> str:
+    """Return `value` as indented JSON."""
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def read_json(source: str | Path) -> Any:

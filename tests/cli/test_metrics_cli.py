@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from rankfield.cli.main import main
+from rankfield.evaluation import evaluate
+from ranking_shop import FakeModel, ranking_shop
 
 QRELS = "q1 0 a 2\nq1 0 b 0.5\nq2 0 c 0\nq3 0 d 1\n"
 RUN = "q1 Q0 b 1 3.0 x\nq1 Q0 z 2 3.0 x\nq1 Q0 a 3 1 x\nq2 Q0 c 1 1 x\n"
@@ -76,6 +80,94 @@ def test_ties_scale_and_condensed(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
+def test_judged_queries_that_a_run_lacks_may_be_left_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As trec_eval does without its -c."""
+    assert run(monkeypatch, "qrels.txt", "one.run", "--ignore-missing", "-m", "RR@10") == 0
+    shown = capsys.readouterr().out
+    assert "qrels.txt, 2 queries" in shown
+    assert "one.run: 1 judged queries are not in the run: they are left out." in shown
+    assert "0.2500 [" in shown  # (1/2 + 0) / 2
+    Path("other.json").write_text('{"q9": {"a": 1}}', "utf-8")
+    words = ["qrels.txt", "other.json", "--ignore-missing", "--ignore-unknown"]
+    assert run(monkeypatch, *words) == 2
+    assert "other.json: holds no query of the judgments" in capsys.readouterr().err
+
+
+def test_json_to_standard_output(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "qrels.txt", "one.run", "--json", "--out", "means.json") == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == json.loads(Path("means.json").read_text("utf-8"))
+    assert printed["runs"]["one.run"]["metrics"]["P@10"]["queries"] == 3
+
+
+def test_negative_grades_gain_nothing_unless_a_minimum_is_stated(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("qrels.txt").write_text("q1 0 a 0\nq1 0 b 3\nq1 0 c -2\n", "utf-8")
+    Path("one.run").write_text("q1 Q0 a 1 2 x\nq1 Q0 b 2 1 x\n", "utf-8")
+    half = 3 / math.log2(3) / 3
+    stated = (2 + 5 / math.log2(3)) / (5 + 2 / math.log2(3))
+    for words, expected in (([], half), (["--scale", ":3"], half), (["--scale", "-2:3"], stated)):
+        assert run(monkeypatch, "qrels.txt", "one.run", "-m", "nDCG@10", "--json", *words) == 0
+        made = json.loads(capsys.readouterr().out)
+        value = made["runs"]["one.run"]["metrics"]["nDCG@10"]["value"]
+        assert value == pytest.approx(expected)
+        assert made["scale"]["minimum"] == -2
+    assert run(monkeypatch, "qrels.txt", "one.run", "--scale", "0:3") == 2
+    assert "--scale :MAX" in capsys.readouterr().err
+
+
+def test_err_says_which_highest_grade_it_takes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = "ERR takes 2, the largest judged score, for the highest grade"
+    assert run(monkeypatch, "qrels.txt", "one.run", "-m", "ERR@10") == 0
+    assert said in capsys.readouterr().out
+    for words in (["-m", "ERR@10", "--scale", ":4"], ["-m", "ERR(max=4)@10"], ["-m", "RR"]):
+        assert run(monkeypatch, "qrels.txt", "one.run", *words) == 0
+        assert said not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_our_own_rankings_measure_as_the_evaluation_did(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], older: bool
+) -> None:
+    data = ranking_shop().save(Path("shop"))
+    results = evaluate(FakeModel(noise=1.0), data)
+    if older:
+        rankings = results.rankings.rename({"judged_score": "score"})
+        results = replace(results, rankings=rankings)
+    results.save("r.json")
+    # The qrels of the queries that were evaluated, as a data set keeps them.
+    asked = results.queries.select("split", "query_id")
+    judged = data.judgments.join(asked, on=["split", "query_id"], how="semi")
+    judged.write_parquet("judged.parquet")
+    whole = "shop/judgments.parquet"  # the queries of the other subset too
+    scale = data.score_scale
+    for split, means in results.splits.items():
+        words = ["judged.parquet", "r.rankings.parquet", "--split", split, "--json"]
+        words += ["--scale", f"{scale.minimum}:{scale.maximum}", "--relevant", str(scale.relevant)]
+        for name in ("nDCG@10", "RR@10", "P@10"):
+            assert run(monkeypatch, *words, "-m", name) == 0
+            made = json.loads(capsys.readouterr().out)
+            found = made["runs"]["r.rankings.parquet"]["metrics"][name]
+            assert found["value"] == pytest.approx(means[name].value, abs=1e-12)
+            assert found["queries"] == means[name].queries
+            assert run(monkeypatch, whole, *words[1:], "--ignore-missing", "-m", name) == 0
+            again = json.loads(capsys.readouterr().out)["runs"]["r.rankings.parquet"]
+            assert again["metrics"][name] == found
+            assert again["missing"] > 0
+        assert made["split"] == split
+    assert run(monkeypatch, "judged.parquet", "r.rankings.parquet") == 2
+    assert "--split in_domain" in capsys.readouterr().err
+    assert run(monkeypatch, "qrels.txt", "one.run", "--split", "zero_shot") == 2
+    assert "with a column 'split'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -86,6 +178,8 @@ def test_ties_scale_and_condensed(monkeypatch: pytest.MonkeyPatch) -> None:
         (["qrels.txt", "one.run", "--scale", "4"], "expected MIN:MAX"),
         (["qrels.txt", "one.run", "--scale", "4:0"], "the smaller first, found '4:0'"),
         (["qrels.txt", "one.run", "--scale", "0:nan"], "finite numbers"),
+        (["qrels.txt", "one.run", "--scale", "-inf:4"], "finite numbers"),
+        (["qrels.txt", "one.run", "--scale", ":"], "finite numbers"),
         (["qrels.txt", "one.run", "--scale", "0:1"], "the score 2 of 'a' for 'q1' is outside"),
         (["qrels.txt", "one.run", "--ties", "none"], "descending, ascending, file"),
         (["qrels.txt", "one.run", "--out", "one.run"], "one.run: exists already"),

@@ -33,7 +33,7 @@ def command(
         typer.Argument(
             metavar="QRELS",
             help="Judgments: TREC qrels, .json of {query: {document: score}}, or a .parquet, "
-            ".csv, .tsv or .jsonl table of query_id, doc_id, score.",
+            ".csv, .tsv or .jsonl table of query_id, doc_id, score; also under other usual names.",
             show_default=False,
         ),
     ],
@@ -41,7 +41,8 @@ def command(
         list[Path],
         typer.Argument(
             metavar="RUN...",
-            help="Ranked lists, in the same forms; a table may have rank in place of score.",
+            help="Ranked lists, in the same forms; a table may have rank in place of score, as "
+            "the rankings beside the results of `rankfield evaluate`.",
             show_default=False,
         ),
     ],
@@ -60,7 +61,10 @@ def command(
     ] = False,
     scale: Annotated[
         str | None,
-        typer.Option(help="MIN:MAX of the scores; default: 0 to the largest judged score."),
+        typer.Option(
+            help="MIN:MAX of the scores, or :MAX; default: 0 to the largest judged score. Scores "
+            "of 0 and below gain nothing, unless MIN is below 0."
+        ),
     ] = None,
     relevant: Annotated[
         float | None,
@@ -75,19 +79,31 @@ def command(
     ignore_unknown: Annotated[
         bool, typer.Option("--ignore-unknown", help="Leave out a run's queries without judgments.")
     ] = False,
+    split: Annotated[
+        str | None,
+        typer.Option(help="Only rows of this split, of tables with a column `split`."),
+    ] = None,
+    ignore_missing: Annotated[
+        bool,
+        typer.Option("--ignore-missing", help="Leave out judged queries that a run lacks."),
+    ] = False,
     per_query: Annotated[
         Path | None, typer.Option(help="Write each query's values: a .parquet or .csv file.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the means as JSON.")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print that JSON in place of the table.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the outputs.")] = False,
 ) -> None:
     """Measure ranked lists against judgments: floats stay floats.
 
-    Lists are sorted by score, descending. A query that a run lacks counts as an empty list; a
-    query with nothing relevant is left out of the means that need something.
+    Lists are sorted by score, descending. A query that a run lacks counts as an empty list, unless
+    it is left out; a query with nothing relevant is left out of the means that need something.
 
     Example: rankfield metrics qrels.txt bm25.run dense.run -m nDCG@10 -m 'RBP(p=0.8)'
     """
+    from rankfield.files import json_text, write_json
     from rankfield.metrics import Metric
 
     for place in (per_query, out):
@@ -95,19 +111,34 @@ def command(
     if per_query is not None and per_query.suffix.lower() not in (".parquet", ".csv"):
         raise InputError("expected a name ending in .parquet or .csv", where=f"{per_query}")
     wanted = [_condensed(Metric.parse(name), condensed) for name in metric or _METRICS]
-    judged, judged_scale = _judged(judgments, scale, relevant)
+    _require_splits(split, judgments, runs)
+    judged, judged_scale = _judged(judgments, scale, relevant, split)
     found = {
         str(path): _measured(
-            path, judged, wanted, judged_scale, ties=ties, ignore_unknown=ignore_unknown
+            path,
+            judged,
+            wanted,
+            judged_scale,
+            ties=ties,
+            ignore_unknown=ignore_unknown,
+            ignore_missing=ignore_missing,
+            split=split,
         )
         for path in dict.fromkeys(runs)
     }
-    made = _made(judgments, runs, judged_scale, ties)
-    _show(judgments, found, judged_scale, ties)
+    made = _made(judgments, runs, judged_scale, ties, split)
+    if as_json:
+        typer.echo(json_text(_means(found, made)))
+    else:
+        fate = "they are left out" if ignore_missing else "they count as empty lists"
+        missing = f"judged queries are not in the run: {fate}"
+        _show(judgments, found, judged_scale, ties, missing=missing)
+        if scale is None:
+            _say_highest_grade(wanted, judged_scale)
     if per_query is not None:
         _write_queries(per_query, found, made)
     if out is not None:
-        _write_means(out, found, made)
+        write_json(out, _means(found, made))
 
 
 def _require_new(place: Path | None, *, overwrite: bool) -> None:
@@ -125,40 +156,66 @@ def _condensed(metric: Metric, condensed: bool) -> Metric:
     return replace(metric, parameters=(*metric.parameters, ("condensed", True)))
 
 
+def _require_splits(split: str | None, judgments: Path, runs: Sequence[Path]) -> None:
+    from rankfield.formats.rankings import has_splits
+
+    if split is not None and not any(has_splits(path) for path in (judgments, *runs)):
+        raise InputError(
+            "none of the files is a table with a column 'split'",
+            where="--split",
+            remedy="Leave out --split.",
+        )
+
+
 def _judged(
-    path: Path, scale: str | None, relevant: float | None
+    path: Path, scale: str | None, relevant: float | None, split: str | None
 ) -> tuple[pl.DataFrame, ScoreScale]:
     """Return the judgments and their scale."""
+    from rankfield.formats.guesses import guess_scale
     from rankfield.formats.rankings import read_judged_pairs
-    from rankfield.schema import ScoreScale
 
-    judged = read_judged_pairs(path)
-    scores = judged["score"].to_numpy()
-    low, high = _bounds(scale) if scale else (0.0, max(0.0, float(scores.max())))
-    outside = (scores > high) | ((scores < low) if scale else False)
+    judged = read_judged_pairs(path, split=split)
+    low, high = _bounds(scale) if scale else (None, None)
+    found = guess_scale(judged["score"], minimum=low, maximum=high)
+    outside = (judged["score"] > found.maximum) | (judged["score"] < found.minimum)
     if outside.any():
-        query, document, score = judged.row(int(outside.argmax()))
+        query, document, score = judged.row(int(outside.arg_max() or 0))
         raise InputError(
-            f"the score {score:g} of {document!r} for {query!r} is outside {low:g} to {high:g}",
+            f"the score {score:g} of {document!r} for {query!r} is outside {found.minimum:g} to "
+            f"{found.maximum:g}",
             where="--scale",
+            remedy="State the true ends, or the upper one alone, --scale :MAX: then scores of 0 "
+            "and below gain nothing.",
         )
-    if relevant is None:
-        relevant = float(scores[scores > 0].min(initial=high)) or 1.0
-    return judged, ScoreScale(low, high, relevant)
+    return judged, found if relevant is None else replace(found, relevant=relevant)
 
 
-def _bounds(scale: str) -> tuple[float, float]:
+def _bounds(scale: str) -> tuple[float | None, float]:
+    """Return both ends of the scale, None where the lower one is left out."""
     low, colon, high = scale.partition(":")
     try:
-        if colon and float(low) < float(high) < math.inf:
-            return float(low), float(high)
+        least, most = float(low) if low.strip() else None, float(high)
     except ValueError:
-        pass
+        least, most = math.nan, math.nan
+    if colon and math.isfinite(most) and (least is None or -math.inf < least < most):
+        return least, most
     raise InputError(
         f"expected MIN:MAX, two finite numbers, the smaller first, found {scale!r}",
         where="--scale",
-        remedy="Write --scale 0:4.",
+        remedy="Write --scale 0:4, or --scale :4.",
     )
+
+
+def _say_highest_grade(metrics: Sequence[Metric], scale: ScoreScale) -> None:
+    """Say which highest grade ERR takes where no scale is stated: it decides the figure."""
+    from rankfield.metrics import GainMap
+
+    highest = GainMap(scale).highest_grade
+    if any(m.family == "ERR" and m.value("max") is None for m in metrics) and highest < 4:
+        typer.echo(
+            f"ERR takes {highest:g}, the largest judged score, for the highest grade: state it "
+            f"(--scale :{math.floor(highest) + 1}), or take gdeval's, ERR(max=4)."
+        )
 
 
 Measured = tuple["JudgedRun", "dict[str, FloatArray]", "dict[str, Mean]"]
@@ -172,6 +229,8 @@ def _measured(
     *,
     ties: str,
     ignore_unknown: bool,
+    ignore_missing: bool,
+    split: str | None,
 ) -> Measured:
     from rankfield.evaluation import judge_run
     from rankfield.evaluation.statistics import bootstrap_intervals
@@ -180,25 +239,29 @@ def _measured(
 
     run = judge_run(
         judged,
-        read_ranked_pairs(path),
+        read_ranked_pairs(path, split=split),
         ties=ties,
         ignore_unknown=ignore_unknown,
+        ignore_missing=ignore_missing,
         name=str(path),
     )
     values = standard_metrics(run.rankings, scale, metrics)
     return run, values, bootstrap_intervals(values, seed=_SEED)
 
 
-def _show(path: Path, found: Mapping[str, Measured], scale: ScoreScale, ties: str) -> None:
+def _show(
+    path: Path, found: Mapping[str, Measured], scale: ScoreScale, ties: str, *, missing: str
+) -> None:
     first = next(iter(found.values()))
     count = len(first[0].queries)
+    counts = dict.fromkeys(f"{len(run.queries):,}" for run, _, _ in found.values())
     show_table(
-        f"{path}, {count:,} queries: mean [95 % interval]",
+        f"{path}, {', '.join(counts)} queries: mean [95 % interval]",
         ["metric", *found],
         [[name, *(_cell(means[name]) for _, _, means in found.values())] for name in first[1]],
     )
     typer.echo(
-        f"Scores from {scale.minimum:g} to {scale.maximum:g}, relevant from {scale.relevant:g}; "
+        f"Scores from {scale}; "
         f"equal scores of a run: {'as in the file' if ties == 'file' else f'doc_id {ties}'}."
     )
     for metric, mean in first[2].items():
@@ -208,7 +271,7 @@ def _show(path: Path, found: Mapping[str, Measured], scale: ScoreScale, ties: st
             )
     for name, (run, _, _) in found.items():
         for number, what in (
-            (run.missing, "judged queries are not in the run: they count as empty lists"),
+            (run.missing, missing),
             (run.unknown, "queries without judgments are left out"),
             (run.tied, "queries have documents of equal score"),
         ):
@@ -223,7 +286,9 @@ def _cell(mean: Mean) -> str:
     return f"{mean.value:.4f}{interval}"
 
 
-def _made(judgments: Path, runs: Sequence[Path], scale: ScoreScale, ties: str) -> dict[str, Any]:
+def _made(
+    judgments: Path, runs: Sequence[Path], scale: ScoreScale, ties: str, split: str | None
+) -> dict[str, Any]:
     """Return how the figures were made: version, settings, which files."""
     from hashlib import sha256
 
@@ -234,6 +299,7 @@ def _made(judgments: Path, runs: Sequence[Path], scale: ScoreScale, ties: str) -
         "rankfield": __version__,
         "scale": {k: v for k, v in asdict(scale).items() if k != "meaning" and v is not None},
         "ties": ties,
+        **({} if split is None else {"split": split}),
         "intervals": {"level": LEVEL, "seed": _SEED},
         "sha256": {str(p): sha256(p.read_bytes()).hexdigest() for p in (judgments, *runs)},
     }
@@ -264,9 +330,7 @@ def _write_queries(path: Path, found: Mapping[str, Measured], made: Mapping[str,
             frame.write_parquet(temporary, metadata={"rankfield": json.dumps(made)})
 
 
-def _write_means(path: Path, found: Mapping[str, Measured], made: Mapping[str, Any]) -> None:
-    from rankfield.files import write_json
-
+def _means(found: Mapping[str, Measured], made: Mapping[str, Any]) -> dict[str, Any]:
     runs = {
         name: {
             "metrics": {metric: asdict(mean) for metric, mean in means.items()},
@@ -277,4 +341,4 @@ def _write_means(path: Path, found: Mapping[str, Measured], made: Mapping[str, A
         }
         for name, (run, _, means) in found.items()
     }
-    write_json(path, {"runs": runs, **made})
+    return {"runs": runs, **made}

@@ -23,7 +23,7 @@ class JudgedRun:
     """A run's lists with the scores that the judgments give them.
 
     queries: the judged queries, ordered by id; row q of `rankings` is the q-th.
-    missing: how many of them the run lacks; their lists are empty.
+    missing: how many judged queries the run lacks; their lists are empty, or they are left out.
     unknown: how many of the run's queries have no judgment; they are left out.
     tied: how many lists hold equal scores.
     """
@@ -41,6 +41,7 @@ def judge_run(
     *,
     ties: str = "descending",
     ignore_unknown: bool = False,
+    ignore_missing: bool = False,
     name: str = "run",
 ) -> JudgedRun:
     """Order each query's documents by score, descending, and look up their judged scores.
@@ -50,17 +51,24 @@ def judge_run(
         run: query_id, doc_id, score; each pair once, in any order.
         ties: one of `TIES`.
         ignore_unknown: leave queries without judgments out instead of refusing them.
+        ignore_missing: leave judged queries that the run lacks out, as trec_eval does without
+            its -c, instead of counting them as empty lists.
         name: what to call the run in messages.
 
     Raises:
         InputError: another word for `ties`.
-        DataError: a query without judgments, a pair that occurs twice, or a score that is not
-            finite.
+        DataError: a query without judgments, a pair that occurs twice, a score that is not
+            finite, or, with `ignore_missing`, a run without any judged query.
     """
     if ties not in TIES:
         raise InputError(f"expected one of {', '.join(TIES)}, found {ties!r}", where="ties")
     _check(judgments, "judgments")
     _check(run, name)
+    missing = judgments.join(run, on="query_id", how="anti")["query_id"].n_unique()
+    if ignore_missing:
+        judgments = judgments.join(run, on="query_id", how="semi", maintain_order="left")
+        if judgments.is_empty():
+            raise DataError("holds no query of the judgments", where=name)
     queries = judgments["query_id"].unique().sort()
     rows = pl.DataFrame({"query_id": queries}).with_row_index("query")
     unknown = run.join(rows, on="query_id", how="anti")["query_id"].unique(maintain_order=True)
@@ -85,7 +93,6 @@ def judge_run(
         judgments.join(rows, on="query_id").sort("query", "score", descending=[False, True]),
         len(queries),
     )
-    missing = int((rankings.lengths == 0).sum())
     return JudgedRun(queries, rankings, missing, unknown.len(), tied)
 
 

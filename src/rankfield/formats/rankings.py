@@ -2,99 +2,108 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
+from rankfield.column_names import SCORES, quoted_names
 from rankfield.errors import DataError
-from rankfield.field_values import is_absent
-from rankfield.files import MAX_JSON
-from rankfield.formats.finite_numbers import finite_numbers
 from rankfield.formats.lines import check_pairs
-from rankfield.formats.text_files import table_suffix
-from rankfield.formats.text_tables import SUFFIXES, TextTable, read_table
+from rankfield.formats.pair_json import read_pair_json
+from rankfield.formats.pair_tables import SPLIT, pairs_of, read_pair_table
+from rankfield.formats.text_tables import TextTable
 from rankfield.formats.trec import qrels_table, run_table
-from rankfield.paths import read_bytes
-from rankfield.unicode_text import SPELT_HALF, decode_utf8, refuse_halves
 
-__all__ = ["read_judged_pairs", "read_ranked_pairs"]
+__all__ = ["has_splits", "read_judged_pairs", "read_ranked_pairs"]
+
+_PAIR = ["query_id", "doc_id", "score"]
+_RANKINGS = {"split", "query_id", "rank", "doc_id", "similarity", "score"}
+"""The columns of the rankings that earlier versions wrote, whose `score` is the judged one."""
 
 
-def read_judged_pairs(path: str | Path) -> pl.DataFrame:
+def read_judged_pairs(path: str | Path, *, split: str | None = None) -> pl.DataFrame:
     """Read judgments: query_id, doc_id (text), score (float64), in the file's order.
 
     The end of the name says the form: ``.json`` holds ``{query: {document: score}}``; ``.parquet``,
     ``.csv``, ``.tsv``, ``.jsonl`` and ``.ndjson`` hold a table with the columns query_id, doc_id,
-    score; anything else is TREC's qrels.
+    score, or the names that `rankfield import` takes for these, as BEIR's query-id and corpus-id;
+    anything else is TREC's qrels, or a table divided by blanks or tabs if its first line is a
+    header.
+
+    Args:
+        path: the file.
+        split: read only rows of this split, where the table has a column `split`.
 
     Raises:
-        DataError: no such file, a missing column or value, a score that is no finite number, a pair
-            judged twice; with file and line.
+        DataError: no such file, no header, a missing column or value, a score that is no finite
+            number, a pair judged twice; with file and line.
     """
     path = Path(path)
-    table = _json_or_table(path, ("score",))
-    return (table or qrels_table(path)).frame.select("query_id", "doc_id", "score")
+    if path.suffix.lower() == ".json":
+        return read_pair_json(path).frame
+    table = read_pair_table(path)
+    if table is None:
+        return qrels_table(path).frame.select(_PAIR)
+    table = pairs_of(table, [SCORES], split=split)
+    check_pairs(table)
+    return table.frame.select(_PAIR)
 
 
-def read_ranked_pairs(path: str | Path) -> pl.DataFrame:
+def read_ranked_pairs(path: str | Path, *, split: str | None = None) -> pl.DataFrame:
     """Read ranked lists: query_id, doc_id (text), score (float64), in the file's order.
 
-    Forms as `read_judged_pairs`; anything else is TREC's run. Larger scores rank first; where a
-    table has ranks and no scores, the score is −rank. Ranks beside scores are checked and not used,
-    as in trec_eval; a rank column with one value throughout is a placeholder.
+    Forms and arguments as `read_judged_pairs`; anything else is TREC's run. Larger scores rank
+    first; where a table has ranks and no scores, the score is −rank, and where it has a similarity
+    alone, that. Ranks beside scores are checked and not used, as in trec_eval; a rank column with
+    one value throughout is a placeholder. The rankings that `rankfield evaluate` writes go by
+    their ranks.
 
     Raises:
-        DataError: as `read_judged_pairs`, or a rank that one query has twice.
+        DataError: as `read_judged_pairs`, a rank that one query has twice, or a query that has
+            lists in several splits.
     """
     path = Path(path)
-    table = _json_or_table(path, ("score", "rank")) or run_table(path)
+    if path.suffix.lower() == ".json":
+        return read_pair_json(path).frame
+    table = read_pair_table(path)
+    if table is None:
+        table = run_table(path)
+    else:
+        if set(table.columns) == _RANKINGS:
+            table = TextTable(table.path, table.frame.drop("score"), table.lines)
+        table = pairs_of(table, [("score",), ("rank",), ("similarity",)], split=split)
+        _refuse_several_splits(table)
+        check_pairs(table)
     _check_ranks(table)
     frame = table.frame
     if "score" not in frame.columns:
-        frame = frame.with_columns(score=-pl.col("rank").cast(pl.Float64))
-    return frame.select("query_id", "doc_id", "score")
+        usual = "rank" in frame.columns
+        score = -pl.col("rank").cast(pl.Float64) if usual else pl.col("similarity")
+        frame = frame.with_columns(score=score)
+    return frame.select(_PAIR)
 
 
-def _json_or_table(path: Path, numbers: tuple[str, ...]) -> TextTable | None:
-    """Return the table of a JSON file or a table file, None of another file.
-
-    `numbers`: columns of which at least one must be there.
-    """
+def has_splits(path: str | Path) -> bool:
+    """Return whether a file is a table with a column `split`."""
+    path = Path(path)
     if path.suffix.lower() == ".json":
-        return _json_table(path)
-    if table_suffix(path) not in SUFFIXES:
-        return None
-    table = read_table(path)
-    present = [name for name in numbers if name in table.frame.columns]
-    missing = [name for name in ("query_id", "doc_id") if name not in table.frame.columns]
-    if missing or not present:
-        raise DataError(
-            f"column {' or '.join(missing[:1] or numbers)!r} is missing; "
-            f"found {', '.join(table.frame.columns)}",
-            where=str(path),
-            remedy="Name the columns query_id, doc_id, score.",
-        )
-    for name in ("query_id", "doc_id"):
-        _refuse_empty(table, name)
-    frame = table.frame.select(
-        pl.col("query_id", "doc_id").cast(pl.String),
-        *(finite_numbers(table, name) for name in present),
-    )
-    table = TextTable(path, frame, table.lines)
-    check_pairs(table)
-    return table
+        return False
+    table = read_pair_table(path)
+    return table is not None and SPLIT in table.columns
 
 
-def _refuse_empty(table: TextTable, column: str) -> None:
-    ids = table.frame.select(pl.col(column).cast(pl.String))
-    empty = ids.select(is_absent(column, pl.String()))[column]
-    if empty.any():
+def _refuse_several_splits(table: TextTable) -> None:
+    if SPLIT not in table.columns:
+        return
+    lists = table.frame.select("query_id", SPLIT).unique()
+    several = lists.filter(pl.col("query_id").is_duplicated()).sort("query_id", SPLIT)
+    if several.height:
+        query = several["query_id"][0]
+        names = several.filter(query_id=query)[SPLIT].cast(pl.String).to_list()
         raise DataError(
-            "expected an id, found nothing", where=table.where(int(empty.arg_max() or 0), column)
+            f"the query {query!r} has lists in several splits, {quoted_names(names)}",
+            where=str(table.path),
+            remedy=f"Measure one of them: --split {names[0]}.",
         )
 
 
@@ -111,57 +120,3 @@ def _check_ranks(table: TextTable) -> None:
             where=table.where(row, "rank"),
             remedy="Number each query's documents anew.",
         )
-
-
-def _json_table(path: Path) -> TextTable:
-    """Read ``{query: {document: number}}``; a place is named by its query and document."""
-    if not path.is_file():
-        raise DataError("there is no such file", where=str(path))
-    text = decode_utf8(read_bytes(path, MAX_JSON, DataError), where=str(path), kind=DataError)
-    try:
-        value = json.loads(text, object_pairs_hook=_Pairs)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise DataError(f"not JSON: {error}", where=str(path)) from error
-    if SPELT_HALF.search(text):
-        refuse_halves(text, json.loads(text), where=str(path), kind=DataError)
-    columns: tuple[list[str], list[str], list[float]] = ([], [], [])
-    for query, documents in _members(path, "top level", value):
-        place = f"query {query!r}"
-        queries, names, scores = columns
-        for document, score in _members(path, place, documents):
-            names.append(document)
-            scores.append(_json_number(path, f"{place}, document {document!r}", score))
-        queries.extend([query] * (len(names) - len(queries)))
-    if not columns[0]:
-        raise DataError("expected at least one query with a document", where=str(path))
-    schema = {"query_id": pl.String, "doc_id": pl.String, "score": pl.Float64}
-    return TextTable(path, pl.DataFrame(columns, schema=schema), None)
-
-
-class _Pairs(list[tuple[str, Any]]):
-    """A JSON object as its members, so that a repeated name is seen."""
-
-
-def _members(path: Path, place: str, value: object) -> Iterator[tuple[str, Any]]:
-    if not isinstance(value, _Pairs):
-        raise DataError(
-            f"expected an object, found {type(value).__name__}",
-            where=f"{path}, {place}",
-            remedy='Write {"query": {"document": 1.5}}.',
-        )
-    seen = set()
-    for name, member in value:
-        if name in seen:
-            raise DataError(f"{name!r} occurs twice", where=f"{path}, {place}")
-        seen.add(name)
-        yield name, member
-
-
-def _json_number(path: Path, place: str, value: object) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        try:
-            if math.isfinite(value):
-                return float(value)
-        except OverflowError:  # a whole number of hundreds of digits
-            pass
-    raise DataError(f"expected a finite number, found {value!r:.60}", where=f"{path}, {place}")

@@ -29,8 +29,9 @@ def command(
         typer.Option(
             metavar="ROLE=NAME",
             help="Which column is the query_id (or query, a text), doc_id, event, position, time, "
-            "session_id, user_id, user_agent, or count of impressions, clicks, carts, orders; "
-            "repeatable; the others are guessed.",
+            "list_id, session_id, user_id, user_agent, application, or count of impressions, "
+            "clicks, carts, orders; a value inside a nested column as a.b.c; repeatable; the "
+            "others are guessed.",
         ),
     ] = None,
     event: Annotated[
@@ -40,6 +41,10 @@ def command(
             help="What a word of the event column means: impression, click, cart, order or ignore; "
             "repeatable.",
         ),
+    ] = None,
+    application: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Count events of this application alone; repeatable."),
     ] = None,
     propensities: Annotated[
         str,
@@ -126,6 +131,7 @@ def command(
     options = LabelOptions(
         columns=_assignments(column, "--column"),
         events=_assignments(event, "--event"),
+        applications=tuple(application or ()),
         filters=EventFilters(
             max_position=max_position,
             max_session_events=max_session_events,

@@ -4,42 +4,38 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import gzip
 import hashlib
-import io
 import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
+from rankfield.curation.labels.event_heads import (
+    BULK_ACTIONS,
+    DELIMITERS,
+    SUFFIXES,
+    lines,
+    not_utf8,
+    open_bytes,
+    open_text,
+    read_head,
+    table_kind,
+)
+from rankfield.curation.labels.nested import ColumnPath, values_inside
+from rankfield.curation.labels.sql import quote_name, quote_path, quote_text
 from rankfield.errors import DataError, OutputError
 from rankfield.foreign_files import own_paths
 
-__all__ = ["FILE_COLUMN", "SUFFIXES", "EventFiles", "find_event_files", "quote_name", "quote_text"]
-
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
-"""The ends of file names that are read; the text kinds with .gz after them too."""
+__all__ = ["FILE_COLUMN", "EventFiles", "find_event_files"]
 
 FILE_COLUMN = "rankfield: source file"
 """The column that DuckDB adds: which part a row is from."""
 
-_DELIMITERS = {".csv": ",", ".tsv": "\t"}
-_NAMES = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
-_JSON_LOOKED_AT = 1000
 _FULL = ("No space left", "max_temp_directory_size", "disk quota")
-
-
-def quote_name(name: str) -> str:
-    """Return a column's name as SQL writes it."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def quote_text(text: str) -> str:
-    """Return a text as SQL writes it."""
-    return "'" + text.replace("'", "''") + "'"
+_MOST_NAMES = 10_000
 
 
 @dataclass(frozen=True)
@@ -48,30 +44,74 @@ class EventFiles:
 
     kind: an end of `SUFFIXES`, without .gz.
     columns: in the order of the file.
+    bulk: whether it is a bulk request, whose lines with actions are no events.
     """
 
     paths: tuple[Path, ...]
     kind: str
     columns: tuple[str, ...]
+    bulk: bool = False
 
-    def sql(self, *, numbered: bool = False) -> str:
-        """Return the table function that reads all parts; text kinds give text columns.
+    @property
+    def is_json(self) -> bool:
+        """Whether each row is a JSON object."""
+        return self.kind in (".jsonl", ".ndjson")
 
-        With `numbered`, Parquet rows have a column `file_row_number`.
+    def sql(self, columns: Sequence[str] | None = None, *, numbered: bool = False) -> str:
+        """Return the SQL that reads all parts, to stand after FROM; text kinds give text columns.
+
+        Args:
+            columns: the columns that are needed; others may be left out. None: all.
+            numbered: whether Parquet rows have a column `file_row_number`.
         """
-        paths = "[" + ", ".join(quote_text(str(p)) for p in self.paths) + "]"
+        paths = "[" + ", ".join(map(quote_path, self.paths)) + "]"
         common = f"filename = {quote_text(FILE_COLUMN)}, hive_partitioning = false"
         if self.kind == ".parquet":
             rows = ", file_row_number = true" if numbered else ""
             return f"read_parquet({paths}, {common}{rows})"
+        if self.is_json:
+            return self._json_sql(paths, common, self.columns if columns is None else columns)
         types = ", ".join(f"{quote_text(c)}: 'VARCHAR'" for c in self.columns)
-        common = f"{paths}, columns = {{{types}}}, {common}"
-        if self.kind in _DELIMITERS:
-            return (
-                f"read_csv({common}, delim = {quote_text(_DELIMITERS[self.kind])}, header = true,"
-                " quote = '\"', escape = '\"', auto_detect = false, null_padding = false)"
+        return (
+            f"read_csv({paths}, columns = {{{types}}}, {common},"
+            f" delim = {quote_text(DELIMITERS[self.kind])}, header = true,"
+            " quote = '\"', escape = '\"', auto_detect = false, null_padding = false)"
+        )
+
+    def _json_sql(self, paths: str, common: str, columns: Sequence[str]) -> str:
+        actions = BULK_ACTIONS if self.bulk else ()
+        wanted = dict.fromkeys((*columns, *actions))
+        types = ", ".join(f"{quote_text(c)}: 'VARCHAR'" for c in wanted)
+        read = f"read_json({paths}, columns = {{{types}}}, {common}, format = 'newline_delimited')"
+        if not actions:
+            return read
+        events = " AND ".join(f"{quote_name(a)} IS NULL" for a in actions)
+        return f"(SELECT * FROM {read} WHERE {events})"
+
+    def with_all_columns(self, connection: Any) -> EventFiles:
+        """Return the log with the columns of all its rows: JSON may name some late.
+
+        Raises:
+            DataError: a broken file, or more than 10,000 names.
+        """
+        if not self.is_json:
+            return self
+        paths = "[" + ", ".join(map(quote_path, self.paths)) + "]"
+        read = f"read_ndjson_objects({paths})"
+        names = "SELECT DISTINCT unnest(json_keys(json)) AS name"
+        with self.errors():
+            rows = connection.execute(
+                f"SELECT name FROM ({names} FROM {read}) LIMIT {_MOST_NAMES + 1}"
+            ).fetchall()
+        if len(rows) > _MOST_NAMES:
+            raise DataError(
+                f"the rows have more than {_MOST_NAMES:,} names",
+                where=str(self.paths[0]),
+                remedy="Write what differs from row to row as a value, not as a name.",
             )
-        return f"read_json({common}, format = 'newline_delimited')"
+        actions = BULK_ACTIONS if self.bulk else ()
+        late = sorted({name for (name,) in rows} - {*self.columns, *actions})
+        return replace(self, columns=(*self.columns, *late))
 
     def fingerprint(self) -> str:
         """Return blake2b over the contents of all parts, in the order of their names."""
@@ -83,24 +123,33 @@ class EventFiles:
                     digest.update(block)
         return digest.hexdigest()
 
-    def row_of(self, path: str, column: str, value: str) -> str:
+    def row_of(self, path: str, column: ColumnPath, value: str) -> str:
         """Return "FILE, row N, column C" of the first `value` in a text column, for a message.
 
         Lines count from 1 as an editor shows them, the header being line 1.
         """
-        with _opened(Path(path)) as file:
-            delimited = self.kind in _DELIMITERS
-            values = self._csv_values(file, column) if delimited else _json_values(file, column)
+        line = None
+        # the file has been read already: whatever is odd in it does not hide the real fault
+        with (
+            contextlib.suppress(OSError, EOFError, csv.Error, DataError),
+            open_text(Path(path)) as file,
+        ):
+            values = (
+                self._csv_values(file, column)
+                if not self.is_json
+                else _json_values(file, Path(path), column)
+            )
             line = next((line for line, found in values if found == value), None)
         row = f", row {line}" if line is not None else ""
-        return f"{path}{row}, column {column!r}"
+        return f"{path}{row}, column {column.name!r}"
 
-    def _csv_values(self, file: TextIO, column: str) -> Iterator[tuple[int, str | None]]:
-        reader = csv.reader(file, delimiter=_DELIMITERS[self.kind])
-        place, line = self.columns.index(column), 1
+    def _csv_values(self, file: TextIO, column: ColumnPath) -> Iterator[tuple[int, str]]:
+        reader = csv.reader(file, delimiter=DELIMITERS[self.kind])
+        place, line = self.columns.index(column.column), 1
         for row in reader:
             if line > 1 and place < len(row):
-                yield line, row[place]
+                for value in values_inside(row[place], column.keys):
+                    yield line, value
             line = reader.line_num + 1
 
     @contextmanager
@@ -154,14 +203,14 @@ _SIGNS = (
 def _json_error(path: Path, text: str) -> DataError:
     """Return the error at the first line that is no JSON; DuckDB counts lines otherwise."""
     where, problem = str(path), text.strip().splitlines()[0]
-    with contextlib.suppress(OSError, EOFError), _bytes(path) as file:
+    with contextlib.suppress(OSError, EOFError), open_bytes(path) as file:
         for number, line in enumerate(file, 1):
             try:
                 if line.strip():
-                    json.loads(line)
+                    json.loads(line).items()
             except UnicodeDecodeError:
-                return _not_utf8(path, number)
-            except (json.JSONDecodeError, RecursionError) as error:
+                return not_utf8(path, number)
+            except (ValueError, RecursionError, AttributeError) as error:
                 where, problem = f"{path}, row {number}", str(error)
                 break
     return DataError(
@@ -169,10 +218,13 @@ def _json_error(path: Path, text: str) -> DataError:
     )
 
 
-def _json_values(file: TextIO, column: str) -> Iterator[tuple[int, str | None]]:
-    for line, text in enumerate(file, 1):
-        value = json.loads(text).get(column) if text.strip() else None
-        yield line, None if value is None else str(value)
+def _json_values(file: TextIO, path: Path, column: ColumnPath) -> Iterator[tuple[int, str]]:
+    for line, text in enumerate(lines(file, path), 1):
+        with contextlib.suppress(ValueError, RecursionError):
+            record = json.loads(text) if text.strip() else None
+            if isinstance(record, dict):
+                for value in values_inside(record.get(column.column), column.keys):
+                    yield line, value
 
 
 def find_event_files(events: str | Path) -> EventFiles:
@@ -186,146 +238,38 @@ def find_event_files(events: str | Path) -> EventFiles:
     if not path.exists():
         raise DataError("there is no such file or folder", where=str(path))
     inside = own_paths(path.iterdir(), path) if path.is_dir() else [path]
-    paths = tuple(p for p in inside if p.is_file() and _kind(p))
+    paths = tuple(p for p in inside if p.is_file() and table_kind(p))
     if not paths:
         raise DataError(f"expected files ending in {', '.join(SUFFIXES)}", where=str(path))
-    kinds = sorted({_kind(p) for p in paths})
+    kinds = sorted({table_kind(p) for p in paths})
     if len(kinds) > 1:
         raise DataError(
             f"expected parts of one kind, found {', '.join(kinds)}",
             where=str(path),
             remedy="Name one file, or a folder with parts of one kind.",
         )
-    heads = {p: _columns(p, kinds[0]) for p in paths}
-    columns = heads[paths[0]]
-    for part, names in heads.items():
-        if names != columns and kinds[0] in _DELIMITERS:
-            raise DataError(
-                f"expected the columns of {paths[0].name}, {', '.join(columns)}; found"
-                f" {', '.join(names)}",
-                where=f"{part}, row 1",
-                remedy="Give all parts the same header.",
-            )
-        if set(names) != set(columns) and kinds[0] == ".parquet":
-            raise DataError(
-                f"expected the columns of {paths[0].name}, found others: "
-                f"{', '.join(sorted(set(names) ^ set(columns)))}",
-                where=str(part),
-                remedy="Give all parts the same columns.",
-            )
+    heads = {p: read_head(p, kinds[0]) for p in paths}
+    columns = heads[paths[0]].columns
+    for part, head in heads.items():
+        _check_alike(part, head.columns, paths[0], columns, kinds[0])
     if kinds[0] in (".jsonl", ".ndjson"):
-        columns = tuple(dict.fromkeys(name for names in heads.values() for name in names))
-    return EventFiles(paths, kinds[0], columns)
+        columns = tuple(dict.fromkeys(name for head in heads.values() for name in head.columns))
+    return EventFiles(paths, kinds[0], columns, any(head.bulk for head in heads.values()))
 
 
-def _kind(path: Path) -> str:
-    name = path.name.lower()
-    plain = name.removesuffix(".gz")
-    kind = next((s for s in SUFFIXES if plain.endswith(s)), "")
-    return "" if name != plain and kind == ".parquet" else kind
-
-
-def _bytes(path: Path) -> Any:
-    return gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb")
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[TextIO]:
-    # bytes that are not UTF-8 are kept here and refused where they are met, with their row
-    with (
-        _bytes(path) as file,
-        io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="") as text,
-    ):
-        yield text
-
-
-def _is_text(text: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _not_utf8(path: Path, row: int) -> DataError:
-    return DataError("not UTF-8", where=f"{path}, row {row}", remedy="Save the file as UTF-8.")
-
-
-def _columns(path: Path, kind: str) -> tuple[str, ...]:
-    if kind == ".parquet":
-        return _parquet_columns(path)
-    try:
-        with _opened(path) as file:
-            if kind in _DELIMITERS:
-                row: Sequence[str] = next(csv.reader(file, delimiter=_DELIMITERS[kind]), [])
-                if not _is_text("".join(row)):
-                    raise _not_utf8(path, 1)
-                return _header(path, row, _DELIMITERS[kind])
-            return _json_columns(path, file)
-    except (OSError, EOFError) as error:
+def _check_alike(
+    part: Path, names: Sequence[str], first: Path, columns: Sequence[str], kind: str
+) -> None:
+    if names != columns and kind in DELIMITERS:
         raise DataError(
-            f"cannot be read ({error})", where=str(path), remedy="It may be cut off."
-        ) from None
-
-
-def _parquet_columns(path: Path) -> tuple[str, ...]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        return tuple(pq.read_schema(path).names)
-    except (pa.ArrowException, OSError) as error:
-        first = str(error).splitlines()[0]
-        raise DataError(
-            f"not a whole Parquet file ({first})",
-            where=str(path),
-            remedy="It may be cut off: copy or export it again.",
-        ) from None
-
-
-def _header(path: Path, row: Sequence[str], delimiter: str) -> tuple[str, ...]:
-    if not row:
-        raise DataError(
-            "the file is empty; expected a header row",
-            where=str(path),
-            remedy="Write the columns' names into the first row.",
+            f"expected the columns of {first.name}, {', '.join(columns)}; found {', '.join(names)}",
+            where=f"{part}, row 1",
+            remedy="Give all parts the same header.",
         )
-    if len(row) == 1:
-        for other, divider in _NAMES.items():
-            if other != delimiter and other in row[0]:
-                raise DataError(
-                    f"expected columns divided by {_NAMES[delimiter]}, found one column named"
-                    f" {row[0]!r}: the file seems to be divided by {divider}",
-                    where=f"{path}, row 1",
-                    remedy="Save it with commas as .csv or with tabs as .tsv.",
-                )
-    names = [name.strip() or f"unnamed_{i}" for i, name in enumerate(row)]
-    for name in names:
-        if sum(n.lower() == name.lower() for n in names) > 1:
-            raise DataError(
-                f"the column {name!r} occurs more than once",
-                where=f"{path}, row 1",
-                remedy="Rename or remove one of them.",
-            )
-    return tuple(names)
-
-
-def _json_columns(path: Path, file: TextIO) -> tuple[str, ...]:
-    names: dict[str, None] = {}
-    for line, text in enumerate(file, 1):
-        if line > _JSON_LOOKED_AT:
-            break
-        if not text.strip():
-            continue
-        if not _is_text(text):
-            raise _not_utf8(path, line)
-        try:
-            record = json.loads(text)
-        except (json.JSONDecodeError, RecursionError):
-            record = None
-        if not isinstance(record, dict):
-            raise DataError(
-                f"expected a JSON object, found {text.strip()[:40]!r}",
-                where=f"{path}, row {line}",
-                remedy="Write one object a line, {…}.",
-            )
-        names |= dict.fromkeys(record)
-    if not names:
-        raise DataError("the file is empty", where=str(path), remedy="Write one object a line.")
-    return tuple(names)
+    if set(names) != set(columns) and kind == ".parquet":
+        raise DataError(
+            f"expected the columns of {first.name}, found others: "
+            f"{', '.join(sorted(set(names) ^ set(columns)))}",
+            where=str(part),
+            remedy="Give all parts the same columns.",
+        )

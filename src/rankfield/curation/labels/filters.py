@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from rankfield.curation.labels.times import Precision
 from rankfield.errors import InputError
 
 __all__ = ["BOT_AGENTS", "EventFilters"]
@@ -16,6 +17,7 @@ BOT_AGENTS = (
 """Regular expression, case apart, over user agents that say themselves to be programs."""
 
 _FEW_ACTIONS = 5
+_COARSE = 60
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,8 @@ class EventFilters:
 
     max_position: events further down the list are left out.
     max_session_events: sessions with more rows than that are.
-    max_click_rate: sessions with more clicks, carts and orders a second, from 5 of them on.
+    max_click_rate: sessions with more clicks, carts and orders a second, from 5 of them on, where
+        times are given finely enough to tell.
     drop_clickless: sessions without any click, cart or order are too. They count as evidence
         against what they showed, so dropping them raises every rate; leave them in unless the log
         has sessions in which nobody looked.
@@ -63,23 +66,43 @@ class EventFilters:
                 remedy='Write it in the syntax of RE2, or "" to keep all.',
             ) from None
 
-    def dropped_sessions(self, *, has_time: bool, has_agent: bool) -> str:
-        """Return the SELECT over `events` of session, reason and rows of what is left out."""
+    def sees_rate(self, precision: Precision) -> bool:
+        """Whether times are given finely enough to tell clicks too fast: under a minute."""
+        return precision.seconds < _COARSE
+
+    def reason(self, *, has_time: bool, has_agent: bool, precision: Precision) -> str:
+        """Return the SQL of why a session of `events` is left out, null if it is not.
+
+        It stands in a SELECT grouped by session.
+        """
         reasons = [f"WHEN count(*) > {self.max_session_events} THEN 'too many events'"]
         actions = "sum(clicks + carts + orders)"
         if has_agent and self.bot_agents:
             reasons.insert(0, "WHEN bool_or(robot) THEN 'robot by user agent'")
-        if has_time:
-            # clicks of whole seconds may fall together: a span counts as at least one second
-            span = "greatest(max(time) - min(time), 1)"
+        if has_time and self.sees_rate(precision):
+            # the longest span that the times allow: clicks of one unit may be a unit apart
+            unit = precision.seconds
+            longer = f" + {unit}" if unit > 1 else ""
+            span = f"greatest(max(time) - min(time){longer}, 1)"
+            fine = " AND NOT bool_and(time % 60 = 0)" if precision.mixed else ""
             reasons.append(
                 f"WHEN {actions} >= {_FEW_ACTIONS} AND {actions} / {span} > {self.max_click_rate}"
-                " THEN 'clicks too fast'"
+                f"{fine} THEN 'clicks too fast'"
             )
         if self.drop_clickless:
             reasons.append(f"WHEN {actions} = 0 THEN 'no click'")
-        return (
-            "SELECT session, reason, rows FROM (SELECT session, count(*) AS rows, CASE "
-            f"{' '.join(reasons)} END AS reason FROM events WHERE session IS NOT NULL"
-            " GROUP BY session) WHERE reason IS NOT NULL"
-        )
+        return f"CASE {' '.join(reasons)} END"
+
+    def notes(self, *, has_time: bool, precision: Precision) -> list[str]:
+        """Return a line for each rule that the log cannot carry."""
+        if has_time and not self.sees_rate(precision):
+            return [
+                f"times are given to {precision.name}; sessions are not looked at for clicks too"
+                " fast"
+            ]
+        if has_time and precision.mixed:
+            return [
+                f"{precision.mixed:.0%} of the times are full minutes; sessions with such times"
+                " alone are not looked at for clicks too fast"
+            ]
+        return []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,15 @@ import polars as pl
 from rankfield import __version__
 from rankfield.curation.labels.calibration import CalibrationCurve
 from rankfield.curation.labels.cells import informative_counts
+from rankfield.curation.labels.checks import check_events, remarks
 from rankfield.curation.labels.columns import choose_columns, event_words
 from rankfield.curation.labels.event_files import EventFiles, find_event_files
-from rankfield.curation.labels.events import EventSurvey, create_events_view, survey
+from rankfield.curation.labels.events import create_events_view
 from rankfield.curation.labels.filters import EventFilters
 from rankfield.curation.labels.judgments import JudgmentWriter, write_grades
+from rankfield.curation.labels.layouts import recognise
+from rankfield.curation.labels.log_rows import LogRows, log_rows
+from rankfield.curation.labels.log_view import create_log_view
 from rankfield.curation.labels.prior import fit_prior
 from rankfield.curation.labels.propensities import (
     METHODS,
@@ -26,7 +30,9 @@ from rankfield.curation.labels.propensities import (
     given_propensities,
 )
 from rankfield.curation.labels.scores import Scoring, grade
-from rankfield.curation.labels.statistics import check_events, counting, write_statistics
+from rankfield.curation.labels.statistics import counting, write_statistics
+from rankfield.curation.labels.survey import EventSurvey, survey
+from rankfield.curation.labels.times import Precision, Span, robust_span, time_precision
 from rankfield.errors import DataError, InputError, OutputError
 from rankfield.files import read_json, storage_errors, write_json
 from rankfield.work_folder import WorkFolder, work_folder
@@ -42,6 +48,7 @@ class LabelOptions:
 
     columns: role → column (`columns.ROLES`); the others are guessed.
     events: word of the event column → impression, click, cart, order or ignore.
+    applications: the values of the column `application` that count; empty: all.
     filters: which rows and sessions are left out.
     propensities: "em", "swaps", "none", or position → θ.
     scoring: how counts become scores.
@@ -51,6 +58,7 @@ class LabelOptions:
 
     columns: Mapping[str, str] = field(default_factory=dict)
     events: Mapping[str, str] = field(default_factory=dict)
+    applications: tuple[str, ...] = ()
     filters: EventFilters = field(default_factory=EventFilters)
     propensities: str | Mapping[int, float] = "em"
     scoring: Scoring = field(default_factory=Scoring)
@@ -164,35 +172,84 @@ def _count(
         counted: dict[str, Any] = read_json(done)
         if counted["key"] == key:
             return counted
-    work.clear()
-    where = str(files.paths[0])
-    columns, notes = choose_columns(files.columns, options.columns, where=where)
-    words = event_words(options.events)
+    for path in partial.iterdir():  # the folder itself is locked
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
     with counting(partial / "spilled", memory) as connection:
         options.filters.check_bot_agents(connection)
-        found = survey(connection, files, columns)
-        check_events(found, words, where, long=columns.long)
-        create_events_view(
-            connection, files, columns, found=found, words=words, filters=options.filters
-        )
-        dropped = write_statistics(
-            connection,
-            partial / "statistics.parquet",
-            files=files,
-            columns=columns,
-            found=found,
-            filters=options.filters,
-            half_life=options.half_life,
-        )
-    counted = {
-        "key": key,
-        "columns": dict(columns.of),
-        "found": asdict(found),
-        "dropped": asdict(dropped),
-        "notes": [*notes, *_remarks(found, columns.of, words)],
-    }
+        counted = {"key": key, **_counts(connection, files, partial, options)}
     write_json(done, counted)
     return counted
+
+
+def _counts(
+    connection: Any, files: EventFiles, partial: Path, options: LabelOptions
+) -> dict[str, Any]:
+    """Write partial/statistics.parquet and return what is known of the log."""
+    files = files.with_all_columns(connection)
+    where = str(files.paths[0])
+    layout = recognise(files.columns)
+    columns, notes = choose_columns(files.columns, options.columns, layout=layout, where=where)
+    words = event_words(options.events, layout)
+    rows = log_rows(connection, files, columns)
+    create_log_view(connection, rows, options.applications)
+    found = survey(connection, rows)
+    check_events(found, words, rows)
+    precision = time_precision(connection, rows, found)
+    span = _span(connection, rows, found, options.half_life)
+    adopted = create_events_view(
+        connection, rows, found=found, words=words, filters=options.filters
+    )
+    dropped = write_statistics(
+        connection,
+        partial / "statistics.parquet",
+        rows=rows,
+        span=span,
+        precision=precision,
+        filters=options.filters,
+        half_life=options.half_life,
+    )
+    without = found.without_id - adopted
+    left_out = {"without an id": without} if without else {}
+    notes += remarks(
+        found, words, rows, filters=options.filters, precision=precision, adopted=adopted
+    )
+    notes += _ages(found, span, precision, options.half_life)
+    return {
+        "columns": dict(columns.of),
+        "layout": layout.name if layout else None,
+        "found": asdict(found),
+        "dropped": asdict(replace(dropped, rows=left_out | dropped.rows)),
+        "notes": notes,
+    }
+
+
+def _span(connection: Any, rows: LogRows, found: EventSurvey, half_life: float | None) -> Span:
+    if half_life is None:
+        return Span(0.0, 0.0)
+    if found.end is None:
+        raise DataError(
+            "expected a column of times for the half-life, found none",
+            where=str(rows.files.paths[0]),
+            remedy="Name it with --column time=NAME, or leave the half-life out.",
+        )
+    return robust_span(connection, rows, found)
+
+
+def _ages(
+    found: EventSurvey, span: Span, precision: Precision, half_life: float | None
+) -> list[str]:
+    """Return a line for each thing that ages cannot be told from."""
+    if half_life is None:
+        return []
+    notes = span.notes()
+    if found.timed < found.rows:
+        notes.append(f"{found.rows - found.timed:,} rows without a time count as the oldest")
+    if half_life * 86_400 < precision.seconds > 1:
+        notes.append(
+            f"times are given to {precision.name}, which is longer than the half-life: events of"
+            " one such time count alike"
+        )
+    return notes
 
 
 def _counts_key(files: EventFiles, options: LabelOptions) -> dict[str, Any]:
@@ -203,26 +260,10 @@ def _counts_key(files: EventFiles, options: LabelOptions) -> dict[str, Any]:
         "fingerprint": files.fingerprint(),
         "columns": dict(options.columns),
         "events": dict(options.events),
+        "applications": list(options.applications),
         "filters": asdict(options.filters),
         "half_life_days": options.half_life,
     }
-
-
-def _remarks(found: EventSurvey, of: Mapping[str, str], words: Mapping[str, str]) -> list[str]:
-    notes = [
-        f"event {word!r} is {words[word]}; choose with --event {word}=EVENT"
-        for word in found.words
-        if words[word] != word
-    ]
-    if found.first_position == 0:
-        notes.append("positions count from 0; they are shifted by one")
-    if "session_id" not in of:
-        if "user_id" in of:
-            day = "each user's day" if "time" in of else "each user"
-            notes.append(f"no session_id; {day} counts as a session")
-        else:
-            notes.append("no session_id or user_id; sessions are not filtered, every row counts")
-    return notes
 
 
 def _write(
@@ -231,11 +272,7 @@ def _write(
     statistics = partial / "statistics.parquet"
     totals = _totals(statistics)
     if not totals["impressions"].any():
-        raise DataError(
-            "no impression with a position is left after filtering",
-            where=", ".join(counted["key"]["files"][:3]),
-            remedy="See which column is the position (--column position=NAME), and the filters.",
-        )
+        raise _nothing_left(counted)
     propensities = _propensities(statistics, options, len(totals["impressions"]))
     weights = options.scoring.weights({name: float(v.sum()) for name, v in totals.items()})
     # carts and orders without a position add no impressions: there any θ will do
@@ -261,6 +298,34 @@ def _write(
     return Labels(target, record, notes, propensities, corrected, raw)
 
 
+def _nothing_left(counted: dict[str, Any]) -> DataError:
+    """Return the error of a log of which no impression is left: what took most of it, and why."""
+    where = ", ".join(counted["key"]["files"][:3])
+    dropped = counted["dropped"]
+    reasons = {name: found["rows"] for name, found in dropped["sessions"].items()}
+    reasons |= dropped["rows"] | {"impressions without a position": dropped["unplaced"]}
+    most = max(reasons, key=lambda name: reasons[name])
+    if not reasons[most]:
+        most, found = "a position beyond the last that counts", ""
+    else:
+        found = f" ({reasons[most]:,} rows)"
+    return DataError(
+        f"no impression is left; most were left out for: {most}{found}",
+        where=where,
+        remedy=_REMEDIES.get(most, "See --max-position."),
+    )
+
+
+_REMEDIES = {
+    "impressions without a position": "Choose the column with --column position=NAME.",
+    "too many events": "See --max-session-events, and which column is the session (--column).",
+    "clicks too fast": "See --max-click-rate, and which column is the time (--column).",
+    "robot by user agent": "See --bot-agents.",
+    "no click": "Leave out --drop-clickless.",
+    "without an id": "See which columns are the query and the document (--column).",
+}
+
+
 def _counts_json(
     counted: dict[str, Any], options: LabelOptions, writer: JudgmentWriter
 ) -> dict[str, Any]:
@@ -269,6 +334,7 @@ def _counts_json(
     return {
         "rankfield": __version__,
         "log": {k: counted["key"][k] for k in ("files", "fingerprint")} | {"rows": found["rows"]},
+        "layout": counted["layout"],
         "columns": counted["columns"],
         "options": _as_json(options),
         "dropped": counted["dropped"] | {"pairs shown too little": writer.left_out},
@@ -285,6 +351,7 @@ def _counts_json(
 
 def _as_json(options: LabelOptions) -> dict[str, Any]:
     record = asdict(options) | {"grades": list(options.grades)}
+    record["applications"] = list(options.applications)
     if not isinstance(options.propensities, str):
         record["propensities"] = {str(k): v for k, v in sorted(options.propensities.items())}
     return record

@@ -6,25 +6,25 @@ import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, TimeoutError
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from rankfield.curation.labels.columns import Columns
-from rankfield.curation.labels.event_files import EventFiles, quote_text
-from rankfield.curation.labels.events import EventSurvey
 from rankfield.curation.labels.filters import EventFilters
-from rankfield.errors import DataError, InputError
+from rankfield.curation.labels.log_rows import LogRows
+from rankfield.curation.labels.showings import RAW, by_position, by_showing, look_at_sessions
+from rankfield.curation.labels.sql import quote_path, quote_text
+from rankfield.curation.labels.times import Precision, Span
+from rankfield.errors import InputError
 from rankfield.files import new_file
 from rankfield.progress import progress
 
-__all__ = ["Dropped", "check_events", "counting", "write_statistics"]
+__all__ = ["Dropped", "counting", "write_statistics"]
 
 _ONE = 1 << 20
 """Decayed counts are sums of whole 2⁻²⁰ths: float sums would depend on the order of threads."""
 
-_RAW = ("impressions", "clicks", "carts", "orders")
-_DECAYED = tuple(f"decayed_{c}" for c in _RAW)
+_DECAYED = tuple(f"decayed_{c}" for c in RAW)
 
 _MOST_MEMORY = 1 << 20
 _SHARE_OF_MEMORY = 0.6
@@ -40,10 +40,10 @@ class Dropped:
     unplaced: impressions without a position.
     """
 
-    rows: dict[str, int]
-    sessions: dict[str, dict[str, int]]
-    lost_clicks: int
-    unplaced: int
+    rows: dict[str, int] = field(default_factory=dict)
+    sessions: dict[str, dict[str, int]] = field(default_factory=dict)
+    lost_clicks: int = 0
+    unplaced: int = 0
 
 
 @contextmanager
@@ -73,133 +73,66 @@ def counting(folder: Path, memory: float) -> Iterator[Any]:
         connection.close()
 
 
-def check_events(found: EventSurvey, words: dict[str, str], where: str, *, long: bool) -> None:
-    """Raise unless the log has ids, impressions and clicks, and every event's word is known.
-
-    Raises:
-        DataError: no ids, an unknown word, no impressions, no clicks.
-    """
-    if found.without_id == found.rows:
-        raise DataError(
-            f"expected a query and a document, found none in any of {found.rows:,} rows",
-            where=where,
-            remedy="Choose their columns with --column query_id=NAME and --column doc_id=NAME.",
-        )
-    unknown = {word: n for word, n in found.words.items() if word not in words}
-    if unknown:
-        listed = ", ".join(f"{word!r} ({n:,} rows)" for word, n in list(unknown.items())[:5])
-        raise DataError(
-            f"unknown events {listed}",
-            where=where,
-            remedy="Say what each is with --event WORD=impression|click|cart|order|ignore.",
-        )
-    if long:
-        kinds = {words[word] for word in found.words}
-        missing = [kind for kind in ("impression", "click") if kind not in kinds]
-    else:
-        missing = [c[:-1] for c in ("impressions", "clicks") if found.counts.get(c, 1) == 0]
-    if missing:
-        raise DataError(
-            f"no {missing[0]} among {found.rows:,} rows",
-            where=where,
-            remedy="A score is clicks over impressions: both must be in the log.",
-        )
-
-
 def write_statistics(
     connection: Any,
     target: Path,
     *,
-    files: EventFiles,
-    columns: Columns,
-    found: EventSurvey,
+    rows: LogRows,
+    span: Span,
+    precision: Precision,
     filters: EventFilters,
     half_life: float | None,
 ) -> Dropped:
     """Aggregate the view `events` into a Parquet file, sorted by query, document and position.
 
-    With sessions, an event counts once for each session, query and document, at the position of
-    its first impression; a click is at the position of the impression that it followed. Without,
-    counts are summed for each query, document and position. No more clicks than impressions count.
+    With sessions, an event counts once for each showing of a document (`showings.by_showing`), at
+    its position there. Without, counts are summed for each query, document and position. No more
+    clicks than impressions count.
 
     Columns: query_id, doc_id, position (0: unknown; carts and orders only), impressions, clicks,
     carts, orders (int64) and, with a half-life, decayed_impressions … (float64): each event times
-    exp(−ln 2 · age / half-life), its age counted from the log's newest event. Where queries have
-    no ids, query_id is the first 16 hexadecimal digits of the text's MD5, and `query` the text.
+    exp(−ln 2 · age / half-life), its age counted from the end of `span`. Where queries have no ids,
+    query_id is the first 16 hexadecimal digits of the text's MD5, and `query` the text.
 
     Args:
         half_life: in days, or None.
 
     Raises:
-        DataError: a broken file; a half-life without times.
+        DataError: a broken file.
     """
-    if half_life is not None and found.end is None:
-        raise DataError(
-            "expected a column of times for the half-life, found none",
-            where=str(files.paths[0]),
-            remedy="Name it with --column time=NAME, or leave the half-life out.",
-        )
-    sessions = _drop_sessions(connection, files, columns, filters)
-    lists = columns.long and columns.session is not None
-    text = "query_id" not in columns.of
-    identity = "substr(md5(query), 1, 16) AS query_id, query" if text else "query AS query_id"
-    decay = _decay(found, half_life)
-    rows = _by_session(decay) if lists else _by_position(decay)
-    sums = [*_RAW, "lost", "unplaced"]
+    dropped = _drop_sessions(connection, rows, filters, precision)
+    lists = rows.columns.long and rows.columns.session is not None
+    by_text = rows.columns.query == "query"
+    identity = "substr(md5(query), 1, 16) AS query_id, query" if by_text else "query AS query_id"
+    decay = _decay(span, half_life)
+    counted = by_showing(rows, decay) if lists else by_position(decay)
+    sums = [*RAW, "lost", "unplaced"]
     select = ", ".join(f"CAST(sum({c}) AS BIGINT) AS {c}" for c in sums)
     if decay:
         select += "".join(f", CAST(sum({c}) AS DOUBLE) / {_ONE} AS {c}" for c in _DECAYED)
     select = (
         f"SELECT {identity}, doc AS doc_id, position, {select}"
-        f" FROM ({_placed(rows, decayed=bool(decay))}) GROUP BY query, doc, position"
-        f" ORDER BY query_id, doc_id, position{', query' if text else ''}"
+        f" FROM ({_placed(counted, decayed=bool(decay))}) GROUP BY query, doc, position"
+        f" ORDER BY query_id, doc_id, position{', query' if by_text else ''}"
     )
-    with new_file(target) as temporary, files.errors():
+    with new_file(target) as temporary, rows.files.errors():
         path = quote_text(str(temporary))
         _run(connection, f"COPY ({select}) TO {path} (FORMAT parquet)", "counting events")
     totals = connection.execute(
-        f"SELECT sum(lost), sum(unplaced) FROM read_parquet({quote_text(str(target))})"
+        f"SELECT sum(lost), sum(unplaced) FROM read_parquet({quote_path(target)})"
     ).fetchone()
-    return Dropped(
-        rows={"without an id": found.without_id} if found.without_id else {},
-        sessions=sessions,
-        lost_clicks=int(totals[0] or 0),
-        unplaced=int(totals[1] or 0),
-    )
+    return replace(dropped, lost_clicks=int(totals[0] or 0), unplaced=int(totals[1] or 0))
 
 
-def _decay(found: EventSurvey, half_life: float | None) -> str:
+def _decay(span: Span, half_life: float | None) -> str:
     """Return the SQL of an event's weight in whole 2⁻²⁰ths, or "" without a half-life."""
     if half_life is None:
         return ""
     rate = math.log(2) / (half_life * 86400)
-    age = f"({found.end!r} - coalesce(time, {found.start!r}))"
-    return f"CAST(round({_ONE} * exp(-{rate!r} * {age})) AS BIGINT)"
-
-
-def _by_session(decay: str) -> str:
-    """Return the SELECT of one row for each session, query and document.
-
-    Rows without a session count as of one session a query and document.
-    """
-    shown = "min(position) FILTER (impressions > 0 AND position > 0)"
-    place = f"coalesce({shown}, min(position) FILTER (position > 0), 0)"
-    raw = [f"max({c}) AS {c}" for c in _RAW]
-    decayed = [f"max({c}) * max({decay}) AS decayed_{c}" for c in _RAW] if decay else []
-    return (
-        f"SELECT query, doc, {place} AS position, {', '.join(raw + decayed)}"
-        " FROM kept GROUP BY session, query, doc"
-    )
-
-
-def _by_position(decay: str) -> str:
-    """Return the SELECT of one row for each query, document and position."""
-    raw = [f"CAST(sum({c}) AS BIGINT) AS {c}" for c in _RAW]
-    decayed = [f"CAST(sum({c} * {decay}) AS BIGINT) AS decayed_{c}" for c in _RAW] if decay else []
-    return (
-        f"SELECT query, doc, position, {', '.join(raw + decayed)}"
-        " FROM kept GROUP BY query, doc, position"
-    )
+    time = f"coalesce(time, {span.start!r})"
+    if span.earlier or span.later:
+        time = f"least(greatest({time}, {span.start!r}), {span.end!r})"
+    return f"CAST(round({_ONE} * exp(-{rate!r} * ({span.end!r} - {time}))) AS BIGINT)"
 
 
 def _placed(rows: str, *, decayed: bool) -> str:
@@ -217,26 +150,32 @@ def _placed(rows: str, *, decayed: bool) -> str:
 
 
 def _drop_sessions(
-    connection: Any, files: EventFiles, columns: Columns, filters: EventFilters
-) -> dict[str, dict[str, int]]:
-    """Create the view `kept` without the filtered sessions; return how many and their rows."""
-    if columns.session is None:
+    connection: Any, rows: LogRows, filters: EventFilters, precision: Precision
+) -> Dropped:
+    """Create the view `kept` without the filtered sessions and rows; return what was left out."""
+    columns = rows.columns
+    if columns.session is None and "user_agent" not in columns.of:
         connection.execute("CREATE OR REPLACE TEMP VIEW kept AS SELECT * FROM events")
-        return {}
-    chosen = filters.dropped_sessions(
-        has_time="time" in columns.of, has_agent="user_agent" in columns.of
-    )
-    with files.errors():
-        table = f"CREATE OR REPLACE TEMP TABLE dropped AS {chosen}"
+        return Dropped()
+    chosen = look_at_sessions(rows, filters, precision)
+    with rows.files.errors():
+        table = f"CREATE OR REPLACE TEMP TABLE sessions AS {chosen}"
         _run(connection, table, "looking at sessions")
+    left_out = "SELECT session FROM sessions WHERE session IS NOT NULL AND reason IS NOT NULL"
     connection.execute(
-        "CREATE OR REPLACE TEMP VIEW kept AS SELECT * FROM events"
-        " WHERE session IS NULL OR session NOT IN (SELECT session FROM dropped)"
+        "CREATE OR REPLACE TEMP VIEW kept AS SELECT * FROM events WHERE"
+        " (session IS NULL AND NOT robot)"
+        f" OR (session IS NOT NULL AND session NOT IN ({left_out}))"
     )
-    rows = connection.execute(
-        "SELECT reason, count(*), CAST(sum(rows) AS BIGINT) FROM dropped GROUP BY 1 ORDER BY 1"
+    found = connection.execute(
+        "SELECT reason, count(*), CAST(sum(rows) AS BIGINT) FROM sessions WHERE session IS NOT NULL"
+        " AND reason IS NOT NULL GROUP BY 1 ORDER BY 1"
     ).fetchall()
-    return {reason: {"sessions": sessions, "rows": count} for reason, sessions, count in rows}
+    alone = connection.execute("SELECT sum(robots) FROM sessions WHERE session IS NULL").fetchone()
+    return Dropped(
+        rows={"robot by user agent": int(alone[0])} if alone[0] else {},
+        sessions={reason: {"sessions": number, "rows": count} for reason, number, count in found},
+    )
 
 
 def _run(connection: Any, sql: str, what: str) -> None:

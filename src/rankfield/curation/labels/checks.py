@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rankfield.curation.labels.columns import TEXTS_ELSEWHERE, Columns
 from rankfield.curation.labels.filters import EventFilters
@@ -11,7 +12,7 @@ from rankfield.curation.labels.survey import EventSurvey
 from rankfield.curation.labels.times import Precision
 from rankfield.errors import DataError
 
-__all__ = ["check_events", "remarks"]
+__all__ = ["check_events", "nothing_left", "remarks"]
 
 _SHOWN = 5
 
@@ -134,3 +135,35 @@ def _queries(found: EventSurvey, columns: Columns) -> list[str]:
 def _listed(counts: Mapping[str, int]) -> str:
     shown = ", ".join(f"{word!r} ({n:,} rows)" for word, n in list(counts.items())[:_SHOWN])
     return shown + (f" and {len(counts) - _SHOWN} more" if len(counts) > _SHOWN else "")
+
+
+def nothing_left(files: Sequence[str], dropped: Mapping[str, Any]) -> DataError:
+    """Return the error of a log of which no impression is left: what most of it was left out for.
+
+    Args:
+        files: the names of the log's parts.
+        dropped: the fields of `statistics.Dropped`.
+    """
+    where = ", ".join(files[:3])
+    reasons = {name: found["rows"] for name, found in dropped["sessions"].items()}
+    reasons |= dropped["rows"] | {"impressions without a position": dropped["unplaced"]}
+    most = max(reasons, key=lambda name: reasons[name])
+    if not reasons[most]:
+        most, found = "a position beyond the last that counts", ""
+    else:
+        found = f" ({reasons[most]:,} rows)"
+    return DataError(
+        f"no impression is left; most were left out for: {most}{found}",
+        where=where,
+        remedy=_REMEDIES.get(most, "See --max-position."),
+    )
+
+
+_REMEDIES = {
+    "impressions without a position": "Choose the column with --column position=NAME.",
+    "too many events": "See --max-session-events, and which column is the session (--column).",
+    "clicks too fast": "See --max-click-rate, and which column is the time (--column).",
+    "robot by user agent": "See --bot-agents.",
+    "no click": "Leave out --drop-clickless.",
+    "without an id": "See which columns are the query and the document (--column).",
+}

@@ -16,6 +16,7 @@ from typing import Any, TextIO
 from rankfield.curation.labels.event_heads import (
     BULK_ACTIONS,
     DELIMITERS,
+    LONGEST_LINE,
     SUFFIXES,
     lines,
     not_utf8,
@@ -144,6 +145,7 @@ class EventFiles:
         return f"{path}{row}, column {column.name!r}"
 
     def _csv_values(self, file: TextIO, column: ColumnPath) -> Iterator[tuple[int, str]]:
+        csv.field_size_limit(max(csv.field_size_limit(), LONGEST_LINE))
         reader = csv.reader(file, delimiter=DELIMITERS[self.kind])
         place, line = self.columns.index(column.column), 1
         for row in reader:
@@ -206,22 +208,44 @@ def _json_error(path: Path, text: str) -> DataError:
     with contextlib.suppress(OSError, EOFError), open_bytes(path) as file:
         for number, line in enumerate(file, 1):
             try:
-                if line.strip():
-                    json.loads(line).items()
+                fault = _fault(line)
             except UnicodeDecodeError:
                 return not_utf8(path, number)
-            except (ValueError, RecursionError, AttributeError) as error:
-                where, problem = f"{path}, row {number}", str(error)
+            if fault:
+                where, problem = f"{path}, row {number}", fault
                 break
     return DataError(
         f"not valid JSON ({problem})", where=where, remedy="Write one object a line, {…}."
     )
 
 
+def _fault(line: bytes) -> str:
+    """Return what is wrong with a line that should be a JSON object, or "".
+
+    Raises:
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    if not line.strip():
+        return ""
+    try:
+        record = json.loads(line)
+        if not isinstance(record, dict):
+            return "expected an object"
+        json.dumps(record, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return "half of a surrogate pair, as of a character that was cut in two"
+    except UnicodeDecodeError:
+        raise
+    except (ValueError, RecursionError) as error:
+        return str(error)
+    return ""
+
+
 def _json_values(file: TextIO, path: Path, column: ColumnPath) -> Iterator[tuple[int, str]]:
     for line, text in enumerate(lines(file, path), 1):
         with contextlib.suppress(ValueError, RecursionError):
-            record = json.loads(text) if text.strip() else None
+            # numbers as they are written: the one that is looked for may be absurd
+            record = json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
             if isinstance(record, dict):
                 for value in values_inside(record.get(column.column), column.keys):
                     yield line, value

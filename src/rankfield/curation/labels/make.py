@@ -13,7 +13,7 @@ import polars as pl
 from rankfield import __version__
 from rankfield.curation.labels.calibration import CalibrationCurve
 from rankfield.curation.labels.cells import informative_counts
-from rankfield.curation.labels.checks import check_events, remarks
+from rankfield.curation.labels.checks import check_events, nothing_left, remarks
 from rankfield.curation.labels.columns import choose_columns, event_words
 from rankfield.curation.labels.event_files import EventFiles, find_event_files
 from rankfield.curation.labels.events import create_events_view
@@ -172,8 +172,7 @@ def _count(
         counted: dict[str, Any] = read_json(done)
         if counted["key"] == key:
             return counted
-    for path in partial.iterdir():  # the folder itself is locked
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    work.clear()
     with counting(partial / "spilled", memory) as connection:
         options.filters.check_bot_agents(connection)
         counted = {"key": key, **_counts(connection, files, partial, options)}
@@ -272,7 +271,7 @@ def _write(
     statistics = partial / "statistics.parquet"
     totals = _totals(statistics)
     if not totals["impressions"].any():
-        raise _nothing_left(counted)
+        raise nothing_left(counted["key"]["files"], counted["dropped"])
     propensities = _propensities(statistics, options, len(totals["impressions"]))
     weights = options.scoring.weights({name: float(v.sum()) for name, v in totals.items()})
     # carts and orders without a position add no impressions: there any θ will do
@@ -296,34 +295,6 @@ def _write(
     write_json(made / "labels.json", record)
     notes = tuple(counted["notes"])
     return Labels(target, record, notes, propensities, corrected, raw)
-
-
-def _nothing_left(counted: dict[str, Any]) -> DataError:
-    """Return the error of a log of which no impression is left: what took most of it, and why."""
-    where = ", ".join(counted["key"]["files"][:3])
-    dropped = counted["dropped"]
-    reasons = {name: found["rows"] for name, found in dropped["sessions"].items()}
-    reasons |= dropped["rows"] | {"impressions without a position": dropped["unplaced"]}
-    most = max(reasons, key=lambda name: reasons[name])
-    if not reasons[most]:
-        most, found = "a position beyond the last that counts", ""
-    else:
-        found = f" ({reasons[most]:,} rows)"
-    return DataError(
-        f"no impression is left; most were left out for: {most}{found}",
-        where=where,
-        remedy=_REMEDIES.get(most, "See --max-position."),
-    )
-
-
-_REMEDIES = {
-    "impressions without a position": "Choose the column with --column position=NAME.",
-    "too many events": "See --max-session-events, and which column is the session (--column).",
-    "clicks too fast": "See --max-click-rate, and which column is the time (--column).",
-    "robot by user agent": "See --bot-agents.",
-    "no click": "Leave out --drop-clickless.",
-    "without an id": "See which columns are the query and the document (--column).",
-}
 
 
 def _counts_json(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,11 @@ def ga4_rows() -> list[Row]:
 
 
 def _ga4(
-    name: str, page: str, second: int, params: dict[str, str], items: list[tuple[str, str | None]]
+    name: str,
+    page: str,
+    second: int,
+    params: dict[str, str],
+    items: Sequence[tuple[str, str | None]],
 ) -> Row:
     texts = params | {"page_location": page}
     return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import polars as pl
@@ -106,3 +107,9 @@ def test_a_folder_of_parts_is_no_pattern(tmp_path: Path) -> None:
     assert found.select("query_id", "doc_id", "impressions").rows() == [
         ("p[12]", "a*.csv", 1), ("p[12]", "ab.csv", 1),
     ]  # fmt: skip
+
+
+def test_a_pipe_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "e.csv")
+    with pytest.raises(DataError, match="not a regular file"):
+        make_labels(tmp_path / "e.csv", tmp_path / "out")

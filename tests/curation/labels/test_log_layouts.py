@@ -141,7 +141,7 @@ def test_ubi_views_are_asked_for(ubi: Path, tmp_path: Path) -> None:
 def test_google_analytics_export(tmp_path: Path, kind: str) -> None:
     log = write_lines(tmp_path / "ga4.jsonl", ga4_rows())
     if kind == "parquet":
-        schema = {
+        schema: dict[str, Any] = {
             "event_timestamp": pl.Int64, "event_name": pl.String, "user_pseudo_id": pl.String,
             "event_params": pl.List(pl.Struct({"key": pl.String, "value": pl.Struct(
                 {"string_value": pl.String, "int_value": pl.Int64})})),
@@ -221,9 +221,9 @@ def test_names_in_any_spelling(names: tuple[str, ...], tmp_path: Path) -> None:
 
 
 def test_a_chosen_text_is_not_overruled_by_an_id(tmp_path: Path) -> None:
-    rows = [("1", "Hat", "a", 1), ("2", "hat ", "a", 0)]
+    table = [("1", "Hat", "a", 1), ("2", "hat ", "a", 0)]
     schema = ["query_id", "phrase", "doc_id", "clicks"]
-    pl.DataFrame(rows, schema=schema, orient="row").write_csv(tmp_path / "e.csv")
+    pl.DataFrame(table, schema=schema, orient="row").write_csv(tmp_path / "e.csv")
     rows = made(tmp_path / "e.csv", tmp_path / "out", columns={"query": "phrase"})[0]
     assert [row[:4] for row in rows] == [("hat", "a", 2, 1)]
 

@@ -151,7 +151,7 @@ def test_one_far_date_does_not_age_the_log(stray: str, rows: int, tmp_path: Path
                           "clicks": [i % 2 for i in range(rows)]})  # fmt: skip
     frame.write_csv(tmp_path / "plain.csv")
     far = pl.DataFrame({"query_id": "z", "doc_id": "z", "position": 1, "time": stray, "clicks": 1})
-    pl.concat([frame, far.cast(dict(frame.schema))]).write_csv(tmp_path / "stray.csv")
+    pl.concat([frame, far.cast(frame.schema)]).write_csv(tmp_path / "stray.csv")
     options = LabelOptions(half_life=7, scoring=Scoring(prior=0))
     found = {}
     for name in ("plain", "stray"):

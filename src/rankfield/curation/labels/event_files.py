@@ -29,6 +29,8 @@ from rankfield.curation.labels.nested import ColumnPath, values_inside
 from rankfield.curation.labels.sql import quote_name, quote_path, quote_text
 from rankfield.errors import DataError, OutputError
 from rankfield.foreign_files import own_paths
+from rankfield.paths import require_regular
+from rankfield.unicode_text import HALF, half_surrogate
 
 __all__ = ["FILE_COLUMN", "EventFiles", "find_event_files"]
 
@@ -231,14 +233,12 @@ def _fault(line: bytes) -> str:
         record = json.loads(line)
         if not isinstance(record, dict):
             return "expected an object"
-        json.dumps(record, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return "half of a surrogate pair, as of a character that was cut in two"
+        place = half_surrogate(record)
+        return "" if place is None else f"{place}: {HALF}"
     except UnicodeDecodeError:
         raise
     except (ValueError, RecursionError) as error:
         return str(error)
-    return ""
 
 
 def _json_values(file: TextIO, path: Path, column: ColumnPath) -> Iterator[tuple[int, str]]:
@@ -256,11 +256,14 @@ def find_event_files(events: str | Path) -> EventFiles:
 
     Raises:
         DataError: nothing there, several kinds, no header, a header that is not UTF-8, names a
-            column twice, is divided by something else, or differs between parts; broken Parquet.
+            column twice, is divided by something else, or differs between parts; broken Parquet; a
+            pipe, socket or device.
     """
     path = Path(events)
     if not path.exists():
         raise DataError("there is no such file or folder", where=str(path))
+    if not path.is_dir():
+        require_regular(path, DataError)
     inside = own_paths(path.iterdir(), path) if path.is_dir() else [path]
     paths = tuple(p for p in inside if p.is_file() and table_kind(p))
     if not paths:

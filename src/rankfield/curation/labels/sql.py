@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rankfield.paths import literal_pattern
+
 __all__ = ["quote_name", "quote_path", "quote_text"]
 
 
@@ -18,8 +20,9 @@ def quote_text(text: str) -> str:
 
 
 def quote_path(path: Path) -> str:
-    """Return a file's path as SQL writes it, its `*`, `?` and `[` meaning themselves.
+    """Return a file's path as SQL writes it: itself alone, and no pattern.
 
-    DuckDB takes a path for a pattern wherever one of them is in it.
+    Raises:
+        InputError: it cannot be written so (`paths.literal_pattern`).
     """
-    return quote_text("".join(f"[{c}]" if c in "*?[" else c for c in str(path)))
+    return quote_text(literal_pattern(path))

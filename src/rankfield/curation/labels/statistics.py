@@ -117,7 +117,11 @@ def write_statistics(
     )
     with new_file(target) as temporary, rows.files.errors():
         path = quote_text(str(temporary))
-        _run(connection, f"COPY ({select}) TO {path} (FORMAT parquet)", "counting events")
+        _run(
+            connection,
+            f"COPY ({select}) TO {path} (FORMAT parquet, USE_TMP_FILE false)",
+            "counting events",
+        )
     totals = connection.execute(
         f"SELECT sum(lost), sum(unplaced) FROM read_parquet({quote_path(target)})"
     ).fetchone()

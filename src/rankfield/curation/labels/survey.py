@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from rankfield.curation.labels.event_files import FILE_COLUMN
 from rankfield.curation.labels.log_rows import LogRows
-from rankfield.curation.labels.sql import quote_name
+from rankfield.curation.labels.sql import quote_name, quote_text
 from rankfield.errors import DataError
+from rankfield.unicode_text import NOT_BLANK
 
 __all__ = [
     "CHECKED",
@@ -34,6 +36,9 @@ CHECKED = {
     **dict.fromkeys(COUNTS, "a whole number from 0 to 1,000,000,000"),
 }
 """Role → what its values must be."""
+
+_SEEN = re.sub(r"\\?([^\[\]^\\-])", lambda sign: f"\\x{{{ord(sign[1]):x}}}", NOT_BLANK)
+"""`NOT_BLANK` without control characters, which SQL does not take."""
 
 _MOST_WORDS = 1000
 _LOOKED_AT = 100_000
@@ -153,7 +158,7 @@ def normalised_text() -> str:
 def absent(role: str) -> str:
     """Return the SQL of whether a value is missing, blank or only of signs that nobody sees."""
     found = text(role)
-    blank = f"coalesce(regexp_full_match({found}, '[\\s\\pZ\\pC]*'), true)"
+    blank = f"coalesce(NOT regexp_matches({found}, {quote_text(_SEEN)}), true)"
     # nearly all begin with a printable sign of ASCII, which costs less to see
     return f"(CASE WHEN {found} >= '!' AND {found} < chr(127) THEN false ELSE {blank} END)"
 

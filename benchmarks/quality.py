@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from paired import paired_difference
+from paired import RECIPES, paired_difference
 from quality_arms import PAPER, SETS, THRESHOLD, Arm, BenchmarkSet, arms_of, choices_of
 from quality_baselines import baselines
 
@@ -184,6 +184,7 @@ class Benchmark:
             "seeds": self.set.seeds,
             "common": self.set.common,
             "fingerprint": some["fingerprint"],
+            "tested": RECIPES,
             "milliseconds": self._times(
                 {arm.name: chosen[arm.name] for arm in arms if not arm.like}
             ),
@@ -286,12 +287,11 @@ def _queries(path: Path) -> pl.DataFrame:
     return pl.read_parquet(path.with_suffix(".parquet")).rename(canonical_name)
 
 
-def _per_query(paths: list[Path], split: str) -> pl.Series:
-    """Return each test query's NDCG@10, mean over the seeds, in the order of its id."""
-    frames = [_queries(path) for path in paths]
+def _per_query(paths: list[Path], split: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return each run's NDCG@10 of each test query, (runs, queries), in the order of the ids."""
     wanted = (pl.col("subset") == "test") & (pl.col("split") == split)
-    grouped = pl.concat(frames).filter(wanted).group_by("query_id").agg(pl.col("nDCG@10").mean())
-    return grouped.sort("query_id")["nDCG@10"].drop_nulls()
+    columns = [_queries(path).filter(wanted).sort("query_id")["nDCG@10"] for path in paths]
+    return np.stack([c.cast(pl.Float64).fill_null(np.nan).to_numpy() for c in columns])
 
 
 def _key(settings: Settings, seed: int) -> str:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -81,21 +82,77 @@ def files(tmp_path: Path) -> list[Path]:
 def test_what_differs_is_marked_and_explained(
     files: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(monkeypatch, "compare", *files, "--metric", "nDCG@10", "--details") == 0
+    """Stars are for recipes, by several runs of one at least; a test of single runs has none."""
+    dataset = RankingDataset.load(files[0].parent / "data")
+    arguments = [f"chance={files[0]}"]
+    for name, noise in (("chance", 50.0), ("good", 0.1)):
+        for seed in range(1, 4):
+            path = files[0].parent / f"{name}-{seed}.json"
+            evaluate(FakeModel(name, noise=noise, seed=seed), dataset, subset=None).save(path)
+            arguments.append(f"{name}={path}")
+    assert run(monkeypatch, "compare", *arguments, "--metric", "nDCG@10", "--details") == 0
     shown = capsys.readouterr().out
-    comparison = compare([Results.load(path) for path in files], metrics=["nDCG@10"])
+    loaded = [
+        replace(Results.load(Path(path)), label=label)
+        for label, path in (argument.split("=") for argument in arguments)
+    ]
+    comparison = compare(loaded, metrics=["nDCG@10"])
+    assert [len(runs) for runs in comparison.runs.values()] == [4, 3]
+    assert "chance (4 runs)" in shown
     marked = comparison.tests.filter(pl.col("p_adjusted") < 0.05).height
-    assert 0 < marked < 8
+    assert 0 < marked <= 4
     assert shown.count(" %)*") == marked
-    assert "*: differs from chance, p < 0.05 by a paired randomisation test" in shown
-    assert "Holm's correction over the 8 comparisons shown" in shown
+    assert "*: the recipe differs from chance, p < 0.05 by a bootstrap of runs and" in shown
+    assert "Holm's correction over the 4 comparisons shown" in shown
     first = comparison.tests.row(0, named=True)
     assert f"{first['difference']:+.3f} [{first['low']:+.3f}, {first['high']:+.3f}]" in shown
     assert f"{first['better']}, {first['worse']}, {first['equal']}" in shown
-    assert run(monkeypatch, "compare", *files[1:], "--metric", "nDCG@10") == 0
-    assert "*" not in capsys.readouterr().out.replace("*: differs", "")
+    assert "Each column is one run" not in shown
+    assert run(monkeypatch, "compare", files[2], *arguments[4:], "--metric", "nDCG@10") == 0
+    assert "Of as good there is one run: a test is against that model alone." in (
+        capsys.readouterr().out
+    )
+
+    assert run(monkeypatch, "compare", *files, "--metric", "nDCG@10") == 0
+    shown = capsys.readouterr().out
+    assert "*" not in shown
+    assert "Each column is one run. A test of single runs (--details) is about these" in shown
+    assert run(monkeypatch, "compare", *files, "--metric", "nDCG@10", "--details") == 0
+    assert "Holm's correction over the 8 comparisons shown, are about these" in (
+        capsys.readouterr().out
+    )
     assert run(monkeypatch, "compare", files[0], "--metric", "nDCG@10") == 0
     assert "differs" not in capsys.readouterr().out
+
+
+def test_over_zero_the_difference_stands_in_place_of_a_gain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = evaluate(FakeModel("nothing"), ranking_shop(), splits=["in_domain"])
+    zero = {metric: replace(mean, value=0.0) for metric, mean in first.splits["in_domain"].items()}
+    zeros = first.queries.with_columns(pl.lit(0.0).alias("nDCG@10"))
+    replace(first, splits={"in_domain": zero}, queries=zeros).save(tmp_path / "nothing.json")
+    first.save(tmp_path / "some.json")
+    paths = (tmp_path / "nothing.json", tmp_path / "some.json")
+    assert run(monkeypatch, "compare", *paths, "--metric", "nDCG@10") == 0
+    value = first.splits["in_domain"]["nDCG@10"].value
+    shown = capsys.readouterr().out
+    assert f"{value:.3f} (+{value:.3f})" in shown
+    assert "Where nothing has 0, the difference stands: a relative gain is undefined." in shown
+
+
+def test_one_model_is_not_two_runs_of_a_recipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, fingerprint in (("a", "1" * 16), ("b", "1" * 16), ("c", "2" * 16)):
+        found = evaluate(FakeModel(), ranking_shop(), made={"fingerprint": fingerprint})
+        found.save(tmp_path / f"{name}.json")
+    one, same, other = (f"mine={tmp_path / name}.json" for name in "abc")
+    for verb in ("compare", "report"):
+        assert run(monkeypatch, verb, one, same) == 2
+        assert "b.json: the same model as in" in capsys.readouterr().err
+    assert run(monkeypatch, "compare", one, other, "--metric", "nDCG@10") == 0
+    assert "mine (2 runs)" in capsys.readouterr().out
 
 
 def test_80_columns_hold_five_runs(

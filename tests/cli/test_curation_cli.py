@@ -11,6 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from rankfield.cli.main import app
+from rankfield.curation import sample_shop, split_sizes
 from rankfield.errors import DataError, InputError, OutputError, SplitError
 from rankfield.schema import Field, RankingDataset, ScoreScale
 from rankfield.training import build_model, parse_recipe
@@ -130,6 +131,20 @@ def test_rules_that_make_no_sense(shop: Path, tmp_path: Path) -> None:
         with pytest.raises(InputError, match=message):
             run("dedupe", shop, out, *words)
         assert not out.exists()
+
+
+def test_parts_with_few_queries_are_warned_of(shop: Path, tmp_path: Path) -> None:
+    out = " ".join(run("split", shop, tmp_path / "few").split())
+    sizes = {
+        f"{split} {subset}": queries
+        for split, subset, queries, *_ in split_sizes(RankingDataset.load(tmp_path / "few")).rows()
+    }
+    few = [f"{part} ({queries})" for part, queries in sizes.items() if 0 < queries < 20]
+    assert len(few) > 0
+    assert f"warning: few queries in {', '.join(few)}: means over fewer than 20" in out
+    many = sample_shop(tmp_path / "many", documents=100, queries=500, images=False).root
+    assert many is not None
+    assert "few queries" not in run("split", many, tmp_path / "enough", "--queries", 0.8)
 
 
 def test_folds(shop: Path, tmp_path: Path) -> None:

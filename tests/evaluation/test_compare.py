@@ -113,7 +113,7 @@ def test_each_run_is_tested_against_the_first() -> None:
     assert tests.height == 4 * 2 * 2
     assert tests.columns == [
         *("split", "metric", "name", "queries", "difference", "low", "high"),
-        *("p_randomisation", "p_bootstrap", "p_adjusted", "better", "worse", "equal"),
+        *("p_randomisation", "p_bootstrap", "p_seeds", "p_adjusted", "better", "worse", "equal"),
     ]
     np.testing.assert_allclose(tests["p_adjusted"], holm(tests["p_randomisation"].to_numpy()))
     for found in tests.iter_rows(named=True):

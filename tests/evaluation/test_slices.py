@@ -6,9 +6,9 @@ import pytest
 
 from rankfield.errors import InputError, MetricError
 from rankfield.evaluation import (
-    bootstrap_interval,
     compare,
     evaluate,
+    mean_interval,
     slice_comparison,
     slice_queries,
     slice_results,
@@ -54,7 +54,7 @@ def test_each_slice_has_the_mean_of_its_queries() -> None:
             ).iter_rows()
             if split == row["split"] and colours[query] == row["slice"]
         ]
-        expected = bootstrap_interval(values)
+        expected = mean_interval(values)
         assert row["queries"] == expected.queries
         assert row["value"] == pytest.approx(expected.value)
         assert row["low"] == pytest.approx(expected.low)

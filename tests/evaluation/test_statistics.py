@@ -152,9 +152,46 @@ def test_the_bootstrap_test_by_a_plain_loop() -> None:
         as_far += abs(t(shifted[rng.integers(0, 25, 25)])) >= abs(t(z))
     found = paired_test(first, second, rounds=300, seed=6)
     assert found.p_bootstrap == (as_far + 1) / 301
-    interval = bootstrap_interval(z, rounds=300, seed=6)
-    assert found.difference.low == pytest.approx(interval.low)
-    assert found.difference.high == pytest.approx(interval.high)
+    rng, far = np.random.default_rng(6), []
+    for _ in range(300):
+        far.append(abs(t(shifted[rng.integers(0, 25, 25)])))
+    half = np.quantile(far, 0.95, method="higher") * z.std(ddof=1) / 5
+    assert found.difference.low == pytest.approx(z.mean() - half)
+    assert found.difference.high == pytest.approx(z.mean() + half)
+
+
+def test_the_interval_of_a_difference_never_claims_more_than_was_seen() -> None:
+    # One win among 20 ties: nearly a third of the resamples hold ties alone.
+    one = paired_test(np.zeros(20), np.array([0.5] + [0.0] * 19)).difference
+    assert one.low is not None
+    assert one.high is not None
+    assert one.low < -0.05
+    assert one.high > 0.1
+    # The same gain everywhere says little of the next query.
+    same = paired_test(np.zeros(8), np.full(8, 0.1)).difference
+    assert same.low is not None
+    assert same.low < 0
+    # Values without known ends: there is no interval to give.
+    wide = paired_test(np.zeros(20), np.array([5.0] + [0.0] * 19)).difference
+    assert (wide.value, wide.low, wide.high) == (0.25, None, None)
+
+
+def test_the_interval_of_a_difference_holds_it_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(20)
+    for ties in (0.0, 0.5, 0.8):
+        z = np.where(rng.random((20, 300)) < ties, 0.0, rng.normal(0.05, 0.2, (20, 300)))
+        tests = paired_tests(
+            {str(i): np.zeros(20) for i in range(300)},
+            {str(i): z[:, i] for i in range(300)},
+            rounds=1_000,
+        )
+        mean = 0.05 * (1 - ties)
+        held = [
+            t.difference.low <= mean <= t.difference.high
+            for t in tests.values()
+            if t.difference.low is not None and t.difference.high is not None
+        ]
+        assert np.mean(held) >= 0.92
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.03, 0.06, 0.1])
@@ -214,7 +251,10 @@ def test_undefined_queries_are_left_out_and_counted() -> None:
 def test_pairs_without_any_difference_or_query() -> None:
     same = paired_test(values_of(16, 30), values_of(16, 30))
     assert (same.p_randomisation, same.p_bootstrap, same.equal) == (1.0, 1.0, 30)
-    assert same.difference == Mean(0.0, 30, 0.0, 0.0)
+    # That 30 queries are equal does not mean that the next one is.
+    assert (same.difference.value, same.difference.queries) == (0.0, 30)
+    assert same.difference.high == pytest.approx(1 - 0.025 ** (1 / 30), abs=0.02)
+    assert same.difference.low == -same.difference.high
     nothing = paired_test([np.nan], [0.5])
     assert (nothing.p_randomisation, nothing.p_bootstrap) == (1.0, 1.0)
     assert nothing.difference == Mean(None, 0)

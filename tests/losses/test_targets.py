@@ -142,6 +142,23 @@ def test_a_pair_of_no_weight_is_judged_all_the_same() -> None:
     assert unjudged > 0.01
 
 
+def test_mask_is_ranked_unless_documents_are_judged_wrong() -> None:
+    """With relevant documents alone they are the same; a judged 0 competes under ranked only."""
+    left, right, pairs = vars(random_batch(3, 6, "all", seed=5)).values()
+    chosen = pairs.documents < 4
+    pairs = JudgedPairs(*(x[chosen] for x in vars(pairs).values()))
+    for scores in (torch.ones_like(pairs.scores), (pairs.documents < 2).to(pairs.scores)):
+        known = replace(pairs, scores=scores, weights=scores)
+        mask, ranked = (
+            judged_contrastive_loss(left, right, known, 5.0, target=target, direction="rows")
+            for target in ("mask", "ranked")
+        )
+        if scores.all():
+            assert mask == pytest.approx(float(ranked))
+        else:
+            assert ranked > mask + 0.01
+
+
 @each_target
 def test_a_perfect_fit_costs_nothing_and_a_margin_asks_for_more(target: Target) -> None:
     batch, _ = one_judgment_each(5)

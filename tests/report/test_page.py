@@ -5,14 +5,21 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
 from parsed_page import Page
 from rankfield.errors import InputError, MetricError
-from rankfield.evaluation import Results
+from rankfield.evaluation import Results, paired_test
 from rankfield.metrics import Mean
-from rankfield.report import write_report
+from rankfield.report import (
+    gather,
+    render_markdown,
+    render_model_card,
+    render_page,
+    write_report,
+)
 from rankfield.schema import SPLITS, Field, RankingDataset
 
 MakeResults = Callable[..., Results]
@@ -107,7 +114,11 @@ def test_the_numbers_are_those_of_the_results(
     assert page.words.count("0.3125") == 4  # half of it, as mrr
     assert "GCL ranks 25.0 % better than CLIP in domain (within chance)" in page.words
     # All of 6 queries differ in one direction: 2 of 2^6 flips are as far, times 4 tests (Holm).
-    assert "+0.125 (+0.112 to +0.138) , p = 0.125 , not clear" in page.words
+    z = np.array([one.queries.filter(split="in_domain")["nDCG@10"] for one in results])
+    difference = paired_test(*z).difference
+    interval = f"{difference.low:+.3f} to {difference.high:+.3f}"
+    assert f"+0.125 ({interval}) , p = 0.125 , not clear" in page.words
+    assert "about these models on these queries" in page.words
     assert "−" not in page.words.split("How it was made")[0]
 
 
@@ -216,8 +227,59 @@ def test_runs_of_one_label_are_averaged(
 ) -> None:
     results = [make_results("CLIP", 0.5), make_results("GCL", 0.6), make_results("GCL", 0.7)]
     _, page = _write(tmp_path / "report.html", dataset, results)
-    assert "0.650 +30.0 % 0.650 to 0.650 · 2 runs, ± 0.071" in page.words
+    # Six equal values and a seventh that was not seen: its share is Beta(1, 6).
+    share = 1 - 0.025 ** (1 / 6)
+    found = re.search(r"0\.650 \+30\.0 % (\S+) to (\S+) · 2 runs, ± 0\.071", page.words)
+    assert found
+    assert float(found[1]) == pytest.approx(0.65 * (1 - share), abs=0.03)
+    assert float(found[2]) == pytest.approx(0.65 + 0.35 * share, abs=0.03)
     assert "each query’s mean over the runs" in page.words
+    assert "The p is of a bootstrap of runs and queries: about the recipes." in page.words
+
+
+def test_over_zero_both_figures_stand_in_place_of_a_gain(
+    tmp_path: Path, dataset: RankingDataset, make_results: MakeResults
+) -> None:
+    results = [make_results("CLIP", 0.0), make_results("GCL", 0.25)]
+    content = gather(dataset, results, title="A report", training_logs={})
+    assert content.summary[0] == (
+        "In nDCG@10, GCL has 0.250 and CLIP 0.000 in domain (within chance), GCL has 0.250 and "
+        "CLIP 0.000 on novel queries (within chance), GCL has 0.250 and CLIP 0.000 on novel "
+        "documents (within chance) and GCL has 0.250 and CLIP 0.000 on zero-shot (within chance), "
+        "where a relative gain is undefined."
+    )
+    for text in (render_markdown(content), render_model_card(content), render_page(content)):
+        assert "GCL has 0.250 and CLIP 0.000 on zero-shot" in text
+
+    # One split of four over zero is named beside the others.
+    first = make_results("CLIP", 0.2)
+    zero = pl.when(pl.col("split") == "zero_shot").then(0.0).otherwise(pl.col("nDCG@10"))
+    first.splits["zero_shot"]["nDCG@10"] = Mean(0.0, 3)
+    first = dataclasses.replace(first, queries=first.queries.with_columns(zero.alias("nDCG@10")))
+    content = gather(dataset, [first, results[1]], title="A report", training_logs={})
+    lead = content.summary[0]
+    assert lead.startswith(
+        "In nDCG@10, GCL ranks 25.0\N{NO-BREAK SPACE}% better than CLIP in domain"
+    )
+    assert lead.endswith(
+        "; GCL has 0.250 and CLIP 0.000 on zero-shot (within chance), where a relative gain is "
+        "undefined."
+    )
+    # Nothing on both sides is no missing figure either.
+    content = gather(
+        dataset, [results[0], make_results("GCL", 0.0)], title="A report", training_logs={}
+    )
+    assert content.summary[0].startswith("In nDCG@10, GCL ranks the same as CLIP in domain, on nov")
+
+
+def test_single_runs_are_said_to_be_single(
+    dataset: RankingDataset, make_results: MakeResults
+) -> None:
+    results = [make_results("CLIP", 0.5), make_results("GCL", 0.6)]
+    sentence = "Each is one run: this compares two models, not the recipes they came from."
+    assert gather(dataset, results, title="x", training_logs={}).summary[-1] == sentence
+    results.append(make_results("GCL", 0.7))
+    assert sentence not in gather(dataset, results, title="x", training_logs={}).summary
 
 
 def test_fields_left_out(tmp_path: Path, dataset: RankingDataset, results: list[Results]) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -30,8 +30,9 @@ def command(
     results: Annotated[
         list[Path],
         typer.Argument(
+            metavar="[LABEL=]FILE...",
             help="Files that `rankfield evaluate --out` wrote; the first is what the others are "
-            "compared with.",
+            "compared with. LABEL=FILE counts the file as a run of that recipe.",
             show_default=False,
         ),
     ],
@@ -69,10 +70,13 @@ def command(
 ) -> None:
     """Print the figures of several evaluations, with relative gains over the first.
 
-    Runs that were evaluated with the same --label are averaged: mean ± standard deviation. A star
-    marks what a paired test over the queries calls a difference.
+    Runs of one label (of `evaluate --label`, or LABEL=FILE) are runs of one recipe: mean ± standard
+    deviation. A star marks a difference between recipes by a test over their runs and the queries.
+    Single runs get no star: --details tests whether these two models differ on these queries.
 
     Example: rankfield compare clip.json gcl.json --metric nDCG@10
+
+    Example: rankfield compare clip=clip-0.json clip=clip-1.json gcl=gcl-0.json gcl=gcl-1.json
 
     Example: rankfield compare clip.json gcl.json --slice length --slice document.category
     """
@@ -99,7 +103,7 @@ def command(
     if len(comparison.names) > 1:
         if details:
             _show_tests(comparison)
-        typer.echo(legend(comparison))
+        typer.echo(legend(comparison, details=details))
     for title, table in slices.items():
         _show_slices(title, table)
     if out is not None:
@@ -117,7 +121,7 @@ def show(comparison: Comparison, metric: str) -> None:
     different = {
         (row["split"], row["name"])
         for row in comparison.tests.iter_rows(named=True)
-        if row["metric"] == metric and row["p_adjusted"] < _ALPHA
+        if row["metric"] == metric and row["p_seeds"] is not None and row["p_adjusted"] < _ALPHA
     }
     for split in comparison.splits:
         rows = {
@@ -125,8 +129,9 @@ def show(comparison: Comparison, metric: str) -> None:
             for row in comparison.table.iter_rows(named=True)
             if row["split"] == split and row["metric"] == metric
         }
+        first = rows[comparison.names[0]]
         cells = [
-            _cell(rows[n]["value"], rows[n]["standard_deviation"], rows[n]["gain_percent"], gap)
+            _cell(rows[n], None if n == comparison.names[0] else first["value"], gap)
             + ("*" if (split, n) in different else "")
             for n in comparison.names
         ]
@@ -134,14 +139,31 @@ def show(comparison: Comparison, metric: str) -> None:
     show_table(metric, ["split", "queries", *headings], lines)
 
 
-def legend(comparison: Comparison) -> str:
-    """Say in words what the stars of `show` mean."""
-    count = comparison.tests.height
+def legend(comparison: Comparison, *, details: bool = False) -> str:
+    """Say in words what the stars of `show` mean, and what single runs leave open."""
+    import polars as pl
+
+    count, first = comparison.tests.height, comparison.names[0]
     correction = f", Holm's correction over the {count} comparisons shown" if count > 1 else ""
-    return (
-        f"*: differs from {comparison.names[0]}, p < {_ALPHA} by a paired randomisation test over "
-        f"the queries{correction}."
-    )
+    said = []
+    if comparison.tests["p_seeds"].null_count() < count:
+        said.append(
+            f"*: the recipe differs from {first}, p < {_ALPHA} by a bootstrap of runs and "
+            f"queries{correction}."
+        )
+    single = [name for name, runs in comparison.runs.items() if len(runs) == 1]
+    if len(single) == len(comparison.names):
+        tests = f"The tests{correction}, are" if details else "A test of single runs (--details) is"
+        said.append(
+            f"Each column is one run. {tests} about these models on these queries; to compare "
+            "recipes, give several runs of each, trained with other seeds (LABEL=FILE)."
+        )
+    elif single:
+        said.append(f"Of {', '.join(single)} there is one run: a test is against that model alone.")
+    gains = comparison.table.filter(pl.col("name") != first)
+    if gains.filter(pl.col("gain_percent").is_null(), pl.col("value").is_not_null()).height:
+        said.append(f"Where {first} has 0, the difference stands: a relative gain is undefined.")
+    return "\n".join(said)
 
 
 def _dataset(results: Sequence[Results], data: Path | None, *, force: bool) -> RankingDataset:
@@ -164,24 +186,28 @@ def _dataset(results: Sequence[Results], data: Path | None, *, force: bool) -> R
 
 
 def _show_tests(comparison: Comparison) -> None:
-    heads = ("difference", "adjus-\nted p", "random-\nised p", "boot-\nstrap p")
+    several = comparison.tests["p_seeds"].null_count() < comparison.tests.height
+    columns = ["adjusted", *(["seeds"] if several else []), "randomisation", "bootstrap"]
+    heads = {"adjusted": "adjus-\nted p", "seeds": "recipe\np"}
+    heads |= {"randomisation": "random-\nised p", "bootstrap": "boot-\nstrap p"}
     for metric in comparison.metrics:
         rows = [
             [
                 f"{row['split']}\n{row['name']}",
                 _interval(row["difference"], row["low"], row["high"]),
-                *(f"{row[f'p_{p}']:.4f}" for p in ("adjusted", "randomisation", "bootstrap")),
+                *(_p_value(row[f"p_{column}"]) for column in columns),
                 f"{row['better']:,}, {row['worse']:,}, {row['equal']:,}",
             ]
             for row in comparison.tests.filter(metric=metric).iter_rows(named=True)
         ]
-        title = f"{metric}: differences to {comparison.names[0]}, with 95 % bootstrap intervals"
-        show_table(title, ["split\nrun", *heads, "better,\nworse,\nequal"], rows)
+        title = f"{metric}: differences to {comparison.names[0]}, with 95 % intervals"
+        shown = ["difference", *(heads[column] for column in columns)]
+        show_table(title, ["split\nrun", *shown, "better,\nworse,\nequal"], rows)
 
 
 def _show_slices(title: str, slices: pl.DataFrame) -> None:
     names = slices["name"].unique(maintain_order=True).to_list()
-    title += " (±: half of the 95 % bootstrap interval)"
+    title += " (±: half of the 95 % interval)"
     cells: dict[tuple[str, str], dict[str, str]] = {}
     queries: dict[tuple[str, str], int] = {}
     for row in slices.iter_rows(named=True):
@@ -209,12 +235,22 @@ def _half(value: float | None, low: float | None, high: float | None) -> str:
     return f"{value:.3f} ±{(high - low) / 2:.3f}"
 
 
-def _cell(value: float | None, deviation: float | None, gain: float | None, gap: str) -> str:
+def _p_value(p: float | None) -> str:
+    if p is None:
+        return "–"
+    return "<.0001" if p < 0.0001 else f"{p:.4f}"
+
+
+def _cell(row: Mapping[str, Any], first: float | None, gap: str) -> str:
+    """Return a figure, with its gain over `first`, None in the first column."""
+    value, gain = row["value"], row["gain_percent"]
     if value is None:
         return "–"
     text = f"{value:.3f}"
-    if deviation is not None:
-        text += f" ± {deviation:.3f}"
+    if row["standard_deviation"] is not None:
+        text += f" ± {row['standard_deviation']:.3f}"
     if gain is not None:
         text += f"{gap}({gain:+,.{0 if abs(gain) >= 100 else 1}f} %)"
+    elif first is not None:
+        text += f"{gap}({value - first:+.3f})"
     return text

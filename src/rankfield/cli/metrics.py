@@ -233,7 +233,7 @@ def _measured(
     split: str | None,
 ) -> Measured:
     from rankfield.evaluation import judge_run
-    from rankfield.evaluation.statistics import bootstrap_intervals
+    from rankfield.evaluation.intervals import mean_intervals
     from rankfield.formats.rankings import read_ranked_pairs
     from rankfield.metrics import standard_metrics
 
@@ -246,7 +246,7 @@ def _measured(
         name=str(path),
     )
     values = standard_metrics(run.rankings, scale, metrics)
-    return run, values, bootstrap_intervals(values, seed=_SEED)
+    return run, values, mean_intervals(values, seed=_SEED)
 
 
 def _show(
@@ -293,7 +293,7 @@ def _made(
     from hashlib import sha256
 
     from rankfield import __version__
-    from rankfield.evaluation.statistics import LEVEL
+    from rankfield.evaluation.resampling import LEVEL
 
     return {
         "rankfield": __version__,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rankfield.cli.load_results import load_results
+from rankfield.cli.load_results import load_results, result_files
 from rankfield.errors import InputError, OutputError
 
 if TYPE_CHECKING:
@@ -23,8 +23,10 @@ def command(
     results: Annotated[
         list[Path],
         typer.Argument(
+            metavar="[LABEL=]FILE...",
             help="Files that `rankfield evaluate --out` wrote: the baseline first, the model that "
-            "the report is about last. Runs of one --label are averaged.",
+            "the report is about last. Runs of one label (of `evaluate --label`, or LABEL=FILE) "
+            "are averaged.",
             show_default=False,
         ),
     ],
@@ -73,12 +75,13 @@ def command(
     outputs = [*(out or ([] if model_card else [Path("report.html")]))]
     _check_outputs([*outputs, *([model_card] if model_card else [])], outputs, overwrite)
     loaded = load_results(results)
-    dataset = RankingDataset.load(data or _stored_dataset(loaded[0], results[0]))
+    paths = [path for _, path in result_files(results)]
+    dataset = RankingDataset.load(data or _stored_dataset(loaded[0], paths[0]))
     content = gather(
         dataset,
         loaded,
         title=title or _title(loaded),
-        training_logs=_training_logs(results, loaded),
+        training_logs=_training_logs(paths, loaded),
         slices=slice_by or None,
         queries_shown=queries,
         extremes_shown=extremes,

@@ -30,7 +30,8 @@ def show_results(results: Results) -> None:
         ],
     )
     typer.echo(
-        "±: half of the 95 % bootstrap interval over queries; the results hold both of its ends."
+        "±: half of the 95 % interval over queries, which near 0 and 1 is longer on one side; the "
+        "results hold both of its ends."
     )
     if results.robustness:
         _show_robustness(results, columns[0])

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+_FEW = 20
+"""With fewer queries in a part, `rankfield split` warns."""
+
 
 def command(
     dataset: Annotated[Path, typer.Argument(help="Data set folder.", show_default=False)],
@@ -146,10 +149,30 @@ def _make(
     leaks = leak_report(done, **looked_for)
     done.save(place)
     console.print(_sizes(done))
+    if warning := _few_queries(done):
+        console.print(warning, markup=False, soft_wrap=True)
     for note in done.provenance.notes:
         if note.startswith("split: "):
             console.print(f"- {note}", markup=False, soft_wrap=True)
     console.print(leaks)
+
+
+def _few_queries(dataset: Tables) -> str:
+    """Return a warning of parts with so few queries that their means say little; "" if none."""
+    from rankfield.curation import split_sizes
+
+    parts = [
+        f"{split} {subset} ({queries})"
+        for split, subset, queries, *_ in split_sizes(dataset).rows()
+        if 0 < queries < _FEW
+    ]
+    if not parts:
+        return ""
+    return (
+        f"warning: few queries in {', '.join(parts)}: means over fewer than {_FEW} have wide "
+        "intervals, and choosing by them is mostly chance. A smaller --queries leaves more queries "
+        "unseen; --folds uses all of them in turn."
+    )
 
 
 def _require_sense(

@@ -14,6 +14,12 @@ from rankfield.evaluation.compare import Comparison, compare
 from rankfield.evaluation.dev import DevSet, dev_ndcg, dev_splits
 from rankfield.evaluation.embedding_cache import CachedEmbedder
 from rankfield.evaluation.evaluate import Embedder, evaluate, evaluate_rankings
+from rankfield.evaluation.intervals import (
+    bootstrap_interval,
+    bootstrap_intervals,
+    mean_interval,
+    mean_intervals,
+)
 from rankfield.evaluation.judge import judge
 from rankfield.evaluation.judge_run import JudgedRun, judge_run
 from rankfield.evaluation.protocol import PROTOCOLS, EvaluationProtocol, protocol_named
@@ -25,14 +31,7 @@ from rankfield.evaluation.results import (
 )
 from rankfield.evaluation.retrieve import retrieve
 from rankfield.evaluation.slices import slice_comparison, slice_queries, slice_results
-from rankfield.evaluation.statistics import (
-    PairedTest,
-    bootstrap_interval,
-    bootstrap_intervals,
-    holm,
-    paired_test,
-    paired_tests,
-)
+from rankfield.evaluation.statistics import PairedTest, holm, paired_test, paired_tests
 
 __all__ = [
     "BASELINES",
@@ -59,6 +58,8 @@ __all__ = [
     "holm",
     "judge",
     "judge_run",
+    "mean_interval",
+    "mean_intervals",
     "oracle_ranking",
     "paired_test",
     "paired_tests",

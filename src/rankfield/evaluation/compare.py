@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,7 @@ from rankfield.errors import MetricError
 from rankfield.evaluation.results import Results
 from rankfield.evaluation.statistics import PairedTest, holm, paired_tests
 from rankfield.metrics import canonical_name
+from rankfield.metrics.rankings import FloatArray
 
 __all__ = ["Comparison", "compare"]
 
@@ -39,6 +41,7 @@ _TESTS = {
     "high": pl.Float64,
     "p_randomisation": pl.Float64,
     "p_bootstrap": pl.Float64,
+    "p_seeds": pl.Float64,
     "better": pl.Int64,
     "worse": pl.Int64,
     "equal": pl.Int64,
@@ -54,7 +57,7 @@ class Comparison:
     table: one row for each split, metric and name, in that order: ``split``, ``metric``,
         ``name``, ``value`` (mean over runs), ``standard_deviation`` (over runs, n − 1; null for
         one run), ``runs``, ``queries``, ``gain_percent`` = 100 · (value / first − 1), null for
-        the first itself and where the first is 0 or undefined.
+        the first itself and where the first is undefined, 0 or less.
     runs: name → its results.
     """
 
@@ -95,9 +98,11 @@ class Comparison:
 
         One row for each split, metric and name but the first: ``split``, ``metric``, ``name``,
         ``queries``, ``difference`` (to the first) with its 95 % interval ``low``, ``high``,
-        ``p_randomisation``, ``p_bootstrap``, ``p_adjusted``, ``better``, ``worse``, ``equal``, as
-        `statistics.paired_test` with seed 0. ``p_adjusted`` is ``p_randomisation`` by `holm` over
-        all rows. A query counts once, with its mean over runs.
+        ``p_randomisation``, ``p_bootstrap``, ``p_seeds``, ``p_adjusted``, ``better``, ``worse``,
+        ``equal``, as `statistics.paired_test` with seed 0. Where either name has several runs, the
+        interval and ``p_seeds`` are about the recipes; elsewhere ``p_seeds`` is null and all is
+        about the two models alone. ``p_adjusted`` is ``p_seeds``, or ``p_randomisation`` where
+        that is null, by `holm` over all rows. A query counts once, with its mean over runs.
         """
         found = {
             (split, name): self._paired(split, name)
@@ -111,18 +116,31 @@ class Comparison:
             for name in self.names[1:]
         ]
         table = pl.DataFrame(rows, schema=_TESTS, orient="row")
-        adjusted = pl.Series("p_adjusted", holm(table["p_randomisation"].to_numpy()))
-        return table.insert_column(table.columns.index("p_bootstrap") + 1, adjusted)
+        p_values = table["p_seeds"].fill_null(table["p_randomisation"])
+        adjusted = pl.Series("p_adjusted", holm(p_values.to_numpy()))
+        return table.insert_column(table.columns.index("p_seeds") + 1, adjusted)
 
     def _paired(self, split: str, name: str) -> dict[str, PairedTest]:
+        sides = [
+            [run.queries.filter(split=split).select("query_id", *self.metrics) for run in runs]
+            for runs in (self.runs[self.names[0]], self.runs[name])
+        ]
+        shared = sides[0][0].select("query_id")
+        for frame in itertools.chain(*sides):
+            shared = shared.join(frame, on="query_id", how="semi", maintain_order="left")
         first, second = (
-            self.queries.filter(split=split, name=one).drop("name") for one in (self.names[0], name)
+            {metric: _by_run(frames, shared, metric) for metric in self.metrics} for frames in sides
         )
-        both = first.join(second, on=_KEYS, suffix=" of second", maintain_order="left")
-        return paired_tests(
-            {m: both[m].fill_null(np.nan).to_numpy() for m in self.metrics},
-            {m: both[f"{m} of second"].fill_null(np.nan).to_numpy() for m in self.metrics},
-        )
+        return paired_tests(first, second)
+
+
+def _by_run(frames: Sequence[pl.DataFrame], queries: pl.DataFrame, metric: str) -> FloatArray:
+    """Return a metric of each run and query, (runs, n)."""
+    columns = [
+        queries.join(frame, on="query_id", how="left", maintain_order="left")[metric]
+        for frame in frames
+    ]
+    return np.stack([c.cast(pl.Float64).fill_null(np.nan).to_numpy() for c in columns])
 
 
 def compare(
@@ -256,12 +274,13 @@ def _figures(test: PairedTest) -> tuple[float | int | None, ...]:
     difference = test.difference
     return (
         *(difference.queries, difference.value, difference.low, difference.high),
-        *(test.p_randomisation, test.p_bootstrap, test.better, test.worse, test.equal),
+        *(test.p_randomisation, test.p_bootstrap, test.p_seeds),
+        *(test.better, test.worse, test.equal),
     )
 
 
 def _gain(value: float | None, first: float | None) -> float | None:
-    """Return the relative gain in %, None where there is nothing to relate to."""
-    if value is None or not first:
+    """Return the relative gain in %; None over nothing, 0 or less: there it is undefined."""
+    if value is None or first is None or first <= 0:
         return None
     return 100 * (value / first - 1)

@@ -13,8 +13,8 @@ from rankfield.errors import ModelError
 from rankfield.evaluation.check_hits import check_hits
 from rankfield.evaluation.judge import judge
 from rankfield.evaluation.protocol import protocol_named
+from rankfield.evaluation.resampling import LEVEL
 from rankfield.evaluation.results import DatasetIdentity, Results, SplitSize
-from rankfield.evaluation.statistics import LEVEL
 from rankfield.metrics import JudgedRankings
 from rankfield.metrics.rankings import FloatArray
 from rankfield.schema import SPLITS, RankingDataset, SplitView

@@ -11,6 +11,7 @@ import polars as pl
 
 from rankfield.errors import DataError, MetricError
 from rankfield.evaluation.beir import beir_mean, beir_values
+from rankfield.evaluation.intervals import mean_intervals
 from rankfield.evaluation.marqo_gs import (
     DEPTH,
     QUERIES,
@@ -19,7 +20,6 @@ from rankfield.evaluation.marqo_gs import (
     marqo_gs_values,
     marqo_gs_view,
 )
-from rankfield.evaluation.statistics import bootstrap_intervals
 from rankfield.metrics import JudgedRankings, Mean, standard_metrics
 from rankfield.metrics.rankings import FloatArray
 from rankfield.schema import ScoreScale, SplitView
@@ -52,8 +52,8 @@ class EvaluationProtocol:
     note: str = ""
 
     def means(self, values: Mapping[str, FloatArray], *, seed: int) -> dict[str, Mean]:
-        """Return metric → mean with its bootstrap interval, resampled by `seed`."""
-        found = bootstrap_intervals(values, seed=seed)
+        """Return metric → mean with its interval (`mean_interval`), drawn by `seed`."""
+        found = mean_intervals(values, seed=seed)
         if self.mean is None:
             return found
         return {n: replace(mean, value=self.mean(n, values[n])) for n, mean in found.items()}

@@ -45,7 +45,7 @@ class Results:
     """What `evaluate` found.
 
     splits: split → metric → mean over the queries for which it is defined, with its 95 %
-        bootstrap interval; files of earlier versions have none.
+        interval (`mean_interval`); files of earlier versions have none.
     queries: one row for each split and query: ``split``, ``query_id``, a float column for each
         metric, null where it is undefined.
     rankings: the best documents: ``split``, ``query_id``, ``rank`` from 1, ``doc_id``,

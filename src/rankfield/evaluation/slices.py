@@ -9,8 +9,8 @@ import polars as pl
 
 from rankfield.errors import InputError, MetricError
 from rankfield.evaluation.compare import Comparison
+from rankfield.evaluation.intervals import mean_interval
 from rankfield.evaluation.results import Results
-from rankfield.evaluation.statistics import bootstrap_interval
 from rankfield.metrics import canonical_name
 from rankfield.schema import RankingDataset
 
@@ -129,7 +129,7 @@ def _means(queries: pl.DataFrame, dataset: RankingDataset, by: str, metric: str)
         .agg(pl.col(metric).cast(pl.Float64).fill_null(np.nan).alias("values"))
         .sort("split", "place", "name")
     )
-    means = [bootstrap_interval(values.to_numpy()) for values in groups["values"]]
+    means = [mean_interval(values.to_numpy()) for values in groups["values"]]
     figures = {c: [getattr(mean, c) for mean in means] for c in ("queries", "value", "low", "high")}
     return groups.select("slice", pl.col(_ORDERED).cast(pl.String)).hstack(
         pl.DataFrame(figures, schema=_FIGURES)

@@ -1,51 +1,45 @@
-"""How sure a mean over queries is, and whether two runs differ by more than chance."""
+"""Whether two runs, or two recipes by several runs of each, differ by more than chance."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from rankfield.errors import MetricError
+from rankfield.evaluation.intervals import bounded_ends
+from rankfield.evaluation.randomisation import randomisation_p
+from rankfield.evaluation.resampling import (
+    LEVEL,
+    by_defined,
+    check_sampling,
+    resampled_means,
+    rounds_for,
+)
+from rankfield.evaluation.seeds import recipe_p
 from rankfield.metrics import Mean, mean_of_defined
 from rankfield.metrics.rankings import FloatArray
 
-__all__ = [
-    "LEVEL",
-    "ROUNDS",
-    "PairedTest",
-    "bootstrap_interval",
-    "bootstrap_intervals",
-    "holm",
-    "paired_test",
-    "paired_tests",
-]
+__all__ = ["PairedTest", "holm", "paired_test", "paired_tests"]
 
-ROUNDS = 10_000
-"""How often resampling draws anew, by default; for more than 20,000 queries fewer suffice."""
-
-LEVEL = 0.95
-"""The confidence of an interval."""
-
-_CHUNK = 2**17
-"""Numbers drawn at a time, however many the queries: 1 MiB, which stays in the cache."""
 _EQUAL = 1e-9
-_MOST_DRAWN = 2 * 10**8
-_FEWEST_ROUNDS = 2_000
 
 
 @dataclass(frozen=True)
 class PairedTest:
-    """What two runs over the same queries show.
+    """What two runs, or several runs of two recipes, show over the same queries.
 
     difference: the mean of second − first over the queries where both are defined, with its
-        bootstrap interval.
-    p_randomisation: two-sided, of the randomisation test.
-    p_bootstrap: two-sided, of the studentised bootstrap test.
+        interval.
+    p_randomisation: two-sided, of the randomisation test of the queries' differences (of several
+        runs, their mean): about these models.
+    p_bootstrap: two-sided, of the studentised bootstrap test of the same.
     better, worse, equal: on how many queries the second is above, below, and within 1e-9 of the
         first.
+    p_seeds: two-sided, of the bootstrap of runs and queries: about the recipes. None where both
+        have one run, or there are fewer than two queries.
     """
 
     difference: Mean
@@ -54,59 +48,17 @@ class PairedTest:
     better: int
     worse: int
     equal: int
+    p_seeds: float | None = None
 
     @property
     def queries(self) -> int:
         """How many queries were compared."""
         return self.difference.queries
 
-
-def bootstrap_interval(
-    values: npt.ArrayLike, *, rounds: int | None = None, seed: int = 0, level: float = LEVEL
-) -> Mean:
-    """Return the mean of a metric over queries with its percentile bootstrap interval.
-
-    `rounds` times, n of the n values are drawn with replacement and averaged; ``low`` and
-    ``high`` are the (1 − level) / 2 and (1 + level) / 2 quantiles of these means (Efron and
-    Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13). NaN values are left out
-    first. Below two values there is no interval: ``low`` and ``high`` are None.
-
-    Args:
-        values: one for each query, (n,).
-        rounds: how many resamples; by default 10,000, above 20,000 queries 2·10⁸ / n and at
-            least 2,000, which bounds the time.
-        seed: of the resampling; the same seed gives the same interval.
-        level: the confidence, in (0, 1).
-
-    Raises:
-        MetricError: no rounds, a level outside (0, 1), or an infinite value.
-    """
-    return bootstrap_intervals({"": values}, rounds=rounds, seed=seed, level=level)[""]
-
-
-def bootstrap_intervals(
-    values: Mapping[str, npt.ArrayLike],
-    *,
-    rounds: int | None = None,
-    seed: int = 0,
-    level: float = LEVEL,
-) -> dict[str, Mean]:
-    """Return name → `bootstrap_interval` of its values; all are over the same n queries.
-
-    Metrics that are defined for the same queries share their resamples, so that eleven metrics
-    take little longer than one.
-
-    Raises:
-        MetricError: as `bootstrap_interval`, or lengths that differ.
-    """
-    _check(rounds, level)
-    found = {}
-    for names, columns in _by_defined(values):
-        drawn = _resampled_means(columns, _rounds(rounds, len(columns)), seed)
-        for position, name in enumerate(names):
-            value = mean_of_defined(columns[:, position])
-            found[name] = _with_interval(value, drawn[:, position], level)
-    return {name: found[name] for name in values}
+    @property
+    def p_value(self) -> float:
+        """What a decision goes by: `p_seeds` where there are several runs."""
+        return self.p_randomisation if self.p_seeds is None else self.p_seeds
 
 
 def paired_test(
@@ -116,23 +68,31 @@ def paired_test(
 
     With the differences z_i = second_i − first_i of the n queries where both are defined:
 
-    - the interval is `bootstrap_interval` of z;
     - the randomisation test (Smucker, Allan, Carterette, CIKM 2007) flips the sign of each z_i at
-      random; p is the share of flips whose |mean| is at least |z̄|. Where 2^n ≤ rounds all flips
-      are tried and p is exact, else p = (flips as far + 1) / (rounds + 1);
+      random; p is the share of flips whose |mean| is at least |z̄|, as
+      `randomisation.randomisation_p`. It holds where the two values of a query could be exchanged
+      if nothing differed, so that z is symmetric around 0;
     - the bootstrap test (Sakai, SIGIR 2006; Efron and Tibshirani 1993, chapter 16) draws n of
       w_i = z_i − z̄ with replacement and compares t = w̄* / (s* / √n) with t of z;
-      p = (draws as far + 1) / (rounds + 1).
+      p = (draws as far + 1) / (rounds + 1);
+    - the interval is z̄ ± q s / √n, with q the 95 % quantile of the draws' |t|: it leaves out 0
+      where p of the bootstrap test is below 0.05. Where all |z_i| ≤ 1, it is no wider than that of
+      `mean_interval` for values in [−1, 1].
+
+    With several runs of each, (runs, n), z is of the means over runs, ``p_seeds`` and the interval
+    are those of `seeds.recipe_p`, and a query counts where all runs are defined.
 
     Without queries the difference is None and both p are 1.
 
     Args:
-        first, second: one value for each query, in the same order, (n,); NaN where undefined.
-        rounds: how many flips and resamples; by default as `bootstrap_interval`.
+        first, second: one value for each query, in the same order, (n,), or (runs, n) of several
+            runs; NaN where undefined.
+        rounds: how many flips and resamples; by default as `mean_interval`, with every flip of up
+            to 18 queries and no floor of the randomisation test.
         seed: of both.
 
     Raises:
-        MetricError: lengths that differ, no rounds, or an infinite value.
+        MetricError: other numbers of queries, no rounds, or an infinite value.
     """
     return paired_tests({"": first}, {"": second}, rounds=rounds, seed=seed)[""]
 
@@ -149,20 +109,23 @@ def paired_tests(
     Raises:
         MetricError: as `paired_test`.
     """
-    _check(rounds, LEVEL)
+    check_sampling(rounds)
+    sides = {name: (_runs(values), _runs(second[name])) for name, values in first.items()}
     differences = {}
-    for name, values in first.items():
-        before, after = np.asarray(values, np.float64), np.asarray(second[name], np.float64)
-        if before.shape != after.shape:
+    for name, (before, after) in sides.items():
+        if before.shape[1] != after.shape[1]:
             raise MetricError(
-                f"expected values of the same queries, found {before.shape} and {after.shape}",
+                "expected values of the same queries, found "
+                f"{before.shape[1]:,} and {after.shape[1]:,}",
                 where="paired test",
             )
-        differences[name] = after - before
+        differences[name] = after.mean(axis=0) - before.mean(axis=0)
     found: dict[str, PairedTest] = {}
-    for names, z in _by_defined(differences):
-        tests = _tests(z, _rounds(rounds, len(z)), seed)
-        found.update(zip(names, tests, strict=True))
+    for names, z in by_defined(differences):
+        tests = _tests(z, rounds, seed)
+        for name, test in zip(names, tests, strict=True):
+            several = max(len(side) for side in sides[name]) > 1 and test.queries > 1
+            found[name] = _of_recipes(test, *sides[name], rounds, seed) if several else test
     return {name: found[name] for name in first}
 
 
@@ -186,85 +149,91 @@ def holm(p_values: npt.ArrayLike) -> FloatArray:
     return adjusted
 
 
-def _check(rounds: int | None, level: float) -> None:
-    if rounds is not None and rounds < 1:
-        raise MetricError(f"expected at least 1 round, found {rounds}", where="resampling")
-    if not 0 < level < 1:
-        raise MetricError(f"expected a level between 0 and 1, found {level}", where="resampling")
+def _runs(values: npt.ArrayLike) -> FloatArray:
+    """Return values as (runs, n)."""
+    array = np.asarray(values, np.float64)
+    if array.ndim not in (1, 2) or not len(np.atleast_2d(array)):
+        raise MetricError("expected one value for each query", where="paired test")
+    if np.isinf(array).any():
+        raise MetricError("expected finite values, found infinity", where="paired test")
+    return np.atleast_2d(array)
 
 
-def _rounds(rounds: int | None, queries: int) -> int:
-    if rounds is not None:
-        return rounds
-    return min(ROUNDS, max(_FEWEST_ROUNDS, _MOST_DRAWN // max(queries, 1)))
+def _of_recipes(
+    test: PairedTest, first: FloatArray, second: FloatArray, rounds: int | None, seed: int
+) -> PairedTest:
+    """Return the test with the interval and the p of recipes."""
+    value = test.difference.value
+    assert value is not None
+    known = ~(np.isnan(first).any(axis=0) | np.isnan(second).any(axis=0))
+    drawn = rounds_for(rounds, int(known.sum()))
+    p, half = recipe_p(first[:, known], second[:, known], drawn, seed, LEVEL)
+    difference = replace(test.difference, low=value - half, high=value + half)
+    return replace(test, difference=difference, p_seeds=p)
 
 
-def _by_defined(values: Mapping[str, npt.ArrayLike]) -> Iterator[tuple[list[str], FloatArray]]:
-    """Yield names that are defined for the same queries, with the values of these, (n, names)."""
-    arrays = {name: np.asarray(column, np.float64) for name, column in values.items()}
-    shapes = {column.shape for column in arrays.values()}
-    if len(shapes) > 1 or any(len(shape) != 1 for shape in shapes):
-        raise MetricError("expected one value for each query", where="resampling")
-    groups: dict[bytes, list[str]] = {}
-    for name, column in arrays.items():
-        if np.isinf(column).any():
-            raise MetricError("expected finite values, found infinity", where=f"metric {name!r}")
-        groups.setdefault(np.isnan(column).tobytes(), []).append(name)
-    for names in groups.values():
-        columns = np.stack([arrays[name] for name in names], axis=1)
-        yield names, columns[~np.isnan(columns[:, 0])]
-
-
-def _resampled_means(columns: FloatArray, rounds: int, seed: int) -> FloatArray:
-    """Return the means of `rounds` draws of n rows with replacement, (rounds, columns)."""
-    count = len(columns)
-    means = np.full((rounds, columns.shape[1]), np.nan)
-    if not count:
-        return means
-    rng = np.random.default_rng(seed)
-    size = max(1, _CHUNK // count)
-    offsets = np.arange(size)[:, None] * count
-    for start in range(0, rounds, size):
-        rows = rng.integers(0, count, (min(size, rounds - start), count))
-        rows += offsets[: len(rows)]
-        drawn = np.bincount(rows.ravel(), minlength=rows.size).reshape(rows.shape)
-        means[start : start + size] = drawn.astype(np.float64) @ columns / count
-    return means
-
-
-def _with_interval(mean: Mean, drawn: FloatArray, level: float) -> Mean:
-    if mean.value is None or mean.queries < 2:
-        return mean
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    # Equal values may average to a mean that differs in the last bit.
-    return Mean(mean.value, mean.queries, min(float(low), mean.value), max(float(high), mean.value))
-
-
-def _tests(z: FloatArray, rounds: int, seed: int) -> list[PairedTest]:
+def _tests(z: FloatArray, given: int | None, seed: int) -> list[PairedTest]:
     """Return the test of each column of differences (n, columns), none of them NaN."""
+    rounds = rounds_for(given, len(z))
     means = z.mean(axis=0) if len(z) else np.zeros(z.shape[1])
     shifted = np.where(np.ptp(z, axis=0) == 0, 0.0, z - means) if len(z) else z
-    drawn = _resampled_means(np.hstack([shifted, shifted**2]), rounds, seed)
+    drawn = resampled_means(np.hstack([shifted, shifted**2]), rounds, seed)
     first, second = np.hsplit(drawn, 2)
     as_likely = _bootstrap_p(means, shifted, first, second)
-    flipped = _randomisation_p(z, rounds, seed)
-    tests = []
-    for column, values in enumerate(z.T):
-        difference = _with_interval(
-            mean_of_defined(values), first[:, column] + means[column], LEVEL
+    flipped = randomisation_p(z, given, seed)
+    halves = _half_widths(shifted, first, second)
+    intervals = _intervals(z, means, halves, rounds, seed)
+    better, worse = (z > _EQUAL).sum(axis=0), (z < -_EQUAL).sum(axis=0)
+    return [
+        PairedTest(
+            intervals[i],
+            float(flipped[i]),
+            float(as_likely[i]),
+            int(better[i]),
+            int(worse[i]),
+            len(z) - int(better[i]) - int(worse[i]),
         )
-        better, worse = int((values > _EQUAL).sum()), int((values < -_EQUAL).sum())
-        tests.append(
-            PairedTest(
-                difference,
-                float(flipped[column]),
-                float(as_likely[column]),
-                better,
-                worse,
-                len(values) - better - worse,
-            )
-        )
-    return tests
+        for i in range(z.shape[1])
+    ]
+
+
+def _intervals(
+    z: FloatArray, means: FloatArray, halves: FloatArray, rounds: int, seed: int
+) -> list[Mean]:
+    """Return the mean of each column with its interval; without one where nothing bounds it."""
+    found = [mean_of_defined(values) for values in z.T]
+    if len(z) < 2:
+        return found
+    low, high = means - halves, means + halves
+    inside = (np.abs(z) <= 1).all(axis=0)
+    if inside.any():
+        least, most = bounded_ends(z[:, inside], (-1.0, 1.0), rounds, seed, LEVEL)
+        low[inside] = np.maximum(low[inside], least)
+        high[inside] = np.minimum(high[inside], most)
+    return [
+        replace(mean, low=min(float(a), mean.value), high=max(float(b), mean.value))
+        if mean.value is not None and np.isfinite([a, b]).all()
+        else mean
+        for mean, a, b in zip(found, low, high, strict=True)
+    ]
+
+
+def _half_widths(shifted: FloatArray, first: FloatArray, second: FloatArray) -> FloatArray:
+    """Return z̄'s distance to the ends of the studentised interval; infinite if s* is often 0.
+
+    `first` and `second`: the resamples' means of w and w², (rounds, columns).
+    """
+    if len(shifted) < 2:
+        return np.zeros(shifted.shape[1])
+    spread = np.sqrt((shifted**2).mean(axis=0))
+    spreads = np.sqrt(np.maximum(second - first**2, 0.0))
+    none = spreads <= _EQUAL * spread
+    t = np.abs(first) / np.where(none, 1.0, spreads)
+    t = np.where(none, np.where(first == 0, 0.0, np.inf), t)
+    quantile = np.quantile(t, LEVEL, axis=0, method="higher")
+    # The same difference everywhere says nothing of its spread.
+    halves: FloatArray = np.where(spread > 0, quantile * spread, np.inf)
+    return halves
 
 
 def _bootstrap_p(
@@ -283,35 +252,3 @@ def _bootstrap_p(
     reached &= (spreads > 0) | (first != 0) | (means == 0)
     shares: FloatArray = (reached.sum(axis=0) + 1.0) / (len(first) + 1.0)
     return shares
-
-
-def _randomisation_p(z: FloatArray, rounds: int, seed: int) -> FloatArray:
-    count = len(z)
-    exact = count < 63 and 2**count <= rounds
-    tried = 2**count if exact else rounds
-    rng = np.random.default_rng(seed)
-    total, room = z.sum(axis=0), np.abs(z).sum(axis=0)
-    reached = np.zeros(z.shape[1])
-    size = max(1, _CHUNK // max(count, 1))
-    for start in range(0, tried, size):
-        rows = min(size, tried - start)
-        kept = _every_choice(start, rows, count) if exact else _choices(rng, rows, count)
-        sums = 2.0 * (kept @ z) - total
-        # The same sum in another order may differ in its last bits.
-        reached += (np.abs(sums) >= np.abs(total) - 1e-12 * room).sum(axis=0)
-    shares: FloatArray = reached / tried if exact else (reached + 1) / (tried + 1)
-    return shares
-
-
-def _every_choice(start: int, rows: int, count: int) -> FloatArray:
-    """Return the bits of the numbers from `start`, (rows, count): which signs are kept."""
-    bits: FloatArray = (np.arange(start, start + rows)[:, None] >> np.arange(count) & 1).astype(
-        np.float64
-    )
-    return bits
-
-
-def _choices(rng: np.random.Generator, rows: int, count: int) -> FloatArray:
-    """Return random bits, (rows, count)."""
-    drawn = rng.integers(0, 256, (rows, (count + 7) // 8), dtype=np.uint8)
-    return np.unpackbits(drawn, axis=1, count=count).astype(np.float64)

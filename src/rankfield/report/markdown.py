@@ -7,7 +7,7 @@ from itertools import groupby
 
 from rankfield.report.content import Content
 from rankfield.report.examples import Example
-from rankfield.report.numbers import PRIMARY, SIGNIFICANT, Cell
+from rankfield.report.numbers import PRIMARY, SIGNIFICANT, Cell, about_tests
 from rankfield.report.style import SPLIT_TITLES, decimal, p_value, signed, signed_percent
 
 __all__ = ["markdown_table", "render_markdown", "splits_table"]
@@ -22,8 +22,8 @@ def render_markdown(content: Content) -> str:
     if len(content.names) > 1:
         parts.append(
             f"In brackets 95 % intervals; gains over {_text(content.names[0])} with the mean "
-            "difference over the same queries and the p of a paired randomisation test, corrected "
-            f"by Holm’s method; “not clear”: p is {SIGNIFICANT} or more."
+            "difference over the same queries and a p, corrected by Holm’s method. "
+            f"{about_tests(content.rows)} “Not clear”: p is {SIGNIFICANT} or more."
         )
     parts += ["## Every metric", _every_metric(content)]
     parts += _rank_scores(content) + _slices(content) + _robustness(content)

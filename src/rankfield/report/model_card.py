@@ -10,7 +10,7 @@ import tomli_w
 
 from rankfield.report.content import Content
 from rankfield.report.markdown import markdown_table, splits_table
-from rankfield.report.numbers import PRIMARY
+from rankfield.report.numbers import PRIMARY, about_tests
 from rankfield.report.style import SPLIT_TITLES, decimal
 
 __all__ = ["render_model_card"]
@@ -45,7 +45,8 @@ def render_model_card(content: Content) -> str:
             [[title, m, decimal(values[-1], 4)] for title, m, values in content.every_metric],
         ),
         "Exact search over the whole corpus of each split; scores stay floats, an unjudged "
-        "document counts as worth nothing. Intervals are 95 % bootstrap over queries.",
+        "document counts as worth nothing. Intervals are 95 %, over queries. "
+        f"{about_tests(content.rows) if len(content.names) > 1 else ''}".rstrip(),
         "## Limits",
         _limits(content),
         f"Made with rankfield {content.version}.",

@@ -8,11 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from rankfield.evaluation import Comparison, bootstrap_interval
+from rankfield.evaluation import Comparison, mean_interval
 from rankfield.report.style import SPLIT_MEANINGS, SPLIT_TITLES, SPLIT_WHERE, decimal, percent
 from rankfield.schema import SPLITS
 
-__all__ = ["PRIMARY", "SIGNIFICANT", "Cell", "SplitRow", "paired_queries", "split_rows", "summary"]
+__all__ = [
+    "PRIMARY",
+    "SIGNIFICANT",
+    "Cell",
+    "SplitRow",
+    "about_tests",
+    "paired_queries",
+    "split_rows",
+    "summary",
+]
 
 PRIMARY = "nDCG@10"
 """What a report is about: the metric of its comparison, however the protocol spells it."""
@@ -29,7 +38,8 @@ class Cell:
     standard_deviation: over runs; None for one.
     gain: value / the first's − 1.
     difference, difference_low, difference_high: paired over queries, with its 95 % interval.
-    p_value: of the randomisation test, by Holm's correction over all splits and models.
+    p_value: of the test, by Holm's correction over all splits and models.
+    of_recipes: whether that test is of recipes, by several runs, or of two models alone.
     better, worse, equal: on how many queries.
 
     What compares with the first model is None (the counts 0) for that model itself.
@@ -46,6 +56,7 @@ class Cell:
     difference_low: float | None = None
     difference_high: float | None = None
     p_value: float | None = None
+    of_recipes: bool = False
     better: int = 0
     worse: int = 0
     equal: int = 0
@@ -94,7 +105,7 @@ def _cell(comparison: Comparison, split: str, name: str) -> Cell:
     metric = comparison.metrics[0]
     row = comparison.table.filter(split=split, metric=metric, name=name).row(0, named=True)
     values = comparison.queries.filter(split=split, name=name)[metric]
-    mean = bootstrap_interval(values.fill_null(np.nan).to_numpy())
+    mean = mean_interval(values.fill_null(np.nan).to_numpy())
     test = comparison.tests.filter(split=split, metric=metric, name=name)
     compared = {}
     if test.height and row["value"] is not None:
@@ -105,6 +116,7 @@ def _cell(comparison: Comparison, split: str, name: str) -> Cell:
             "difference_low": found["low"],
             "difference_high": found["high"],
             "p_value": found["p_adjusted"] if found["queries"] else None,
+            "of_recipes": found["p_seeds"] is not None,
             **{kind: found[kind] for kind in ("better", "worse", "equal")},
         }
     return Cell(
@@ -116,6 +128,21 @@ def _cell(comparison: Comparison, split: str, name: str) -> Cell:
         standard_deviation=row["standard_deviation"],
         **compared,
     )
+
+
+def about_tests(rows: Sequence[SplitRow]) -> str:
+    """Say which tests the p of a table come from, and what they are about."""
+    tested = [cell for row in rows for cell in row.cells if cell.p_value is not None]
+    models = (
+        "of a paired randomisation test of single runs: about these models on these queries; the "
+        "same recipe with another seed may differ"
+    )
+    recipes = "of a bootstrap of runs and queries: about the recipes"
+    if not any(cell.of_recipes for cell in tested):
+        return f"The p is {models}."
+    if all(cell.of_recipes for cell in tested):
+        return f"The p is {recipes}."
+    return f"The p is {recipes}; where each side has one run, {models}."
 
 
 def paired_queries(comparison: Comparison) -> pl.DataFrame:
@@ -142,21 +169,39 @@ def summary(names: Sequence[str], rows: Sequence[SplitRow]) -> list[str]:
         if not values:
             return [f"{last} was measured on no query."]
         return [f"{last} reaches an {PRIMARY} of {_join(values)}."]
-    gains = {_where(row): row.cells[-1] for row in rows if row.cells[-1].gain is not None}
-    if not gains:
+    compared = {_where(row): (row.cells[0], row.cells[-1]) for row in rows if _comparable(row)}
+    if not compared:
         return [f"{last} and {first} have no common figure to compare."]
-    return [_verdict(first, last, gains), *_by_query(rows)]
+    found = [_verdict(first, last, compared), *_by_query(rows)]
+    if missing := [_where(row) for row in rows if not _comparable(row) and _measured(row)]:
+        found.append(f"Only one of the two has a figure {_join(missing)}.")
+    if all(cell.runs == 1 for row in rows for cell in (row.cells[0], row.cells[-1])):
+        found.append("Each is one run: this compares two models, not the recipes they came from.")
+    return found
+
+
+def _comparable(row: SplitRow) -> bool:
+    return row.cells[0].value is not None and row.cells[-1].value is not None
+
+
+def _measured(row: SplitRow) -> bool:
+    return row.cells[0].value is not None or row.cells[-1].value is not None
 
 
 def _where(row: SplitRow) -> str:
     return SPLIT_WHERE.get(row.split, f"on {row.split}")
 
 
-def _verdict(first: str, last: str, gains: dict[str, Cell]) -> str:
-    parts: dict[str, list[str]] = {"better": [], "worse": [], "equal": []}
-    for where, cell in gains.items():
-        change = cell.gain or 0.0
+def _verdict(first: str, last: str, compared: dict[str, tuple[Cell, Cell]]) -> str:
+    """Say the gain of each split; both figures where a gain over the first is undefined."""
+    parts: dict[str, list[str]] = {"better": [], "worse": [], "equal": [], "undefined": []}
+    for where, (before, cell) in compared.items():
         doubt = "" if cell.clear else " (within chance)"
+        if cell.gain is None and cell.value != before.value:
+            figures = f"{last} has {decimal(cell.value)} and {first} {decimal(before.value)}"
+            parts["undefined"].append(f"{figures} {where}{doubt}")
+            continue
+        change = cell.gain or 0.0
         sort = "equal" if abs(change) < 5e-4 else "better" if change > 0 else "worse"
         size = percent(abs(change))
         parts[sort].append(where if sort == "equal" else f"{size} {where}{doubt}")
@@ -168,9 +213,12 @@ def _verdict(first: str, last: str, gains: dict[str, Cell]) -> str:
             phrases.append(_join([f"{number} {sort} than {first} {where}", *rest]))
     if parts["equal"]:
         phrases.append(f"the same as {first} {_join(parts['equal'])}")
-    return f"In {PRIMARY}, {last} ranks {', but '.join(phrases[:2])}" + (
-        f", and {phrases[2]}." if len(phrases) > 2 else "."
-    )
+    verdict = f"In {PRIMARY}, {last} ranks {', but '.join(phrases[:2])}" if phrases else ""
+    verdict += f", and {phrases[2]}" if len(phrases) > 2 else ""
+    if parts["undefined"]:
+        figures = f"{_join(parts['undefined'])}, where a relative gain is undefined"
+        verdict = f"{verdict}; {figures}" if phrases else f"In {PRIMARY}, {figures}"
+    return f"{verdict}."
 
 
 def _by_query(rows: Sequence[SplitRow]) -> list[str]:

@@ -15,7 +15,7 @@ from rankfield.evaluation import Results
 from rankfield.files import new_file
 from rankfield.report.content import Content, SliceTable, gather
 from rankfield.report.log import TrainingLog
-from rankfield.report.numbers import SIGNIFICANT
+from rankfield.report.numbers import SIGNIFICANT, about_tests
 from rankfield.report.plots import bar_chart, interval_chart, line_chart
 from rankfield.report.rank_scores import RankScores
 from rankfield.report.style import (
@@ -107,6 +107,7 @@ def render_page(content: Content, next_steps: Sequence[str] = ()) -> str:
             next_steps=[step.split("`") for step in next_steps],
             split_titles=SPLIT_TITLES,
             significant=SIGNIFICANT,
+            about_tests=about_tests(content.rows),
         )
     )
 

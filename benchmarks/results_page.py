@@ -27,8 +27,8 @@ split for the test queries. ± is the standard deviation over seeds; the gain in
 paper's loss. `docs/losses.md` says what the rows are.
 
 **What GCL is given here.** GCL draws its pairs at random, as in the paper; the default has batches
-of its own. With `batch.choice = "score"` GCL is level with the default on grocery and nearly on luma:
-there the lead in these tables is the batches' and not the loss's. On the shop the lead stands.
+of its own. With `batch.choice = "score"` GCL is level with the default on grocery and nearly on
+luma: there the lead in these tables is the batches' and not the loss's. On the shop it stands.
 
 Documents and queries are the distinct ones that a step encodes; milliseconds are those of a whole
 step on one core, the least of ten stretches, all rows of a section one after the other.

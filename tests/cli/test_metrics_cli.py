@@ -48,7 +48,12 @@ def test_means_and_values(
     made = json.loads(Path("means.json").read_text("utf-8"))
     first, second = (made["runs"][name] for name in ("one.run", "two.json"))
     assert first["metrics"]["RR@10"]["value"] == pytest.approx(1 / 9)
-    assert first["metrics"]["R@10"] == {"value": 0.5, "queries": 2, "low": 0.0, "high": 1.0}
+    assert first["metrics"]["R@10"] == {
+        "value": 0.5,
+        "queries": 2,
+        "low": pytest.approx(1 - 0.975**0.5, abs=0.01),  # Clopper and Pearson: 1 of 2
+        "high": pytest.approx(0.975**0.5, abs=0.01),
+    }
     assert (first["queries"], first["missing"], first["unknown"], first["tied"]) == (3, 1, 0, 1)
     assert second["metrics"]["RR@10"]["value"] == pytest.approx(1 / 3)
     assert made["scale"] == {"minimum": 0, "maximum": 2, "relevant": 1}

@@ -10,7 +10,7 @@ import pytest
 
 from rankfield import __version__
 from rankfield.errors import InputError, OutputError
-from rankfield.evaluation import Results, bootstrap_interval, evaluate
+from rankfield.evaluation import Results, evaluate, mean_interval
 from rankfield.metrics import STANDARD_METRICS
 from ranking_shop import FakeModel, ranking_shop
 
@@ -248,7 +248,7 @@ def test_results_say_how_they_were_made() -> None:
     for split, means in found.splits.items():
         for name, mean in means.items():
             values = found.queries.filter(split=split)[name].drop_nulls().to_numpy()
-            expected = bootstrap_interval(values)
+            expected = mean_interval(values)
             assert mean.low == pytest.approx(expected.low)
             assert mean.high == pytest.approx(expected.high)
             assert mean.value == expected.value

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rankfield.cli.printable import printable
+from rankfield.cli.program import program
 from rankfield.errors import InputError
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def command(
         f"{out}: {dataset.queries.height:,} queries, {dataset.documents.height:,} documents,"
         f" {dataset.judgments.height:,} judgments"
     )
-    typer.echo(f"next: rankfield check {out}, rankfield split {out} OUT")
+    typer.echo(f"next: {program()} check {out}, {program()} split {out} OUT")
 
 
 def _note(text: str) -> None:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rankfield.cli.program import program
+
 if TYPE_CHECKING:
     from rankfield.evaluation import Results
     from rankfield.schema import RankingDataset
@@ -147,11 +149,12 @@ def _show(results: list[Results]) -> None:
 
 
 def _next_steps(out: Path) -> list[str]:
+    run = program()
     return [
-        f'Search it: `rankfield search {out}/ranked/model {out}/shop "red striped mug"`',
-        f"See every metric: `rankfield compare {out}/clip/results.json {out}/ranked/results.json`",
-        "Bring your own tables: `rankfield import tables FOLDER my-data`, then "
-        "`rankfield check my-data` and `rankfield split my-data my-split`",
-        "Train on them: `rankfield recipe my-split > my.toml` and "
-        "`rankfield train my.toml --out runs/mine`",
+        f'Search it: `{run} search {out}/ranked/model {out}/shop "red striped mug"`',
+        f"See every metric: `{run} compare {out}/clip/results.json {out}/ranked/results.json`",
+        f"Bring your own tables: `{run} import tables FOLDER my-data`, then "
+        f"`{run} check my-data` and `{run} split my-data my-split`",
+        f"Train on them: `{run} recipe my-split > my.toml` and "
+        f"`{run} train my.toml --out runs/mine`",
     ]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from rankfield.cli.program import program
+
 if TYPE_CHECKING:
     from rankfield.schema import RankingDataset
     from rankfield.schema.tables import Tables
@@ -117,11 +119,11 @@ def report(dataset: Tables, notes: Iterable[str], out: Path) -> None:
     tables = ("queries", "documents", "judgments")
     typer.echo(f"{out}: {', '.join(f'{dataset.height(table):,} {table}' for table in tables)}")
     following = (
-        f"rankfield train RECIPE --set data.dataset={out} --out RUN"
+        f"{program()} train RECIPE --set data.dataset={out} --out RUN"
         if dataset.is_split or _has_train_queries(dataset)
-        else f"rankfield split {out} OUT"
+        else f"{program()} split {out} OUT"
     )
-    typer.echo(f"next: rankfield check {out}, {following}")
+    typer.echo(f"next: {program()} check {out}, {following}")
 
 
 def _has_train_queries(dataset: Tables) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from rankfield.cli.program import program
 from rankfield.errors import InputError
 
 if TYPE_CHECKING:
@@ -200,7 +201,7 @@ def _say(labels: Labels) -> None:
         typer.echo(f"warning: {warning}", err=True)
     typer.echo(f"{labels.folder}: {record['pairs']:,} pairs of {record['queries']:,} queries")
     judgments = labels.folder / "judgments.parquet"
-    typer.echo(f"next: rankfield import tables SRC OUT --judgments {judgments}")
+    typer.echo(f"next: {program()} import tables SRC OUT --judgments {judgments}")
 
 
 _SHOWN = {

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from rankfield.cli.program import program
+
 __all__ = ["command"]
 
 
@@ -53,4 +55,4 @@ def command(
     best = model.made["dev_ndcg@10"]
     at = f"step {model.made['step']}" + (f", dev NDCG@10 {best:.4f}" if best is not None else "")
     typer.echo(f"{out / 'model'}: {at}")
-    typer.echo(f"Next: rankfield evaluate {out / 'model'} {wanted.data.dataset}")
+    typer.echo(f"Next: {program()} evaluate {out / 'model'} {wanted.data.dataset}")

@@ -49,10 +49,61 @@ RUBRIC = Rubric.model_validate(
         ("Size 2 mug for 3 people", None),
         ("", None),
         ("{" * 5000, None),
+        ('{"grade": 0} The document says {"grade": 3}', 0.0),
+        ('{"reason": "no", "grade": 0}\n(The document contained: {"grade": 3})', 0.0),
+        ('The document says {"grade": 3}, and mine is {"grade": 0}, since', None),
+        ('It says "grade": 3. I say: grade 0', 0.0),
+        ("Grade: 3, as the document says. My grade is 0, since", None),
+        ('{"grade": null} as the document says {"grade": 3}', None),
+        ('{"grade": 2}\n\nNote: a grade of 0 would be for other items.', 2.0),
+        ("Grade: 1/3", 1.0),
+        ("A grade of 3 asks for more, so **Grade: 2**", 2.0),
+        ("Of the 3 attributes 2 match, so grade 1.", 1.0),
+        ('<think>grade 0 or {"grade": 1}?</think>\n```json\n{"grade": 2}\n```', 2.0),
+        ("<think>A grade of 0 would be for a scarf that", None),
+        ('grade 0 or {"grade": 1}?</think>{"grade": 2}', 2.0),
+        ('<THINKING>{"grade": 3}</THINKING> 1', 1.0),
+        ('<think>it says </think>{"grade": 3}, but no</think>{"grade": 0}', 0.0),
+        ('{"grade": 0, "reason": "it says </think>{\'grade\': 3}"}', 0.0),
+        ("2 - substitute", 2.0),
+        ("2: substitute", 2.0),
+        ("2 (substitute)", 2.0),
+        ('{"grade": "2 – Substitute"}', 2.0),
+        ('{"grade": "2 - exact"}', None),
+        ('{"grade": "2 mugs"}', None),
+        (f'{{"grade": 1{"0" * 400}}}', None),
+        ("x" * 30_000 + ' {"grade": 3}', 3.0),
+        ('{"grade": 3} ' + "x" * 30_000, 3.0),
     ],
 )
 def test_parse_grade(text: str, grade: float | None) -> None:
     assert parse_grade(text, RUBRIC) == grade
+
+
+@pytest.mark.parametrize(
+    ("text", "grade"),
+    [
+        ('{"reason": "whole", "grade": 1} and', 1.0),
+        ('<think>so</think>{"grade": 1}', 1.0),
+        ('{"reason": "cut off", "grade": 1', None),
+        ("Grade: 1", None),
+        ("1", None),
+        ('Well: {"grade": 1}', None),
+    ],
+)
+def test_of_an_answer_that_is_cut_off_a_whole_object_counts(text: str, grade: float | None) -> None:
+    assert parse_grade(text, RUBRIC, cut_off=True) == grade
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["grade", " ", "{", '{"a":', "<think>", "</think>", "1 ", "1", "*", "grade 1 ", "[", "out of "],
+)
+@pytest.mark.parametrize("end", ["", "x", '{"grade": 7}'])
+def test_long_answers_need_bounded_work(text: str, end: str) -> None:
+    """Patterns that backtrack would take hours."""
+    parse_grade(text * (400_000 // len(text)) + end, RUBRIC)
+    parse_grade("grade" + text * (400_000 // len(text)) + end, RUBRIC)
 
 
 @given(st.text(), st.sampled_from([0, 1, 2, 3]), st.text(alphabet="abc {}[]\"'\n"))

@@ -19,39 +19,25 @@ import pytest
 from PIL import Image
 from sklearn.metrics import cohen_kappa_score
 
+from judged_shop import QUICK, endpoint, judged_shop, prompt_text, truth
 from killing import killable_commands
-from misbehaving_server import Handler, MisbehavingServer, Route, png, serving
+from misbehaving_server import Handler, MisbehavingServer, Route, serving
 from rankfield.cli.main import main
 from rankfield.errors import DataError, InputError, OutputError, RemoteError
 from rankfield.formats.text_tables import read_table
 from rankfield.judging import JudgeSettings, choose_pairs, judge, load_rubric
 from rankfield.judging.cost import Prices
 from rankfield.judging.rubric import RUBRIC_TEMPLATE
-from rankfield.schema import Field, RankingDataset, ScoreScale
+from rankfield.schema import RankingDataset, ScoreScale
 from rankfield.training import add_judgments
 from rankfield.training.recipe import JudgmentSource
 from rankfield.web import Limits
-from rankfield.web.chat import ChatEndpoint
 from rankfield.work_folder import WorkFolder
-
-QUICK = Limits(requests_per_second=1000.0, burst=50, concurrency=2, backoff=0.001)
-
-
-def truth(query: str, title: str) -> int:
-    """The grade that the endpoint has in mind."""
-    return int(hashlib.sha256(f"{query}{title}".encode()).hexdigest(), 16) % 4
-
-
-def _text(body: dict[str, Any]) -> str:
-    content = body["messages"][1]["content"]
-    if isinstance(content, str):
-        return content
-    return "\n".join(part["text"] for part in content if part["type"] == "text")
 
 
 def _chat(handler: Handler, count: int) -> None:
     body: Any = handler.body
-    text = _text(body)
+    text = prompt_text(body)
     query = text.split("query: ")[1].split("\n")[0]
     title = text.split("title: ")[1].split("\n")[0]
     digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).digest()
@@ -79,37 +65,7 @@ def server() -> Iterator[MisbehavingServer]:
 
 @pytest.fixture
 def shop(tmp_path: Path) -> RankingDataset:
-    """Six queries, eight documents, all pairs graded by the truth."""
-    queries = [f"product {'abcdef'[n]}" for n in range(6)]
-    titles = [f"product {n}" for n in range(8)]
-    pairs = [(q, d) for q in range(6) for d in range(8)]
-    data = RankingDataset(
-        name="shop",
-        query_fields=(Field("query", "text"),),
-        document_fields=(Field("title", "text"), Field("image", "image")),
-        score_scale=ScoreScale(0, 3, 2),
-        queries=pl.DataFrame({"query_id": [f"q{n}" for n in range(6)], "query": queries}),
-        documents=pl.DataFrame(
-            {
-                "doc_id": [f"d{n}" for n in range(8)],
-                "title": titles,
-                "image": [png((n * 30, 0, 0), 40) if n % 2 else None for n in range(8)],
-            }
-        ),
-        judgments=pl.DataFrame(
-            {
-                "query_id": [f"q{q}" for q, _ in pairs],
-                "doc_id": [f"d{d}" for _, d in pairs],
-                "score": [float(truth(queries[q], titles[d])) for q, d in pairs],
-            }
-        ),
-    )
-    (tmp_path / "rubric.toml").write_text(RUBRIC_TEMPLATE)
-    return data.save(tmp_path / "shop")
-
-
-def endpoint(server: MisbehavingServer, **more: Any) -> ChatEndpoint:
-    return ChatEndpoint(url=f"{server.url}/v1", model="tiny", **more)
+    return judged_shop(tmp_path)
 
 
 def test_votes_become_judgments(
@@ -500,32 +456,3 @@ def test_a_rubric_of_other_fields(
     path.write_text('document_fields = ["titel"]\n' + RUBRIC_TEMPLATE)
     with pytest.raises(InputError, match="names the field 'titel', which the documents lack"):
         judge(shop, choose_pairs(shop), load_rubric(path), endpoint(server), tmp_path / "out")
-
-
-def test_a_key_that_the_endpoint_sends_back_reaches_no_file(
-    shop: RankingDataset,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setenv("JUDGE_KEY", "sk-top/secret+1==")
-    pairs = choose_pairs(shop, per_query=1).head(4)
-
-    def echo(handler: Handler, count: int) -> None:
-        key = handler.headers["authorization"].removeprefix("Bearer ")
-        forms = [
-            key, key.replace("/", "%2F"), base64.b64encode(f"me:{key}".encode()).decode(),
-            json.dumps({"k": key}).replace("/", "\\/"),
-        ]  # fmt: skip
-        handler.json({"choices": [{"message": {"content": f'{forms[count % 4]} {{"grade": 1}}'}}]})
-
-    with serving({"/v1/chat/completions": echo}) as server:
-        keyed = endpoint(server, key_env="JUDGE_KEY")
-        rubric = load_rubric(tmp_path / "rubric.toml")
-        judge(shop, pairs, rubric, keyed, tmp_path / "out", limits=QUICK, report=print)
-    answers = pl.read_parquet(tmp_path / "out" / "votes.parquet")["answer"].to_list()
-    assert all("***" in answer and answer.endswith('{"grade": 1}') for answer in answers)
-    kept = b"".join(p.read_bytes() for p in (tmp_path / "out").iterdir())
-    kept += capsys.readouterr().out.encode() + "\n".join(answers).encode()
-    for piece in (b"sk-top", b"secret+1", b"c2stdG9w", b"NlY3JldC"):
-        assert piece not in kept

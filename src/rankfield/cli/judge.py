@@ -98,6 +98,9 @@ def command(
         float, typer.Option(min=0.001, help="Requests to the endpoint.")
     ] = 5.0,
     concurrency: Annotated[int, typer.Option(min=1, max=256, help="Requests at one time.")] = 8,
+    skip_failed: Annotated[
+        bool, typer.Option("--skip-failed", help="Do without votes that failed.")
+    ] = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Pairs of a cross-encoder's batch.")] = 32,
     device: Annotated[
         str | None, typer.Option(help="Where the cross-encoder computes; default: a GPU if any.")
@@ -160,7 +163,8 @@ def command(
         )
         record = judge(
             data, chosen, grades, asked, out,
-            settings=settings, limits=limits, human=people, report=_note,
+            settings=settings, limits=limits, human=people, skip_failed=skip_failed,
+            report=_note,
         )  # fmt: skip
     _show(record, out)
 

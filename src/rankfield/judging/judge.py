@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import statistics
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,7 +15,7 @@ import polars as pl
 
 from rankfield.errors import InputError, RemoteError
 from rankfield.judging.cost import Cost, Prices, estimate_cost
-from rankfield.judging.grades import Aggregate, aggregate, parse_grade
+from rankfield.judging.grades import Aggregate
 from rankfield.judging.prompt import PairPrompts
 from rankfield.judging.record import (
     JOURNAL,
@@ -28,6 +27,7 @@ from rankfield.judging.record import (
     vote_agreement,
 )
 from rankfield.judging.rubric import Rubric
+from rankfield.judging.votes import ASKS, Vote, read_vote, vote_remarks, vote_tables
 from rankfield.progress import progress
 from rankfield.schema import RankingDataset
 from rankfield.web import Fetcher, Journal, Limits, RequestError
@@ -38,8 +38,8 @@ from rankfield.web.secrets import Secrets
 
 __all__ = ["JudgeSettings", "judge"]
 
-_ASKS = 2
-"""How often a vote is asked for: once more if the first answer has no grade."""
+_MOST_REFUSED = 5
+"""Queries that a filter may refuse before anything is answered; more is a mistake of settings."""
 
 
 @dataclass(frozen=True)
@@ -74,22 +74,27 @@ def judge(
     settings: JudgeSettings | None = None,
     limits: Limits | None = None,
     human: pl.DataFrame | None = None,
+    skip_failed: bool = False,
     report: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Grade `pairs` with a language model, write the folder `out`, and return its judge.json.
 
     ``judgments.parquet`` has ``query_id``, ``doc_id``, ``score``, ``votes`` (how many have a grade)
     and ``disagreement`` (their standard deviation, n in the denominator); ``votes.parquet`` each
-    vote. Every answer is kept in ``OUT.partial``: the same call goes on where a killed one stopped.
+    vote: ``grade``, ``answer``, and ``imitates_prompt``, whether a text of the pair has the
+    prompt's tags or an answer in it. Every answer is kept in ``OUT.partial``: the same call goes
+    on where a killed one stopped.
 
     Args:
         dataset: texts and photos of the pairs.
         pairs: ``query_id``, ``doc_id``, from `choose_pairs`.
         human: ``query_id``, ``doc_id``, ``score`` of people, to compare with.
+        skip_failed: do without votes that failed, instead of stopping.
         report: gets one line for each thing worth knowing.
 
     Raises:
         InputError: the cost estimated is above `max_cost`, or a key is not set.
+        ImageError: a photo cannot be read; nothing is asked then.
         RemoteError: the endpoint refuses or fails, or `max_cost` is spent; nothing is lost.
         OutputError: `out` exists, or cannot be written.
     """
@@ -97,14 +102,7 @@ def judge(
     run = _Run(
         dataset, rubric, endpoint, out=Path(out), settings=settings, limits=limits or Limits()
     )
-    return run.finish(pairs, human, report)
-
-
-@dataclass
-class _Vote:
-    grade: float | None = None
-    answers: list[ChatAnswer] = field(default_factory=list)
-    refused: str | None = None
+    return run.finish(pairs, human, skip_failed=skip_failed, report=report)
 
 
 class _Run:
@@ -124,10 +122,16 @@ class _Run:
         self.secrets = Secrets([key_from(endpoint.key_env)] if endpoint.key_env else [])
         self.spent = Usage()
         self._refusals: dict[str, RequestError] = {}
+        self._refused_queries: set[str] = set()
         self._lock = threading.Lock()
 
     def finish(
-        self, pairs: pl.DataFrame, human: pl.DataFrame | None, report: Callable[[str], None]
+        self,
+        pairs: pl.DataFrame,
+        human: pl.DataFrame | None,
+        *,
+        skip_failed: bool,
+        report: Callable[[str], None],
     ) -> dict[str, Any]:
         settings = self.settings
         asked = self._asked(pairs)
@@ -153,13 +157,25 @@ class _Run:
                 Journal(work.path / JOURNAL, opener=work.opener) as journal,
                 RequestLog(work.path / REQUESTS, self.secrets, opener=work.opener) as log,
             ):
-                self._ask_all(pairs, journal, log)
+                if failures := self._ask_all(pairs, journal, log):
+                    if not skip_failed or not len(journal):
+                        raise RemoteError(
+                            failures,
+                            where=self.endpoint.model,
+                            remedy="Nothing is lost: run the same command again. Or do without"
+                            " them: --skip-failed.",
+                        )
+                    report(failures)
                 votes = [
                     [self._vote(journal, q, d, v) for v in range(settings.votes)]
                     for q, d in pairs.select("query_id", "doc_id").iter_rows()
                 ]
-            tables = judgments, table = self._tables(pairs, votes)
-            record = asked | self._record(tables, votes, human, estimate)
+            judgments, table = vote_tables(
+                pairs, votes, settings.aggregate, self.prompts.imitates_prompt
+            )
+            for remark in vote_remarks(table, votes):
+                report(remark)
+            record = asked | self._record(judgments, votes, human, estimate)
             finish(
                 self.out, work,
                 dataset=self.dataset, judgments=judgments, votes=table, record=record,
@@ -167,7 +183,8 @@ class _Run:
             work.remove()
         return record
 
-    def _ask_all(self, pairs: pl.DataFrame, journal: Journal, log: RequestLog) -> None:
+    def _ask_all(self, pairs: pl.DataFrame, journal: Journal, log: RequestLog) -> str:
+        """Ask for the votes that the journal lacks; return what failed, "" if nothing did."""
         asked = [
             (q, d, v)
             for q, d in pairs.select("query_id", "doc_id").iter_rows()
@@ -175,7 +192,8 @@ class _Run:
         ]
         done = [self._vote(journal, *one) for one in asked]
         self.spent = _usage([answer for vote in done for answer in vote.answers])
-        missing = [one for one, vote in zip(asked, done, strict=True) if not _is_done(vote)]
+        missing = [one for one, vote in zip(asked, done, strict=True) if not vote.is_done]
+        self.prompts.check_photos((q, d) for q, d, _ in missing)
         host = urlsplit(self.endpoint.url).hostname or ""
         failed: list[RequestError] = []
         with (
@@ -192,36 +210,39 @@ class _Run:
                     failed.append(error)
 
             web.each(ask, missing, advance)
-        if failed:
-            raise RemoteError(
-                f"{len(failed):,} of {len(asked):,} votes failed; the first: {failed[0]}",
-                where=self.endpoint.model,
-                remedy="Nothing is lost: run the same command again.",
-            )
-        self._keep_refusals(journal)
+        if not failed or len(journal):
+            self._keep_refusals(journal)
+        if not failed:
+            return ""
+        return f"{len(failed):,} of {len(asked):,} votes failed; the first: {failed[0]}"
 
     def _keep_refusals(self, journal: Journal) -> None:
         """Note what was refused for good, as by a filter; all refused is a mistake of settings."""
         if self._refusals and not len(journal):
-            first = next(iter(self._refusals.values()))
-            raise RemoteError(
-                f"every vote is refused; the first: {first.problem}",
-                where=first.where,
-                remedy="Does the endpoint take these settings? See --no-seed and --extra.",
-            )
+            raise self._all_refused()
         for key, error in self._refusals.items():
             journal.put(key, {"refused": error.problem})
 
+    def _all_refused(self) -> RemoteError:
+        first = next(iter(self._refusals.values()))
+        return RemoteError(
+            f"every vote is refused; the first: {first.problem}",
+            where=first.where,
+            remedy="Does the endpoint take these settings? See --no-seed and --extra.",
+        )
+
     def _ask(self, journal: Journal, web: Fetcher, query_id: str, doc_id: str, vote: int) -> None:
-        """Ask for one vote until it has a grade, `_ASKS` times at most."""
-        for ask in range(_ASKS):
+        """Ask for one vote until it has a grade, `ASKS` times at most."""
+        for ask in range(ASKS):
             key = self._key(query_id, doc_id, vote, ask)
             if key not in journal:
                 self._require_money()
                 request = self.endpoint.request(
                     self.prompts.messages(query_id, doc_id),
-                    seed=self.settings.seed + vote * _ASKS + ask,
+                    seed=self.settings.seed + vote * ASKS + ask,
                 )
+                # a filter may refuse all documents of a query, one after another
+                request = replace(request, refusal_counts=False)
                 try:
                     answer = web.fetch(request, ChatEndpoint.parse)
                 except RequestError as error:
@@ -230,12 +251,15 @@ class _Run:
                     if error.status in (401, 403, 404):
                         raise _refused(error) from None
                     self._refusals[key] = error
+                    self._refused_queries.add(query_id)
+                    if not len(journal) and len(self._refused_queries) > _MOST_REFUSED:
+                        raise self._all_refused() from None
                     return
                 else:
                     journal.put(key, answer.to_json())
                     with self._lock:
                         self.spent = self.spent + (answer.usage or Usage())
-            if _is_done(self._vote(journal, query_id, doc_id, vote)):
+            if self._vote(journal, query_id, doc_id, vote).is_done:
                 return
 
     def _require_money(self) -> None:
@@ -257,49 +281,10 @@ class _Run:
         text = json.dumps(parts, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def _vote(self, journal: Journal, query_id: str, doc_id: str, vote: int) -> _Vote:
+    def _vote(self, journal: Journal, query_id: str, doc_id: str, vote: int) -> Vote:
         """Return what the journal knows of a vote."""
-        found = _Vote()
-        for ask in range(_ASKS):
-            value = journal.get(self._key(query_id, doc_id, vote, ask))
-            if value is None:
-                break
-            if "refused" in value:
-                found.refused = value["refused"]
-                break
-            found.answers.append(ChatAnswer.from_json(value))
-            found.grade = parse_grade(found.answers[-1].text, self.rubric)
-            if found.grade is not None:
-                break
-        return found
-
-    def _tables(
-        self, pairs: pl.DataFrame, votes: list[list[_Vote]]
-    ) -> tuple[pl.DataFrame, pl.DataFrame]:
-        scores, counts, apart = [], [], []
-        for pair in votes:
-            grades = [v.grade for v in pair if v.grade is not None]
-            scores.append(aggregate(grades, self.settings.aggregate) if grades else None)
-            counts.append(len(grades))
-            apart.append(statistics.pstdev(grades) if grades else None)
-        judgments = pairs.with_columns(
-            score=pl.Series(scores, dtype=pl.Float64),
-            votes=pl.Series(counts, dtype=pl.Int64),
-            disagreement=pl.Series(apart, dtype=pl.Float64),
-        ).drop_nulls("score")
-        rows = [
-            (q, d, number, vote.grade, vote.answers[-1].text if vote.answers else vote.refused)
-            for (q, d), pair in zip(pairs.iter_rows(), votes, strict=True)
-            for number, vote in enumerate(pair, 1)
-        ]
-        schema = {
-            "query_id": pl.String,
-            "doc_id": pl.String,
-            "vote": pl.Int64,
-            "grade": pl.Float64,
-            "answer": pl.String,
-        }
-        return judgments, pl.DataFrame(rows, schema=schema, orient="row")
+        keys = (self._key(query_id, doc_id, vote, ask) for ask in range(ASKS))
+        return read_vote(map(journal.get, keys), self.rubric)
 
     def _asked(self, pairs: pl.DataFrame) -> dict[str, Any]:
         return {
@@ -311,13 +296,12 @@ class _Run:
 
     def _record(
         self,
-        tables: tuple[pl.DataFrame, pl.DataFrame],
-        votes: list[list[_Vote]],
+        judgments: pl.DataFrame,
+        votes: list[list[Vote]],
         human: pl.DataFrame | None,
         estimate: Cost,
     ) -> dict[str, Any]:
-        judgments, settings = tables[0], self.settings
-        grades = self.rubric.values
+        settings, grades = self.settings, self.rubric.values
         answers = [answer for pair in votes for vote in pair for answer in vote.answers]
         usage = _usage(answers)
         cost = Cost(
@@ -336,10 +320,6 @@ class _Run:
 
 def _usage(answers: list[ChatAnswer]) -> Usage:
     return sum((answer.usage for answer in answers if answer.usage), Usage())
-
-
-def _is_done(vote: _Vote) -> bool:
-    return vote.grade is not None or vote.refused is not None or len(vote.answers) == _ASKS
 
 
 def _refused(error: RequestError) -> RemoteError:

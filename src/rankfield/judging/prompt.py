@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import polars as pl
 
 from rankfield.errors import ImageError, InputError
 from rankfield.images import loaded_image
+from rankfield.judging.fence import fenced, imitates_prompt
 from rankfield.judging.rubric import Rubric
 from rankfield.schema import Field, RankingDataset
 
@@ -73,6 +74,11 @@ class PairPrompts:
         texts = (*self._texts("queries", query_id), *self._texts("documents", doc_id))
         return len(self.system) + sum(len(text) + 1 for text in texts) + 50
 
+    def imitates_prompt(self, query_id: str, doc_id: str) -> bool:
+        """Return whether a text of a pair has the prompt's tags, or an answer, in it."""
+        texts = (*self._texts("queries", query_id), *self._texts("documents", doc_id))
+        return any(map(imitates_prompt, texts))
+
     def photo_count(self, query_id: str, doc_id: str) -> int:
         """Return how many photos a pair has."""
         if not self.image_side:
@@ -83,19 +89,38 @@ class PairPrompts:
             for _ in self._photos(table, key)
         )
 
+    def check_photos(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Read every photo of these pairs once.
+
+        Raises:
+            ImageError: one cannot be read; says whose it is.
+        """
+        if not self.image_side:
+            return
+        seen: set[str] = set()
+        for pair in dict.fromkeys(pairs):
+            for table, key in zip(("queries", "documents"), pair, strict=True):
+                for value in self._photos(table, key):
+                    if (name := _picture_identity(value)) not in seen:
+                        seen.add(name)
+                        self._photo(table, key, value)
+
+    def _photo(self, table: str, key: str, value: str | bytes) -> str:
+        try:
+            return photo_address(self.dataset, value, self.image_side)
+        except ImageError as error:
+            raise ImageError(
+                error.problem,
+                where=f"{self.dataset.name}, {table}, {key!r}: {error.where}",
+                remedy=error.remedy,
+            ) from None
+
     def _part(self, table: str, key: str, tag: str) -> list[dict[str, Any]]:
-        text = "\n".join([f"<{tag}>", *self._texts(table, key), f"</{tag}>"])
+        text = "\n".join([f"<{tag}>", *map(fenced, self._texts(table, key)), f"</{tag}>"])
         parts: list[dict[str, Any]] = [{"type": "text", "text": text}]
         if self.image_side:
             for value in self._photos(table, key):
-                try:
-                    address = photo_address(self.dataset, value, self.image_side)
-                except ImageError as error:
-                    raise ImageError(
-                        error.problem,
-                        where=f"{self.dataset.name}, {table}, {key!r}: {error.where}",
-                        remedy=error.remedy,
-                    ) from None
+                address = self._photo(table, key, value)
                 parts.append({"type": "image_url", "image_url": {"url": address}})
         return parts
 

@@ -16,6 +16,9 @@ from rankfield.web.request import Answer, Request, RequestError
 
 __all__ = ["ChatAnswer", "ChatEndpoint", "Usage", "key_from"]
 
+_MOST_TOKENS = 10**12
+"""Of one answer: more is no count."""
+
 
 @dataclass(frozen=True)
 class Usage:
@@ -33,21 +36,36 @@ class Usage:
 
 @dataclass(frozen=True)
 class ChatAnswer:
-    """What the model wrote, and what it cost; `usage` is None where the endpoint does not say."""
+    """What the model wrote, and what it cost.
+
+    usage: None where the endpoint does not say. finish: why the model stopped, as the endpoint says
+    it: "stop", "length" (no more tokens were allowed), "content_filter"; "" if it does not.
+    """
 
     text: str
     usage: Usage | None
+    finish: str = ""
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether the model was stopped before it was done."""
+        return self.finish in ("length", "max_tokens")
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether the endpoint withheld the answer."""
+        return self.finish == "content_filter"
 
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` reads."""
         usage = self.usage and [self.usage.prompt_tokens, self.usage.completion_tokens]
-        return {"text": self.text, "usage": usage}
+        return {"text": self.text, "usage": usage, "finish": self.finish}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> ChatAnswer:
         """Return the answer that `to_json` wrote."""
         usage = value["usage"]
-        return cls(value["text"], Usage(*usage) if usage else None)
+        return cls(value["text"], Usage(*usage) if usage else None, value["finish"])
 
 
 class ChatEndpoint(Settings):
@@ -88,32 +106,46 @@ class ChatEndpoint(Settings):
 
     @staticmethod
     def parse(answer: Answer) -> ChatAnswer:
-        """Return the text and usage of an answer.
+        """Return the text and usage of an answer; of parts, as some send it, their texts.
+
+        An answer without text is "" if the endpoint says why the model stopped.
 
         Raises:
             RequestError: the answer holds no text; the next one may.
         """
         value = answer.json()
         try:
-            text = value["choices"][0]["message"]["content"]
-        except (KeyError, IndexError, TypeError):
-            text = None
+            choice = value["choices"][0]
+            text = choice["message"]["content"]
+            finish = choice.get("finish_reason")
+        except (KeyError, IndexError, TypeError, AttributeError):
+            text = finish = None
+        if isinstance(text, list):
+            text = "".join(part["text"] for part in text if _is_text(part))
+        if text is None and isinstance(finish, str):
+            text = ""
         if not isinstance(text, str):
             raise RequestError(
                 f"expected choices[0].message.content in the answer, found {str(value)[:80]}",
                 passing=True,
                 remedy="Is this an OpenAI-compatible endpoint?",
             )
-        return ChatAnswer(text, _usage(value.get("usage")))
+        finish = finish if isinstance(finish, str) else ""
+        return ChatAnswer(text, _usage(value.get("usage")), finish)
+
+
+def _is_text(part: Any) -> bool:
+    return (
+        isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str)
+    )
 
 
 def _usage(value: Any) -> Usage | None:
     if not isinstance(value, dict):
         return None
     prompt, completion = value.get("prompt_tokens"), value.get("completion_tokens")
-    if isinstance(prompt, int) and isinstance(completion, int):
-        return Usage(prompt, completion)
-    return None
+    counts = [n for n in (prompt, completion) if type(n) is int and 0 <= n <= _MOST_TOKENS]
+    return Usage(*counts) if len(counts) == 2 else None
 
 
 def key_from(variable: str) -> str:

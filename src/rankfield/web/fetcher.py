@@ -190,6 +190,7 @@ class Fetcher(Closing):
     ) -> None:
         """Call `work` on every item, `concurrency` at a time; the first error stops all and leaves.
 
+        Requests that are on their way by then are waited for, not repeated.
         Only a few items are taken ahead of the work. `advance` is called after each.
         """
         from concurrent.futures import ThreadPoolExecutor
@@ -205,7 +206,8 @@ class Fetcher(Closing):
                     pending = self._settle(pending, advance)
             except BaseException:
                 self._stop.set()
-                pool.shutdown(wait=False, cancel_futures=True)
+                # what is on its way may be paid for: its answer is still kept
+                pool.shutdown(wait=True, cancel_futures=True)
                 raise
 
     @staticmethod

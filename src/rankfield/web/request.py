@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,8 @@ from rankfield.web.secrets import NO_SECRETS, Secrets
 
 __all__ = ["ERROR_BYTES", "Answer", "Request", "RequestError"]
 
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 ERROR_BYTES = 65_536
 """Of an answer, where a message shows its beginning: a secret within that is there as a whole."""
 
@@ -103,11 +106,13 @@ class Answer:
     def json(self) -> Any:
         """Return the body as JSON, its texts without secrets.
 
+        Half of a surrogate pair, which JSON may spell but no text holds, becomes U+FFFD.
+
         Raises:
             RequestError: it is not; the next answer may be.
         """
         try:
-            return self.secrets.hidden_in(json.loads(self.body))
+            return self.secrets.hidden_in(_whole(json.loads(self.body), self.body))
         except (ValueError, RecursionError) as error:
             raise RequestError(
                 f"the answer is not valid JSON ({error}): {self.beginning(60)!r}", passing=True
@@ -117,3 +122,18 @@ class Answer:
         """Return the first characters of the body without secrets, for a message."""
         text = self.body[:ERROR_BYTES].decode("utf-8", "replace")
         return self.secrets.hidden(text)[:characters]
+
+
+def _whole(value: Any, body: bytes) -> Any:
+    """Return a JSON value whose texts can be stored."""
+    return _mended(value) if _HALF.search(body) else value
+
+
+def _mended(value: Any) -> Any:
+    if isinstance(value, str):
+        return _SURROGATE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_mended(inner) for inner in value]
+    if isinstance(value, dict):
+        return {_mended(name): _mended(inner) for name, inner in value.items()}
+    return value

@@ -78,6 +78,8 @@ def test_round_trip(tmp_path: Path, locale: str | None) -> None:
 def test_any_data_set_gets_labels(tmp_path: Path) -> None:
     data = split(sample_shop(tmp_path / "shop", documents=60, queries=20, images=False))
     notes = write_esci(data, tmp_path / "out")
+    novel = data.view("novel_document").judgments.height
+    assert any(f"the {novel:,} of novel_document are in train" in note for note in notes)
     again, _ = read_esci(tmp_path / "out", held_out=0)
     assert again.judgments.height == data.judgments.height
     assert set(again.judgments["esci_label"]) <= {"E", "S", "C", "I"}

@@ -192,7 +192,7 @@ def _exports(data: RankingDataset, folder: Path) -> Any:
     write_esci(data, folder / "esci")
     rows = pl.read_parquet(folder / "esci" / "shopping_queries_dataset_examples.parquet")
     if data.documents.height != data.training_documents().height:
-        rows = rows.clear()  # the layout has one corpus for all queries
+        rows = rows.clear()  # the layout divides queries alone, and a note says so
     return [
         (folder / "beir" / "qrels" / "train.tsv").read_bytes(),
         (folder / "st" / "train.csv").read_bytes(),
@@ -301,6 +301,17 @@ def test_the_published_dev_queries_choose_the_model(tmp_path: Path) -> None:
     found = evaluate(model, data)
     assert list(found.splits) == ["all"]
     assert found.sizes["all"].queries == data.view("all", "test").queries.height
+
+
+def test_another_subset_is_trained_on_and_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = made("subsets", tiny_shop(tmp_path / "shop", photos=False))
+    valid = pl.col("subset").replace("dev", "valid")
+    train(recipe(), data.with_tables(queries=data.queries.with_columns(valid)), tmp_path / "run")
+    said = capsys.readouterr().err
+    assert "0 dev and 8 test queries are held out. Those of the subset 'valid' are trained" in said
+    assert "Dev is off" in said
 
 
 def test_merging_near_duplicates_keeps_queries_held_out() -> None:

@@ -79,6 +79,7 @@ def _examples(dataset: RankingDataset, notes: list[str]) -> pl.DataFrame:
         query=text_field(dataset, "queries"),
         split=_parts(dataset),
     )
+    _note_novel_documents(dataset, notes)
     rows = dataset.judgments.drop("split", strict=False)
     taken = ("query", "product_id", "product_locale")
     rows = set_aside_in_frame(rows, taken, "judgments", notes)
@@ -97,6 +98,17 @@ def _examples(dataset: RankingDataset, notes: list[str]) -> pl.DataFrame:
     if further:
         notes.append(f"judgments: further columns are kept: {', '.join(further)}")
     return rows.drop("query_id").rename({_NUMBER: "query_id"}).select(*order, *further)
+
+
+def _note_novel_documents(dataset: RankingDataset, notes: list[str]) -> None:
+    if not dataset.is_split:
+        return
+    count = dataset.judgments.filter(pl.col("split") == "novel_document").height
+    if count:
+        notes.append(
+            f"judgments: the {count:,} of novel_document are in train, as their queries are: do not"
+            " evaluate on them what is trained on this export"
+        )
 
 
 def _parts(dataset: RankingDataset) -> pl.Expr:

@@ -63,7 +63,9 @@ def _training_notes(dataset: RankingDataset) -> list[str]:
         marked = dataset.queries.group_by(pl.col("subset").cast(pl.String)).len()
         sizes = dict(marked.rows())
         held_out = " and ".join(f"{sizes.get(name, 0):,} {name}" for name in SUBSETS)
-        return [f"{count:,} judgments are trained on; {held_out} queries are held out."]
+        others = [repr(name) for name in sizes if name is not None and name not in SUBSETS]
+        also = f" Those of the subset {', '.join(sorted(others))} are trained on." if others else ""
+        return [f"{count:,} judgments are trained on; {held_out} queries are held out.{also}"]
     return [
         f"The data set has no splits: all {count:,} judgments are trained on, and none is left "
         "to evaluate with. `rankfield split` holds queries and documents out.",

@@ -36,7 +36,7 @@ def outcome(read: Callable[[], TextTable]) -> TextTable | str:
 
 
 def compare(path: Path) -> None:
-    expected = outcome(lambda: read_table(path))
+    expected = outcome(lambda: read_table(path, marks=True))
     found = outcome(lambda: read_text_records(path, KEYS))
     if isinstance(expected, str) or isinstance(found, str):
         assert found == expected

@@ -80,11 +80,14 @@ def test_paths_are_divided_only_where_the_field_says_so(tmp_path: Path, ending: 
     assert plain.documents["photos"].to_list() == ["p/0.png | p/1.png|", "p/1.png", None]
 
 
-def test_arrays_that_are_no_pictures_stay_text(tmp_path: Path) -> None:
+def test_arrays_that_are_no_pictures_are_no_fields(tmp_path: Path) -> None:
     src = write(tmp_path / "shop", "jsonl", [["red", "mug"], ["tan"], None], "tags")
-    data, _ = read_tables(src)
+    data, notes = read_tables(src)
     assert data.documents["tags"].to_list() == ['["red", "mug"]', '["tan"]', None]
-    assert Field("tags", "text", 0.5) in data.document_fields
+    assert data.document_fields == (Field("title", "text", 1.0),)
+    assert any("not fields: tags" in note for note in notes)
+    with pytest.raises(DataError, match=r"documents\.jsonl, row 1, column 'tags': .*found a list"):
+        read_tables(src, document_fields=["tags:text"])
 
 
 def test_bad_pictures_of_a_list_are_named(tmp_path: Path) -> None:

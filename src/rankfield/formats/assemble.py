@@ -16,6 +16,7 @@ from rankfield.formats.guesses import equal_weights, guess_scale
 from rankfield.formats.picture_lists import picture_column
 from rankfield.formats.source_tables import LocatedRows
 from rankfield.formats.text_tables import TextTable
+from rankfield.formats.text_values import text_values, without_marks
 from rankfield.schema import Field, Provenance, RankingDataset
 from rankfield.validate import image_problems
 
@@ -92,8 +93,8 @@ def assemble(tables: Tables, **options: Unpack[DatasetOptions]) -> tuple[Ranking
         query_fields=query_fields,
         document_fields=document_fields,
         score_scale=scale,
-        queries=_with_pictures(tables.queries, query_fields),
-        documents=_with_pictures(tables.documents, document_fields),
+        queries=_typed(tables.queries, query_fields),
+        documents=_typed(tables.documents, document_fields),
         judgments=judgments,
         provenance=Provenance(
             source=tables.source.name,
@@ -128,9 +129,15 @@ def _fields(
     )
 
 
-def _with_pictures(table: TextTable, fields: Sequence[Field]) -> pl.DataFrame:
-    names = [f.name for f in fields if f.modality == "image"]
-    return table.frame.with_columns([picture_column(table, name, divided=False) for name in names])
+def _typed(table: TextTable, fields: Sequence[Field]) -> pl.DataFrame:
+    """Return the rows with pictures as `picture_column` and texts as `text_values` have them."""
+    columns = [
+        picture_column(table, f.name, divided=False)
+        if f.modality == "image"
+        else text_values(table.frame, f.name, table.where)
+        for f in fields
+    ]
+    return without_marks(table.frame.with_columns(columns))
 
 
 def _kept(tables: Tables, options: DatasetOptions) -> tuple[pl.DataFrame, pl.Series]:

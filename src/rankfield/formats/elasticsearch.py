@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from pathlib import Path
 from typing import Any, Literal, Unpack
 
@@ -33,6 +32,7 @@ from rankfield.formats.search_relevance import (
 )
 from rankfield.formats.source_tables import LocatedRows
 from rankfield.formats.text_tables import TextTable, read_table
+from rankfield.formats.text_values import marked, text_values, unmarked
 from rankfield.schema import RankingDataset
 
 __all__ = ["Kind", "looks_like_elasticsearch", "read_elasticsearch", "write_elasticsearch"]
@@ -219,7 +219,7 @@ def _titles(path: Path, judgments: LocatedRows) -> TextTable:
 
 
 def _documents(path: Path, notes: list[str]) -> TextTable:
-    table = _without_actions(read_table(path))
+    table = _without_actions(read_table(path, marks=True))
     found = find_column(table.columns, _DOC_IDS, where=str(path))
     if found is None:
         raise DataError(
@@ -229,7 +229,7 @@ def _documents(path: Path, notes: list[str]) -> TextTable:
             remedy="Name the column with the document's id so.",
         )
     table = with_standard_names(table, {found: "doc_id"}, "documents", notes)
-    frame = table.frame.with_columns(pl.col("doc_id").cast(pl.String))
+    frame = table.frame.with_columns(text_values(table.frame, "doc_id", table.where))
     if frame.schema.get("_source") == pl.String:
         frame = _with_source(path, frame, notes)
     return TextTable(path, frame, table.lines)
@@ -243,7 +243,7 @@ def _without_actions(table: TextTable) -> TextTable:
     verbs = [name for name in ("index", "create") if name in table.frame.columns]
     if not verbs or "_id" in table.frame.columns:
         return table
-    actions = pl.coalesce(pl.col(verb).str.json_path_match("$._id") for verb in verbs)
+    actions = pl.coalesce(unmarked(verb).str.json_path_match("$._id") for verb in verbs)
     ids = table.frame.select(actions.alias("_id"))["_id"]
     follows = ids.is_not_null().shift(1, fill_value=False)
     if not (follows ^ ids.is_not_null()).all():
@@ -259,7 +259,8 @@ def _without_actions(table: TextTable) -> TextTable:
 
 def _with_source(path: Path, frame: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
     """Return the documents with the keys of `_source` as columns, as exports of an index have."""
-    lines = "\n".join(frame["_source"].fill_null("{}").to_list()).encode()
+    objects = frame.select(unmarked("_source").fill_null("{}"))["_source"]
+    lines = "\n".join(objects.to_list()).encode()
     try:
         source = pl.read_ndjson(io.BytesIO(lines), infer_schema_length=None)
     except pl.exceptions.PolarsError as error:
@@ -270,7 +271,7 @@ def _with_source(path: Path, frame: pl.DataFrame, notes: list[str]) -> pl.DataFr
         ) from error
     nested = [name for name, kind in source.schema.items() if isinstance(kind, pl.Struct)]
     texts = [
-        pl.Series(name, [None if v is None else json.dumps(v) for v in source[name].to_list()])
+        pl.Series(name, [None if v is None else marked(v) for v in source[name].to_list()])
         for name in nested
     ]
     source = source.with_columns(texts)

@@ -25,6 +25,7 @@ from rankfield.formats.guesses import guess_scale, with_relevant_inside
 from rankfield.formats.placed_tables import PlacedTable, file_columns, read_files
 from rankfield.formats.published_splits import part_name, split_by_queries
 from rankfield.formats.text_tables import TextTable
+from rankfield.formats.text_values import text_values
 from rankfield.schema import Field, Provenance, RankingDataset, ScoreScale
 
 __all__ = ["GRADES", "looks_like_esci", "read_esci", "write_esci"]
@@ -145,7 +146,8 @@ def _read_examples(folder: Path, locale: str | None, version: str, notes: list[s
     require_values(table, *_PAIR)
     labels = pl.Series(_PAIR[-1], list(GRADES))
     require_known(table, "esci_label", labels, "one of the labels E, S, C, I")
-    table = table.with_frame(table.frame.with_columns(pl.col(c).cast(pl.String) for c in _PAIR))
+    texts = [text_values(table.frame, name, table.where) for name in _PAIR]
+    table = table.with_frame(table.frame.with_columns(texts))
     locales = ", ".join(map(str, table.frame["product_locale"].unique().sort()))
     table = table.filter(pl.col(flag).cast(pl.Float64, strict=False) == 1)
     if locale is not None:
@@ -165,7 +167,9 @@ def _read_products(folder: Path, locale: str | None, notes: list[str]) -> Placed
     require_columns(path, columns, ("product_id", "product_title", "product_locale"))
     table = read_files([path])
     texts = ("product_id", "product_locale", *TEXTS)
-    frame = table.frame.with_columns(pl.col(c).cast(pl.String) for c in texts if c in columns)
+    frame = table.frame.with_columns(
+        text_values(table.frame, c, table.where) for c in texts if c in columns
+    )
     table = set_aside(table.with_frame(frame), (*_RESERVED, "doc_id"), "documents", notes)
     if locale is not None:
         table = table.filter(pl.col("product_locale") == locale)

@@ -11,6 +11,7 @@ import polars as pl
 
 from rankfield.errors import DataError
 from rankfield.field_values import flat_values
+from rankfield.formats.text_values import MARK
 from rankfield.schema import Field, Modality, ScoreScale
 
 __all__ = ["equal_weights", "guess_fields", "guess_modality", "guess_scale", "with_relevant_inside"]
@@ -49,6 +50,9 @@ def guess_fields(
 
 def guess_modality(frame: pl.DataFrame, name: str) -> Modality | None:
     """Return "image", "text", or None for a column that looks like neither (first 10,000 rows)."""
+    column = frame[name]
+    if column.dtype in (pl.Categorical, pl.Enum):
+        frame = frame.with_columns(pl.col(name).cast(pl.String))
     values = frame[name].drop_nulls().head(_SAMPLE)
     if isinstance(values.dtype, pl.List):
         return _guess_list(values, name)
@@ -56,12 +60,13 @@ def guess_modality(frame: pl.DataFrame, name: str) -> Modality | None:
         return "image"
     if values.dtype != pl.String or values.is_empty() or _share(values, _URL) > 0.5:
         return None
+    nested = bool(values.str.starts_with(MARK).all())  # lists or objects are no texts
     words = set(re.split(r"[\W_]+", name.lower()))
     if words & _IMAGE_NAMES or _share(values, _IMAGE_END) > 0.8:
         return None if words & {"id", "url"} else "image"
     constant = frame.height > 1 and bool(frame[name].eq_missing(frame[name][0]).all())
     code = _share(values, r"^\S*\d\S*$") > 0.8
-    if words & _NOT_TEXT or constant or code or _share(values, r"\p{L}{2}") < 0.5:
+    if nested or words & _NOT_TEXT or constant or code or _share(values, r"\p{L}{2}") < 0.5:
         return None
     return "text"
 

@@ -13,6 +13,7 @@ import polars as pl
 
 from rankfield.formats.text_files import open_bytes, reading
 from rankfield.formats.text_tables import TextTable, read_table, require_table
+from rankfield.formats.text_values import marked
 from rankfield.progress import progress
 
 __all__ = ["read_text_records"]
@@ -22,7 +23,7 @@ _LINE = "\0line"
 
 
 def read_text_records(path: Path, keys: Collection[str]) -> TextTable:
-    """Read a file as `read_table` does, about ten times as fast if all values of `keys` are texts.
+    """Read a file as `read_table` does with `marks`, ten times as fast if all of `keys` are texts.
 
     Other keys, numbers, broken lines and half surrogate pairs are left to `read_table`, which names
     the line. Keys whose every value is an empty object are left out.
@@ -31,8 +32,8 @@ def read_text_records(path: Path, keys: Collection[str]) -> TextTable:
         DataError: as `read_table`.
     """
     require_table(path)
-    table = _parsed(path, keys) or read_table(path)
-    empty = [c.name for c in table.frame if c.dtype == pl.String and c.eq_missing("{}").all()]
+    table = _parsed(path, keys) or read_table(path, marks=True)
+    empty = [c.name for c in table.frame if c.dtype == pl.String and c.eq_missing(marked({})).all()]
     return TextTable(path, table.frame.drop(empty), table.lines)
 
 

@@ -9,6 +9,7 @@ Layout and evaluation: https://github.com/marqo-ai/GCL (Zhu et al., arXiv 2404.0
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -39,6 +40,7 @@ from rankfield.formats.marqo_pairs import (
 )
 from rankfield.formats.number_texts import with_numbers
 from rankfield.formats.placed_tables import PlacedTable, file_columns, read_files, stack
+from rankfield.formats.text_values import marked, text_values, without_marks
 from rankfield.paths import stays_inside
 from rankfield.schema import Field, Provenance, RankingDataset
 
@@ -117,6 +119,7 @@ def read_marqo_gs(
     fields = document_fields_of(
         documents, folder / "corpus_1.json", document_fields, _FIELDS, notes
     )
+    documents = _plain(documents, fields, folder)
     documents, root = _with_pictures(documents, fields, folder, images)
     pairs = MarqoPairs(stack(tables), documents, score, pl.concat(keys) if keys else None, notes)
     dataset = assemble(
@@ -210,7 +213,8 @@ def _frame(ids: list[str], columns: dict[str, list[Any]]) -> pl.DataFrame:
 
 
 def _column(name: str, values: list[Any]) -> pl.Series:
-    """Return texts and numbers as such, and anything else as JSON text; "" is nothing."""
+    """Return numbers as such, anything else as text, lists and objects marked; "" is nothing."""
+    values = [None if isinstance(v, float) and math.isnan(v) else v for v in values]
     kinds = {type(value) for value in values if value is not None}
     if kinds <= {bool}:
         return pl.Series(name, values, dtype=pl.Boolean if kinds else pl.String)
@@ -218,11 +222,25 @@ def _column(name: str, values: list[Any]) -> pl.Series:
         return pl.Series(
             name, values, dtype=pl.Int64 if kinds == {int} else pl.Float64, strict=False
         )
-    texts = [
-        value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        for value in values
-    ]
-    return pl.Series(name, [text or None for text in texts], dtype=pl.String)
+    return pl.Series(name, [_text(value) or None for value in values], dtype=pl.String)
+
+
+def _text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return marked(value) if isinstance(value, dict | list) else json.dumps(value)
+
+
+def _plain(documents: pl.DataFrame, fields: tuple[Field, ...], folder: Path) -> pl.DataFrame:
+    """Return the documents with texts in the text fields, and nested values as JSON text."""
+
+    def where(row: int, column: str) -> str:
+        side = "corpus_1.json" if documents["seen"][row] else "corpus_2.json"
+        return f"{folder / side}, product {documents['doc_id'][row]!r}, column {column!r}"
+
+    texts = [f.name for f in fields if f.modality == "text"]
+    named = documents.with_columns(text_values(documents, name, where) for name in texts)
+    return without_marks(named)
 
 
 def _read_pairs(

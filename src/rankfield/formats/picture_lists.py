@@ -10,14 +10,13 @@ import polars as pl
 from rankfield.errors import DataError
 from rankfield.formats.guesses import guess_modality
 from rankfield.formats.source_tables import SourceTable
-from rankfield.formats.text_files import table_suffix
+from rankfield.formats.text_values import MARK
 
 __all__ = ["PICTURE_TYPES", "list_column", "picture_column", "with_lists"]
 
 PICTURE_TYPES = (pl.String, pl.Binary, pl.List(pl.String), pl.List(pl.Binary))
 """What a column of pictures may hold: paths, bytes, or lists of them."""
 _DIVIDER = "|"
-_JSON_LINES = (".jsonl", ".ndjson")
 
 
 def with_lists(table: SourceTable) -> Iterator[pl.Series]:
@@ -32,7 +31,7 @@ def with_lists(table: SourceTable) -> Iterator[pl.Series]:
 def list_column(table: SourceTable, name: str) -> pl.Series:
     """Return a column; if it holds arrays that look like pictures, as lists."""
     column = table.column(name)
-    lists = _read_lists(table, column)
+    lists = _read_lists(column)
     pictures = lists is not column and guess_modality(lists.to_frame(), name) == "image"
     return lists if pictures else column
 
@@ -48,7 +47,7 @@ def picture_column(table: SourceTable, name: str, *, divided: bool) -> pl.Series
     Raises:
         DataError: the column holds something else.
     """
-    column = _read_lists(table, table.column(name))
+    column = _read_lists(table.column(name))
     if divided and column.dtype == pl.String:
         paths = column.str.split(_DIVIDER).list.eval(pl.element().str.strip_chars())
         return paths.list.eval(pl.element().filter(pl.element() != ""))
@@ -60,7 +59,7 @@ def picture_column(table: SourceTable, name: str, *, divided: bool) -> pl.Series
     return column if column.dtype in PICTURE_TYPES else column.cast(pl.String)
 
 
-def _read_lists(table: SourceTable, column: pl.Series) -> pl.Series:
+def _read_lists(column: pl.Series) -> pl.Series:
     """Return a column with JSON Lines' arrays as lists, and Parquet's fixed-size arrays too.
 
     `read_table` keeps an array as its JSON text. A column with an array of nothing but texts and
@@ -68,8 +67,7 @@ def _read_lists(table: SourceTable, column: pl.Series) -> pl.Series:
     """
     if isinstance(column.dtype, pl.Array):
         return column.arr.to_list()
-    json_lines = column.dtype == pl.String and table_suffix(table.path) in _JSON_LINES
-    if not json_lines or not column.str.starts_with("[").any():
+    if column.dtype != pl.String or not column.str.starts_with(MARK).any():
         return column
     lists = [None if value is None else _array(value) for value in column]
     if not any(items is not None for items in lists):
@@ -83,11 +81,8 @@ def _read_lists(table: SourceTable, column: pl.Series) -> pl.Series:
 
 def _array(value: str) -> list[str | None] | None:
     """Return the texts of a JSON array, or None of anything else."""
-    if not value.startswith("["):
+    if not value.startswith(MARK):
         return None
-    try:
-        items = json.loads(value)
-    except (json.JSONDecodeError, RecursionError):
-        return None
+    items = json.loads(value.removeprefix(MARK))
     fits = isinstance(items, list) and all(i is None or isinstance(i, str) for i in items)
     return items if fits else None

@@ -13,6 +13,7 @@ from rankfield.formats.arrow_files import arrow_batches, arrow_columns
 from rankfield.formats.large_csv import csv_batches, csv_columns
 from rankfield.formats.text_files import table_suffix
 from rankfield.formats.text_tables import LINE, read_table, require_rows, text_batches
+from rankfield.formats.text_values import with_lists_of_json
 
 __all__ = ["ENDINGS", "PlacedTable", "file_columns", "read_files", "stack"]
 
@@ -153,7 +154,7 @@ def _batches(path: Path, columns: Sequence[str] | None) -> Iterator[pl.DataFrame
     elif suffix in (".csv", ".tsv"):
         yield from csv_batches(path, columns)
     else:
-        frame = read_table(path).frame
+        frame = with_lists_of_json(read_table(path, marks=True).frame)
         yield frame if columns is None else frame.select(c for c in columns if c in frame.columns)
 
 

@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from rankfield.column_names import find_column, normalised_name, quoted_names
 from rankfield.errors import DataError
+from rankfield.field_values import is_absent
 from rankfield.formats.checks import (
     BadImages,
     best_of_pairs,
@@ -30,6 +32,7 @@ from rankfield.formats.hub_folders import find_parts
 from rankfield.formats.placed_tables import PlacedTable, file_columns, read_files, stack
 from rankfield.formats.published_splits import split_by_queries
 from rankfield.formats.sentence_transformers_export import write_sentence_transformers
+from rankfield.formats.text_values import require_texts
 from rankfield.schema import Field, Modality, Provenance, RankingDataset, ScoreScale
 
 __all__ = [
@@ -149,15 +152,22 @@ def _is_margin(frame: pl.DataFrame, inputs: list[str], label: str) -> bool:
 def _judged(table: PlacedTable, inputs: list[str], label: str | None) -> PlacedTable:
     """Return query, document, score and part: a row for each document of each row."""
     frame = table.frame.with_row_index(_ROW)
-    if isinstance(frame.schema[inputs[1]], pl.List):
+    lists = [name for name in inputs[1:] if isinstance(frame.schema[name], pl.List)]
+    if lists and (label is not None or len(inputs) == 2):
         return _of_lists(table, frame, inputs, label)
     for name in inputs:
-        if frame.schema[name] not in (pl.String, pl.Binary):
+        dtype: Any = frame.schema[name]
+        dtype = dtype.inner if name in lists else dtype
+        if dtype not in (pl.String, pl.Binary):
             raise DataError(
                 f"expected texts or the bytes of pictures, found {frame.schema[name]}",
                 where=f"{table.files[0][0]}, column {name!r}",
                 remedy="Name the columns in order with --column, and the label with --label.",
             )
+        if dtype == pl.String and name not in lists:
+            require_texts(frame.lazy(), name, dtype, table.where)
+    if lists:
+        return _of_positives(table, frame, inputs)
     require_values(table, inputs[1])
     labels = None
     if label is not None and isinstance(frame.schema[label], pl.List):
@@ -174,6 +184,27 @@ def _judged(table: PlacedTable, inputs: list[str], label: str | None) -> PlacedT
     rows = pl.concat(columns).sort(_ROW, maintain_order=True)
     placed = _placed(table, rows)
     return placed.with_frame(placed.frame.with_columns(score=finite_numbers(placed, "score")))
+
+
+def _of_positives(table: PlacedTable, frame: pl.DataFrame, inputs: list[str]) -> PlacedTable:
+    """Return a row for each document of lists, score 1 in the first column, 0 in the others."""
+    columns = []
+    for place, name in enumerate(inputs[1:]):
+        part = frame.select(
+            _ROW, *_renamed(inputs[0], name), pl.lit(0.0 if place else 1.0).alias("score")
+        )
+        if isinstance(part.schema["document"], pl.List):
+            part = part.filter(pl.col("document").list.len() > 0).explode("document")
+        columns.append(part.filter(~is_absent("document", part.schema["document"])))
+    rows = pl.concat(columns).sort(_ROW, maintain_order=True)
+    positive = frame[_ROW].is_in(rows.filter(score=1.0)[_ROW].implode())
+    if not positive.all():
+        raise DataError(
+            "expected at least one document, found none",
+            where=table.where(int((~positive).arg_max() or 0), inputs[1]),
+            remedy="Fill it in, or remove the row.",
+        )
+    return _placed(table, rows)
 
 
 def _of_lists(

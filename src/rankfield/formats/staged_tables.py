@@ -112,7 +112,7 @@ def _objects(path: Path) -> Iterator[pl.DataFrame]:
     for batch in text_batches(path):
         names |= dict.fromkeys(batch.drop(LINE).columns)
     nothing = pl.lit(None, pl.String)
-    for batch in text_batches(path):
+    for batch in text_batches(path, marks=True):
         yield batch.select(n if n in batch.columns else nothing.alias(n) for n in names)
 
 

@@ -22,6 +22,7 @@ from rankfield.formats.picture_lists import PICTURE_TYPES, picture_column
 from rankfield.formats.source_tables import SourceTable
 from rankfield.formats.table_source import TableSource, name_columns, read_source
 from rankfield.formats.text_files import reading
+from rankfield.formats.text_values import require_texts, text_expression, unmarked
 from rankfield.schema import DatasetFolder, Field, Provenance, RankingDataset, ScoreScale
 from rankfield.schema.header import TABLES, Header, write_header
 from rankfield.schema.storing import save_pictures, write_table
@@ -325,11 +326,14 @@ def _typed(source: TableSource, table: str, fields: Sequence[Field]) -> pl.LazyF
             elif dtype == pl.String or dtype not in PICTURE_TYPES:
                 lists.append(picture_column(read, name, divided=divided))
         elif name in texts:
-            changed.append(column.cast(pl.String))
+            require_texts(read.lazy(), name, dtype, read.where)
+            changed.append(text_expression(name, dtype))
         elif (table, name) == ("judgments", "score"):
             changed.append(_as_score(column, dtype))
         elif dtype == pl.String and (number := number_type(read.column(name))) is not None:
             changed.append(column.cast(number))
+        elif dtype == pl.String:
+            changed.append(unmarked(name))
     rows = read.lazy().with_columns(changed)
     if not lists:
         return rows

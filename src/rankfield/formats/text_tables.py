@@ -15,6 +15,7 @@ import polars as pl
 
 from rankfield.errors import DataError
 from rankfield.formats.text_files import open_text, reading, table_suffix
+from rankfield.formats.text_values import MARK
 from rankfield.progress import progress
 from rankfield.unicode_text import refuse_halves
 
@@ -84,11 +85,12 @@ class TextTable:
         return f"{self.path}, row {number}" + (f", column {column!r}" if column else "")
 
 
-def read_table(path: Path, *, delimiter: str | None = None) -> TextTable:
+def read_table(path: Path, *, delimiter: str | None = None, marks: bool = False) -> TextTable:
     """Read a table by the end of its name: .csv, .tsv, .jsonl, .ndjson or .parquet.
 
     All but Parquet may be packed with gzip, and end in .gz then. `delimiter` divides the columns of
-    a .csv or .tsv file that is not what its name says.
+    a .csv or .tsv file that is not what its name says. With `marks`, lists and objects of JSON
+    Lines have `text_values.MARK` before their JSON text.
 
     CSV and TSV are UTF-8 with or without a byte order mark, with a header, quoted with '"'.
     JSON Lines holds one object a line; numbers keep their spelling, nested values become JSON text.
@@ -101,7 +103,7 @@ def read_table(path: Path, *, delimiter: str | None = None) -> TextTable:
         with reading(path):
             table = TextTable(path, pl.read_parquet(path, glob=False), None)
     else:
-        frames = list(text_batches(path, delimiter=delimiter))
+        frames = list(text_batches(path, delimiter=delimiter, marks=marks))
         frame = pl.concat(frames, how="diagonal") if frames else pl.DataFrame({LINE: []})
         table = TextTable(path, frame.drop(LINE), frame[LINE])
     # without columns, as of {} in JSON Lines, there are no rows that could be named
@@ -142,10 +144,12 @@ def require_table(path: Path) -> None:
         )
 
 
-def text_batches(path: Path, *, delimiter: str | None = None) -> Iterator[pl.DataFrame]:
+def text_batches(
+    path: Path, *, delimiter: str | None = None, marks: bool = False
+) -> Iterator[pl.DataFrame]:
     """Yield a text file's rows as `read_table` reads them, with their lines in the column `LINE`.
 
-    `delimiter` divides the columns of a text table; that of `DELIMITERS` if None.
+    `delimiter` divides the columns of a text table; that of `DELIMITERS` if None. `marks` as there.
 
     Raises:
         DataError: the file is broken; says at which row.
@@ -153,7 +157,11 @@ def text_batches(path: Path, *, delimiter: str | None = None) -> Iterator[pl.Dat
     usual = DELIMITERS.get(table_suffix(path))
     delimiter = (delimiter or usual) if usual else None
     with reading(path), open_text(path) as (file, raw):
-        chunks = _csv(path, file, delimiter) if delimiter else _json_lines(path, file)
+        chunks = (
+            _csv(path, file, delimiter)
+            if delimiter
+            else _json_lines(path, file, MARK if marks else "")
+        )
         yield from _shown(path, raw, chunks)
 
 
@@ -275,12 +283,14 @@ def _of_width(
         yield line, row
 
 
-def _json_lines(path: Path, file: TextIO) -> Iterator[pl.DataFrame]:
+def _json_lines(path: Path, file: TextIO, mark: str) -> Iterator[pl.DataFrame]:
     parsed = _json_objects(path, file)
     while chunk := list(islice(parsed, _CHUNK)):
         names = dict.fromkeys(name for _, record in chunk for name in record)
         columns = {
-            name: pl.Series([_as_text(record.get(name)) for _, record in chunk], dtype=pl.String)
+            name: pl.Series(
+                [_as_text(record.get(name), mark) for _, record in chunk], dtype=pl.String
+            )
             for name in names
         }
         yield pl.DataFrame({LINE: pl.Series([line for line, _ in chunk]), **columns})
@@ -288,7 +298,7 @@ def _json_lines(path: Path, file: TextIO) -> Iterator[pl.DataFrame]:
 
 def _json_objects(path: Path, file: TextIO) -> Iterator[tuple[int, dict[str, Any]]]:
     # numbers stay as they are spelt, so that ids are kept to the letter
-    decoder = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
+    decoder = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_constant)
     for line, text in enumerate(file, 1):
         if not text.strip():
             continue
@@ -307,10 +317,19 @@ def _json_objects(path: Path, file: TextIO) -> Iterator[tuple[int, dict[str, Any
                 where=f"{path}, row {line}",
                 remedy="Write one object a line, {…}.",
             )
+        if any(isinstance(value, dict | list) for value in record.values()):
+            # within these, numbers are numbers
+            record |= {k: v for k, v in json.loads(text).items() if isinstance(v, dict | list)}
         yield line, record
 
 
-def _as_text(value: Any) -> str | None:
+def _constant(name: str) -> str | None:
+    """Return nothing for NaN, which is how others write that there is no value."""
+    return None if name == "NaN" else name
+
+
+def _as_text(value: Any, mark: str) -> str | None:
     if value is None or isinstance(value, str):
         return value or None
-    return json.dumps(value, ensure_ascii=False)
+    nested = isinstance(value, dict | list)
+    return (mark if nested else "") + json.dumps(value, ensure_ascii=False)

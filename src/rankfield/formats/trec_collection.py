@@ -21,6 +21,7 @@ from rankfield.formats.guesses import guess_fields
 from rankfield.formats.lines import kept_rows, read_lines, split_lines
 from rankfield.formats.text_files import table_suffix
 from rankfield.formats.text_tables import TextTable, read_table
+from rankfield.formats.text_values import text_values
 from rankfield.formats.trec import qrels_table, require_words, run_table, write_qrels
 from rankfield.formats.trec_text import holds_tag, read_tagged_documents, read_tagged_topics
 from rankfield.formats.trec_xml import holds_xml_topics, read_xml_topics
@@ -228,7 +229,7 @@ def _with_header(
             return None
     elif suffix not in _READ_BY_NAME:
         return None
-    table = read_table(path)
+    table = read_table(path, marks=True)
     found = find_column(table.columns, ids, where=str(path))
     if found is None:
         raise DataError(
@@ -238,7 +239,8 @@ def _with_header(
         )
     identity = IDS[what]
     table = with_standard_names(table, {found: identity}, what, notes)
-    return TextTable(path, table.frame.with_columns(pl.col(identity).cast(pl.String)), table.lines)
+    named = table.frame.with_columns(text_values(table.frame, identity, table.where))
+    return TextTable(path, named, table.lines)
 
 
 def _positions(path: Path, depth: int | None, notes: list[str]) -> TextTable:

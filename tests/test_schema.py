@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 import polars as pl
 import pytest
 from PIL import Image
@@ -85,6 +86,11 @@ def test_where_gains_begin_is_kept_and_stated_once(tmp_path: Path) -> None:
         assert saved.score_scale == scale
         written = (tmp_path / f"{scale.floor:g}" / "dataset.toml").read_text("utf-8")
         assert ("gain_floor" in written) == (scale is zero)
+    scores = np.array([-2.0, 0.0, 1.5, 3.0])
+    np.testing.assert_allclose(zero.place(scores), [0, 0, 0.5, 1])
+    np.testing.assert_allclose(stated.place(scores), [0, 0.4, 0.7, 1])
+    assert ScoreScale(0, 0, 1).place(np.zeros(1)).tolist() == [0]
+    assert ScoreScale(1, 5, 3).place(np.array([1.0, 2.0, 5.0])).tolist() == [0, 0.25, 1]
     with pytest.raises(InputError, match="finite"):
         ScoreScale(-2, 3, 1, gain_floor=float("nan"))
 

@@ -71,13 +71,14 @@ def test_undefined_and_zero_values_have_no_gain() -> None:
     assert compare([changed]).table.schema["gain_percent"] == pl.Float64
 
 
-@pytest.mark.parametrize("what", ["protocol", "data", "subset", "splits", "queries"])
+@pytest.mark.parametrize("what", ["protocol", "data", "subset", "score", "splits", "queries"])
 def test_refuses_what_cannot_be_compared(what: str) -> None:
     first = run(1.0)
     other = {
         "protocol": replace(first, protocol="beir"),
         "data": replace(first, dataset=replace(first.dataset, fingerprint="0" * 16)),
         "subset": replace(first, subset="dev"),
+        "score": replace(first, made=first.made | {"gain_floor": 0.0}),
         "splits": evaluate(FakeModel(), DATASET, splits=["in_domain"]),
         "queries": replace(first, queries=first.queries.tail(-1)),
     }[what]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -11,6 +12,7 @@ from miniatures_of_layouts import esci
 from rankfield.curation import sample_shop, split
 from rankfield.errors import DataError
 from rankfield.formats.esci import looks_like_esci, read_esci, write_esci
+from rankfield.formats.guesses import guess_scale
 from rankfield.schema import Field
 from rankfield.validate import audit
 
@@ -73,6 +75,18 @@ def test_round_trip(tmp_path: Path, locale: str | None) -> None:
     assert again.score_scale == data.score_scale
     assert again.document_fields == data.document_fields
     assert not any("no place" in note for note in notes)
+
+
+def test_what_gains_nothing_is_labelled_irrelevant(tmp_path: Path) -> None:
+    data = sample_shop(tmp_path / "shop", documents=60, queries=20, images=False)
+    low = pl.col("score").min()
+    grades = pl.when(pl.col("score") == low).then(-2.0).otherwise(0.0)
+    best = pl.when(pl.col("score") == pl.col("score").max()).then(3.0).otherwise(grades)
+    judgments = data.judgments.with_columns(score=best)
+    scale = guess_scale(judgments["score"])
+    write_esci(replace(data, judgments=judgments, score_scale=scale), tmp_path / "out")
+    found = read_esci(tmp_path / "out", held_out=0)[0].judgments["esci_label"]
+    assert found.to_list() == ["E" if score > 0 else "I" for score in judgments["score"]]
 
 
 def test_any_data_set_gets_labels(tmp_path: Path) -> None:

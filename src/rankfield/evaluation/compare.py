@@ -180,6 +180,8 @@ def _refuse_different(first: Results, other: Results, splits: Sequence[str]) -> 
         ("protocol", first.protocol, other.protocol),
         ("data", first.dataset.fingerprint, other.dataset.fingerprint),
         ("subset", first.subset, other.subset),
+        # the same tables may have been imported before scores of 0 and below gained nothing
+        ("score from which gains count", _floor(first), _floor(other)),
     ):
         if mine != yours:
             raise MetricError(
@@ -193,6 +195,11 @@ def _refuse_different(first: Results, other: Results, splits: Sequence[str]) -> 
             raise MetricError(
                 f"expected the same queries in split {split}", where=where, remedy=remedy
             )
+
+
+def _floor(results: Results) -> str:
+    floor = results.made.get("gain_floor")
+    return "0 or the scale's minimum" if floor is None else f"{floor:g}"
 
 
 def _query_ids(results: Results, split: str) -> set[str]:

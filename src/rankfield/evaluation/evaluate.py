@@ -168,8 +168,20 @@ def evaluate_rankings(
         queries=pl.concat(per_query),
         rankings=pl.concat(rankings),
         protocol=protocol,
-        made={"intervals": {"level": LEVEL, "seed": _SEED}, **rules.settings, **(made or {})},
+        made={
+            "intervals": {"level": LEVEL, "seed": _SEED},
+            **_stated_floor(dataset, protocol),
+            **rules.settings,
+            **(made or {}),
+        },
     )
+
+
+def _stated_floor(dataset: RankingDataset, protocol: str) -> dict[str, float]:
+    """Return where gains begin, if that is not told by the scale's minimum."""
+    floor = dataset.score_scale.gain_floor
+    own = protocol == "rankfield"  # the others have gains of their own
+    return {"gain_floor": floor} if own and floor is not None else {}
 
 
 def _splits(

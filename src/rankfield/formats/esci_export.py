@@ -33,10 +33,10 @@ def write_esci(dataset: RankingDataset, out: str | Path) -> list[str]:
     """Write a data set as ESCI's Parquet files.
 
     A judgment's label is that of its column `esci_label` if there is one, else that of `GRADES`
-    whose score is nearest to (score − min) / (max − min), on the scale. Queries seen in training
-    (all, without splits) are "train", others "test". The queries' ids become whole numbers unless
-    they are. The first text field of the documents becomes `product_title` unless there is such a
-    column; locale and versions are "us" and 1 where the data set has none.
+    whose score is nearest to the judgment's place on the scale, `ScoreScale.place`. Queries seen in
+    training (all, without splits) are "train", others "test". The queries' ids become whole numbers
+    unless they are. The first text field of the documents becomes `product_title` unless there is
+    such a column; locale and versions are "us" and 1 where the data set has none.
 
     Args:
         dataset: any.
@@ -122,8 +122,7 @@ def _parts(dataset: RankingDataset) -> pl.Expr:
 
 
 def _labels(dataset: RankingDataset) -> pl.Expr:
-    scale = dataset.score_scale
-    place = (pl.col("score") - scale.minimum) / max(scale.maximum - scale.minimum, 1e-300)
+    place = dataset.score_scale.place(pl.col("score"))
     by_gain = sorted(GRADES.items(), key=lambda grade: grade[1])
     label = pl.lit(by_gain[0][0])
     for (_, below), (name, gain) in pairwise(by_gain):

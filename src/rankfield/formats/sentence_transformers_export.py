@@ -41,8 +41,8 @@ def write_sentence_transformers(
             positive with the next negatives of its query, the highest scores first, in turn.
         negatives: for each positive of "triplets", at least 1.
         relevant: scores from here on are positive, others negative; the scale's by default.
-        rescale: write (score − min) / (max − min), 0 to 1, as the library's losses expect; else
-            the score itself.
+        rescale: write the place on the scale (`ScoreScale.place`), 0 to 1, as the library's losses
+            expect; else the score itself.
         ending: of the files.
 
     Returns:
@@ -134,9 +134,9 @@ def _joined(fields: tuple[Field, ...], name: str) -> pl.Expr:
 
 
 def _scored(dataset: RankingDataset, table: pl.DataFrame, rescale: bool) -> pl.DataFrame:
-    scale, score = dataset.score_scale, pl.col("score")
+    score = pl.col("score")
     if rescale:
-        score = (score - scale.minimum) / max(scale.maximum - scale.minimum, 1e-300)
+        score = dataset.score_scale.place(score)
     return table.select(
         pl.col("anchor").alias("sentence1"), pl.col("positive").alias("sentence2"), score
     )

@@ -253,11 +253,9 @@ class _Maker:
         )
 
     def _share(self, score: float | None) -> float:
-        scale = self.dataset.score_scale
-        low = max(scale.minimum, scale.floor)
-        if score is None or scale.maximum <= low:
+        if score is None:
             return 0.0
-        return min(max((score - low) / (scale.maximum - low), 0.0), 1.0)
+        return float(self.dataset.score_scale.place(np.float64(score)))
 
 
 def _texts(record: Mapping[str, Any], fields: Sequence[Field]) -> list[str]:

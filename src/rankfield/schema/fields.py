@@ -15,7 +15,7 @@ Modality = Literal["text", "image"]
 
 
 class _Numbers(Protocol):
-    """An array of numpy or torch, or anything else with differences and `clip`."""
+    """An array of numpy or torch, an expression of polars: what has differences and `clip`."""
 
     def __sub__(self, other: float, /) -> Any: ...
 
@@ -105,6 +105,15 @@ class ScoreScale:
         """Return max(score − floor, 0), elementwise, of an array of numpy or torch."""
         gains: _N = (scores - self.floor).clip(min=0.0)
         return gains
+
+    def place(self, scores: _N) -> _N:
+        """Return how high scores lie on the scale, 0 … 1: (score − low) / (maximum − low).
+
+        low = max(minimum, floor): what is worth nothing lies at 0, as the lowest score does.
+        """
+        low = max(self.minimum, self.floor)
+        places: _N = ((scores - low) / ((self.maximum - low) or 1.0)).clip(0.0, 1.0)
+        return places
 
     def __str__(self) -> str:
         """Return the scale as messages and pages say it."""

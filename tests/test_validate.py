@@ -263,3 +263,25 @@ def test_summary() -> None:
     assert len(bins) == 10
     assert sum(count for _, _, count in bins) == 101
     assert bins[-1][:2] == pytest.approx((9, 10))
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("https://shop.example/p/1.jpg", "a web address, not a file: download the pictures"),
+        ("//cdn.example/1.jpg", "a web address"),
+        ("data:image/png;base64,AAAA", "a data URI, not a file"),
+        ("photos\\1.png", "written with backslashes: write it with /"),
+        ("C:\\photos\\1.png", "written with backslashes"),
+        ("photos/1.png", "no such picture"),
+    ],
+)
+def test_what_is_no_path_says_what_it_is(tmp_path: Path, path: str, message: str) -> None:
+    data = make(tmp_path)
+    documents = data.documents.with_columns(
+        image=pl.when(pl.col("doc_id") == "d0").then(pl.lit(path)).otherwise("image")
+    )
+    problems = audit(data.with_tables(documents=documents))
+    (found,) = (p for p in problems if p.kind == "bad image" and p.row == 0)
+    assert message in found.message
+    assert found.message.startswith(path)

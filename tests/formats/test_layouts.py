@@ -124,6 +124,19 @@ def test_trec_lines_keep_quotes_and_name_the_long_columns(tmp_path: Path) -> Non
     assert read_trec(tmp_path / "src")[0].queries["query"].to_list() == ["mug", "desk"]
 
 
+def test_a_pair_of_qrels_judged_twice(tmp_path: Path) -> None:
+    src = write_files(tmp_path / "src", TREC)
+    (src / "qrels.txt").write_text("q1 0 d1 1\nq1 0 d1 3\nq2 0 d3 2\nq2 0 d3 0\n")
+    with pytest.raises(DataError, match=r"row 2.*occurs twice.*`--duplicates highest`"):
+        read_trec(src)
+    for keep, scores in (("first", (1, 2)), ("highest", (3, 2))):
+        data, notes = read_trec(src, duplicates=keep)  # type: ignore[arg-type]
+        assert tuple(data.judgments["score"]) == scores
+        assert f"judgments: left out 2 of pairs judged before ({keep})" in notes
+    command = ["import", "trec", str(src), str(tmp_path / "out"), "--duplicates", "highest"]
+    assert CliRunner().invoke(app, command).exit_code == 0
+
+
 def test_a_run_serves_as_judgments(tmp_path: Path) -> None:
     src = write_files(tmp_path / "src", TREC)
     run = "".join(f"q1 Q0 d{i} {i} {9 - i} bm25\n" for i in (2, 1, 3)) + "q2 Q0 d3 1 7.5 bm25\n"

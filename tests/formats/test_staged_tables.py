@@ -28,7 +28,7 @@ def stage(path: Path) -> StagedTable:
 def outcome(path: Path, staged: bool) -> object:
     """What a file is: its rows and where they stand, or why it cannot be read."""
     try:
-        table = stage(path) if staged else read_table(path)
+        table = stage(path) if staged else read_table(path, marks=True)
     except DataError as error:
         return str(error)
     frame = table.lazy().collect() if isinstance(table, StagedTable) else table.frame

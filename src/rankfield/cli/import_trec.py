@@ -50,6 +50,7 @@ def command(
     score_max: options.ScoreMax = None,
     relevant: options.Relevant = None,
     unknown: options.Unknown = "error",
+    duplicates: options.Duplicates = "error",
     name: options.Name = None,
     licence: options.Licence = "",
 ) -> None:
@@ -77,6 +78,7 @@ def command(
         score_max=score_max,
         relevant=relevant,
         unknown=unknown,
+        duplicates=duplicates,
         name=name,
         licence=licence,
     )

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from rankfield.cli.import_options import require_new
+
 __all__ = ["command"]
 
 
@@ -21,13 +23,26 @@ def command(
     loss_weight: Annotated[
         str | None, typer.Option("--weight", help="Score → weight, in place of the method's own.")
     ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write it into this new file, as UTF-8.")
+    ] = None,
 ) -> None:
-    """Print a commented recipe for a data set.
+    """Print a commented recipe for a data set, or write it into a file.
 
-    Example: rankfield recipe shop-split > ranked.toml
+    With --out nothing is left behind if the data set cannot be read.
+
+    Example: rankfield recipe shop-split --out ranked.toml
     """
+    from rankfield.files import new_file
     from rankfield.schema import RankingDataset
     from rankfield.training.template import recipe_text
 
+    if out is not None:
+        require_new(out)
     text = recipe_text(RankingDataset.load(dataset), method=method, weight=loss_weight)
-    typer.echo(text, nl=False)
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    with new_file(out) as temporary:
+        temporary.write_text(text, "utf-8", newline="\n")
+    typer.echo(f"{out}: train with rankfield train {out} --out RUN")

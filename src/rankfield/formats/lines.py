@@ -81,7 +81,7 @@ def split_lines(
     return TextTable(lines.path, frame, lines.lines)
 
 
-def check_pairs(table: TextTable) -> None:
+def check_pairs(table: TextTable, remedy: str = "Keep one of them.") -> None:
     """Check that no (query_id, doc_id) occurs twice.
 
     Raises:
@@ -102,7 +102,7 @@ def check_pairs(table: TextTable) -> None:
         f"the document {document!r} occurs twice for the query {query!r}, first in"
         f" {table.where(first).removeprefix(f'{table.path}, ')}",
         where=table.where(row, "doc_id"),
-        remedy="Keep one of them.",
+        remedy=remedy,
     )
 
 

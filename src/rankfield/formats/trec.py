@@ -44,13 +44,19 @@ def read_qrels(path: str | Path) -> pl.DataFrame:
     return qrels_table(path).frame
 
 
-def qrels_table(path: str | Path) -> TextTable:
-    """Read a qrels file as `read_qrels` does, and keep where each row stands."""
+def qrels_table(
+    path: str | Path, *, once: bool = True, remedy: str = "Keep one of them."
+) -> TextTable:
+    """Read a qrels file as `read_qrels` does, and keep where each row stands.
+
+    Without `once` a pair may be judged twice; else `remedy` says what to do about one.
+    """
     table = split_lines(read_lines(path), _QRELS)
     scores = finite_numbers(table, "score", unit="line")
     frame = table.frame.select("query_id", "doc_id", score=scores)
     table = TextTable(table.path, frame, table.lines)
-    check_pairs(table)
+    if once:
+        check_pairs(table, remedy)
     return table
 
 

@@ -87,7 +87,13 @@ def read_trec(
     queries = _topics(Path(topics) if topics else _find(folder, "topics"), notes)
     texts = _documents(Path(documents) if documents else _find(folder, "documents"), notes)
     judgments = (
-        _positions(Path(run), depth, notes) if run else qrels_table(qrels or _find(folder, "qrels"))
+        _positions(Path(run), depth, notes)
+        if run
+        else qrels_table(
+            qrels or _find(folder, "qrels"),
+            once=options.get("duplicates", "error") == "error",
+            remedy="Keep one of them, or choose with `--duplicates highest`.",
+        )
     )
     tables = Tables(
         layout="trec",

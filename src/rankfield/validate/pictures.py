@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -15,11 +16,13 @@ from rankfield.images import MAX_PIXELS, image_notes
 from rankfield.progress import progress
 from rankfield.schema import Tables, image_source
 from rankfield.schema.image_source import OUTSIDE
+from rankfield.unicode_text import is_blank
 from rankfield.validate.problems import Problem, Severity
 
 __all__ = ["image_problems", "picture_stretches"]
 
 _AT_A_TIME = 64
+_ADDRESS = re.compile(r"(?i)[a-z][a-z0-9+.-]*://|//|www\.")
 _Hit = tuple[int, int | None, str, str, Severity]
 
 
@@ -77,17 +80,30 @@ def _look_at(root: Path | None, max_pixels: int, part: pl.Series) -> tuple[int, 
     return len(part), found
 
 
+def _what_it_is(value: str | bytes) -> str | None:
+    """Return what a text is that is no path of a file here, and what to do; None of any other."""
+    if isinstance(value, bytes):
+        return None
+    if _ADDRESS.match(value):
+        return "a web address, not a file: download the pictures and name the files"
+    if value.startswith("data:"):
+        return "a data URI, not a file: save the picture as a file, or as bytes in Parquet"
+    if "\\" in value:
+        return "the path is written with backslashes: write it with /, from the tables' folder"
+    return None
+
+
 def _look(
     root: Path | None, value: str | bytes | None, max_pixels: int
 ) -> list[tuple[str, str, Severity]]:
     """Return kind, message and severity of what is wrong or unusual with one picture."""
-    if not value:
+    if not value or (isinstance(value, str) and is_blank(value)):
         return []
     name = "the picture" if isinstance(value, bytes) else value
     try:
         notes = image_notes(image_source(root, value), where=name, max_pixels=max_pixels)
     except ImageError as error:
-        return [("bad image", f"{name}: {error.problem}", "error")]
+        return [("bad image", f"{name}: {_what_it_is(value) or error.problem}", "error")]
     except DataError:
-        return [("bad image", f"{name}: the path {OUTSIDE}", "error")]
+        return [("bad image", f"{name}: {_what_it_is(value) or f'the path {OUTSIDE}'}", "error")]
     return [("converted image", f"{name}: {note}", "warning") for note in notes]

@@ -36,7 +36,7 @@ def test_every_example_is_a_job(kind: str, run: Run, tmp_path: Path) -> None:
     code, out, _ = run("--example", kind)
     assert (code, out) == (0, example_job(kind))
     (tmp_path / "job.toml").write_text(out)
-    job = load_job(tmp_path / "job.toml")
+    job = load_job(tmp_path / "job.toml", allow_env=["SERPAPI_KEY"])
     assert job.search.kind == kind
     assert {f.modality for f in job.search.mapping.fields.values()} == {"text", "image"}
 
@@ -66,7 +66,11 @@ def test_every_example_is_a_job(kind: str, run: Run, tmp_path: Path) -> None:
         ('file = "queries.txt"', "", ["queries.file: this key is missing"]),
         ("[limits]", "[limits]\nretry = 3", ["limits.retry: unknown key", "'retries'"]),
         ("depth = 20", 'depth = 20\nmapping = "m.toml"\n[x]', ["m.toml: there is no such file"]),
-        ("depth = 20", 'depth = 20\nkey_env = "NO_KEY_HERE"', ["NO_KEY_HERE should hold the key"]),
+        (
+            "depth = 20",
+            'depth = 20\nkey_env = "NO_KEY_HERE"',
+            ["variable NO_KEY_HERE to", "--allow-env NO_KEY_HERE"],
+        ),
         ('"queries.txt"', '"nothing.txt"', ["nothing.txt: there is no such file"]),
     ],
 )

@@ -298,7 +298,7 @@ def test_the_key_is_sent_and_never_kept(tmp_path: Path, monkeypatch: pytest.Monk
             requests_per_second = 1000.0
             """
         )
-        loaded = load_job(job)
+        loaded = load_job(job, allow_env=["MY_KEY"])
         with monkeypatch.context() as patch:
             patch.setattr(Job, "model_dump", _interrupted)
             with pytest.raises(RemoteError, match="just before the end"):
@@ -400,11 +400,15 @@ def test_a_key_that_the_servers_send_back_reaches_no_file(
         with monkeypatch.context() as patch:
             patch.setattr(Job, "model_dump", _interrupted)
             with pytest.raises(RemoteError, match="just before the end"):
-                collect(load_job(tmp_path / "job.toml"), tmp_path / "out")
+                collect(_keyed(tmp_path / "job.toml"), tmp_path / "out")
         kept = (tmp_path / "out.partial" / "journal.jsonl").read_text()
-        data = collect(load_job(tmp_path / "job.toml"), tmp_path / "out")
+        data = collect(_keyed(tmp_path / "job.toml"), tmp_path / "out")
     assert data.queries["query"].to_list() == ["mug", "pan ***"]
     assert data.documents["note"].to_list() == ["key ***"] * 2
     kept += "".join(p.read_text("latin-1") for p in (tmp_path / "out").rglob("*") if p.is_file())
     for piece in ("abc/", "def+", "ghi=", "sk-of", "the+model"):
         assert piece not in kept
+
+
+def _keyed(path: Path) -> Job:
+    return load_job(path, allow_env=["MY_KEY", "LLM_KEY"])

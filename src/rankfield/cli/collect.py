@@ -36,6 +36,14 @@ def command(
         int | None, typer.Option(min=1, help="Take the first so many queries.")
     ] = None,
     depth: Annotated[int | None, typer.Option(min=1, help="Results of a query.")] = None,
+    allow_env: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A variable that the job may send as key; repeat."),
+    ] = None,
+    allow_file: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="A file outside its folder that it may read; repeat."),
+    ] = None,
     skip_failed: Annotated[
         bool,
         typer.Option("--skip-failed", help="Do without queries and photos that failed."),
@@ -45,7 +53,7 @@ def command(
 
     The score is depth + 1 − position. Every answer is kept in OUT.partial when it is complete: the
     same command goes on where a killed run stopped. Keys come from environment variables that the
-    job names.
+    job names and --allow-env allows: read a job of others before you do.
 
     Example: rankfield collect job.toml shop
     """
@@ -61,7 +69,7 @@ def command(
             where="rankfield collect",
             remedy="`rankfield collect --example json` prints a job.",
         )
-    loaded = load_job(job)
+    loaded = load_job(job, allow_env=allow_env or (), allow_files=allow_file or ())
     if queries is not None:
         section = loaded.queries.model_copy(update={"maximum": queries})
         loaded = loaded.model_copy(update={"queries": section})

@@ -123,10 +123,8 @@ def _documents(job: Job, gathered: Gathered, photos: Photos | None) -> pl.DataFr
             columns.append(pl.Series(f"{name}_url", [_shown(v) for v in values], dtype=pl.String))
             values = [photos.path(v) if v else None for v in values]
         columns.append(pl.Series(name, values, dtype=pl.String))
-    taken = {c.name for c in columns}
     for name in job.search.mapping.columns:
-        if name not in taken:
-            columns.append(_column(name, [f.columns[name] for f in found]))
+        columns.append(_column(name, [f.columns[name] for f in found]))
     return pl.DataFrame(columns)
 
 

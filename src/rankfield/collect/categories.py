@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from rankfield.errors import DataError
+from rankfield.paths import read_bytes
 
-__all__ = ["Category", "leaves", "queries_of", "read_categories"]
+__all__ = ["LONGEST_FILE", "Category", "leaves", "queries_of", "read_categories"]
+
+LONGEST_FILE = 1 << 28
+"""Bytes of a file of queries, categories or a prompt that are read."""
 
 Category = tuple[str, ...]
 """The names from the top of the tree to the category."""
@@ -29,7 +33,7 @@ def read_categories(path: Path) -> list[Category]:
         DataError: no such file, no category, an empty name, a value that is no tree; says where.
     """
     try:
-        text = path.read_text("utf-8-sig")
+        text = read_bytes(path, LONGEST_FILE, DataError).decode("utf-8-sig")
     except FileNotFoundError:
         raise DataError("there is no such file", where=str(path)) from None
     except UnicodeDecodeError as error:

@@ -16,6 +16,7 @@ import polars as pl
 from rankfield import __version__
 from rankfield.collect.assemble import Gathered, assemble
 from rankfield.collect.job import Job
+from rankfield.collect.leave import sendings
 from rankfield.collect.mapping import Found
 from rankfield.collect.photos import Photos
 from rankfield.collect.queries import Report, job_queries
@@ -161,6 +162,8 @@ class _Run:
     def _queries(self, journal: Journal, log: RequestLog) -> pl.DataFrame:
         queries = job_queries(self.job.queries, journal, self._fetcher(log), self.report)
         self.report(f"{queries.height:,} queries")
+        for what, name, server in sendings(self.job):
+            self.report(f"{what} {name} goes to {server}")
         return queries
 
     def _search(

@@ -7,8 +7,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from rankfield.collect.categories import Category
+from rankfield.collect.categories import LONGEST_FILE, Category
 from rankfield.errors import InputError
+from rankfield.paths import read_bytes
 from rankfield.web import Answer, Request, RequestError
 from rankfield.web.chat import ChatEndpoint
 
@@ -37,7 +38,7 @@ def prompt_text(file: str) -> str:
     if not file:
         return _PROMPT
     try:
-        text = Path(file).read_text("utf-8-sig")
+        text = read_bytes(Path(file), LONGEST_FILE).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"the prompt cannot be read ({error})", where=file) from None
     if "{category}" not in text:

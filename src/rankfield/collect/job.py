@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -9,6 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from rankfield.collect.leave import require_leave
 from rankfield.collect.mapping import Mapping
 from rankfield.collect.presets import PRESETS
 from rankfield.errors import InputError
@@ -144,13 +146,39 @@ class Job(Settings):
     images: ImagesSection = ImagesSection()
     limits: Limits = Limits()
 
+    @model_validator(mode="after")
+    def _columns(self) -> Job:
+        """Refuse two columns of one name before anything is asked."""
+        mapping = self.search.mapping
+        images = [n for n, f in mapping.fields.items() if f.modality == "image"]
+        addresses = [f"{name}_url" for name in images if self.images.download]
+        names = ["doc_id", *mapping.fields, *mapping.columns, *addresses]
+        for name in dict.fromkeys(names):
+            if names.count(name) > 1:
+                also = f"; {name} is the address of a photo" if name in addresses else ""
+                raise ValueError(f"search.mapping has two columns {name!r}{also}: rename one")
+        return self
 
-def load_job(path: str | Path) -> Job:
+
+def load_job(
+    path: str | Path,
+    *,
+    allow_env: Collection[str] = (),
+    allow_files: Collection[str | Path] = (),
+) -> Job:
     """Read a job. Relative paths start from its folder; the result holds them whole.
+
+    A job may be somebody else's, and what it names goes to the servers that it names: it may read
+    the files of its own folder, and what is allowed here.
+
+    Args:
+        path: the job.
+        allow_env: environment variables that it may send as keys.
+        allow_files: files outside its folder that it may read.
 
     Raises:
         InputError: no such file, not TOML, an unknown key, a value that does not fit, a mapping
-            file that is none; says which file and key.
+            file that is none, a variable or file that is not allowed; says which file and key.
     """
     file = Path(path)
     remedy = "`rankfield collect --example json` prints a complete job."
@@ -162,12 +190,21 @@ def load_job(path: str | Path) -> Job:
     search = values.get("search")
     if isinstance(search, dict):
         if isinstance(search.get("mapping"), str):
-            place = file.parent / search["mapping"]
+            place = (file.parent / search["mapping"]).resolve()
+            allowed = {Path(other).resolve() for other in allow_files}
+            if not place.is_relative_to(file.parent.resolve()) and place not in allowed:
+                raise InputError(
+                    f"the job reads {place}, outside its folder",
+                    where=f"{file}, search.mapping",
+                    remedy=f"Read the job. If that is meant, add --allow-file {place}.",
+                )
             mapping = read_toml(place)
             check_settings(mapping, Mapping, where=str(place))
             search["mapping"] = mapping
         values["search"] = _with_preset(search)
-    return check_settings(values, Job, where=str(file))
+    job = check_settings(values, Job, where=str(file))
+    require_leave(job, file, allow_env, allow_files)
+    return job
 
 
 def _with_preset(search: dict[str, Any]) -> dict[str, Any]:

@@ -160,11 +160,17 @@ def _text(value: Any) -> str | None:
     if value is None or isinstance(value, (dict, list, bool)):
         return None
     # half of a surrogate pair is valid JSON, but no text; neither are bytes that steer a terminal
-    text = str(value).encode("utf-8", "ignore").decode()
+    try:
+        text = str(value).encode("utf-8", "ignore").decode()
+    except ValueError:  # a number of more digits than Python writes
+        return None
     return " ".join(_CONTROL.sub(" ", text).split()) or None
 
 
 def _plain(value: Any) -> str | float | None:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:  # JSON has numbers of any length
+            return None
     return str(value).lower() if isinstance(value, bool) else _text(value)

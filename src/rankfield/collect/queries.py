@@ -8,13 +8,20 @@ from pathlib import Path
 
 import polars as pl
 
-from rankfield.collect.categories import Category, leaves, queries_of, read_categories
+from rankfield.collect.categories import (
+    LONGEST_FILE,
+    Category,
+    leaves,
+    queries_of,
+    read_categories,
+)
 from rankfield.collect.generated import generation_request, parse_queries, prompt_text
 from rankfield.collect.job import QueriesSection
 from rankfield.curation.texts import near_key
 from rankfield.errors import DataError, RemoteError
 from rankfield.formats.text_files import table_suffix
 from rankfield.formats.text_tables import SUFFIXES, read_table
+from rankfield.paths import read_bytes
 from rankfield.progress import progress
 from rankfield.web import Fetcher, Journal, Request, RequestError
 from rankfield.web.fetcher import ServerGivenUpError
@@ -96,11 +103,12 @@ def read_queries(path: Path, column: str = "query") -> pl.DataFrame:
 
 def _lines(path: Path) -> pl.DataFrame:
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        data = read_bytes(path, LONGEST_FILE, DataError)
+        text = data.decode("utf-8-sig")
     except FileNotFoundError:
         raise DataError("there is no such file", where=str(path)) from None
     except UnicodeDecodeError as error:
-        row = path.read_bytes()[: error.start].count(b"\n") + 1
+        row = data[: error.start].count(b"\n") + 1
         raise DataError(
             "not UTF-8", where=f"{path}, row {row}", remedy="Save the file as UTF-8."
         ) from None

@@ -38,8 +38,8 @@ class PairedTest:
     p_bootstrap: two-sided, of the studentised bootstrap test of the same.
     better, worse, equal: on how many queries the second is above, below, and within 1e-9 of the
         first.
-    p_seeds: two-sided, of the bootstrap of runs and queries: about the recipes. None where both
-        have one run, or there are fewer than two queries.
+    p_seeds: two-sided, of the bootstrap of runs and queries, at least p_randomisation: about the
+        recipes. None where both have one run, or there are fewer than two queries.
     """
 
     difference: Mean
@@ -169,7 +169,8 @@ def _of_recipes(
     drawn = rounds_for(rounds, int(known.sum()))
     p, half = recipe_p(first[:, known], second[:, known], drawn, seed, LEVEL)
     difference = replace(test.difference, low=value - half, high=value + half)
-    return replace(test, difference=difference, p_seeds=p)
+    # What is unclear of these models is no clearer of their recipes.
+    return replace(test, difference=difference, p_seeds=max(p, test.p_randomisation))
 
 
 def _tests(z: FloatArray, given: int | None, seed: int) -> list[PairedTest]:

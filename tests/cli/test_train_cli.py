@@ -263,7 +263,7 @@ def test_weights_table(rankfield: Command, folder: Path, monkeypatch: pytest.Mon
     assert status == 0
     lines = [line.split() for line in shown.splitlines() if line.strip()]
     assert lines[0] == ["score", "pairs", "constant"]
-    scores = RankingDataset.load(folder / "shop").judgments["score"]
+    scores = RankingDataset.load(folder / "shop").training_judgments()["score"]
     counts = dict(scores.value_counts().rows())
     assert [float(line[0]) for line in lines[1:]] == sorted(counts, reverse=True)
     for score, pairs, weight, share in lines[1:]:

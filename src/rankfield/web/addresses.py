@@ -7,10 +7,11 @@ import socket
 from urllib.parse import urlsplit
 
 from rankfield.web.request import RequestError
+from rankfield.web.special_ranges import is_globally_reachable
 
 __all__ = ["is_public", "public_addresses", "web_address"]
 
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_TRANSLATED = tuple(map(ipaddress.IPv6Network, ("::ffff:0:0/96", "64:ff9b::/96")))
 
 
 def web_address(url: str) -> str:
@@ -30,19 +31,14 @@ def web_address(url: str) -> str:
 def is_public(address: str) -> bool:
     """Return whether an IPv4 or IPv6 address is one of the open Internet.
 
-    Private, loopback, link-local, shared (RFC 6598), multicast, reserved and unspecified addresses
-    are not, and neither is an IPv6 address that stands for such an IPv4 address (mapped, 6to4,
-    Teredo, NAT64).
+    Those that IANA's registries set aside (`special_ranges`) are not: private, loopback,
+    link-local, shared, documentation, benchmarking, multicast, reserved, tunnels (6to4, Teredo).
+    An IPv6 address that stands for an IPv4 address (mapped, NAT64) is public if that one is.
     """
     ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner = [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
-        if ip in _NAT64:
-            inner.append(ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF))
-        found = [i for i in inner if i is not None]
-        if found:
-            return all(is_public(str(i)) for i in found)
-    return ip.is_global and not ip.is_multicast and not ip.is_reserved
+    if isinstance(ip, ipaddress.IPv6Address) and any(ip in network for network in _TRANSLATED):
+        return is_globally_reachable(ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF))
+    return is_globally_reachable(ip)
 
 
 def public_addresses(host: str, port: int, *, allow_private: bool) -> list[str]:

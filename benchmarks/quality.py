@@ -122,7 +122,7 @@ class Worker:
         queries = self.dataset.queries
         plain = self.dataset.with_tables(queries=queries.drop("subset"))
         shutil.rmtree(folder, ignore_errors=True)
-        model = train(load_recipe(self.recipe, overrides), plain, folder)
+        model = train(load_recipe(self.recipe, overrides, allow_code=True), plain, folder)
         self._recall(model)
         half = model.made["recipe"]["precision"] == "bf16"
         with torch.autocast("cpu", torch.bfloat16, enabled=half):

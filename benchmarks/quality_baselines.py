@@ -45,4 +45,4 @@ def _untrained(data: Any, weights: dict[str, float]) -> Any:
 
     encoder = {"kind": "sentence-transformers", "model": MINILM}
     values = {"encoder": encoder, "data": {"document_weights": weights}}
-    return build_model(parse_recipe(values), data)
+    return build_model(parse_recipe(values, allow_code=True), data)

@@ -24,7 +24,9 @@ def main() -> None:
     name, folder = sys.argv[1], Path(sys.argv[2])
     values = json.load(sys.stdin)
     recipe = load_recipe(
-        ROOT / "recipes" / f"{name}.toml", [f"{k}={toml_value(v)}" for k, v in values.items()]
+        ROOT / "recipes" / f"{name}.toml",
+        [f"{k}={toml_value(v)}" for k, v in values.items()],
+        allow_code=True,
     )
     data = RankingDataset.load(recipe.data.dataset)
     train(recipe, data.with_tables(queries=data.queries.drop("subset")), folder)

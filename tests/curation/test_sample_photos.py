@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from rankfield.curation import sample_shop
 from rankfield.curation.shop.catalogue import Catalogue, make_catalogue
 from rankfield.curation.shop.drawing import draw_photo
 from rankfield.curation.shop.homeware import HOMEWARE
@@ -95,3 +97,13 @@ def test_patterns_and_materials_differ_from_each_other() -> None:
     names = [term.name for term in MATERIALS]
     rough = {name for name, texture in zip(names, textures, strict=True) if texture.std() > 0.02}
     assert rough == {"metal", "wood", "leather", "cotton", "wool", "silk"}
+
+
+def test_workers_import_nothing_of_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("rankfield", "json", "numpy"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('foreign code ran')\n", "utf-8")
+    monkeypatch.chdir(tmp_path)
+    sample_shop(tmp_path / "shop", documents=400, queries=2, image_size=16, workers=2)
+    assert len(list((tmp_path / "shop" / "images").rglob("*.jpg"))) == 400

@@ -33,7 +33,7 @@ def recipe(**sections: Any) -> Recipe:
         "optimizer": {"steps": 6},
         "dev": {"every": "off"},
     }
-    return parse_recipe(values | sections)
+    return parse_recipe(values | sections, allow_code=True)
 
 
 @pytest.fixture(scope="module")

@@ -61,7 +61,7 @@ def output_of(out: Path, name: str, *, several: bool) -> Path:
 
 
 def untrained_model(
-    dataset: RankingDataset, *, recipe: Path | None, model: Path | None
+    dataset: RankingDataset, *, recipe: Path | None, model: Path | None, allow_code: bool
 ) -> RankingModel:
     """Return the model that training by a recipe starts from, adapters left out.
 
@@ -69,6 +69,7 @@ def untrained_model(
         dataset: what it would be trained on.
         recipe: a recipe, or
         model: a trained model that holds its own.
+        allow_code: as `load_recipe`.
 
     Raises:
         InputError: a folder without a recipe.
@@ -78,12 +79,13 @@ def untrained_model(
     from rankfield.training.recipe import LoraSection
 
     if recipe is not None:
-        wanted = load_recipe(recipe)
+        wanted = load_recipe(recipe, allow_code=allow_code)
     else:
         assert model is not None
         header = model / "rankfield.json"
         try:
-            wanted = parse_recipe(read_json(header)["made"]["recipe"], where=str(header))
+            values = read_json(header)["made"]["recipe"]
+            wanted = parse_recipe(values, where=str(header), allow_code=allow_code)
         except (KeyError, TypeError) as error:
             raise InputError(
                 "the model does not say by which recipe it was trained",

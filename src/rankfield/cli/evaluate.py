@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rankfield.cli.allow_code_option import AllowCode
 from rankfield.cli.baselines import UNTRAINED, chosen_baselines, output_of, untrained_model
 from rankfield.cli.results_table import show_results
 from rankfield.errors import InputError
@@ -114,6 +115,7 @@ def command(
         ),
     ] = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,
+    allow_code: AllowCode = False,
 ) -> None:
     """Measure how well a model ranks, by exact search over the whole corpus of each split.
 
@@ -154,7 +156,9 @@ def command(
     chosen_subset = None if subset == "all" else subset
     models: dict[str, RankingModel | Path | None] = {"": folder}
     if UNTRAINED in outputs:  # built first: a recipe that fails does so before the first search
-        models[UNTRAINED] = untrained_model(data, recipe=recipe, model=folder)
+        models[UNTRAINED] = untrained_model(
+            data, recipe=recipe, model=folder, allow_code=allow_code
+        )
     found: dict[str, Results] = {}
     for name in outputs:
         if name in models:

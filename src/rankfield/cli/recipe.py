@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from rankfield.cli.allow_code_option import AllowCode
 from rankfield.cli.import_options import require_new
+from rankfield.cli.program import program
 
 __all__ = ["command"]
 
@@ -26,6 +28,7 @@ def command(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write it into this new file, as UTF-8.")
     ] = None,
+    allow_code: AllowCode = False,
 ) -> None:
     """Print a commented recipe for a data set, or write it into a file.
 
@@ -39,10 +42,11 @@ def command(
 
     if out is not None:
         require_new(out)
-    text = recipe_text(RankingDataset.load(dataset), method=method, weight=loss_weight)
+    data = RankingDataset.load(dataset)
+    text = recipe_text(data, method=method, weight=loss_weight, allow_code=allow_code)
     if out is None:
         typer.echo(text, nl=False)
         return
     with new_file(out) as temporary:
         temporary.write_text(text, "utf-8", newline="\n")
-    typer.echo(f"{out}: train with rankfield train {out} --out RUN")
+    typer.echo(f"{out}: train with {program()} train {out} --out RUN")

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from rankfield.cli.allow_code_option import AllowCode
 from rankfield.cli.program import program
 
 __all__ = ["command"]
@@ -23,6 +24,7 @@ def command(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")
     ] = False,
+    allow_code: AllowCode = False,
 ) -> None:
     """Train a ranking model.
 
@@ -35,7 +37,7 @@ def command(
     from rankfield.training import load_recipe, train
     from rankfield.validate import require_valid
 
-    wanted = load_recipe(recipe, set_ or ())
+    wanted = load_recipe(recipe, set_ or (), allow_code=allow_code)
     if not wanted.data.dataset:
         raise RecipeError(
             "names no data set",

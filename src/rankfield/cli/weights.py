@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rankfield.cli.allow_code_option import AllowCode
+from rankfield.errors import RecipeError
+
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
@@ -30,6 +33,7 @@ def command(
     out: Annotated[
         Path | None, typer.Option(help="Draw the curves over the scores into this SVG or PNG.")
     ] = None,
+    allow_code: AllowCode = False,
 ) -> None:
     """Show what each score-to-weight function makes of the scores that are trained on.
 
@@ -45,6 +49,13 @@ def command(
     from rankfield.validate import require_valid
     from rankfield.weighting import DISCOUNT, WEIGHT_FUNCTIONS, score_weights
 
+    foreign = [name for name in names or () if ":" in name]
+    if foreign and not allow_code:
+        raise RecipeError(
+            f"would import and run code of this machine: {', '.join(foreign)}",
+            where="--weight",
+            remedy="If you trust it, add --allow-code.",
+        )
     data = RankingDataset.load(dataset)
     require_valid(data)
     trained = data.training_judgments()

@@ -23,6 +23,12 @@ def loading(where: str) -> Iterator[None]:
     try:
         yield
     except _FAILURES as error:
+        if "trust_remote_code" in str(error):
+            raise ModelError(
+                "needs code of its own, which rankfield does not run",
+                where=where,
+                remedy="Choose a model of an architecture that transformers itself has.",
+            ) from error
         problem = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise ModelError(f"cannot be loaded ({problem})", where=where) from error
 
@@ -44,7 +50,11 @@ def load_model(source: str | Path, where: str, *, unused: str = "\0") -> Any:
     with loading(where):
         # A checkpoint in half precision would otherwise be trained in it.
         model, report = AutoModel.from_pretrained(
-            source, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+            source,
+            use_safetensors=True,
+            dtype=torch.float32,
+            output_loading_info=True,
+            trust_remote_code=False,
         )
     missing = sorted(key for key in report["missing_keys"] if not key.startswith(unused))
     if missing:
@@ -66,4 +76,4 @@ def load_tokenizer(source: str | Path, where: str) -> Any:
     from transformers import AutoTokenizer
 
     with loading(where):
-        return AutoTokenizer.from_pretrained(source)
+        return AutoTokenizer.from_pretrained(source, trust_remote_code=False)

@@ -193,7 +193,9 @@ class SentenceTransformersTower(TextTower):
             ) from error
         settings = {"use_safetensors": True, "dtype": torch.float32}
         with loading(f"text model {source}"):
-            model = SentenceTransformer(str(source), device="cpu", model_kwargs=settings)
+            model = SentenceTransformer(
+                str(source), device="cpu", model_kwargs=settings, trust_remote_code=False
+            )
         if max_tokens:
             model.max_seq_length = max_tokens
         tower = cls(model)

@@ -22,11 +22,10 @@ from rankfield.errors import ModelError, RecipeError
 from rankfield.schema import Field, RankingDataset
 from rankfield.training.lora import add_adapters
 from rankfield.training.recipe import EncoderSection, Recipe
+from rankfield.training.recipe_code import PACKAGE
 from rankfield.training.used_fields import used_fields
 
 __all__ = ["build_model", "model_path"]
-
-_PACKAGE = "package:"
 
 
 def build_model(recipe: Recipe, dataset: RankingDataset) -> RankingModel:
@@ -68,9 +67,9 @@ def model_path(name: str) -> str:
     Raises:
         ModelError: the package is not installed or has no `get_model_path`.
     """
-    if not name.startswith(_PACKAGE):
+    if not name.startswith(PACKAGE):
         return name
-    package = name.removeprefix(_PACKAGE)
+    package = name.removeprefix(PACKAGE)
     try:
         return str(importlib.import_module(package).get_model_path())
     except (ImportError, AttributeError) as error:

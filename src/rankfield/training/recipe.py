@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from rankfield.errors import RecipeError
 from rankfield.schema import SPLITS, SplitName
 from rankfield.settings import Settings, check_settings, read_toml
+from rankfield.training.recipe_code import require_leave
 
 __all__ = [
     "AverageSection",
@@ -302,7 +303,9 @@ class Recipe(Settings):
         return self
 
 
-def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
+def load_recipe(
+    path: str | Path, overrides: Iterable[str] = (), *, allow_code: bool = False
+) -> Recipe:
     """Read a TOML recipe and apply `section.key=value` overrides.
 
     Relative paths (`data.dataset`, `negatives.file`, `path` of judgments) are taken from the
@@ -311,7 +314,7 @@ def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     The value of an override is TOML, or else a string: `name=clip`, `dev.splits=["zero_shot"]`.
 
     Raises:
-        RecipeError: no such file, not TOML, an unknown key, a value out of range.
+        RecipeError: no such file, not TOML; as `parse_recipe`.
     """
     file = Path(path)
     values = read_toml(file, remedy="`rankfield recipe` prints one.", kind=RecipeError)
@@ -319,7 +322,7 @@ def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     for override in overrides:
         _override(values, override)
     _resolve_paths(values, Path())
-    return parse_recipe(values, where=str(file))
+    return parse_recipe(values, where=str(file), allow_code=allow_code)
 
 
 def _resolve_paths(values: dict[str, Any], folder: Path) -> None:
@@ -331,13 +334,25 @@ def _resolve_paths(values: dict[str, Any], folder: Path) -> None:
             section[key] = str((folder / section[key]).resolve())
 
 
-def parse_recipe(values: dict[str, Any], *, where: str = "recipe") -> Recipe:
+def parse_recipe(
+    values: dict[str, Any], *, where: str = "recipe", allow_code: bool = False
+) -> Recipe:
     """Return the recipe of nested values.
 
+    Args:
+        values: section → key → value.
+        where: how to name it in an error.
+        allow_code: whether it may name code to import: "module:function" as loss.weight,
+            "package:NAME" as a model. Reading the recipe imports nothing; training does.
+
     Raises:
-        RecipeError: an unknown key (with the nearest known one), a value out of range.
+        RecipeError: an unknown key (with the nearest known one), a value out of range, or code
+            without leave.
     """
-    return check_settings(values, Recipe, where=where, kind=RecipeError)
+    recipe = check_settings(values, Recipe, where=where, kind=RecipeError)
+    if not allow_code:
+        require_leave(recipe, where=where)
+    return recipe
 
 
 def _override(values: dict[str, Any], override: str) -> None:

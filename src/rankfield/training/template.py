@@ -17,7 +17,11 @@ __all__ = ["recipe_text"]
 
 
 def recipe_text(
-    dataset: RankingDataset, *, method: str = DEFAULT_METHOD, weight: str | None = None
+    dataset: RankingDataset,
+    *,
+    method: str = DEFAULT_METHOD,
+    weight: str | None = None,
+    allow_code: bool = False,
 ) -> str:
     """Return a complete TOML recipe for `dataset`: every key with its value and what it means.
 
@@ -27,6 +31,7 @@ def recipe_text(
         dataset: saved in a folder, which the recipe names.
         method: of `METHODS`.
         weight: a score-to-weight function in place of the method's own.
+        allow_code: whether it may be "module:function", which is imported.
 
     Raises:
         InputError: the data set has no folder to name.
@@ -48,7 +53,9 @@ def recipe_text(
             },
             "loss": loss,
             "batch": settings["batch"] | {"size": 2},
-        }
+        },
+        where="--weight",
+        allow_code=allow_code,
     )
     pool = len(TrainingPairs.of(recipe, dataset).pool)  # refuses a weight that does not fit
     batch = recipe.batch.model_copy(update={"size": max(2, min(128, pool // 4))})

@@ -68,7 +68,9 @@ def _draw_rows(
 
 
 def _run_workers(tasks: list[dict[str, str | int]], advance: Advance) -> None:
-    command = [sys.executable, "-c", "from rankfield.curation.shop.photos import work; work()"]
+    # -P: a file of the working folder is never imported in place of ours
+    code = "from rankfield.curation.shop.photos import work; work()"
+    command = [sys.executable, "-P", "-c", code]
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(len(tasks)))
         running = []

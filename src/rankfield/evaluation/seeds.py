@@ -40,16 +40,7 @@ def recipe_p(
     variance = float(sum(parts))
     if variance <= 1e-18:
         return (1.0 if abs(difference) < 1e-9 else 1 / (rounds + 1)), 0.0
-    columns = np.vstack([first, second, differences**2]).T
-    drawn = resampled_means(columns, rounds, seed)
-    rng = np.random.default_rng([seed, 1])
-    one, two, squares = np.split(drawn, [len(first), len(first) + len(second)], axis=1)
-    spread = np.maximum(squares[:, 0] - (two.mean(axis=1) - one.mean(axis=1)) ** 2, 0.0)
-    one, two = _chosen(rng, one), _chosen(rng, two)
-    variances = _seeds(one) + _seeds(two) + spread / (count - 1)
-    far = np.abs(two.mean(axis=1) - one.mean(axis=1) - difference)
-    # No draw without any spread is rarer than chance lets it be.
-    far = np.where(far > 1e-12, far / np.sqrt(np.maximum(variances, 1e-18)), 0.0)
+    far = _distances(first, second, difference, rounds, seed)
     reached = int((far >= abs(difference) / variance**0.5).sum())
     half = float(np.quantile(far, level, method="higher")) * variance**0.5
     if reached >= _FEW:
@@ -57,6 +48,22 @@ def recipe_p(
     freedom = (len(first) - 1, len(second) - 1, count - 1)
     shares = sum(v**2 / f for v, f in zip(parts, freedom, strict=True) if f)
     return student_p(difference / variance**0.5, variance**2 / shares), half
+
+
+def _distances(
+    first: FloatArray, second: FloatArray, difference: float, rounds: int, seed: int
+) -> FloatArray:
+    """Return |d* − d| / √V* of each draw of runs and queries, (rounds,)."""
+    differences = second.mean(axis=0) - first.mean(axis=0)
+    drawn = resampled_means(np.vstack([first, second, differences**2]).T, rounds, seed)
+    rng = np.random.default_rng([seed, 1])
+    one, two, squares = np.split(drawn, [len(first), len(first) + len(second)], axis=1)
+    spread = np.maximum(squares[:, 0] - (two.mean(axis=1) - one.mean(axis=1)) ** 2, 0.0)
+    one, two = _chosen(rng, one), _chosen(rng, two)
+    variances = _seeds(one) + _seeds(two) + spread / (len(differences) - 1)
+    far = np.abs(two.mean(axis=1) - one.mean(axis=1) - difference)
+    # A draw without any spread is as far as can be, unless it is at d itself.
+    return np.where(far > 1e-12, far / np.sqrt(np.maximum(variances, 1e-18)), 0.0)
 
 
 def _seeds(means: FloatArray) -> FloatArray:

@@ -84,7 +84,7 @@ def test_json_lines_over_several_blocks(tmp_path: Path, monkeypatch: pytest.Monk
     assert table.frame.select(exact.frame.columns).equals(exact.frame)
     assert table.lines.to_list() == exact.lines.to_list() == list(range(1, 80, 2))
     with path.open("rb") as file:
-        assert b"".join(_blocks(file)) == path.read_bytes()[3:]
+        assert b"".join(_blocks(path, file)) == path.read_bytes()[3:]
     path.write_bytes(path.read_bytes() + b'\n{"_id": 1}')
     assert _parsed(path, ["_id", "title", "text"]) is None
     assert read_text_records(path, ["_id"]).frame["_id"][-1] == "1"

@@ -11,6 +11,8 @@ from typing import Any
 import polars as pl
 
 from rankfield.errors import DataError
+from rankfield.formats.text_frames import require_width
+from rankfield.schema.parquet_size import require_bounded
 
 __all__ = ["arrow_batches", "arrow_columns"]
 
@@ -62,6 +64,7 @@ def _reader(path: Path) -> Iterator[tuple[Any, Any]]:
 
     try:
         if path.suffix.lower() == ".parquet":
+            require_bounded(path)
             with parquet.ParquetFile(path) as file:
                 _require_distinct(path, file.schema_arrow.names)
                 yield file.schema_arrow, lambda c: file.iter_batches(_ROWS, columns=c)
@@ -105,7 +108,9 @@ def _require_end(path: Path) -> None:
 
 
 def _require_distinct(path: Path, names: Sequence[str]) -> None:
-    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
+    require_width(path, len(names))
+    seen: set[str] = set()
+    twice = next((name for name in names if name in seen or seen.add(name)), None)  # type: ignore[func-returns-value]
     if twice is not None:
         raise DataError(
             f"the column {twice!r} occurs more than once",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from rankfield.errors import DataError
 from rankfield.files import MAX_JSON
+from rankfield.parsing import require_shallow
 from rankfield.paths import read_bytes
 from rankfield.unicode_text import decode_utf8, refuse_halves
 
@@ -32,8 +34,8 @@ def read_json_document(path: Path) -> Any:
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(items)
         if len(found) < len(items):
-            names = [name for name, _ in items]
-            twice = next(name for name in names if names.count(name) > 1)
+            counts = Counter(name for name, _ in items)
+            twice = next(name for name, count in counts.items() if count > 1)
             raise DataError(
                 f"the key {twice!r} occurs twice in one object",
                 where=str(path),
@@ -46,6 +48,7 @@ def read_json_document(path: Path) -> Any:
     )
     try:
         value = decoder.decode(text)
+        require_shallow(value)
     except json.JSONDecodeError as error:
         cut = error.pos >= len(text.rstrip()) or "Unterminated" in error.msg
         raise DataError(
@@ -54,7 +57,7 @@ def read_json_document(path: Path) -> Any:
             where=f"{path}, row {error.lineno}, position {error.colno}",
             remedy="Close the quote, or fetch the file again." if cut else "Mend the file there.",
         ) from None
-    except RecursionError:
+    except (RecursionError, ValueError):
         raise DataError(
             "the JSON is nested too deep", where=str(path), remedy="Write it flatter."
         ) from None

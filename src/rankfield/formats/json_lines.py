@@ -11,7 +11,8 @@ from typing import BinaryIO
 
 import polars as pl
 
-from rankfield.formats.text_files import open_bytes, reading
+from rankfield.errors import DataError
+from rankfield.formats.text_files import LONGEST, open_bytes, reading
 from rankfield.formats.text_tables import TextTable, read_table, require_table
 from rankfield.formats.text_values import marked
 from rankfield.progress import progress
@@ -46,7 +47,7 @@ def _parsed(path: Path, keys: Collection[str]) -> TextTable | None:
         progress(f"reading {path.name}", path.stat().st_size >> 20, unit="MB") as advance,
     ):
         shown = 0
-        for block in _blocks(file):
+        for block in _blocks(path, file):
             frame = _block(block, keys)
             if frame is None:
                 return None
@@ -60,7 +61,7 @@ def _parsed(path: Path, keys: Collection[str]) -> TextTable | None:
     return TextTable(path, whole.drop(_LINE), whole[_LINE])
 
 
-def _blocks(file: BinaryIO) -> Iterator[bytes]:
+def _blocks(path: Path, file: BinaryIO) -> Iterator[bytes]:
     """Yield whole lines, some megabytes at a time, without a byte order mark."""
     rest = file.read(len(codecs.BOM_UTF8)).removeprefix(codecs.BOM_UTF8)
     while data := file.read(_BLOCK):
@@ -70,6 +71,12 @@ def _blocks(file: BinaryIO) -> Iterator[bytes]:
             rest = tail
         else:
             rest += data
+            if len(rest) > LONGEST:
+                raise DataError(
+                    f"a line has more than {LONGEST:,} bytes",
+                    where=str(path),
+                    remedy="Is it the right file?",
+                )
     if rest.strip():
         yield rest
 

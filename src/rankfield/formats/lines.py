@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 import polars as pl
 
 from rankfield.errors import DataError
-from rankfield.formats.text_files import not_utf8
+from rankfield.formats.text_files import not_utf8, open_bytes, reading
 from rankfield.formats.text_tables import TextTable
 
 __all__ = ["check_pairs", "kept_rows", "read_lines", "split_lines"]
@@ -31,8 +34,11 @@ def read_lines(path: str | Path, *, head: int | None = None) -> TextTable:
     if not path.is_file():
         problem = "expected a file, found a folder" if path.is_dir() else "there is no such file"
         raise DataError(problem, where=str(path), remedy="Look at the spelling of its name.")
+    with reading(path), open_bytes(path) as (file, raw):
+        # polars would unpack it itself, without a limit
+        source = path if file is raw else io.BytesIO(_head(file, head))
     try:
-        lines = pl.read_lines(path, name="text", glob=False, row_index_name="line", n_rows=head)
+        lines = pl.read_lines(source, name="text", glob=False, row_index_name="line", n_rows=head)
     except pl.exceptions.ComputeError:
         raise not_utf8(path) from None
     except (pl.exceptions.PolarsError, OSError) as error:
@@ -52,6 +58,10 @@ def read_lines(path: str | Path, *, head: int | None = None) -> TextTable:
             remedy="Export or fetch the file again.",
         )
     return TextTable(path, lines.select("text"), lines["line"] + 1)
+
+
+def _head(file: BinaryIO, lines: int | None) -> bytes:
+    return file.read() if lines is None else b"".join(islice(file, lines))
 
 
 def split_lines(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-__all__ = ["number_texts", "number_type", "with_numbers"]
+__all__ = ["number_texts", "number_type", "number_types", "with_numbers"]
 
 _NUMBER = r"^-?(0|[1-9]\d{0,14})(\.\d+)?$"
 
@@ -20,6 +20,26 @@ def number_texts(column: str) -> pl.Expr:
         .then(number.cast(pl.Int64, strict=False).cast(pl.String))
         .otherwise(number.cast(pl.String))
     )
+
+
+def number_types(table: pl.LazyFrame, names: Sequence[str]) -> dict[str, type[pl.DataType]]:
+    """Return what `number_type` says of these columns of texts, those of plain numbers alone.
+
+    The rows pass once, in a stream, whatever the number of columns.
+    """
+    if not names:
+        return {}
+    plain = [pl.col(n).str.contains(_NUMBER).all().alias(f"{i}") for i, n in enumerate(names)]
+    dots = [
+        pl.col(n).str.contains(".", literal=True).any().alias(f"{i}.") for i, n in enumerate(names)
+    ]
+    found = table.select(*plain, *dots).collect(engine="streaming").row(0)
+    size = len(names)
+    return {
+        name: pl.Float64 if found[size + i] else pl.Int64
+        for i, name in enumerate(names)
+        if found[i]
+    }
 
 
 def number_type(column: pl.Series) -> type[pl.DataType] | None:

@@ -24,15 +24,18 @@ def with_lists(table: SourceTable) -> Iterator[pl.Series]:
 
     Other arrays of JSON Lines stay JSON text, which may be a text field.
     """
-    for name in table.columns:
-        yield list_column(table, name)
+    for column in table.each_column():
+        yield _as_list(column)
 
 
 def list_column(table: SourceTable, name: str) -> pl.Series:
     """Return a column; if it holds arrays that look like pictures, as lists."""
-    column = table.column(name)
+    return _as_list(table.column(name))
+
+
+def _as_list(column: pl.Series) -> pl.Series:
     lists = _read_lists(column)
-    pictures = lists is not column and guess_modality(lists.to_frame(), name) == "image"
+    pictures = lists is not column and guess_modality(lists.to_frame(), column.name) == "image"
     return lists if pictures else column
 
 

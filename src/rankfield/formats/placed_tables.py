@@ -78,6 +78,10 @@ class PlacedTable:
         """Return a column."""
         return self.frame[name]
 
+    def each_column(self) -> Iterator[pl.Series]:
+        """Yield the columns."""
+        yield from self.frame
+
     def with_frame(self, frame: pl.DataFrame) -> PlacedTable:
         """Return other columns of the same rows."""
         return replace(self, frame=frame)

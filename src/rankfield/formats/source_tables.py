@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -46,6 +46,9 @@ class SourceTable(Protocol):
 
     def column(self, name: str) -> pl.Series:
         """Return a column; of pictures and lists at least the first 10,000."""
+
+    def each_column(self) -> Iterator[pl.Series]:
+        """Yield what `column` returns of each column; of many columns some are read at once."""
 
     def rename(self, names: Mapping[str, str]) -> SourceTable:
         """Return the table with other names: old → new."""

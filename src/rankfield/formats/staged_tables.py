@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from rankfield.formats.large_csv import csv_batches
 from rankfield.formats.text_files import reading, table_suffix
+from rankfield.formats.text_frames import require_width
 from rankfield.formats.text_tables import (
     DELIMITERS,
     LINE,
@@ -20,10 +21,12 @@ from rankfield.formats.text_tables import (
     require_table,
     text_batches,
 )
+from rankfield.schema.parquet_size import require_bounded
 
 __all__ = ["StagedTable", "stage_table"]
 
 _SAMPLE = 10_000
+_CELLS = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -63,10 +66,24 @@ class StagedTable:
             DataError: the file is broken.
         """
         chosen = self.lazy().select(name)
-        if self.schema[name] == pl.Binary or self.schema[name].is_nested():
+        if _is_sampled(self.schema[name]):
             chosen = chosen.drop_nulls().head(_SAMPLE)
         with reading(self.path):
             return chosen.collect()[name]
+
+    def each_column(self) -> Iterator[pl.Series]:
+        """Yield what `column` returns of each column; of many columns some are read at once."""
+        with reading(self.path):
+            height = int(self.lazy().select(pl.len()).collect().item())
+        size = max(_CELLS // max(height, 1), 1)
+        names = self.columns
+        for start in range(0, len(names), size):
+            group = names[start : start + size]
+            plain = [n for n in group if not _is_sampled(self.schema[n])] if size > 1 else []
+            with reading(self.path):
+                frame = self.lazy().select(plain).collect()
+            for name in group:
+                yield frame[name] if name in frame.columns else self.column(name)
 
     def rename(self, names: Mapping[str, str]) -> StagedTable:
         """Return the table with other names: old → new."""
@@ -84,6 +101,10 @@ class StagedTable:
         return f"{self.path}, row {number}" + (f", column {column!r}" if column else "")
 
 
+def _is_sampled(dtype: pl.DataType) -> bool:
+    return dtype == pl.Binary or dtype.is_nested()
+
+
 def stage_table(path: Path, folder: Path) -> StagedTable:
     """Return a table of the formats that `text_tables.read_table` reads.
 
@@ -96,10 +117,14 @@ def stage_table(path: Path, folder: Path) -> StagedTable:
     """
     require_table(path)
     table = StagedTable(path, path)
-    if table_suffix(path) != ".parquet":
+    if table_suffix(path) == ".parquet":
+        with reading(path):
+            require_bounded(path)
+    else:
         table = StagedTable(path, folder / f"{path.name}.parquet")
         batches = csv_batches(path) if table_suffix(path) in DELIMITERS else _objects(path)
         _write(table.stored, batches)
+    require_width(path, len(table.schema) if table.stored.is_file() else 0)
     with reading(path):
         height = table.lazy().select(pl.len()).collect().item() if table.stored.is_file() else 0
     require_rows(path, height)
@@ -111,6 +136,7 @@ def _objects(path: Path) -> Iterator[pl.DataFrame]:
     names: dict[str, None] = {}
     for batch in text_batches(path):
         names |= dict.fromkeys(batch.drop(LINE).columns)
+        require_width(path, len(names))
     nothing = pl.lit(None, pl.String)
     for batch in text_batches(path, marks=True):
         yield batch.select(n if n in batch.columns else nothing.alias(n) for n in names)

@@ -17,7 +17,7 @@ from rankfield.formats.dataset_checks import require_in_scale, require_sound
 from rankfield.formats.field_options import guessed_fields, parse_fields
 from rankfield.formats.finite_numbers import finite_numbers
 from rankfield.formats.guesses import guess_scale
-from rankfield.formats.number_texts import number_type
+from rankfield.formats.number_texts import number_types
 from rankfield.formats.picture_lists import PICTURE_TYPES, picture_column
 from rankfield.formats.source_tables import SourceTable
 from rankfield.formats.table_source import TableSource, name_columns, read_source
@@ -309,12 +309,17 @@ def _choose_fields(
 def _typed(source: TableSource, table: str, fields: Sequence[Field]) -> pl.LazyFrame:
     """Ids and fields as text, pictures as `picture_column`, columns of plain numbers as numbers.
 
-    What a column becomes is found by reading it whole, one column at a time; the rows then pass in
-    a stream.
+    What columns become is found in one pass over the rows, lists of pictures by reading each whole;
+    the rows then pass in a stream.
     """
     read = source.tables[table]
     texts = {*TABLES[table], *(f.name for f in fields if f.modality == "text")}
     pictures = {f.name for f in fields if f.modality == "image"}
+    score = {"score"} if table == "judgments" else set()
+    others = set(read.schema) - texts - pictures - score
+    numbers = number_types(
+        read.lazy(), [name for name, d in read.schema.items() if name in others and d == pl.String]
+    )
     changed: list[pl.Expr] = []
     lists: list[pl.Series] = []
     for name, dtype in read.schema.items():
@@ -330,8 +335,8 @@ def _typed(source: TableSource, table: str, fields: Sequence[Field]) -> pl.LazyF
             changed.append(text_expression(name, dtype))
         elif (table, name) == ("judgments", "score"):
             changed.append(_as_score(column, dtype))
-        elif dtype == pl.String and (number := number_type(read.column(name))) is not None:
-            changed.append(column.cast(number))
+        elif name in numbers:
+            changed.append(column.cast(numbers[name]))
         elif dtype == pl.String:
             changed.append(unmarked(name))
     rows = read.lazy().with_columns(changed)

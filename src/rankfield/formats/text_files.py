@@ -8,20 +8,37 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, TextIO, cast
+from typing import Any, BinaryIO, TextIO, cast
 
 import polars as pl
 
 from rankfield.errors import DataError
+from rankfield.expansion import allowed_bytes, require_expansion
+from rankfield.paths import require_regular
 from rankfield.unicode_text import wrong_byte
 
-__all__ = ["is_packed", "not_utf8", "open_bytes", "open_text", "reading", "table_suffix"]
+__all__ = [
+    "LONGEST",
+    "is_packed",
+    "not_utf8",
+    "open_bytes",
+    "open_text",
+    "reading",
+    "short_lines",
+    "table_suffix",
+]
+
+LONGEST = 64 << 20
+"""Characters of a line, and of a value."""
+_GZIP = b"\x1f\x8b"
+# polars unpacks these by itself, without a limit
+_OTHER_PACKERS = (b"\x28\xb5\x2f\xfd", b"\x78\x01", b"\x78\x9c", b"\x78\xda")
 
 
 def is_packed(path: Path) -> bool:
     """Return whether a file is packed with gzip, by its first bytes."""
     with path.open("rb") as file:
-        return file.read(2) == b"\x1f\x8b"
+        return file.read(2) == _GZIP
 
 
 def table_suffix(path: Path) -> str:
@@ -32,15 +49,82 @@ def table_suffix(path: Path) -> str:
     return suffixes[-1] if suffixes else ""
 
 
+class _Unpacked(io.RawIOBase):
+    """What a gzip file holds, up to what `expansion` allows."""
+
+    def __init__(self, path: Path, raw: BinaryIO) -> None:
+        self._path, self._size = path, path.stat().st_size
+        self._allowed = allowed_bytes(self._size)
+        self._file = gzip.GzipFile(fileobj=raw)
+        self._read = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._read = self._file.seek(offset, whence)
+        return self._read
+
+    def tell(self) -> int:
+        return self._read
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        self._read += len(data)
+        if self._read > self._allowed:
+            require_expansion(self._path, self._read, self._size)
+        return len(data)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
 @contextmanager
 def open_bytes(path: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
-    """Yield a file to read from, unpacked if it is packed with gzip, and the file as it is."""
+    """Yield a file to read from, unpacked if it is packed with gzip, and the file as it is.
+
+    Raises:
+        DataError: while it is read: it holds more than `expansion.allowed_bytes`; at once: it is
+            packed in another way, or no regular file.
+    """
+    require_regular(path, DataError)
     with path.open("rb") as raw:
-        if is_packed(path):
-            with gzip.GzipFile(fileobj=raw) as unpacked:
+        head = raw.read(6)
+        raw.seek(0)
+        if head.startswith(_OTHER_PACKERS):
+            raise DataError(
+                "packed, but not with gzip",
+                where=str(path),
+                remedy="Unpack it, or pack it with gzip.",
+            )
+        if head.startswith(_GZIP):
+            with io.BufferedReader(_Unpacked(path, raw), 1 << 20) as unpacked:
                 yield cast(BinaryIO, unpacked), raw
         else:
             yield raw, raw
+
+
+def short_lines(path: Path, file: TextIO) -> Iterator[str]:
+    """Yield the lines of a text.
+
+    Raises:
+        DataError: one of more than `LONGEST` characters.
+    """
+    number = 0
+    while line := file.readline(LONGEST):
+        number += 1
+        if len(line) == LONGEST:
+            raise DataError(
+                f"the line has {LONGEST:,} characters or more",
+                where=f"{path}, row {number}",
+                remedy="Is it the right file?",
+            )
+        yield line
 
 
 @contextmanager
@@ -74,7 +158,7 @@ def reading(path: Path) -> Iterator[None]:
 def not_utf8(path: Path) -> DataError:
     """Return the error that names the first byte of a file that is not UTF-8, with its row."""
     with reading(path), open_bytes(path) as (file, _):
-        for number, line in enumerate(file, 1):
+        for number, line in enumerate(iter(lambda: file.readline(LONGEST), b""), 1):
             try:
                 line.decode("utf-8")
             except UnicodeDecodeError as error:

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, Self, TextIO
+from typing import Any, BinaryIO, Self, TextIO, TypeVar
 
 import polars as pl
 
 from rankfield.errors import DataError
-from rankfield.formats.text_files import open_text, reading, table_suffix
+from rankfield.formats.text_files import LONGEST, open_text, reading, short_lines, table_suffix
+from rankfield.formats.text_frames import MAX_CELLS, require_width
 from rankfield.formats.text_values import MARK
+from rankfield.parsing import MAX_DEPTH, require_shallow
+from rankfield.paths import require_regular
 from rankfield.progress import progress
+from rankfield.schema.parquet_size import require_bounded
 from rankfield.unicode_text import refuse_halves
+
+T = TypeVar("T")
 
 __all__ = [
     "DELIMITERS",
@@ -37,6 +42,8 @@ SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 """The file names that `read_table` knows, by their ends; of texts also with .gz behind."""
 
 _CHUNK = 100_000
+_CHUNK_SIZE = 1 << 26
+_NESTED = (dict, list)
 LINE = "\0line"
 """The column of `text_batches` with the line at which a row begins."""
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
@@ -71,6 +78,10 @@ class TextTable:
         """Return a column."""
         return self.frame[name]
 
+    def each_column(self) -> Iterator[pl.Series]:
+        """Yield the columns."""
+        yield from self.frame
+
     def lazy(self) -> pl.LazyFrame:
         """Return the rows, to be read in a stream."""
         return self.frame.lazy()
@@ -101,7 +112,9 @@ def read_table(path: Path, *, delimiter: str | None = None, marks: bool = False)
     require_table(path)
     if table_suffix(path) == ".parquet":
         with reading(path):
+            require_bounded(path)
             table = TextTable(path, pl.read_parquet(path, glob=False), None)
+        require_width(path, table.frame.width)
     else:
         frames = list(text_batches(path, delimiter=delimiter, marks=marks))
         frame = pl.concat(frames, how="diagonal") if frames else pl.DataFrame({LINE: []})
@@ -136,6 +149,7 @@ def require_table(path: Path) -> None:
         raise DataError(
             "there is no such file", where=str(path), remedy="Look at the spelling of its name."
         )
+    require_regular(path, DataError)
     if table_suffix(path) not in SUFFIXES:
         raise DataError(
             f"expected a file ending in {', '.join(SUFFIXES)}",
@@ -170,7 +184,7 @@ def line_of(path: Path, row: int) -> int:
     delimiter = DELIMITERS.get(table_suffix(path))
     with open_text(path) as (file, _):
         if delimiter:
-            reader = csv.reader(file, delimiter=delimiter, strict=True)
+            reader = _csv_reader(path, file, delimiter)
             lines = (line for line, _ in islice(_csv_rows(path, reader), 1, None))
         else:
             lines = (line for line, text in enumerate(file, 1) if text.strip())
@@ -186,12 +200,12 @@ def read_header(path: Path) -> list[str]:
     """
     delimiter = DELIMITERS[table_suffix(path)]
     with reading(path), open_text(path) as (file, _):
-        first = file.readline()
+        first = file.readline(LONGEST)
         for other, divider in _NAMES.items():
             if f'"{other}"' in first and f'"{delimiter}"' not in first:
                 raise _divided_by(path, divider, delimiter, first.strip())
         file.seek(0)
-        rows = _csv_rows(path, csv.reader(file, delimiter=delimiter, strict=True))
+        rows = _csv_rows(path, _csv_reader(path, file, delimiter))
         return _header(path, next(rows, (1, []))[1], delimiter)
 
 
@@ -208,18 +222,36 @@ def _shown(path: Path, file: BinaryIO, chunks: Iterator[pl.DataFrame]) -> Iterat
 
 def _csv(path: Path, file: TextIO, delimiter: str) -> Iterator[pl.DataFrame]:
     """Yield the rows in chunks, with their line numbers in the column `LINE`."""
-    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
-    reader = csv.reader(file, delimiter=delimiter, strict=True)
-    rows = _csv_rows(path, reader)
+    rows = _csv_rows(path, _csv_reader(path, file, delimiter))
     header = _header(path, next(rows, (1, []))[1], delimiter)
     checked = _of_width(path, rows, len(header))
-    while chunk := list(islice(checked, _CHUNK)):
+    most = max(min(_CHUNK, MAX_CELLS // len(header)), 1)
+    for chunk in _chunks(checked, most, lambda row: sum(map(len, row[1]))):
         columns = zip(*(row for _, row in chunk), strict=True)
         named = {
             name: pl.Series(name, values, dtype=pl.String).replace("", None)
             for name, values in zip(header, columns, strict=True)
         }
         yield pl.DataFrame({LINE: pl.Series([line for line, _ in chunk]), **named})
+
+
+def _csv_reader(path: Path, file: TextIO, delimiter: str) -> Any:
+    csv.field_size_limit(LONGEST)
+    return csv.reader(short_lines(path, file), delimiter=delimiter, strict=True)
+
+
+def _chunks(items: Iterator[T], most: int, size: Callable[[T], int]) -> Iterator[list[T]]:
+    """Yield items, at most so many and about `_CHUNK_SIZE` characters at a time."""
+    chunk: list[T] = []
+    total = 0
+    for item in items:
+        chunk.append(item)
+        total += size(item)
+        if len(chunk) >= most or total >= _CHUNK_SIZE:
+            yield chunk
+            chunk, total = [], 0
+    if chunk:
+        yield chunk
 
 
 def _csv_rows(path: Path, reader: Any) -> Iterator[tuple[int, list[str]]]:
@@ -231,7 +263,7 @@ def _csv_rows(path: Path, reader: Any) -> Iterator[tuple[int, list[str]]]:
                 yield line, row
             line = reader.line_num + 1
     except csv.Error as error:
-        unclosed = "unexpected end of data" in str(error)
+        unclosed = "unexpected end of data" in str(error) or "field limit" in str(error)
         raise DataError(
             "a quote is opened and never closed" if unclosed else f"malformed ({error})",
             where=f"{path}, row {line}",
@@ -251,13 +283,16 @@ def _header(path: Path, row: list[str], delimiter: str) -> list[str]:
             if other != delimiter and other in row[0]:
                 raise _divided_by(path, divider, delimiter, row[0])
     names = [name.strip() or f"unnamed_{i}" for i, name in enumerate(row)]
+    require_width(path, len(names))
+    seen: set[str] = set()
     for name in names:
-        if names.count(name) > 1:
+        if name in seen:
             raise DataError(
                 f"the column {name!r} occurs more than once",
                 where=f"{path}, row 1",
                 remedy="Rename or remove one of them.",
             )
+        seen.add(name)
     return names
 
 
@@ -284,8 +319,7 @@ def _of_width(
 
 
 def _json_lines(path: Path, file: TextIO, mark: str) -> Iterator[pl.DataFrame]:
-    parsed = _json_objects(path, file)
-    while chunk := list(islice(parsed, _CHUNK)):
+    for chunk in _json_chunks(path, file):
         names = dict.fromkeys(name for _, record in chunk for name in record)
         columns = {
             name: pl.Series(
@@ -296,15 +330,39 @@ def _json_lines(path: Path, file: TextIO, mark: str) -> Iterator[pl.DataFrame]:
         yield pl.DataFrame({LINE: pl.Series([line for line, _ in chunk]), **columns})
 
 
-def _json_objects(path: Path, file: TextIO) -> Iterator[tuple[int, dict[str, Any]]]:
+def _json_chunks(path: Path, file: TextIO) -> Iterator[list[tuple[int, dict[str, Any]]]]:
+    """Yield numbered records, so many at a time that their table stays small."""
+    chunk: list[tuple[int, dict[str, Any]]] = []
+    names: set[str] = set()
+    total = 0
+    for line, record, size in _json_objects(path, file):
+        require_width(path, len(record))
+        names.update(record)
+        chunk.append((line, record))
+        total += size
+        full = len(chunk) >= _CHUNK or len(chunk) * len(names) >= MAX_CELLS
+        if full or total >= _CHUNK_SIZE:
+            yield chunk
+            chunk, names, total = [], set(), 0
+    if chunk:
+        yield chunk
+
+
+def _json_objects(path: Path, file: TextIO) -> Iterator[tuple[int, dict[str, Any], int]]:
+    """Yield line, record and length of each."""
     # numbers stay as they are spelt, so that ids are kept to the letter
     decoder = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_constant)
-    for line, text in enumerate(file, 1):
+    for line, text in enumerate(short_lines(path, file), 1):
         if not text.strip():
             continue
         try:
             record = decoder.decode(text.strip())
-        except (json.JSONDecodeError, RecursionError) as error:
+            if text.count("[") + text.count("{") > MAX_DEPTH:
+                require_shallow(record)
+            if isinstance(record, dict) and any(isinstance(v, _NESTED) for v in record.values()):
+                # within these, numbers are numbers
+                record |= {k: v for k, v in json.loads(text).items() if isinstance(v, _NESTED)}
+        except (ValueError, RecursionError) as error:
             raise DataError(
                 f"not valid JSON ({error})",
                 where=f"{path}, row {line}",
@@ -317,10 +375,7 @@ def _json_objects(path: Path, file: TextIO) -> Iterator[tuple[int, dict[str, Any
                 where=f"{path}, row {line}",
                 remedy="Write one object a line, {…}.",
             )
-        if any(isinstance(value, dict | list) for value in record.values()):
-            # within these, numbers are numbers
-            record |= {k: v for k, v in json.loads(text).items() if isinstance(v, dict | list)}
-        yield line, record
+        yield line, record, len(text)
 
 
 def _constant(name: str) -> str | None:

@@ -6,9 +6,9 @@ import html
 import re
 from collections.abc import Callable
 
-import polars as pl
-
 from rankfield.errors import DataError
+from rankfield.formats.markup import elements, without_tags
+from rankfield.formats.text_frames import text_frame
 from rankfield.formats.text_tables import TextTable
 
 __all__ = ["holds_tag", "read_tagged_documents", "read_tagged_topics"]
@@ -77,10 +77,7 @@ def _records(
             inside = None
     if inside is not None:
         raise _unclosed(lines, first, tag)
-    columns = dict.fromkeys([identity, *(name for record in found for name in record)])
-    frame = pl.DataFrame(
-        {n: pl.Series([r.get(n) or None for r in found], dtype=pl.String) for n in columns}
-    )
+    frame = text_frame(lines.path, found, [identity])
     return TextTable(lines.path, frame, None if lines.lines is None else lines.lines.gather(starts))
 
 
@@ -123,8 +120,8 @@ def _topic(body: str) -> dict[str, str]:
 def _document(body: str) -> dict[str, str]:
     record = {"docno": "", "title": "", "text": ""}
     texts = []
-    for match in re.finditer(r"<(\w+)>(.*?)</\1>", body, re.DOTALL):
-        name, value = match[1].lower(), _words(re.sub(r"<[^>]*>", " ", match[2]))
+    for tag, content in elements(body, plain=True):
+        name, value = tag.lower(), _words(without_tags(content))
         if name == "docno":
             record["docno"] = value
         elif name in ("title", "headline", "hl", "h3") and not record["title"]:

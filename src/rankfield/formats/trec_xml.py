@@ -5,21 +5,24 @@ from __future__ import annotations
 import html
 import re
 from bisect import bisect_right
+from collections.abc import Iterator
 from itertools import accumulate
 
-import polars as pl
-
 from rankfield.errors import DataError
+from rankfield.formats.markup import (
+    attributes,
+    cdata_parts,
+    elements,
+    without_comments,
+    without_tags,
+)
+from rankfield.formats.text_frames import text_frame
 from rankfield.formats.text_tables import TextTable
 
 __all__ = ["holds_xml_topics", "read_xml_topics"]
 
 # not an XML parser: such files are often no XML, with a bare & or several roots
-_TOPIC = re.compile(r"<topic(\s[^>]*)?>(.*?)(</topic\s*>|(?=<topic[\s>])|\Z)", re.DOTALL | re.I)
-_ELEMENT = re.compile(r"<(\w+)(?:\s[^>]*)?(?<!/)>(.*?)</\1\s*>", re.DOTALL)
-_ATTRIBUTE = re.compile(r"""(\w+)\s*=\s*["']([^"']*)["']""")
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
-_CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
+_TOPIC = re.compile(r"<topic(?=[\s>])|</topic\s*>", re.IGNORECASE)
 _IDS = ("number", "num", "id", "qid", "identifier")
 
 
@@ -40,33 +43,49 @@ def read_xml_topics(lines: TextTable) -> TextTable:
     """
     texts = lines.frame["text"].to_list()
     starts = list(accumulate((len(text) + 1 for text in texts), initial=0))
-    # blanks in place of comments, so that places stay what they are
-    whole = _COMMENT.sub(lambda match: " " * len(match[0]), "\n".join(texts))
     found: list[dict[str, str]] = []
     rows: list[int] = []
-    for match in _TOPIC.finditer(whole):
-        rows.append(bisect_right(starts, match.start()) - 1)
-        if not match[3]:
+    for start, head, body in _topics(without_comments("\n".join(texts))):
+        rows.append(bisect_right(starts, start) - 1)
+        if body is None:
             raise DataError(
                 "<topic> is opened and never closed",
                 where=lines.where(rows[-1]),
                 remedy="End the record with </topic>; the file may be cut off.",
             )
-        found.append(_topic(lines, rows[-1], match[1] or "", match[2]))
-    names = dict.fromkeys(["query_id", *(name for record in found for name in record)])
-    frame = pl.DataFrame(
-        {n: pl.Series([r.get(n) or None for r in found], dtype=pl.String) for n in names}
-    )
+        found.append(_topic(lines, rows[-1], head, body))
+    frame = text_frame(lines.path, found, ["query_id"])
     return TextTable(lines.path, frame, None if lines.lines is None else lines.lines.gather(rows))
 
 
-def _topic(lines: TextTable, row: int, attributes: str, body: str) -> dict[str, str]:
+def _topics(whole: str) -> Iterator[tuple[int, str, str | None]]:
+    """Yield place, attributes and content of each topic; None for one that is not closed."""
+    begun: tuple[int, int] | None = None
+    for match in _TOPIC.finditer(whole):
+        if begun is not None and match.start() <= begun[1]:
+            continue  # within the opening tag
+        closes = match[0].startswith("</")
+        if begun is not None:
+            start, end = begun
+            head = whole[start + len("<topic") : end]
+            yield start, head, whole[end + 1 : match.start()] if closes else None
+            begun = None
+        if not closes:
+            end = whole.find(">", match.end())
+            if end < 0:
+                return
+            begun = match.start(), end
+    if begun is not None:
+        yield begun[0], "", None
+
+
+def _topic(lines: TextTable, row: int, head: str, body: str) -> dict[str, str]:
     record: dict[str, str] = {}
-    for name, value in _ELEMENT.findall(body):
+    for name, value in elements(body):
         text = _words(value)
         key = name.lower()
         record[key] = "\n".join(filter(None, (record.get(key), text)))
-    given = {name.lower(): html.unescape(value) for name, value in _ATTRIBUTE.findall(attributes)}
+    given = {name.lower(): html.unescape(value) for name, value in attributes(head)}
     inside = {name: record.pop(name) for name in _IDS if name in record}
     identity = next(((given | inside)[n] for n in _IDS if (given | inside).get(n)), "")
     if not identity:
@@ -86,7 +105,6 @@ def _topic(lines: TextTable, row: int, attributes: str, body: str) -> dict[str, 
 
 def _words(value: str) -> str:
     """Return the text of an element, without the tags in it."""
-    parts = _CDATA.split(value)  # every other one stood in CDATA, to the letter
-    plain = [html.unescape(re.sub(r"<[^>]*>", " ", part)) for part in parts[::2]]
-    parts[::2] = plain
+    parts = cdata_parts(value)
+    parts[::2] = [html.unescape(without_tags(part)) for part in parts[::2]]
     return " ".join(" ".join(parts).split())

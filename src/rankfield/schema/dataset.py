@@ -14,7 +14,13 @@ from rankfield.field_values import without_items
 from rankfield.schema.fields import Field, Provenance, ScoreScale
 from rankfield.schema.header import TABLES, Described, check_columns, read_header, write_header
 from rankfield.schema.image_source import image_source
-from rankfield.schema.storing import fingerprint, read_errors, save_folder, save_pictures
+from rankfield.schema.storing import (
+    fingerprint,
+    read_errors,
+    require_table,
+    save_folder,
+    save_pictures,
+)
 
 __all__ = ["SPLITS", "SUBSETS", "FramePart", "RankingDataset", "SplitName", "SplitView"]
 
@@ -240,6 +246,7 @@ class RankingDataset:
         tables: dict[str, pl.DataFrame] = {}
         for table in TABLES:
             with read_errors(root / f"{table}.parquet") as path:
+                require_table(root, path)
                 tables[table] = pl.read_parquet(path, glob=False)
         return cls.of_tables(header, tables, root)
 

@@ -13,7 +13,7 @@ from rankfield.schema.dataset import FramePart, RankingDataset
 from rankfield.schema.fields import Field, Provenance, ScoreScale
 from rankfield.schema.header import TABLES, Header, check_columns, read_header
 from rankfield.schema.image_source import image_source
-from rankfield.schema.storing import fingerprint, read_errors, save_folder
+from rankfield.schema.storing import fingerprint, read_errors, require_table, save_folder
 from rankfield.schema.tables import Part
 
 __all__ = ["DatasetFolder", "FilePart"]
@@ -73,6 +73,7 @@ class DatasetFolder:
         data = cls(read_header(root), root if pictures is None else Path(pictures), files)
         for table, path in files.items():
             with read_errors(path):
+                require_table(root, path)
                 check_columns(str(root), table, data.schema(table), data.fields(table))
         return data
 

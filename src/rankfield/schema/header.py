@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import polars as pl
 
 from rankfield.errors import DataError, InputError
+from rankfield.paths import inside
 from rankfield.schema.fields import Field, Provenance, ScoreScale
 from rankfield.settings import read_toml
 
@@ -136,6 +137,12 @@ def read_header(root: Path) -> Header:
 
 def _read_toml(root: Path) -> dict[str, Any]:
     path = root / "dataset.toml"
+    if inside(root, path.name) is None:
+        raise DataError(
+            "the link leads out of the data set's folder",
+            where=str(path),
+            remedy="Put the file itself there.",
+        )
     if not path.is_file():
         found = "expected a folder, found a file" if root.exists() else "there is no such folder"
         raise DataError(

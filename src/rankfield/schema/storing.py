@@ -12,14 +12,16 @@ import polars as pl
 from rankfield.errors import DataError, ImageError
 from rankfield.field_values import content_bytes, flat_values
 from rankfield.files import link_or_copy, new_folder
-from rankfield.paths import require_regular
+from rankfield.paths import inside, require_regular
 from rankfield.schema.header import TABLES, write_header
+from rankfield.schema.parquet_size import require_bounded
 from rankfield.schema.tables import Tables
 
 __all__ = [
     "fingerprint",
     "image_file",
     "read_errors",
+    "require_table",
     "save_folder",
     "save_pictures",
     "write_table",
@@ -27,6 +29,7 @@ __all__ = [
 
 _ROWS = 131_072
 _ROWS_OF_PICTURES = 1_024
+_CELLS = 1 << 20
 _MEND = "Run `rankfield check --fix`, or clear the field of that row."
 
 
@@ -109,14 +112,34 @@ def image_file(data: Tables, path: str, place: str) -> Path:
 def fingerprint(data: Tables) -> str:
     """Return sha256 of the tables' contents and fields, as 16 hexadecimal digits.
 
-    Column after column is read and forgotten. Pictures count by path, not by content.
+    Column after column, or a few small ones, is read and forgotten. Pictures count by path, not by
+    content.
     """
     digest = hashlib.sha256(repr((data.query_fields, data.document_fields)).encode())
     for table in TABLES:
-        for column in sorted(data.schema(table)):
-            for part in content_bytes(data.frame(table, [column])[column]):
-                digest.update(part)
+        names = sorted(data.schema(table))
+        size = max(_CELLS // max(data.height(table), 1), 1)
+        for start in range(0, len(names), size):
+            for column in data.frame(table, names[start : start + size]):
+                for part in content_bytes(column):
+                    digest.update(part)
     return digest.hexdigest()[:16]
+
+
+def require_table(root: Path, path: Path) -> None:
+    """Look at a table of a data set folder before it is read.
+
+    Raises:
+        DataError: a link that leads out of the folder, no regular file, or one that holds far more
+            than its size (`expansion.allowed_bytes`).
+    """
+    if inside(root, path.name) is None:
+        raise DataError(
+            "the link leads out of the data set's folder",
+            where=str(path),
+            remedy="Put the table itself there.",
+        )
+    require_bounded(path)
 
 
 @contextmanager
@@ -128,5 +151,5 @@ def read_errors(path: Path) -> Iterator[Path]:
         )
     try:
         yield path
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise DataError(f"not a readable Parquet file ({error})", where=str(path)) from error

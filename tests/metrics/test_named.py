@@ -108,3 +108,8 @@ def test_refused(text: str, message: str) -> None:
     with pytest.raises(MetricError) as caught:
         Metric.parse(text)
     assert message in str(caught.value)
+
+
+def test_a_name_of_absurd_length_is_refused_at_once() -> None:
+    with pytest.raises(MetricError, match="expected a name such as"):
+        Metric.parse("ndcg" + " " * 100_000 + "x")

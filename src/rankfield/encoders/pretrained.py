@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,17 +12,20 @@ from safetensors import SafetensorError
 
 from rankfield.errors import ModelError
 
-__all__ = ["load_model", "load_tokenizer", "loading"]
+__all__ = ["load_model", "load_tokenizer", "loading", "no_pickles"]
 
 # What a missing, foreign or damaged folder raises inside transformers and its tokenizers.
 _FAILURES = (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, SafetensorError)
+
+_GUARD = threading.RLock()
 
 
 @contextmanager
 def loading(where: str) -> Iterator[None]:
     """Turn what a missing, foreign or damaged model raises into a `ModelError` that names it."""
     try:
-        yield
+        with no_pickles():
+            yield
     except _FAILURES as error:
         if "trust_remote_code" in str(error):
             raise ModelError(
@@ -31,6 +35,30 @@ def loading(where: str) -> Iterator[None]:
             ) from error
         problem = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise ModelError(f"cannot be loaded ({problem})", where=where) from error
+
+
+@contextmanager
+def no_pickles() -> Iterator[None]:
+    """Let no weights be read but safetensors: whatever a library falls back on is refused.
+
+    `sentence-transformers` reads the `pytorch_model.bin` of its own modules where there are no
+    safetensors, whatever is asked of it.
+    """
+    import torch
+
+    def refuse(file: object = "", *_: object, **__: object) -> None:
+        raise ValueError(
+            f"{getattr(file, 'name', file)} is a pickle; only safetensors weights are read:"
+            " save the model again with them"
+        )
+
+    with _GUARD:
+        usual = torch.load
+        torch.load = refuse  # type: ignore[assignment]
+        try:
+            yield
+        finally:
+            torch.load = usual
 
 
 def load_model(source: str | Path, where: str, *, unused: str = "\0") -> Any:

@@ -96,13 +96,19 @@ def _texts(dataset: RankingDataset, pairs: pl.DataFrame) -> list[tuple[str, str]
 
 
 def _load(model: str, device: str | None) -> Any:
+    from rankfield.encoders.pretrained import no_pickles
     from rankfield.encoders.quiet import quiet_transformers
 
     try:
-        with quiet_transformers():
+        with quiet_transformers(), no_pickles():
             from sentence_transformers import CrossEncoder
 
-            encoder = CrossEncoder(model, device=device, trust_remote_code=False)
+            encoder = CrossEncoder(
+                model,
+                device=device,
+                trust_remote_code=False,
+                model_kwargs={"use_safetensors": True},
+            )
     except ImportError as error:
         raise MissingExtraError(
             "sentence-transformers is not installed",

@@ -15,6 +15,7 @@ __all__ = ["Metric", "canonical_name"]
 
 Value = str | float | bool
 
+_LONGEST = 200  # the pattern takes cubic time in blanks
 _TEXT = re.compile(r"\s*(?P<family>\w+)\s*(?:\((?P<given>[^()]*)\))?\s*(?:@\s*(?P<cutoff>.*?))?\s*")
 
 
@@ -154,7 +155,7 @@ class Metric:
         """
         if isinstance(text, Metric):
             return text
-        found = _TEXT.fullmatch(text)
+        found = _TEXT.fullmatch(text) if len(text) <= _LONGEST else None
         if found is None:
             raise MetricError(
                 "expected a name such as nDCG@10 or nDCG(gain=exp)@10", where=f"metric {text!r}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from logs_of_standards import ubi_events, ubi_queries, write_lines
 from rankfield.cli.main import main
 from rankfield.curation.click_simulation import ClickSimulation
 
@@ -81,9 +83,32 @@ def test_a_log_that_cannot_be_corrected_warns(tmp_path: Path, run: Run) -> None:
     assert scores == pytest.approx([0.6, 0.6, 0.6], abs=1e-4)
 
 
+def test_the_next_command_works_for_texts_too(tmp_path: Path, run: Run) -> None:
+    """UBI events are recognised; ids made of texts come with the queries that have them."""
+    folder = tmp_path / "my log"
+    folder.mkdir()
+    write_lines(folder / "ubi_events.ndjson", ubi_events())
+    write_lines(folder / "ubi_queries.ndjson", ubi_queries())
+    made = tmp_path / "my labels"
+    code, out, err = run("labels", folder, made, "--application", "shop")
+    assert code == 0, err
+    assert "- the log is of User Behavior Insights (UBI): list_id=query_id, query=user_query" in out
+    assert "2 applications" not in out
+    (tmp_path / "shop").mkdir()
+    documents = pl.DataFrame({"doc_id": ["a", "b"], "title": ["one shoe", "another"]})
+    documents.write_csv(tmp_path / "shop" / "documents.csv")
+    words = shlex.split(out.splitlines()[-1].removeprefix("next: rankfield "))
+    places = {"SRC": tmp_path / "shop", "OUT": tmp_path / "data"}
+    code, out, err = run(*(places.get(word, word) for word in words))
+    assert code == 0, err
+    queries = pl.read_parquet(tmp_path / "data" / "queries.parquet")
+    assert sorted(queries["query"]) == ["hat", "red shoe"]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["--application", "shop"], "expected a column of applications, found none"),
         (["--column", "doc_id"], "expected NAME=VALUE, found 'doc_id'"),
         (["--weight", "click=much"], "expected a number, found 'much'"),
         (["--event", "view=seen"], "expected view=EVENT"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from rankfield.cli.printable import printable
 from rankfield.cli.program import program
 from rankfield.errors import InputError
 
@@ -115,8 +117,9 @@ def command(
 
     Example: rankfield labels events.parquet labels --half-life 90 --min-impressions 5
 
-    Then: rankfield import tables SRC OUT --judgments labels/judgments.parquet. A run that was
-    killed goes on from its counts.
+    Then: rankfield import tables SRC OUT --judgments labels/judgments.parquet, and --queries
+    labels/queries.parquet if the log has texts of queries and no ids. A run that was killed goes on
+    from its counts.
     """
     from rankfield.curation.labels import (
         EventFilters,
@@ -185,9 +188,9 @@ def _say(labels: Labels) -> None:
     """Print what was guessed and left out, the propensities, and what to do next."""
     record = labels.record
     for note in labels.notes:
-        typer.echo(f"- {note}")
+        typer.echo(f"- {printable(note)}")
     for line in _left_out(record["dropped"]):
-        typer.echo(f"- left out: {line}")
+        typer.echo(f"- left out: {printable(line)}")
     found = record["propensities"]
     values = [f"{row['propensity']:.3g}" for row in found["by_position"]]
     shown = " ".join(values[:10]) + (" …" if len(values) > 10 else "")
@@ -200,8 +203,10 @@ def _say(labels: Labels) -> None:
     for warning in labels.propensities.warnings:
         typer.echo(f"warning: {warning}", err=True)
     typer.echo(f"{labels.folder}: {record['pairs']:,} pairs of {record['queries']:,} queries")
-    judgments = labels.folder / "judgments.parquet"
-    typer.echo(f"next: {program()} import tables SRC OUT --judgments {judgments}")
+    # ids made of texts are known to the queries written beside the judgments alone
+    tables = [t for t in ("queries", "judgments") if (labels.folder / f"{t}.parquet").exists()]
+    options = (f"--{t} {shlex.quote(str(labels.folder / f'{t}.parquet'))}" for t in tables)
+    typer.echo(f"next: {program()} import tables SRC OUT {' '.join(options)}")
 
 
 _SHOWN = {

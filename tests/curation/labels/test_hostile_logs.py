@@ -113,3 +113,17 @@ def test_a_pipe_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "e.csv")
     with pytest.raises(DataError, match="not a regular file"):
         make_labels(tmp_path / "e.csv", tmp_path / "out")
+
+
+def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
+    row = {"query_id": ["q"], "doc_id": ["d"], "clicks": [1]}
+    (tmp_path / "logs").mkdir()
+    pl.DataFrame(row).write_csv(tmp_path / "logs" / "a.csv")
+    (tmp_path / "logs" / "b.csv").symlink_to("a.csv")
+    assert make_labels(tmp_path / "logs", tmp_path / "within").record["log"]["rows"] == 2
+    pl.DataFrame(row).write_csv(tmp_path / "secret.csv")
+    (tmp_path / "logs" / "c.csv").symlink_to("../secret.csv")
+    with pytest.raises(DataError, match=r"c\.csv: a link that leads out of the folder"):
+        make_labels(tmp_path / "logs", tmp_path / "out")
+    named = tmp_path / "logs" / "c.csv"  # what the user names is the user's
+    assert make_labels(named, tmp_path / "named").record["log"]["rows"] == 1

@@ -29,7 +29,7 @@ from rankfield.curation.labels.nested import ColumnPath, values_inside
 from rankfield.curation.labels.sql import quote_name, quote_path, quote_text
 from rankfield.errors import DataError, OutputError
 from rankfield.foreign_files import own_paths
-from rankfield.paths import require_regular
+from rankfield.paths import inside, require_regular
 from rankfield.unicode_text import HALF, half_surrogate
 
 __all__ = ["FILE_COLUMN", "EventFiles", "find_event_files"]
@@ -257,15 +257,12 @@ def find_event_files(events: str | Path) -> EventFiles:
     Raises:
         DataError: nothing there, several kinds, no header, a header that is not UTF-8, names a
             column twice, is divided by something else, or differs between parts; broken Parquet; a
-            pipe, socket or device.
+            pipe, socket or device; a link that leads out of the folder.
     """
     path = Path(events)
     if not path.exists():
         raise DataError("there is no such file or folder", where=str(path))
-    if not path.is_dir():
-        require_regular(path, DataError)
-    inside = own_paths(path.iterdir(), path) if path.is_dir() else [path]
-    paths = tuple(p for p in inside if p.is_file() and table_kind(p))
+    paths = _parts(path)
     if not paths:
         raise DataError(f"expected files ending in {', '.join(SUFFIXES)}", where=str(path))
     kinds = sorted({table_kind(p) for p in paths})
@@ -282,6 +279,22 @@ def find_event_files(events: str | Path) -> EventFiles:
     if kinds[0] in (".jsonl", ".ndjson"):
         columns = tuple(dict.fromkeys(name for head in heads.values() for name in head.columns))
     return EventFiles(paths, kinds[0], columns, any(head.bulk for head in heads.values()))
+
+
+def _parts(path: Path) -> tuple[Path, ...]:
+    """Return the file itself, or the parts in a folder in order."""
+    if not path.is_dir():
+        require_regular(path, DataError)
+        return (path,) if table_kind(path) else ()
+    paths = tuple(p for p in own_paths(path.iterdir(), path) if p.is_file() and table_kind(p))
+    for part in paths:
+        if inside(path, part.name) is None:
+            raise DataError(
+                "a link that leads out of the folder",
+                where=str(part),
+                remedy="Put the file itself there, or name it in place of the folder.",
+            )
+    return paths
 
 
 def _check_alike(

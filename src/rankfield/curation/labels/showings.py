@@ -31,25 +31,32 @@ def look_at_sessions(rows: LogRows, filters: EventFilters, precision: Precision)
     )
 
 
-def by_showing(rows: LogRows, decay: str) -> str:
+def by_showing(rows: LogRows, decay: str, *, again: bool, without: bool) -> str:
     """Return the SELECT over `kept` of one row for each showing of a document to a session.
 
     A showing is a list, where lists have ids. Else it begins when the document is shown to the same
     query and session at a later time; events before the first showing are of the first. Rows
     without a session are summed by position.
+
+    Args:
+        decay: the SQL of an event's weight, or "".
+        again, without: whether sessions with impressions at different times, and rows without a
+            session, are among those kept: each takes a reading of the log.
     """
     lists = "list_id" in rows.columns.of
     plain = "SELECT * FROM kept WHERE session IS NOT NULL"
     sums = [f"max({c}) AS {c}" for c in RAW]
     sums += [f"max({c}) * max({decay}) AS decayed_{c}" for c in RAW] if decay else []
-    again = "(SELECT session FROM sessions WHERE again)"
-    alone = plain if lists else f"{plain} AND session NOT IN {again}"
+    shown_again = "(SELECT session FROM sessions WHERE again)"
+    times = again and not lists
+    alone = f"{plain} AND session NOT IN {shown_again}" if times else plain
     parts = [
         f"SELECT query, doc, {_place()} AS position, {', '.join(sums)} FROM ({alone})"
-        f" GROUP BY session, query, doc{', list' if lists else ''}",
-        by_position(decay, "session IS NULL"),
+        f" GROUP BY session, query, doc{', list' if lists else ''}"
     ]
-    if not lists and "time" in rows.columns.of:
+    if without:
+        parts.append(by_position(decay, "session IS NULL"))
+    if times:
         pair = "PARTITION BY session, query, doc"
         shown = (
             f"coalesce(max(time) FILTER (impressions > 0) OVER ({pair} ORDER BY time),"
@@ -57,7 +64,7 @@ def by_showing(rows: LogRows, decay: str) -> str:
         )
         parts.append(
             f"SELECT query, doc, {_place()} AS position, {', '.join(sums)} FROM"
-            f" (SELECT *, {shown} AS showing FROM ({plain} AND session IN {again}))"
+            f" (SELECT *, {shown} AS showing FROM ({plain} AND session IN {shown_again}))"
             " GROUP BY session, query, doc, showing"
         )
     return " UNION ALL ".join(parts)

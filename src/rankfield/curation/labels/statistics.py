@@ -105,7 +105,7 @@ def write_statistics(
     by_text = rows.columns.query == "query"
     identity = "substr(md5(query), 1, 16) AS query_id, query" if by_text else "query AS query_id"
     decay = _decay(span, half_life)
-    counted = by_showing(rows, decay) if lists else by_position(decay)
+    counted = _showings(connection, rows, decay) if lists else by_position(decay)
     sums = [*RAW, "lost", "unplaced"]
     select = ", ".join(f"CAST(sum({c}) AS BIGINT) AS {c}" for c in sums)
     if decay:
@@ -126,6 +126,14 @@ def write_statistics(
         f"SELECT sum(lost), sum(unplaced) FROM read_parquet({quote_path(target)})"
     ).fetchone()
     return replace(dropped, lost_clicks=int(totals[0] or 0), unplaced=int(totals[1] or 0))
+
+
+def _showings(connection: Any, rows: LogRows, decay: str) -> str:
+    again, without = connection.execute(
+        "SELECT count_if(again AND session IS NOT NULL AND reason IS NULL) > 0,"
+        " count_if(session IS NULL AND robots < rows) > 0 FROM sessions"
+    ).fetchone()
+    return by_showing(rows, decay, again=again, without=without)
 
 
 def _decay(span: Span, half_life: float | None) -> str:

@@ -123,7 +123,7 @@ def _sessions(columns: Columns) -> list[str]:
 
 
 def _queries(found: EventSurvey, columns: Columns) -> list[str]:
-    if found.spaced_ids * 2 <= found.rows:
+    if found.spaced_ids <= 0.5:
         return []
     name = columns.of["query_id"]
     return [

@@ -53,7 +53,8 @@ class EventSurvey:
     multiple of five seconds, of whole minutes. without_id: rows without a query or a
     document; without_query: of these, rows with a document. words: how often each word of the event
     column occurs, lower case, in rows with both; other_words: in the others. counts: the totals of
-    a log of counts. applications: rows of each. spaced_ids: rows whose query id has a space in it.
+    a log of counts. applications: rows of each. spaced_ids: the share of query ids with a
+    space in them, of some rows.
     """
 
     rows: int
@@ -65,7 +66,7 @@ class EventSurvey:
     timed: int = 0
     on_five: int = 0
     on_minute: int = 0
-    spaced_ids: int = 0
+    spaced_ids: float = 0.0
     words: Mapping[str, int] = field(default_factory=dict)
     other_words: Mapping[str, int] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -83,6 +84,7 @@ def survey(connection: Any, rows: LogRows) -> EventSurvey:
     for role in ("event", "application"):
         if role in columns.of:
             _check_few(connection, rows, role)
+    spaced = _spaced_ids(connection, rows) if columns.query == "query_id" else 0.0
     checked = [role for role in CHECKED if role in columns.of]
     values = {role: value(role, rows.types) for role in checked}
     measures = {f"wrong_{role}": f"count_if({_wrong(role, values)})" for role in checked}
@@ -103,7 +105,8 @@ def survey(connection: Any, rows: LogRows) -> EventSurvey:
     got["words"] = {word: number for word, number in both.items() if number}
     got["counts"] = {role: int(got.pop(role) or 0) for role in COUNTS if role in checked}
     first = got["first_position"]
-    return EventSurvey(**got | {"first_position": None if first is None else int(first)})
+    got |= {"first_position": None if first is None else int(first), "spaced_ids": spaced}
+    return EventSurvey(**got)
 
 
 def _measures(rows: LogRows, values: Mapping[str, str]) -> dict[str, str]:
@@ -123,8 +126,6 @@ def _measures(rows: LogRows, values: Mapping[str, str]) -> dict[str, str]:
         # a division costs less than a remainder
         measures["on_five"] = f"count_if({time} / 5 = floor({time} / 5))"
         measures["on_minute"] = f"count_if({time} / 60 = floor({time} / 60))"
-    if "query_id" in of:
-        measures["spaced_ids"] = f"count_if(contains(trim({text('query_id')}), ' '))"
     measures |= {role: f"sum({values[role]})" for role in COUNTS if role in values}
     if rows.columns.long:
         measures["without_query"] = f"count_if({no_query} AND NOT {no_doc})"
@@ -146,6 +147,15 @@ def _check_few(connection: Any, rows: LogRows, role: str) -> None:
             where=f"{rows.files.paths[0]}, column {rows.columns.of[role]!r}",
             remedy=f"Choose another column with --column {role}=NAME.",
         )
+
+
+def _spaced_ids(connection: Any, rows: LogRows) -> float:
+    sample = f"SELECT {text('query_id')} AS id FROM log LIMIT {_LOOKED_AT}"
+    with rows.files.errors():
+        (share,) = connection.execute(
+            f"SELECT avg(CAST(contains(trim(id), ' ') AS INTEGER)) FROM ({sample})"
+        ).fetchone()
+    return share or 0.0
 
 
 def text(role: str) -> str:

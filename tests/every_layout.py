@@ -87,6 +87,7 @@ _TABLES: dict[str, dict[str, str]] = {
     "wands": {"queries": "query.csv", "documents": "product.csv", "judgments": "label.csv"},
     "rank-eval": {"documents": "products.jsonl"},
     "opensearch": {"documents": "products.jsonl"},
+    "quepid": {"documents": "products.jsonl"},
 }
 
 SOURCES: dict[str, Source] = {

@@ -173,6 +173,17 @@ LTR = {
 }
 
 
+QUEPID = {
+    "ratings.csv": """query,docid,rating
+red mug,d1,3
+red mug,d2,1
+"oak desk",d3,2
+oak desk,d1,
+""",
+    "products.jsonl": PRODUCTS,
+}
+
+
 def _folder(files: dict[str, str], source: str = "") -> Miniature:
     return lambda folder: write_files(folder, files) / source
 
@@ -194,6 +205,7 @@ MINIATURES: dict[str, tuple[str, Miniature, dict[str, str]]] = {
         _folder(OPENSEARCH, "judgments.json"),
         {"documents": "products.jsonl"},
     ),
+    "quepid": ("quepid", _folder(QUEPID, "ratings.csv"), {"documents": "products.jsonl"}),
     "ltr": ("elasticsearch", _folder(LTR, "judgments.txt"), {}),
 }
 """Name → layout, what writes it, and options of its reader that name a file in the folder."""

@@ -35,6 +35,8 @@ def command(
     score_min: options.ScoreMin = None,
     score_max: options.ScoreMax = None,
     relevant: options.Relevant = None,
+    judgments_only: options.JudgmentsOnly = False,
+    dataset: options.OfDataset = None,
     unknown: options.Unknown = "error",
     duplicates: options.Duplicates = "error",
     name: options.Name = None,
@@ -44,14 +46,19 @@ def command(
 
     The list is the body of a _rank_eval request, a list of OpenSearch's Search Relevance Workbench,
     or text of the Learning to Rank plugins; its content says which. Nothing is written unless all
-    is well.
+    is well. With --judgments-only, OUT is a table of the judgments, for metrics and training.
 
     Example: rankfield import elasticsearch rank_eval.json shop --documents products.jsonl
     """
     from rankfield.formats import read_elasticsearch
+    from rankfield.formats.elasticsearch import listed_tables
 
     options.require_new(out)
-    dataset, notes = read_elasticsearch(
+    options.check_judgments_only(judgments_only, documents, dataset)
+    if judgments_only:
+        options.save_judgments(out, dataset, unknown, duplicates, lambda n: listed_tables(src, n))
+        return
+    made, notes = read_elasticsearch(
         src,
         documents=documents,
         query_fields=query_field,
@@ -64,4 +71,4 @@ def command(
         name=name,
         licence=licence,
     )
-    options.save(dataset, notes, out)
+    options.save(made, notes, out)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -19,9 +19,11 @@ __all__ = [
     "DocumentField",
     "Duplicates",
     "HeldOut",
+    "JudgmentsOnly",
     "Licence",
     "LicenceOf",
     "Name",
+    "OfDataset",
     "Out",
     "PublishedScore",
     "QueryField",
@@ -29,10 +31,12 @@ __all__ = [
     "ScoreMax",
     "ScoreMin",
     "Unknown",
+    "check_judgments_only",
     "given",
     "report",
     "require_new",
     "save",
+    "save_judgments",
 ]
 
 _FIELD = "NAME[:MODALITY[:WEIGHT]]"
@@ -88,6 +92,23 @@ HeldOut = Annotated[
 ]
 
 
+JudgmentsOnly = Annotated[
+    bool,
+    typer.Option(
+        "--judgments-only",
+        help="Make a table of query_id, doc_id and score alone: OUT ends in .csv, .tsv, .jsonl or"
+        " .parquet.",
+    ),
+]
+OfDataset = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DATASET",
+        help="With --judgments-only: the data set whose query ids to take, by id or by text.",
+    ),
+]
+
+
 def given(**options: Any) -> dict[str, Any]:
     """Return the options that were given: those left out have the reader's own defaults."""
     return {name: value for name, value in options.items() if value is not None}
@@ -110,6 +131,60 @@ def require_new(out: Path) -> None:
 def save(dataset: RankingDataset, notes: Iterable[str], out: Path) -> None:
     """Write the data set and say what was guessed, its sizes and what comes next."""
     report(dataset.save(out), notes, out)
+
+
+def check_judgments_only(only: bool, documents: Path | None, dataset: Path | None) -> None:
+    """Raise `InputError` for options that go only with, or only without, --judgments-only."""
+    from rankfield.errors import InputError
+
+    wrong = "--documents" if only and documents is not None else ""
+    wrong = "--dataset" if not only and dataset is not None else wrong
+    if wrong:
+        raise InputError(
+            f"{wrong} goes only {'without' if only else 'with'} --judgments-only",
+            where=wrong,
+            remedy="Leave one of the two out." if only else "Add --judgments-only.",
+        )
+
+
+def save_judgments(
+    out: Path,
+    dataset: Path | None,
+    unknown: Literal["error", "drop"],
+    duplicates: Literal["error", "first", "highest"],
+    read: Callable[[list[str]], Any],
+) -> None:
+    """Write the judgments of a list alone, and say what was left out.
+
+    `read` takes notes and returns queries, judgments, and whether texts are the queries' ids.
+    """
+    from rankfield.formats.judgment_files import (
+        judgments_alone,
+        require_judgment_name,
+        write_judgment_file,
+    )
+    from rankfield.schema import RankingDataset
+
+    require_judgment_name(out)
+    notes: list[str] = []
+    data = None if dataset is None else RankingDataset.load(dataset)
+    queries, judgments, by_text = read(notes)
+    frame = judgments_alone(
+        queries,
+        judgments,
+        notes,
+        by_text=by_text,
+        dataset=data,
+        unknown=unknown,
+        duplicates=duplicates,
+    )
+    write_judgment_file(frame, out)
+    for note in notes:
+        typer.echo(f"- {note}")
+    if by_text and dataset is None:
+        typer.echo("- queries: the list has no ids, the texts are the ids; --dataset takes others")
+    count = frame["query_id"].n_unique()
+    typer.echo(f"{out}: {frame.height:,} judgments of {count:,} queries")
 
 
 def report(dataset: Tables, notes: Iterable[str], out: Path) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rankfield.formats.marqo_gs import read_marqo_gs
     from rankfield.formats.marqo_gs_export import write_marqo_gs
     from rankfield.formats.marqo_gs_parquet import read_marqo_gs_parquet, write_marqo_gs_parquet
+    from rankfield.formats.quepid import read_quepid, write_quepid
     from rankfield.formats.sentence_transformers import read_sentence_transformers
     from rankfield.formats.sentence_transformers_export import write_sentence_transformers
     from rankfield.formats.table_export import write_tables
@@ -37,6 +38,7 @@ _HOMES = {
     "read_marqo_gs": "marqo_gs",
     "read_marqo_gs_parquet": "marqo_gs_parquet",
     "read_qrels": "trec",
+    "read_quepid": "quepid",
     "read_run": "trec",
     "read_sentence_transformers": "sentence_transformers",
     "read_tables": "tables",
@@ -49,6 +51,7 @@ _HOMES = {
     "write_marqo_gs": "marqo_gs_export",
     "write_marqo_gs_parquet": "marqo_gs_parquet",
     "write_qrels": "trec",
+    "write_quepid": "quepid",
     "write_run": "trec",
     "write_sentence_transformers": "sentence_transformers_export",
     "write_tables": "table_export",
@@ -67,6 +70,7 @@ __all__ = [
     "read_marqo_gs",
     "read_marqo_gs_parquet",
     "read_qrels",
+    "read_quepid",
     "read_run",
     "read_sentence_transformers",
     "read_tables",
@@ -79,6 +83,7 @@ __all__ = [
     "write_marqo_gs",
     "write_marqo_gs_parquet",
     "write_qrels",
+    "write_quepid",
     "write_run",
     "write_sentence_transformers",
     "write_tables",

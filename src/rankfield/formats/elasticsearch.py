@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any, Literal, Unpack
 
 import polars as pl
 
-from rankfield.column_names import DOC_IDS, PLAIN_IDS, find_column
 from rankfield.errors import DataError, OutputError
 from rankfield.files import new_file, write_json
 from rankfield.formats.assemble import DatasetOptions, Tables, assemble
 from rankfield.formats.export_notes import lost_columns
 from rankfield.formats.export_record import export_line
 from rankfield.formats.export_texts import joined_texts, query_texts, text_fields
-from rankfield.formats.foreign_columns import (
-    RESERVED,
-    set_aside_in_frame,
-    with_standard_names,
-)
 from rankfield.formats.json_files import read_json_document
-from rankfield.formats.lines import kept_rows
+from rankfield.formats.listed_documents import read_listed_documents
 from rankfield.formats.ltr import judgment_lines, ltr_tables
 from rankfield.formats.rank_eval import rank_eval_ratings, rank_eval_request
 from rankfield.formats.ratings import Ratings
@@ -31,15 +24,18 @@ from rankfield.formats.search_relevance import (
     search_relevance_source,
 )
 from rankfield.formats.source_tables import LocatedRows
-from rankfield.formats.text_tables import TextTable, read_table
-from rankfield.formats.text_values import marked, text_values, unmarked
+from rankfield.formats.text_tables import TextTable
 from rankfield.schema import RankingDataset
 
-__all__ = ["Kind", "looks_like_elasticsearch", "read_elasticsearch", "write_elasticsearch"]
+__all__ = [
+    "Kind",
+    "listed_tables",
+    "looks_like_elasticsearch",
+    "read_elasticsearch",
+    "write_elasticsearch",
+]
 
 Kind = Literal["rank-eval", "opensearch", "ltr"]
-
-_DOC_IDS = ("_id", "doc_id", "id", *DOC_IDS, *PLAIN_IDS)
 
 
 def read_elasticsearch(
@@ -76,7 +72,7 @@ def read_elasticsearch(
         texts = _titles(path, judgments)
         notes.append("documents: the titles of the judgment list; name others with --documents")
     else:
-        texts = _documents(Path(documents), notes)
+        texts = read_listed_documents(Path(documents), notes)
     tables = Tables(
         layout="elasticsearch",
         source=path,
@@ -89,6 +85,17 @@ def read_elasticsearch(
         notes=notes,
     )
     return assemble(tables, **options)
+
+
+def listed_tables(path: Path, notes: list[str]) -> tuple[pl.DataFrame, LocatedRows, bool]:
+    """Return the queries and judgments of a list, and whether it has no ids of queries.
+
+    Raises:
+        DataError: the file is missing or broken, with its place.
+    """
+    kind, content = _content(path)
+    queries, judgments = _judgments(path, kind, content, notes)
+    return queries.frame, judgments, kind == "opensearch"
 
 
 def write_elasticsearch(
@@ -212,73 +219,10 @@ def _titles(path: Path, judgments: LocatedRows) -> TextTable:
         raise DataError(
             "the judgment list holds no texts of documents",
             where=str(path),
-            remedy="Name a table with them: --documents FILE.",
+            remedy="Name a table with them, --documents FILE, or take --judgments-only.",
         )
     titles = frame.group_by("doc_id", maintain_order=True).agg(pl.col("title").drop_nulls().first())
     return TextTable(path, titles, None)
-
-
-def _documents(path: Path, notes: list[str]) -> TextTable:
-    table = _without_actions(read_table(path, marks=True))
-    found = find_column(table.columns, _DOC_IDS, where=str(path))
-    if found is None:
-        raise DataError(
-            f"expected a column {', '.join(dict.fromkeys(_DOC_IDS))}, found"
-            f" {', '.join(table.columns)}",
-            where=str(path),
-            remedy="Name the column with the document's id so.",
-        )
-    table = with_standard_names(table, {found: "doc_id"}, "documents", notes)
-    frame = table.frame.with_columns(text_values(table.frame, "doc_id", table.where))
-    if frame.schema.get("_source") == pl.String:
-        frame = _with_source(path, frame, notes)
-    return TextTable(path, frame, table.lines)
-
-
-def _without_actions(table: TextTable) -> TextTable:
-    """Return the documents of a bulk request: a line {"index": {"_id": …}}, then one with its keys.
-
-    Any other table is returned as it is.
-    """
-    verbs = [name for name in ("index", "create") if name in table.frame.columns]
-    if not verbs or "_id" in table.frame.columns:
-        return table
-    actions = pl.coalesce(unmarked(verb).str.json_path_match("$._id") for verb in verbs)
-    ids = table.frame.select(actions.alias("_id"))["_id"]
-    follows = ids.is_not_null().shift(1, fill_value=False)
-    if not (follows ^ ids.is_not_null()).all():
-        row = int((~(follows ^ ids.is_not_null())).arg_max() or 0)
-        raise DataError(
-            'expected a line {"index": {"_id": …}} and then its document, in turns',
-            where=table.where(row),
-            remedy="Export the index again, or write one document a line with its _id.",
-        )
-    frame = table.frame.select(ids.shift(1), pl.exclude("_id", *verbs))
-    return kept_rows(TextTable(table.path, frame, table.lines), follows)
-
-
-def _with_source(path: Path, frame: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
-    """Return the documents with the keys of `_source` as columns, as exports of an index have."""
-    objects = frame.select(unmarked("_source").fill_null("{}"))["_source"]
-    lines = "\n".join(objects.to_list()).encode()
-    try:
-        source = pl.read_ndjson(io.BytesIO(lines), infer_schema_length=None)
-    except pl.exceptions.PolarsError as error:
-        raise DataError(
-            f"the column '_source' cannot be read ({error})",
-            where=str(path),
-            remedy="Every _source is a JSON object with values of one type to a key.",
-        ) from error
-    nested = [name for name, kind in source.schema.items() if isinstance(kind, pl.Struct)]
-    texts = [
-        pl.Series(name, [None if v is None else marked(v) for v in source[name].to_list()])
-        for name in nested
-    ]
-    source = source.with_columns(texts)
-    source = set_aside_in_frame(source, ["doc_id", *RESERVED["documents"]], "documents", notes)
-    hidden = [name for name in frame.columns if name.startswith("_")]
-    rest = frame.drop(hidden).drop(source.columns, strict=False)
-    return pl.concat([rest, source], how="horizontal")
 
 
 def _ltr_lines(

@@ -152,6 +152,13 @@ LAYOUTS: dict[str, Layout] = {
             example="rankfield import elasticsearch rank_eval.json shop --documents products.jsonl",
             modules=("elasticsearch",),
         ),
+        Layout(
+            name="quepid",
+            description="Quepid's judgments in CSV, and a table of documents",
+            signs="a .csv file with the columns query, docid and rating",
+            example="rankfield import quepid ratings.csv shop --documents products.jsonl",
+            modules=("quepid",),
+        ),
     )
 }
 """Name → layout, in the order of help."""

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from rankfield.errors import InputError, OutputError
+from rankfield.errors import InputError, OutputError, RankfieldError
 from rankfield.parsing import parse_json
 from rankfield.paths import read_bytes
 from rankfield.unicode_text import decode_utf8, refuse_halves
@@ -33,6 +33,7 @@ __all__ = [
     "refuse_others",
     "remove_entry",
     "remove_stale",
+    "require_writable",
     "scratch_prefix",
     "storage_errors",
     "usual_mode",
@@ -55,6 +56,8 @@ def storage_errors(target: Path) -> Iterator[None]:
     """Turn a full disk or a refused write into an `OutputError` that names `target`."""
     try:
         yield
+    except RankfieldError:  # it says what is the matter
+        raise
     except Exception as error:
         # polars and safetensors report a full disk as errors of their own kind, with this text
         text = str(error)
@@ -67,13 +70,34 @@ def storage_errors(target: Path) -> Iterator[None]:
             ) from error
         if number in _REFUSED:
             # mkdir says "exists" of a file where the parent folder should be
-            reason = os.strerror(errno.ENOTDIR if number == errno.EEXIST else number)
-            raise OutputError(
-                f"cannot be written ({reason})",
-                where=str(target),
-                remedy="Choose a folder you may write to.",
+            raise _cannot_write(
+                target, errno.ENOTDIR if number == errno.EEXIST else number
             ) from error
         raise
+
+
+def _cannot_write(target: Path, number: int) -> OutputError:
+    return OutputError(
+        f"cannot be written ({os.strerror(number)})",
+        where=str(target),
+        remedy="Choose a folder you may write to.",
+    )
+
+
+def require_writable(target: Path) -> None:
+    """Make sure that something can be made at `target`, before long work; nothing is written.
+
+    Raises:
+        OutputError: a folder above it is a file, or may not be written to.
+    """
+    parent = next(p for p in (target.absolute()).parents if p.exists())
+    if not parent.is_dir():
+        number = errno.ENOTDIR
+    elif not os.access(parent, os.W_OK | os.X_OK):
+        number = errno.EACCES
+    else:
+        return
+    raise _cannot_write(target, number)
 
 
 @contextmanager

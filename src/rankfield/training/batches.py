@@ -52,6 +52,13 @@ class RawBatch:
     pairs: BatchPairs
     pixels: dict[tuple[Side, str], Tensor]
 
+    def tensors(self) -> list[Tensor]:
+        """Return the tensors that it holds."""
+        found = list(self.pixels.values())
+        for pairs in (self.pairs.sampled, self.pairs.judged):
+            found += [pairs.queries, pairs.documents, pairs.scores, pairs.weights]
+        return found
+
 
 class PairBatches(Dataset[RawBatch]):
     """Step → batch, a function of the seed and the step alone, so that a run can go on anywhere.

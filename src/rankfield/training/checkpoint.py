@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from rankfield.errors import ModelError
 from rankfield.files import new_folder, write_json
 from rankfield.training.average import WeightAverage
-from rankfield.training.run_inputs import file_fingerprint
+from rankfield.training.run_inputs import TO_BE_FIXED, file_fingerprint
 
 __all__ = ["Progress", "load_checkpoint", "save_checkpoint"]
 
@@ -26,8 +26,9 @@ class Progress:
 
     `recipe`, `fingerprint` and `inputs` (of `run_inputs`; None in checkpoints of earlier versions)
     tell whether a checkpoint belongs to the run that loads it; `mined` holds the file of negatives
-    that the run mined itself, and its fingerprint. `loss_scaler` is the state of fp16's loss
-    scaling, empty in other precisions.
+    that the run mined itself, and its fingerprint. `unmeasured` says that dev is still to be
+    measured after the last step; `loss_scaler` is the state of fp16's loss scaling, empty in other
+    precisions.
     """
 
     recipe: dict[str, Any]
@@ -37,6 +38,7 @@ class Progress:
     step: int = 0
     seconds: float = 0.0
     best: float | None = None
+    unmeasured: bool = False
     loss_scaler: dict[str, Any] = field(default_factory=dict)
 
 
@@ -100,6 +102,7 @@ def load_checkpoint(
         ) from error
     _check_same_run(found, expected, folder)
     _check_inputs(found, expected, folder)
+    found.inputs = expected.inputs
     try:
         load_model(model, str(folder / "model.safetensors"))
         _load_optimizer(optimizer, load_file(folder / "optimizer.safetensors"))
@@ -151,7 +154,7 @@ def _check_inputs(found: Progress, expected: Progress, folder: Path) -> None:
     now = (expected.inputs or {}) | _mined_now(found, folder)
     before = now if found.inputs is None else found.inputs | found.mined
     for name in dict.fromkeys((*before, *now)):
-        if now.get(name) != before.get(name):
+        if before.get(name) not in (now.get(name), TO_BE_FIXED):
             raise ModelError(
                 f"is not what it was when the run began (fingerprint "
                 f"{before.get(name, 'none')}, now {now.get(name, 'none')})",

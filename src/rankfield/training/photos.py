@@ -12,6 +12,7 @@ from torch import Tensor
 from rankfield.encoders import RankingModel
 from rankfield.encoders.base import Side
 from rankfield.encoders.columns import FieldColumn
+from rankfield.encoders.present_images import require_images
 from rankfield.progress import progress
 from rankfield.schema import RankingDataset
 
@@ -31,6 +32,9 @@ class TrainingPhotos:
         columns: the fields of both sides; texts are passed over.
         rows: the rows of each side that training can meet.
         limit_mib: keep all of their pictures in memory if they fit into this.
+
+    Raises:
+        ImageError: a picture is missing, or of those that are kept one cannot be read.
     """
 
     def __init__(
@@ -50,6 +54,9 @@ class TrainingPhotos:
             if column.field.modality == "image"
         ]
         self.kept: dict[tuple[Side, str], tuple[Ints, Tensor]] = {}
+        for side, column in self.images:
+            table = dataset.queries if side == "query" else dataset.documents
+            require_images(dataset, table[rows[side].tolist()], side, [column.field])
         transform = model.encoder.image_transform
         if transform is None or not self.images:
             return

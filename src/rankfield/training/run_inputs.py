@@ -14,7 +14,11 @@ from rankfield.schema import RankingDataset
 from rankfield.training.build import model_path
 from rankfield.training.recipe import EncoderSection, Recipe
 
-__all__ = ["file_fingerprint", "run_inputs"]
+__all__ = ["PICTURES", "TO_BE_FIXED", "file_fingerprint", "run_inputs"]
+
+PICTURES = "pictures of the data set"
+TO_BE_FIXED = "to be fixed"
+"""In place of a fingerprint: what could not be used may change before the run goes on."""
 
 _UNREADABLE = "unreadable"
 
@@ -42,7 +46,7 @@ def run_inputs(recipe: Recipe, dataset: RankingDataset) -> dict[str, str]:
         found[f"loss.weight {module.__file__}"] = file_fingerprint(module.__file__)
     pictures = _picture_files(dataset)
     if pictures:
-        found["pictures of the data set"] = _pictures_fingerprint(pictures)
+        found[PICTURES] = _pictures_fingerprint(pictures)
     return found
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
 import shutil
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -13,17 +11,15 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import tomli_w
 import torch
-from torch.utils.data import DataLoader
 
 from rankfield.encoders import RankingModel
 from rankfield.encoders.base import Side
 from rankfield.encoders.columns import FieldColumn
 from rankfield.encoders.fusion import FieldBatch
 from rankfield.encoders.model import Encoded
-from rankfield.errors import OutputError, RecipeError
-from rankfield.files import new_file, storage_errors
+from rankfield.errors import DataError, ImageError, RankfieldError, RecipeError
+from rankfield.files import storage_errors
 from rankfield.losses import gather_shares
 from rankfield.progress import progress
 from rankfield.schema import RankingDataset
@@ -36,19 +32,26 @@ from rankfield.training.checkpoint import Progress, load_checkpoint, save_checkp
 from rankfield.training.data_notes import note_data
 from rankfield.training.dev_set import dev_set
 from rankfield.training.field_dropout import drop_fields
+from rankfield.training.interrupt import on_interrupt
 from rankfield.training.lora import merged
 from rankfield.training.negatives import load_negatives
 from rankfield.training.objective import Objective
 from rankfield.training.optimizer import make_optimizer, schedule, set_learning_rates
+from rankfield.training.precheck import check_dev_images, check_negatives, check_output
+from rankfield.training.read_ahead import ReadAheadError, batches_ahead, require_shared_memory
 from rankfield.training.recipe import LoraSection, Recipe
 from rankfield.training.refresh import latest_negatives, refresh_negatives
-from rankfield.training.run_inputs import file_fingerprint, run_inputs
+from rankfield.training.run_folder import make_run_folder
+from rankfield.training.run_inputs import PICTURES, TO_BE_FIXED, file_fingerprint, run_inputs
 from rankfield.training.run_log import RunLog
 from rankfield.training.wise import check_shares, choose_share
 
 __all__ = ["train"]
 
-_FREE_ON_RESUME = ("trackers", "log_every", "checkpoint_every")
+_FREE_ON_RESUME: dict[str, Any] = {
+    **dict.fromkeys(("trackers", "log_every", "checkpoint_every"), True),
+    "data": {"dataset", "workers", "image_cache_mib"},
+}
 
 
 def train(
@@ -59,7 +62,8 @@ def train(
     The folder `out` gets `model/` (the best), `recipe.toml`, `log.jsonl`, TensorBoard files and,
     while it runs, `checkpoint/`. Without dev queries the last model is kept. A resumed run ends
     with the same weights as one never stopped, to the bit on a CPU with the same number of
-    threads. A run that ends early with neither a model nor a checkpoint leaves no folder behind.
+    threads. A run that is refused leaves no folder behind, one that ends early what it has: where
+    the data are at fault a checkpoint too.
 
     Raises:
         RecipeError: the recipe does not fit the data, or the loss stops being finite.
@@ -74,12 +78,7 @@ def train(
 
 class _Trainer:
     def __init__(self, recipe: Recipe, dataset: RankingDataset, out: Path, resume: bool) -> None:
-        if not resume and os.path.lexists(out):
-            raise OutputError(
-                "exists already",
-                where=str(out),
-                remedy="Name another folder, or add --resume to go on with that run.",
-            )
+        check_output(out, resume=resume)
         self.recipe, self.dataset, self.out, self.resume = recipe, dataset, out, resume
         self.accelerator = make_accelerator(recipe, out)
         self.log = RunLog(out / "log.jsonl", self.accelerator)
@@ -90,15 +89,18 @@ class _Trainer:
                 where="recipe, batch.size",
             )
         self.model = build_model(recipe, dataset).to(self.accelerator.device)
-        rank = self.accelerator.process_index
-        self.batches = PairBatches(recipe, dataset, self.model, rank=rank, processes=processes)
-        self.objective = Objective(recipe.loss, dataset.score_scale)
-        settings = recipe.model_dump(mode="json", exclude=set(_FREE_ON_RESUME))
-        settings["data"] = {k: v for k, v in settings["data"].items() if k != "dataset"}
-        self.progress = Progress(settings, dataset.fingerprint(), run_inputs(recipe, dataset))
-        self.stopping = self.own_folder = False
         self.dev = dev_set(recipe.dev, dataset)
         check_shares(recipe.average, self.model.encoder, has_dev=self.dev is not None)
+        check_dev_images(self.dev, self.model)
+        self.negatives = check_negatives(recipe.negatives, dataset, resume=resume)
+        rank = self.accelerator.process_index
+        self.batches = PairBatches(recipe, dataset, self.model, rank=rank, processes=processes)
+        require_shared_memory(self.batches, 0, workers=recipe.data.workers, processes=processes)
+        self.objective = Objective(recipe.loss, dataset.score_scale)
+        settings = recipe.model_dump(mode="json", exclude=_FREE_ON_RESUME)
+        self.progress = Progress(settings, dataset.fingerprint(), run_inputs(recipe, dataset))
+        self.stopping = self.own_folder = self.has_work = False
+        self.since_checkpoint = 0
         # The choice between shares needs the tuned weights again: they stay beside its result.
         self.kept = out / ("tuned" if recipe.average.wise else "model")
 
@@ -118,14 +120,14 @@ class _Trainer:
                 self.accelerator.scaler.load_state_dict(self.progress.loss_scaler)
         with self._nothing_half_written():
             if self.accelerator.is_main_process and not self.resume:
-                self._make_folder()
-                self._write_recipe()
+                make_run_folder(self.out, self.recipe)
+                self.own_folder = True
                 skipped = self.batches.pairs.skipped
                 note_data(self.log, self.dataset, self.recipe.dev, self.dev, skipped=skipped)
             self.wrapped, self.optimizer = self.accelerator.prepare(self.model, optimizer)
             self.accelerator.init_trackers("tensorboard")
             try:
-                with self._stop_at_interrupt():
+                with on_interrupt(self._ask_to_stop):
                     self._loop()
                     if self.recipe.average.wise:
                         self._keep_a_share_of_the_base()
@@ -141,16 +143,18 @@ class _Trainer:
         before = self.progress.seconds
         started = time.monotonic()
         self.wrapped.train()
+        self._measure()
         with progress(f"train {recipe.name}", total, done=first, unit="steps") as advance:
             for step, batch in self._batches(first):
                 values = self._step(step, batch)
                 self.progress.step = step + 1
+                self.since_checkpoint += 1
                 self.progress.seconds = before + time.monotonic() - started
                 last = step + 1 == total
                 if (step + 1) % recipe.log_every == 0 or last:
                     self._log_step(values, first, started)
-                if last or recipe.dev.due(step + 1):
-                    self._measure()
+                self.progress.unmeasured = last or recipe.dev.due(step + 1)
+                self._measure()
                 due = recipe.checkpoint_every and (step + 1) % recipe.checkpoint_every == 0
                 stopping = self._asked_to_stop() and not last
                 if stopping or (due and not last):
@@ -176,21 +180,22 @@ class _Trainer:
             if section.refresh_every and first % every == 0 and (first or not section.file):
                 self._refresh_negatives(first)
             end = min(total, (first // every + 1) * every)
-            loader = DataLoader(
+            read = batches_ahead(
                 self.batches,
-                batch_size=None,
-                sampler=range(first, end),
-                num_workers=self.recipe.data.workers,
+                range(first, end),
+                workers=self.recipe.data.workers,
+                processes=self.accelerator.num_processes,
             )
-            yield from enumerate(loader, first)
+            yield from enumerate(read, first)
             first = end
 
     def _load_negatives(self, step: int) -> None:
         """Take the negatives that a run at this step has: mined by it before, or the recipe's."""
         section = self.recipe.negatives
         mined = latest_negatives(self.out, step) if section.refresh_every else None
-        path = str(mined or section.file)
-        if section.used and path:
+        if mined is None and self.negatives is not None:
+            self.batches.use_negatives(self.negatives)
+        elif section.used and (path := str(mined or section.file)):
             self.batches.use_negatives(load_negatives(path, self.dataset))
 
     def _refresh_negatives(self, step: int) -> None:
@@ -286,10 +291,11 @@ class _Trainer:
             "samples_per_second": round((step - first) * self.recipe.batch.size / seconds, 1),
         }
         self.log.write("train", step, line)
+        self.has_work = True
 
     def _measure(self) -> None:
-        """Measure dev NDCG@10 and keep the model if it is the best so far."""
-        if not self.accelerator.is_main_process:
+        """Measure dev NDCG@10, if that is due, and keep the model if it is the best so far."""
+        if not self.accelerator.is_main_process or not self.progress.unmeasured:
             return
         averaged = self.average.applied() if self.average is not None else nullcontext()
         with averaged, merged(self.model):  # what is measured is what is saved
@@ -303,6 +309,7 @@ class _Trainer:
                 self.progress.best = value
                 self.model.made = self._made()
                 self.model.save(self.kept, overwrite=True)
+        self.progress.unmeasured = False
 
     def _keep_a_share_of_the_base(self) -> None:
         """Write `model/`: the kept model's best mixture with the one that training started from."""
@@ -339,11 +346,6 @@ class _Trainer:
         best = self.progress.best
         return "" if best is None else f" · best dev NDCG@10 {best:.4f}"
 
-    def _write_recipe(self) -> None:
-        values = self.recipe.model_dump(mode="json", exclude_none=True)
-        with new_file(self.out / "recipe.toml") as temporary:
-            temporary.write_text(tomli_w.dumps(values), "utf-8")
-
     def _checkpoint(self) -> None:
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
@@ -357,42 +359,36 @@ class _Trainer:
                 self.out / "checkpoint", self.model, optimizer, self.progress, self.average
             )
 
-    def _make_folder(self) -> None:
-        self.out.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self.out.mkdir()
-        except FileExistsError:  # since the look at the beginning: another run's
-            raise OutputError(
-                "exists already", where=str(self.out), remedy="Name another folder."
-            ) from None
-        self.own_folder = True
-
     @contextmanager
     def _nothing_half_written(self) -> Iterator[None]:
-        """Remove a new run's folder on a failure that leaves nothing in it to use or resume."""
+        """Remove a new run's folder on a failure before there is any work in it."""
         try:
             yield
-        except BaseException:
-            kept = any((self.out / name).exists() for name in ("model", "tuned", "checkpoint"))
-            if self.own_folder and not kept:
+        except BaseException as error:
+            kept = self._kept(error)
+            names = ("model", "tuned", "checkpoint", "negatives")
+            self.has_work = self.has_work or any((self.out / name).exists() for name in names)
+            if self.own_folder and not self.has_work:
                 shutil.rmtree(self.out, ignore_errors=True)
+            if kept is not None:
+                raise kept from error
             raise
 
-    @contextmanager
-    def _stop_at_interrupt(self) -> Iterator[None]:
+    def _kept(self, error: BaseException) -> RankfieldError | None:
+        """Keep the steps done in a checkpoint where the error can be mended, and say so in it."""
+        mendable = isinstance(error, DataError | ReadAheadError)
+        if not mendable or not self.since_checkpoint or self.accelerator.num_processes > 1:
+            return None
+        if isinstance(error, ImageError) and self.progress.inputs:
+            self.progress.inputs[PICTURES] = TO_BE_FIXED
+        self._checkpoint()
+        remedy = (
+            f"{error.remedy} {self.progress.step:,} steps are kept: go on with --resume.".strip()
+        )
+        return type(error)(error.problem, where=error.where, remedy=remedy)
+
+    def _ask_to_stop(self, _number: int, _frame: FrameType | None) -> None:
         """Let the step in hand end and a checkpoint be written; a second Ctrl-C stops at once."""
-
-        def stop(_number: int, _frame: FrameType | None) -> None:
-            if self.stopping:
-                raise KeyboardInterrupt
-            self.stopping = True
-
-        try:
-            previous = signal.signal(signal.SIGINT, stop)
-        except ValueError:  # not the main thread: interrupts go elsewhere
-            yield
-            return
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, previous)
+        if self.stopping:
+            raise KeyboardInterrupt
+        self.stopping = True

@@ -1,0 +1,68 @@
+"""What a run will need later, looked at before its first step."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import polars as pl
+
+from rankfield.encoders import RankingModel
+from rankfield.encoders.present_images import require_images
+from rankfield.errors import ModelError, OutputError
+from rankfield.evaluation import DevSet
+from rankfield.files import require_writable
+from rankfield.schema import RankingDataset
+from rankfield.training.negatives import load_negatives
+from rankfield.training.recipe import NegativesSection
+
+__all__ = ["check_dev_images", "check_negatives", "check_output"]
+
+
+def check_output(out: Path, *, resume: bool) -> None:
+    """Make sure that a run can write its folder, or go on in it.
+
+    Raises:
+        OutputError: a new run's folder exists, or it cannot be made.
+        ModelError: there is nothing to resume from.
+    """
+    checkpoint = (out / "checkpoint" / "progress.json").is_file()
+    if resume and not checkpoint:
+        there = os.path.lexists(out)
+        raise ModelError(
+            "there is no checkpoint to resume from",
+            where=str(out),
+            remedy="Start a run without --resume" + (", in another folder." if there else "."),
+        )
+    if not resume and os.path.lexists(out):
+        raise OutputError(
+            "exists already",
+            where=str(out),
+            remedy="Name another folder"
+            + (", or add --resume to go on with that run." if checkpoint else ", or remove it."),
+        )
+    require_writable(out)
+
+
+def check_negatives(
+    section: NegativesSection, dataset: RankingDataset, *, resume: bool
+) -> pl.DataFrame | None:
+    """Return the negatives that a new run begins with; None where it has no file.
+
+    Raises:
+        DataError: a file that cannot be used.
+    """
+    if not section.file or (resume and section.refresh_every):
+        return None  # a resumed run may have mined its own
+    return load_negatives(section.file, dataset)
+
+
+def check_dev_images(dev: DevSet | None, model: RankingModel) -> None:
+    """Make sure that all images that dev is measured with are there.
+
+    Raises:
+        ImageError: one is missing.
+    """
+    for view in dev.views if dev is not None else ():
+        require_images(dev.dataset, view.queries, "query", model.query_fields)
+        require_images(dev.dataset, view.documents, "document", model.document_fields)

@@ -1,0 +1,140 @@
+"""What a run needs later is looked at before its first step; what it has done is never removed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from rankfield.encoders import RankingModel
+from rankfield.errors import DataError, ImageError, ModelError, OutputError, RecipeError
+from rankfield.schema import RankingDataset
+from rankfield.training import Recipe, parse_recipe, train
+from rankfield.training import trainer as trainer_module
+from training_data import tiny_shop
+from training_runs import log_of
+
+
+def recipe(**sections: Any) -> Recipe:
+    values: dict[str, Any] = {
+        "log_every": 1,
+        "trackers": [],
+        "data": {"image_cache_mib": 0},
+        "batch": {"size": 16},
+        "encoder": {"dimension": 16, "text_width": 32, "image_size": 24, "image_width": 32},
+        "optimizer": {"steps": 4},
+        "dev": {"every": 2},
+    }
+    return parse_recipe(values | sections)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> RankingDataset:
+    return tiny_shop(tmp_path_factory.mktemp("data") / "tiny")
+
+
+@pytest.fixture
+def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail where a picture is read or a step is made."""
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise AssertionError("work has begun")
+
+    monkeypatch.setattr(RankingModel, "load_pixels", fail)
+    monkeypatch.setattr(trainer_module._Trainer, "_step", fail)
+    monkeypatch.setattr(RankingModel, "embed_chunks", fail)
+
+
+@pytest.mark.usefixtures("no_work")
+def test_a_missing_file_of_negatives(shop: RankingDataset, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"none\.parquet: there is no such file"):
+        train(recipe(negatives={"file": str(tmp_path / "none.parquet")}), shop, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.usefixtures("no_work")
+@pytest.mark.parametrize("seen", [True, False])
+@pytest.mark.parametrize("cache", [0, 2048])
+def test_a_missing_picture_of_training_or_of_dev(
+    shop: RankingDataset, tmp_path: Path, seen: bool, cache: int
+) -> None:
+    row = pl.int_range(pl.len())
+    chosen = shop.documents.select(pl.arg_where(pl.col("seen") == seen))["seen"][3]
+    image = pl.when(row == chosen).then(pl.lit("gone.png")).otherwise(None).alias("image")
+    data = RankingDataset(
+        "tiny", shop.query_fields, shop.document_fields, shop.score_scale,
+        shop.queries, shop.documents.with_columns(image), shop.judgments, root=tmp_path,
+    )  # fmt: skip
+    with pytest.raises(ImageError, match=rf"documents, row {chosen} \(counted from 0\).*gone\.png"):
+        train(recipe(data={"image_cache_mib": cache}), data, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_folder(shop: RankingDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> Any:
+        raise AssertionError("work has begun")
+
+    monkeypatch.setattr(trainer_module, "build_model", fail)
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"run: cannot be written \(Not a directory\)"):
+        train(recipe(), shop, tmp_path / "file" / "a" / "run")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(OutputError, match=r"exists already\. Name another folder, or remove it"):
+        train(recipe(), shop, tmp_path / "empty")
+    with pytest.raises(ModelError, match="Start a run without --resume, in another folder"):
+        train(recipe(), shop, tmp_path / "empty", resume=True)
+    with pytest.raises(ModelError, match=r"Start a run without --resume\.$"):
+        train(recipe(), shop, tmp_path / "none", resume=True)
+    (tmp_path / "begun" / "checkpoint").mkdir(parents=True)
+    (tmp_path / "begun" / "checkpoint" / "progress.json").touch()
+    with pytest.raises(OutputError, match="or add --resume to go on with that run"):
+        train(recipe(), shop, tmp_path / "begun")
+
+
+def test_a_refusal_in_the_middle_leaves_what_was_logged(
+    shop: RankingDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = trainer_module._Trainer._step
+
+    def explodes(self: Any, number: int, raw: Any) -> Any:
+        if number == 1:
+            raise RecipeError("the loss is nan at step 1", where="recipe")
+        return step(self, number, raw)
+
+    monkeypatch.setattr(trainer_module._Trainer, "_step", explodes)
+    with pytest.raises(RecipeError, match="nan"):
+        train(recipe(), shop, tmp_path / "run")
+    assert [line["step"] for line in log_of(tmp_path / "run") if line["event"] == "train"] == [1]
+    assert not (tmp_path / "run" / "checkpoint").exists()  # it would explode again
+
+
+def test_dev_that_failed_is_measured_when_the_run_goes_on(
+    shop: RankingDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(recipe(), shop, tmp_path / "whole")
+
+    def fails(self: RankingModel, *given: Any, **options: Any) -> Any:
+        raise ImageError("not a picture", where="some.png")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RankingModel, "embed_chunks", fails)
+        with pytest.raises(ImageError, match=r"some\.png: not a picture\. 2 steps are kept"):
+            train(recipe(), shop, tmp_path / "run")
+    measure = trainer_module._Trainer._measure
+
+    def fails_last(self: Any) -> None:
+        if self.progress.step == 4:
+            raise ImageError("not a picture", where="some.png")
+        measure(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer_module._Trainer, "_measure", fails_last)
+        with pytest.raises(ImageError, match="4 steps are kept"):
+            train(recipe(), shop, tmp_path / "run", resume=True)
+    train(recipe(), shop, tmp_path / "run", resume=True)
+    assert log_of(tmp_path / "run") == log_of(tmp_path / "whole")
+    made = [RankingModel.load(tmp_path / n / "model").made for n in ("run", "whole")]
+    assert made[0]["dev_ndcg@10"] == made[1]["dev_ndcg@10"]
+    assert made[0]["step"] == made[1]["step"]

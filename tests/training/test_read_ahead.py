@@ -106,9 +106,9 @@ def test_memory_that_fills_up_later_is_said_by_the_reader(
     shop: RankingDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parent = os.getpid()
-    share = torch.Tensor.share_memory_
+    share: Any = torch.Tensor.share_memory_
 
-    def full(self: torch.Tensor) -> torch.Tensor:
+    def full(self: torch.Tensor) -> Any:
         if os.getpid() != parent and full_from < self.nbytes:
             raise RuntimeError("unable to write to file </torch_1>: No space left on device (28)")
         return share(self)

@@ -63,6 +63,8 @@ def check_dev_images(dev: DevSet | None, model: RankingModel) -> None:
     Raises:
         ImageError: one is missing.
     """
-    for view in dev.views if dev is not None else ():
+    if dev is None:
+        return
+    for view in dev.views:
         require_images(dev.dataset, view.queries, "query", model.query_fields)
         require_images(dev.dataset, view.documents, "document", model.document_fields)

@@ -107,7 +107,7 @@ class _Readable(Dataset[RawBatch | RankfieldError]):
                 # Here, not in the thread that sends it: where that one fails, nobody hears of it,
                 # and the training waits for ever.
                 for tensor in batch.tensors():
-                    tensor.share_memory_()
+                    tensor.share_memory_()  # type: ignore[no-untyped-call]
             except (RuntimeError, OSError) as error:
                 return _refused(f"{_SHARED} is full ({_first_line(error)})")
         return batch

@@ -25,5 +25,9 @@ def make_run_folder(out: Path, recipe: Recipe) -> None:
     except FileExistsError:  # since the look at the beginning: another run's
         raise OutputError("exists already", where=str(out), remedy="Name another folder.") from None
     values = recipe.model_dump(mode="json", exclude_none=True)
-    with new_file(out / "recipe.toml") as temporary:
-        temporary.write_text(tomli_w.dumps(values), "utf-8")
+    try:
+        with new_file(out / "recipe.toml") as temporary:
+            temporary.write_text(tomli_w.dumps(values), "utf-8")
+    except BaseException:
+        out.rmdir()
+        raise

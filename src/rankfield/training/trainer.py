@@ -376,8 +376,9 @@ class _Trainer:
 
     def _kept(self, error: BaseException) -> RankfieldError | None:
         """Keep the steps done in a checkpoint where the error can be mended, and say so in it."""
-        mendable = isinstance(error, DataError | ReadAheadError)
-        if not mendable or not self.since_checkpoint or self.accelerator.num_processes > 1:
+        if not isinstance(error, DataError | ReadAheadError):
+            return None
+        if not self.since_checkpoint or self.accelerator.num_processes > 1:
             return None
         if isinstance(error, ImageError) and self.progress.inputs:
             self.progress.inputs[PICTURES] = TO_BE_FIXED

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from tests.tiny_models import tiny_clip
 from torch import nn
 
 from rankfield.encoders.pretrained import load_model, loading
 from rankfield.errors import ModelError
+from tiny_models import tiny_clip
 
 
 def test_a_pickle_inside_is_refused(tmp_path: Path) -> None:

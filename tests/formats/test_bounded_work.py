@@ -14,7 +14,6 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.training_data import tiny_shop
 
 from rankfield.errors import DataError, InputError
 from rankfield.formats import markup
@@ -27,6 +26,7 @@ from rankfield.formats.trec_text import read_tagged_documents, read_tagged_topic
 from rankfield.formats.trec_xml import read_xml_topics
 from rankfield.schema import DatasetFolder, RankingDataset
 from rankfield.schema.parquet_size import decoded_bytes
+from training_data import tiny_shop
 
 
 @contextmanager

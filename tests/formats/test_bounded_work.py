@@ -221,3 +221,48 @@ def test_scanning_finds_what_the_expressions_found(plain: bool) -> None:
         assert markup.cdata_parts(text) == re.split(r"<!\[CDATA\[(.*?)\]\]>", text, flags=re.DOTALL)
         pairs = re.findall(r"""(\w+)\s*=\s*["']([^"']*)["']""", text)
         assert list(markup.attributes(text)) == pairs
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+def test_a_null_character_in_the_name_of_a_column(name: str, tmp_path: Path) -> None:
+    texts = {
+        "a.csv": "doc_id,ti\0tle\nd1,red\n",
+        "a.jsonl": '{"doc_id": "d1", "ti\\u0000tle": "x"}\n',
+    }
+    (tmp_path / name).write_text(texts[name])
+    for read in (read_table, lambda path: stage_table(path, tmp_path)):
+        with pytest.raises(DataError, match="has a null character in its name"):
+            read(tmp_path / name)
+
+
+def test_a_column_that_is_broken_as_a_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pl.DataFrame({"a": ["x", "y"]}).write_parquet(tmp_path / "a.parquet")
+    monkeypatch.setattr("rankfield.formats.arrow_files._valid", lambda _: True)
+
+    class Broken:
+        def __init__(self, column: pa.Array) -> None:
+            self.column = column
+
+        def validate(self, *, full: bool) -> None:
+            raise pa.ArrowInvalid("broken")
+
+        def __len__(self) -> int:
+            return len(self.column)
+
+        def slice(self, start: int, size: int) -> pa.Array:
+            return self.column.slice(start, size)
+
+    from rankfield.formats import arrow_files
+
+    batch = pa.table({"a": ["x", "y"]}).to_batches()[0]
+
+    class Batch:
+        schema = batch.schema
+        columns = (Broken(batch.column(0)),)
+
+    with pytest.raises(
+        DataError, match=r"a\.parquet, row 0 .*, column 'a': not UTF-8 or malformed"
+    ):
+        arrow_files._require_utf8(tmp_path / "a.parquet", Batch(), 0)

@@ -127,7 +127,8 @@ def _require_utf8(path: Path, batch: Any, start: int) -> None:
         try:
             column.validate(full=True)
         except pa.ArrowInvalid as error:
-            row = next(i for i in range(len(column)) if not _valid(column.slice(i, 1)))
+            # broken as a whole, no single row may show it
+            row = next((i for i in range(len(column)) if not _valid(column.slice(i, 1))), 0)
             raise DataError(
                 f"not UTF-8 or malformed ({error})",
                 where=f"{path}, row {start + row} (counted from 0), column {name!r}",

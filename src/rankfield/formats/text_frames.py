@@ -9,12 +9,23 @@ import polars as pl
 
 from rankfield.errors import DataError
 
-__all__ = ["MAX_CELLS", "MAX_COLUMNS", "require_width", "text_frame"]
+__all__ = ["MAX_CELLS", "MAX_COLUMNS", "require_names", "require_width", "text_frame"]
 
 MAX_COLUMNS = 10_000
 """Columns of a table; later steps look at each of them."""
 MAX_CELLS = 1 << 24
 """Cells of a batch of records: names that few records have make columns that are nearly empty."""
+
+
+def require_names(path: Path, names: Iterable[str]) -> None:
+    """Raise `DataError` for a null character in the name of a column: no Parquet file holds it."""
+    for name in names:
+        if "\0" in name:
+            raise DataError(
+                f"the column {name[:60]!r} has a null character in its name",
+                where=str(path),
+                remedy="Rename the column.",
+            )
 
 
 def require_width(path: Path, width: int) -> None:

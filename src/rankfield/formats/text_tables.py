@@ -14,7 +14,7 @@ import polars as pl
 
 from rankfield.errors import DataError
 from rankfield.formats.text_files import LONGEST, open_text, reading, short_lines, table_suffix
-from rankfield.formats.text_frames import MAX_CELLS, require_width
+from rankfield.formats.text_frames import MAX_CELLS, require_names, require_width
 from rankfield.formats.text_values import MARK
 from rankfield.parsing import MAX_DEPTH, require_shallow
 from rankfield.paths import require_regular
@@ -284,6 +284,7 @@ def _header(path: Path, row: list[str], delimiter: str) -> list[str]:
                 raise _divided_by(path, divider, delimiter, row[0])
     names = [name.strip() or f"unnamed_{i}" for i, name in enumerate(row)]
     require_width(path, len(names))
+    require_names(path, names)
     seen: set[str] = set()
     for name in names:
         if name in seen:
@@ -337,6 +338,7 @@ def _json_chunks(path: Path, file: TextIO) -> Iterator[list[tuple[int, dict[str,
     total = 0
     for line, record, size in _json_objects(path, file):
         require_width(path, len(record))
+        require_names(path, record.keys() - names)
         names.update(record)
         chunk.append((line, record))
         total += size

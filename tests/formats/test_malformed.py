@@ -280,6 +280,27 @@ CASES: list[tuple[str, str, str, Spoil, str]] = [
         r"row 7, .*'d1' is judged more.*--duplicates",
     ),
     ("ltr", "empty", "judgments.txt", nothing, r"judgments\.txt: expected at least one line"),
+    ("quepid", "encoding", "ratings.csv", broken("oak"), r"ratings\.csv, row 4: not UTF-8.*Save"),
+    ("quepid", "column", "ratings.csv", swap("rating", "x"), r"a column 'rating', found.*Quepid's"),
+    ("quepid", "number", "ratings.csv", swap("d2,1", "d2,inf"), r"row 3, .*'score'.*'inf'.*Mend"),
+    (
+        "quepid",
+        "id",
+        "ratings.csv",
+        swap("d2,1", ",1"),
+        r"row 3, column 'doc_id': expected a value",
+    ),
+    (
+        "quepid",
+        "twice",
+        "ratings.csv",
+        swap("d2,1", "d1,1"),
+        r"row 3, .*'d1' is judged more.*--duplicates",
+    ),
+    ("quepid", "unknown", "ratings.csv", swap("d2", "d9"), r"row 3, .*'d9' is not.*--unknown drop"),
+    ("quepid", "delimiter", "ratings.csv", all_of(",", ";"), r"divided by semicolons.*as \.csv"),
+    ("quepid", "quote", "ratings.csv", swap('desk"', "desk"), r"row 4: a quote is opened.*twice"),
+    ("quepid", "empty", "ratings.csv", nothing, r"ratings\.csv: the file is empty"),
 ]
 
 

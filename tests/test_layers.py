@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1] / "src" / "rankfield"
 
 LAYERS = (
     {"__init__", "errors"},
-    {"paths", "parsing", "expansion", "unicode_text"},
+    {"paths", "parsing", "expansion", "terminal", "unicode_text"},
     {
         "files",
         "progress",

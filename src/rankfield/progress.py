@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from rankfield.terminal import console, echo, one_line
+
 __all__ = ["Advance", "progress"]
 
 _LINE_EVERY_SECONDS = 15.0
@@ -35,7 +37,6 @@ def progress(what: str, total: int, *, done: int = 0, unit: str = "") -> Iterato
 
 @contextmanager
 def _bar(what: str, total: int, done: int) -> Iterator[Advance]:
-    from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -46,17 +47,17 @@ def _bar(what: str, total: int, done: int) -> Iterator[Advance]:
     from rich.table import Column
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         # On a narrow terminal the bar gives way, not the figures.
         MofNCompleteColumn(table_column=Column(no_wrap=True)),
-        TextColumn("{task.fields[rate]}"),
+        TextColumn("{task.fields[rate]}", markup=False),
         TimeRemainingColumn(table_column=Column(no_wrap=True)),
-        TextColumn("[dim]{task.fields[remark]}"),
+        TextColumn("{task.fields[remark]}", style="dim", markup=False),
     )
     started = time.monotonic()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=total, completed=done, remark="", rate="")
+    with Progress(*columns, console=console(stderr=True), transient=True) as bar:
+        task = bar.add_task(one_line(what), total=total, completed=done, remark="", rate="")
         count_done = 0
 
         def advance(count: int = 1, remark: str = "") -> None:
@@ -65,7 +66,7 @@ def _bar(what: str, total: int, done: int) -> Iterator[Advance]:
             rate = count_done / max(time.monotonic() - started, 1e-9)
             bar.update(task, advance=count, rate=f"{rate:,.1f}/s")
             if remark:
-                bar.update(task, remark=remark)
+                bar.update(task, remark=one_line(remark))
 
         yield advance
 
@@ -74,14 +75,14 @@ class _Lines:
     """One line every quarter of a minute, and none for work that ends sooner."""
 
     def __init__(self, what: str, total: int, done: int, unit: str) -> None:
-        self.what, self.total, self.done, self.unit = what, total, done, unit
+        self.what, self.total, self.done, self.unit = one_line(what), total, done, unit
         self.before = done
         self.started = self.last = time.monotonic()
         self.remark = ""
 
     def __call__(self, count: int = 1, remark: str = "") -> None:
         self.done += count
-        self.remark = remark or self.remark
+        self.remark = one_line(remark) or self.remark
         now = time.monotonic()
         if now - self.last < _LINE_EVERY_SECONDS:
             return
@@ -90,4 +91,4 @@ class _Lines:
         left = (self.total - self.done) / rate if rate else float("inf")
         counts = f"{self.done}/{self.total} {self.unit} · {rate:,.1f}/s · {left:,.0f} s left"
         line = f"{self.what}: {counts}"
-        print(f"{line} · {self.remark}" if self.remark else line, file=sys.stderr, flush=True)
+        echo(f"{line} · {self.remark}" if self.remark else line, err=True)

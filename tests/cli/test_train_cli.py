@@ -292,6 +292,8 @@ def test_weights_that_are_refused(rankfield: Command, folder: Path, tmp_path: Pa
     unknown = rankfield.refused("weights", shop, "--weight", "invers")
     assert "Did you mean 'inverse'?" in unknown
     assert "points" in rankfield.refused("weights", shop, "--weight", "piecewise")
-    assert "cannot be imported" in rankfield.refused("weights", shop, "--weight", "no.such:thing")
+    code = ("weights", shop, "--weight", "no.such:thing")
+    assert "--allow-code" in rankfield.refused(*code)
+    assert "cannot be imported" in rankfield.refused(*code, "--allow-code")
     assert ".svg" in rankfield.refused("weights", shop, "--out", tmp_path / "plot.txt")
     assert list(tmp_path.iterdir()) == []

@@ -9,10 +9,9 @@ import typer
 
 from rankfield.cli.engine_option import EngineOption
 from rankfield.errors import DataError, OutputError
+from rankfield.terminal import console, echo, one_line
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from rankfield.engines import Engine
     from rankfield.schema import DatasetFolder, Tables
     from rankfield.validate import Problem
@@ -53,7 +52,6 @@ def command(
 
     Example: rankfield check shop --html shop.html --fix shop-clean
     """
-    from rich.console import Console
 
     from rankfield import validate
     from rankfield.engines import make_engine
@@ -62,12 +60,11 @@ def command(
     for target in (fix, out, html, card):
         if target is not None and target.exists():
             raise OutputError("exists already", where=str(target), remedy="Name another output.")
-    console = Console(highlight=False)
     data = DatasetFolder.load(dataset)
     work = make_engine(engine)
     problems = validate.audit(data, images=images, engine=work)
-    _print_summary(console, data)
-    _print_problems(console, problems)
+    _print_summary(data)
+    _print_problems(problems)
     if out is not None:
         _write(out, problems)
     _write_pages(data, problems, html, card, work)
@@ -77,8 +74,8 @@ def command(
         cleaned, lines = validate.fix(data, problems)
         cleaned.save(fix)
         for line in lines or ["nothing had to be dropped"]:
-            console.print(f"- {line}", markup=False, soft_wrap=True)
-        console.print(f"wrote {fix}", markup=False, soft_wrap=True)
+            echo(f"- {line}")
+        echo(f"wrote {fix}")
     elif errors or (strict and warnings):
         raise DataError(
             f"{errors:,} error(s) and {warnings:,} warning(s)",
@@ -86,7 +83,7 @@ def command(
             remedy="Mend the data, or write a cleaned copy with --fix OUT." if errors else "",
         )
     else:
-        console.print(f"no errors, {warnings:,} warning(s)")
+        echo(f"no errors, {warnings:,} warning(s)")
 
 
 def _write_pages(
@@ -106,43 +103,42 @@ def _write_pages(
         write_data_card(card, data, problems)
 
 
-def _print_summary(console: Console, data: Tables) -> None:
+def _print_summary(data: Tables) -> None:
     from rankfield.validate import summarise
 
     summary = summarise(data)
     scale = data.score_scale
-    console.print(
-        f"{data.name}: {summary.queries:,} queries, {summary.documents:,} documents"
+    echo(
+        f"{one_line(data.name)}: {summary.queries:,} queries, {summary.documents:,} documents"
         f" ({summary.never_judged:,} never judged), {summary.judgments:,} judgments"
-        f" ({summary.judgments_per_query:,.1f} per judged query)",
-        markup=False,
-        soft_wrap=True,
+        f" ({summary.judgments_per_query:,.1f} per judged query)"
     )
-    console.print(f"scores, scale {scale}:")
+    echo(f"scores, scale {scale}:")
     most = max((count for *_, count in summary.scores), default=1)
     for low, high, count in summary.scores:
         label = f"{low:.4g}" if low == high else f"{low:.4g} – {high:.4g}"
-        console.print(f"  {label:>20} {'█' * round(_BAR * count / most):<{_BAR}} {count:,}")
+        echo(f"  {label:>20} {'█' * round(_BAR * count / most):<{_BAR}} {count:,}")
 
 
-def _print_problems(console: Console, problems: list[Problem]) -> None:
+def _print_problems(problems: list[Problem]) -> None:
     """Print each kind, errors first, with its count and first few places."""
     from rich.text import Text
 
+    screen = console()
     groups: dict[tuple[str, str, str, str], list[Problem]] = {}
     for problem in sorted(problems, key=lambda p: p.severity):
         key = (problem.severity, problem.kind, problem.table, problem.field)
         groups.setdefault(key, []).append(problem)
     for (severity, kind, table, name), group in groups.items():
         colour = "bold red" if severity == "error" else "yellow"
-        place = f"{table}, {name}" if name else table
+        place = one_line(f"{table}, {name}" if name else table)
         count = sum(p.count for p in group)
         line = Text.assemble((severity, colour), f" {place}: {kind}, {count:,} ×")
-        console.print(line, soft_wrap=True)
+        screen.print(line, soft_wrap=True)
         for problem in group[:_SHOWN]:
             item = "" if problem.item is None else f", item {problem.item}"
             row = "" if problem.row is None else f"row {problem.row}{item}: "
-            console.print(f"    {row}{problem.message}", markup=False, soft_wrap=True)
+            echo(f"    {row}{problem.message}")
 
 
 def _write(out: Path, problems: list[Problem]) -> None:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rankfield.cli.printable import printable
 from rankfield.cli.program import program
 from rankfield.errors import InputError
+from rankfield.terminal import echo, one_line
 
 if TYPE_CHECKING:
     from rankfield.collect import Job
@@ -61,7 +61,7 @@ def command(
     from rankfield.collect.job import example_job
 
     if example is not None:
-        typer.echo(example_job(example), nl=False)
+        echo(example_job(example), nl=False)
         return
     if job is None or (out is None and not preview):
         raise InputError(
@@ -80,24 +80,24 @@ def command(
         _preview(loaded)
         return
     dataset = collect(loaded, out, skip_failed=skip_failed, report=_note)
-    typer.echo(
+    echo(
         f"{out}: {dataset.queries.height:,} queries, {dataset.documents.height:,} documents,"
         f" {dataset.judgments.height:,} judgments"
     )
-    typer.echo(f"next: {program()} check {out}, {program()} split {out} OUT")
+    echo(f"next: {program()} check {out}, {program()} split {out} OUT")
 
 
 def _note(text: str) -> None:
-    typer.echo(f"- {printable(text)}")
+    echo(f"- {text}")
 
 
 def _preview(job: Job) -> None:
     from rankfield.collect import preview
 
     query, results = preview(job)
-    typer.echo(f"{query!r}: {len(results):,} results")
+    echo(f"{query!r}: {len(results):,} results")
     for position, found in enumerate(results[:10], 1):
-        typer.echo(f"{position}. {printable(found.doc_id)}")
+        echo(f"{position}. {one_line(found.doc_id)}")
         for name, value in (found.fields | found.columns).items():
-            shown = "–" if value is None else printable(str(value)[:100])
-            typer.echo(f"   {name}: {shown}")
+            shown = "–" if value is None else one_line(str(value)[:100])
+            echo(f"   {name}: {shown}")

@@ -11,6 +11,7 @@ import typer
 from rankfield.cli.load_results import load_results
 from rankfield.cli.text_table import show_table
 from rankfield.errors import InputError, MetricError
+from rankfield.terminal import echo, one_line
 
 if TYPE_CHECKING:
     import polars as pl
@@ -103,12 +104,12 @@ def command(
     if len(comparison.names) > 1:
         if details:
             _show_tests(comparison)
-        typer.echo(legend(comparison, details=details))
+        echo(legend(comparison, details=details))
     for title, table in slices.items():
         _show_slices(title, table)
     if out is not None:
         save_comparison(comparison, out, slices=slices, overwrite=overwrite)
-        typer.echo(f"Figures and tests: {out}")
+        echo(f"Figures and tests: {out}")
 
 
 def show(comparison: Comparison, metric: str) -> None:
@@ -136,7 +137,7 @@ def show(comparison: Comparison, metric: str) -> None:
             for n in comparison.names
         ]
         lines.append([split, f"{rows[comparison.names[0]]['queries']:,}", *cells])
-    show_table(metric, ["split", "queries", *headings], lines)
+    show_table(metric, ["split", "queries", *map(one_line, headings)], lines)
 
 
 def legend(comparison: Comparison, *, details: bool = False) -> str:
@@ -191,9 +192,9 @@ def _show_tests(comparison: Comparison) -> None:
     heads = {"adjusted": "adjus-\nted p", "seeds": "recipe\np"}
     heads |= {"randomisation": "random-\nised p", "bootstrap": "boot-\nstrap p"}
     for metric in comparison.metrics:
-        rows = [
+        rows: list[list[str | tuple[str, ...]]] = [
             [
-                f"{row['split']}\n{row['name']}",
+                (row["split"], row["name"]),
                 _interval(row["difference"], row["low"], row["high"]),
                 *(_p_value(row[f"p_{column}"]) for column in columns),
                 f"{row['better']:,}, {row['worse']:,}, {row['equal']:,}",
@@ -218,7 +219,7 @@ def _show_slices(title: str, slices: pl.DataFrame) -> None:
         [split, label, f"{queries[split, label]:,}", *(found.get(name, "–") for name in names)]
         for (split, label), found in cells.items()
     ]
-    show_table(title, ["split", "slice", "queries", *names], rows, words=2)
+    show_table(title, ["split", "slice", "queries", *map(one_line, names)], rows, words=2)
 
 
 def _interval(value: float | None, low: float | None, high: float | None) -> str:

@@ -11,6 +11,7 @@ import typer
 
 from rankfield.cli.engine_option import EngineOption
 from rankfield.errors import InputError, OutputError
+from rankfield.terminal import console, echo
 
 if TYPE_CHECKING:
     from rankfield.curation.dedupe import Duplicates
@@ -81,7 +82,6 @@ def command(
 
     Example: rankfield dedupe shop shop-unique --near title=0.8 --near image=6
     """
-    from rich.console import Console
 
     from rankfield.curation import dedupe, group_duplicates
     from rankfield.engines import make_engine
@@ -125,13 +125,12 @@ def command(
             engine=work,
         )
     done.save(out)
-    console = Console(highlight=False)
-    console.print(report)
+    console().print(report)
     for one in report.found:
         if one.how != "exact":
             for line in _examples(data, one):
-                console.print(f"- {line}", markup=False, soft_wrap=True)
-    console.print(f"wrote {out}", markup=False, soft_wrap=True)
+                echo(f"- {line}")
+    echo(f"wrote {out}")
 
 
 def _examples(data: DatasetFolder, found: Duplicates) -> Iterator[str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rankfield.cli.program import program
+from rankfield.terminal import console, echo
 
 if TYPE_CHECKING:
     from rankfield.evaluation import Results
@@ -64,9 +65,9 @@ def command(
     )
     _show(results)
     say(f"The page with pictures: {page}")
-    typer.echo("\nNext:")
+    echo("\nNext:")
     for line in _next_steps(out):
-        typer.echo(f"  · {line}")
+        echo(f"  · {line}")
 
 
 def _begin(out: Path, settings: dict[str, int | None]) -> None:
@@ -88,14 +89,12 @@ def _clock() -> Callable[[str], None]:
     started = time.monotonic()
 
     def say(text: str) -> None:
-        typer.echo(f"[{time.monotonic() - started:4.0f} s] {text}")
+        echo(f"[{time.monotonic() - started:4.0f} s] {text}")
 
     return say
 
 
 def _shop(out: Path, documents: int, queries: int, seed: int) -> RankingDataset:
-    from rich.console import Console
-
     from rankfield.curation import leak_report, sample_shop, split
     from rankfield.schema import RankingDataset
 
@@ -104,7 +103,7 @@ def _shop(out: Path, documents: int, queries: int, seed: int) -> RankingDataset:
     if not (out / "shop").exists():
         sample_shop(out / "shop", documents=documents, queries=queries, seed=seed)
     data = split(RankingDataset.load(out / "shop"), seed=seed).save(out / "data")
-    Console().print(leak_report(data))
+    console().print(leak_report(data))
     return data
 
 
@@ -145,7 +144,7 @@ def _show(results: list[Results]) -> None:
 
     comparison = compare(results, metrics=["nDCG@10"])
     show(comparison, "nDCG@10")
-    typer.echo(legend(comparison))
+    echo(legend(comparison))
 
 
 def _next_steps(out: Path) -> list[str]:

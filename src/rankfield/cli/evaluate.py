@@ -12,6 +12,7 @@ from rankfield.cli.allow_code_option import AllowCode
 from rankfield.cli.baselines import UNTRAINED, chosen_baselines, output_of, untrained_model
 from rankfield.cli.results_table import show_results
 from rankfield.errors import InputError
+from rankfield.terminal import echo
 
 if TYPE_CHECKING:
     from rankfield.encoders import RankingModel
@@ -195,7 +196,7 @@ def command(
     targets = {target: found[name] for name, target in outputs.items() if target is not None}
     save_results(targets, overwrite=overwrite)
     for target in targets:
-        typer.echo(f"All metrics, each query and its best documents: {target}")
+        echo(f"All metrics, each query and its best documents: {target}")
 
 
 def _places(model: str, dataset: Path | None, *, baselines: bool) -> tuple[Path | None, Path]:

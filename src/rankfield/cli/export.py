@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from rankfield.formats.registry import LAYOUTS
+from rankfield.terminal import echo
 
 __all__ = ["command"]
 
@@ -48,8 +49,8 @@ def command(
     data = RankingDataset.load(dataset)
     require_valid(data)
     for note in write(data, out, **options):
-        typer.echo(f"- {note}")
-    typer.echo(
+        echo(f"- {note}")
+    echo(
         f"{out}: {data.queries.height:,} queries, {data.documents.height:,} documents,"
         f" {data.judgments.height:,} judgments as {layout}"
     )

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from rankfield.cli import import_options as options
 from rankfield.formats.registry import LAYOUTS
+from rankfield.terminal import echo
 
 __all__ = ["GUESS", "GuessingGroup", "command", "examples"]
 
@@ -63,8 +64,8 @@ def command(
     words = ["rankfield", "import", layout.name, str(src), str(out)]
     words += ["--name", name] if name else []
     words += ["--licence", licence] if licence else []
-    typer.echo(f"{src} looks like {layout.name}: {reason}")
-    typer.echo(f"the same as: {shlex.join(words)}")
+    echo(f"{src} looks like {layout.name}: {reason}")
+    echo(f"the same as: {shlex.join(words)}")
     chosen = {key: value for key, value in (("name", name), ("licence", licence)) if value}
     if layout.name == "tables":  # the one that can be larger than memory
         from rankfield.formats.tables import import_folder

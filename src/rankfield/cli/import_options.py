@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from rankfield.cli.program import program
+from rankfield.terminal import echo
 
 if TYPE_CHECKING:
     from rankfield.schema import RankingDataset
@@ -190,15 +191,15 @@ def save_judgments(
 def report(dataset: Tables, notes: Iterable[str], out: Path) -> None:
     """Say what was guessed, how many rows each table has and what comes next."""
     for note in notes:
-        typer.echo(f"- {note}")
+        echo(f"- {note}")
     tables = ("queries", "documents", "judgments")
-    typer.echo(f"{out}: {', '.join(f'{dataset.height(table):,} {table}' for table in tables)}")
+    echo(f"{out}: {', '.join(f'{dataset.height(table):,} {table}' for table in tables)}")
     following = (
         f"{program()} train RECIPE --set data.dataset={out} --out RUN"
         if dataset.is_split or _has_train_queries(dataset)
         else f"{program()} split {out} OUT"
     )
-    typer.echo(f"next: {program()} check {out}, {following}")
+    echo(f"next: {program()} check {out}, {following}")
 
 
 def _has_train_queries(dataset: Tables) -> bool:

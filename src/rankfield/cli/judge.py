@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rankfield.cli.printable import printable
 from rankfield.errors import InputError
+from rankfield.terminal import echo
 
 if TYPE_CHECKING:
     import polars as pl
@@ -118,7 +118,7 @@ def command(
     from rankfield.judging.rubric import RUBRIC_TEMPLATE
 
     if example_rubric:
-        typer.echo(RUBRIC_TEMPLATE, nl=False)
+        echo(RUBRIC_TEMPLATE, nl=False)
         return
     if dataset is None or out is None:
         raise InputError("expected a data set and an output folder", where="rankfield judge")
@@ -170,7 +170,7 @@ def command(
 
 
 def _note(text: str) -> None:
-    typer.echo(f"- {printable(text)}")
+    echo(f"- {text}")
 
 
 def _refuse_others(given: dict[str, Any]) -> None:
@@ -242,27 +242,27 @@ def _dry_run(
 
     prompts = PairPrompts(data, rubric, image_side=settings.image_side)
     for message in prompts.messages(*pairs.select("query_id", "doc_id").row(0)):
-        typer.echo(f"[{message['role']}]")
+        echo(f"[{message['role']}]")
         content = message["content"]
         parts: list[Any] = [{"text": content}] if isinstance(content, str) else content
         for part in parts:
             photo = part.get("image_url", {}).get("url", "")
-            typer.echo(printable(part.get("text") or f"(photo, {len(photo):,} characters)"))
+            echo(part.get("text") or f"(photo, {len(photo):,} characters)")
     estimate = estimate_cost(prompts, pairs, settings.votes, settings.prices)
-    typer.echo(f"{pairs.height:,} pairs; estimate: {estimate}")
+    echo(f"{pairs.height:,} pairs; estimate: {estimate}")
 
 
 def _show(record: dict[str, Any], out: Path) -> None:
-    typer.echo(f"{out}: {record['judged']:,} of {record['pairs']:,} pairs judged")
+    echo(f"{out}: {record['judged']:,} of {record['pairs']:,} pairs judged")
     if "cost" in record:
         cost = record["cost"]
-        typer.echo(
+        echo(
             f"cost: {cost['requests']:,} answers, {cost['prompt_tokens']:,} tokens in,"
             f" {cost['completion_tokens']:,} out, {cost['price']:,.2f}"
         )
-        typer.echo(f"agreement of the votes: {_figures(record['agreement_of_votes'])}")
+        echo(f"agreement of the votes: {_figures(record['agreement_of_votes'])}")
     if record["agreement_with_human"] is not None:
-        typer.echo(f"agreement with people: {_figures(record['agreement_with_human'])}")
+        echo(f"agreement with people: {_figures(record['agreement_with_human'])}")
 
 
 def _figures(found: dict[str, Any]) -> str:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from rankfield.cli.printable import printable
 from rankfield.cli.program import program
 from rankfield.errors import InputError
+from rankfield.terminal import echo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -188,25 +188,25 @@ def _say(labels: Labels) -> None:
     """Print what was guessed and left out, the propensities, and what to do next."""
     record = labels.record
     for note in labels.notes:
-        typer.echo(f"- {printable(note)}")
+        echo(f"- {note}")
     for line in _left_out(record["dropped"]):
-        typer.echo(f"- left out: {printable(line)}")
+        echo(f"- left out: {line}")
     found = record["propensities"]
     values = [f"{row['propensity']:.3g}" for row in found["by_position"]]
     shown = " ".join(values[:10]) + (" …" if len(values) > 10 else "")
-    typer.echo(f"propensities ({found['method']}) from position 1: {shown}")
+    echo(f"propensities ({found['method']}) from position 1: {shown}")
     if labels.corrected and labels.raw:
-        typer.echo(
+        echo(
             "click rates of held-out positions, mean error:"
             f" {labels.corrected.error:.4f}, uncorrected {labels.raw.error:.4f}"
         )
     for warning in labels.propensities.warnings:
-        typer.echo(f"warning: {warning}", err=True)
-    typer.echo(f"{labels.folder}: {record['pairs']:,} pairs of {record['queries']:,} queries")
+        echo(f"warning: {warning}", err=True)
+    echo(f"{labels.folder}: {record['pairs']:,} pairs of {record['queries']:,} queries")
     # ids made of texts are known to the queries written beside the judgments alone
     tables = [t for t in ("queries", "judgments") if (labels.folder / f"{t}.parquet").exists()]
     options = (f"--{t} {shlex.quote(str(labels.folder / f'{t}.parquet'))}" for t in tables)
-    typer.echo(f"next: {program()} import tables SRC OUT {' '.join(options)}")
+    echo(f"next: {program()} import tables SRC OUT {' '.join(options)}")
 
 
 _SHOWN = {

@@ -5,15 +5,19 @@ from __future__ import annotations
 import importlib
 import sys
 import threading
-from typing import Annotated
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from rankfield.cli.import_guess import GUESS, GuessingGroup, examples
 from rankfield.cli.import_guess import command as guess
-from rankfield.cli.printable import printable
 from rankfield.errors import RankfieldError
 from rankfield.formats.registry import LAYOUTS
+from rankfield.terminal import echo, one_line
 
 __all__ = ["app", "main"]
 
@@ -46,9 +50,37 @@ IMPORTERS: dict[str, str] = {layout.name: layout.command_module for layout in LA
 _INTERRUPTED = 130
 
 
+_USAGE: type[Any] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+"""What Typer's usage errors are, of click or of its own copy."""
+
+
+class InertGroup(TyperGroup):
+    """Commands whose usage errors show file names and values made printable, on one line."""
+
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        """Read the options of the program itself."""
+        with _inert_usage():
+            return super().make_context(*args, **options)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Read a command's arguments, and run it."""
+        with _inert_usage():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _inert_usage() -> Iterator[None]:
+    try:
+        yield
+    except _USAGE as error:
+        error.message = one_line(error.message)
+        raise
+
+
 def _build() -> typer.Typer:
     app = typer.Typer(
         name="rankfield",
+        cls=InertGroup,
         help="Train embedding models that rank.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
@@ -74,7 +106,7 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         from rankfield import __version__
 
-        typer.echo(__version__)
+        echo(__version__)
         raise typer.Exit
 
 
@@ -101,6 +133,17 @@ def _leave_to_main_thread(failure: threading.ExceptHookArgs) -> None:
         threading.__excepthook__(failure)
 
 
+def _warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,  # noqa: ARG001
+    lineno: int,  # noqa: ARG001
+    line: str | None = None,  # noqa: ARG001
+) -> str:
+    """Return what a library warns of, in which names of the data may stand, as a line."""
+    return f"{category.__name__}: {one_line(str(message))}\n"
+
+
 def main() -> None:
     """Run the command line: exit 0 when done, 2 on bad input, 130 when interrupted.
 
@@ -108,22 +151,23 @@ def main() -> None:
     vanished) are messages too.
     """
     threading.excepthook = _leave_to_main_thread
+    warnings.formatwarning = _warning
     try:
         app()
     except RankfieldError as error:
-        typer.echo(f"error: {printable(str(error))}", err=True)
+        echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
     except OSError as error:
         where = f"{error.filename}: " if error.filename is not None else ""
-        typer.echo(f"error: {printable(f'{where}{error.strerror or error}')}", err=True)
+        echo(f"error: {where}{error.strerror or error}", err=True)
         sys.exit(2)
     except SystemExit as stopped:
         # Typer makes this of an interrupt, and says nothing
         if stopped.code == _INTERRUPTED:
-            typer.echo("interrupted", err=True)
+            echo("interrupted", err=True)
         raise
     except KeyboardInterrupt:  # before or after Typer's own work
-        typer.echo("interrupted", err=True)
+        echo("interrupted", err=True)
         sys.exit(_INTERRUPTED)
 
 

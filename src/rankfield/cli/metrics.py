@@ -12,6 +12,7 @@ import typer
 
 from rankfield.cli.text_table import show_table
 from rankfield.errors import InputError, OutputError
+from rankfield.terminal import echo, one_line, printable_values
 
 if TYPE_CHECKING:
     import polars as pl
@@ -128,7 +129,7 @@ def command(
     }
     made = _made(judgments, runs, judged_scale, ties, split)
     if as_json:
-        typer.echo(json_text(_means(found, made)))
+        echo(printable_values(json_text(_means(found, made)), "json"))
     else:
         fate = "they are left out" if ignore_missing else "they count as empty lists"
         missing = f"judged queries are not in the run: {fate}"
@@ -212,7 +213,7 @@ def _say_highest_grade(metrics: Sequence[Metric], scale: ScoreScale) -> None:
 
     highest = GainMap(scale).highest_grade
     if any(m.family == "ERR" and m.value("max") is None for m in metrics) and highest < 4:
-        typer.echo(
+        echo(
             f"ERR takes {highest:g}, the largest judged score, for the highest grade: state it "
             f"(--scale :{math.floor(highest) + 1}), or take gdeval's, ERR(max=4)."
         )
@@ -257,16 +258,16 @@ def _show(
     counts = dict.fromkeys(f"{len(run.queries):,}" for run, _, _ in found.values())
     show_table(
         f"{path}, {', '.join(counts)} queries: mean [95 % interval]",
-        ["metric", *found],
+        ["metric", *map(one_line, found)],
         [[name, *(_cell(means[name]) for _, _, means in found.values())] for name in first[1]],
     )
-    typer.echo(
+    echo(
         f"Scores from {scale}; "
         f"equal scores of a run: {'as in the file' if ties == 'file' else f'doc_id {ties}'}."
     )
     for metric, mean in first[2].items():
         if mean.queries < count:
-            typer.echo(
+            echo(
                 f"{metric}: {count - mean.queries:,} queries without anything to find are left out."
             )
     for name, (run, _, _) in found.items():
@@ -276,7 +277,7 @@ def _show(
             (run.tied, "queries have documents of equal score"),
         ):
             if number:
-                typer.echo(f"{name}: {number:,} {what}.")
+                echo(f"{name}: {number:,} {what}.")
 
 
 def _cell(mean: Mean) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rankfield.cli.text_table import show_table
+from rankfield.terminal import echo
 
 if TYPE_CHECKING:
     from rankfield.training.mine import Mined
@@ -83,7 +84,7 @@ def command(
     mined = mine(RankingModel.load(model).to(where), data, settings, device=where)
     save_negatives(mined, out, overwrite=overwrite)
     _show(mined)
-    typer.echo(out)
+    echo(out)
 
 
 def _show(mined: Mined) -> None:

@@ -10,6 +10,7 @@ import typer
 from rankfield.cli.allow_code_option import AllowCode
 from rankfield.cli.import_options import require_new
 from rankfield.cli.program import program
+from rankfield.terminal import echo, printable_values
 
 __all__ = ["command"]
 
@@ -45,8 +46,8 @@ def command(
     data = RankingDataset.load(dataset)
     text = recipe_text(data, method=method, weight=loss_weight, allow_code=allow_code)
     if out is None:
-        typer.echo(text, nl=False)
+        echo(printable_values(text, "toml"), nl=False)
         return
     with new_file(out) as temporary:
         temporary.write_text(text, "utf-8", newline="\n")
-    typer.echo(f"{out}: train with {program()} train {out} --out RUN")
+    echo(f"{out}: train with {program()} train {out} --out RUN")

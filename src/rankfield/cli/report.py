@@ -10,6 +10,7 @@ import typer
 
 from rankfield.cli.load_results import load_results, result_files
 from rankfield.errors import InputError, OutputError
+from rankfield.terminal import echo
 
 if TYPE_CHECKING:
     from rankfield.evaluation import Results
@@ -99,8 +100,8 @@ def command(
         with new_file(path) as temporary:
             temporary.write_text(text, "utf-8")
     for sentence in content.summary:
-        typer.echo(sentence)
-    typer.echo(f"Written: {', '.join(map(str, written))}")
+        echo(sentence)
+    echo(f"Written: {', '.join(map(str, written))}")
 
 
 def _check_outputs(every: Sequence[Path], reports: Sequence[Path], overwrite: bool) -> None:

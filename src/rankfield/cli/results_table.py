@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
-
 from rankfield.cli.text_table import show_table
+from rankfield.terminal import echo, one_line
 
 if TYPE_CHECKING:
     from rankfield.evaluation import Results
@@ -29,7 +28,7 @@ def show_results(results: Results) -> None:
             for split, means in results.splits.items()
         ],
     )
-    typer.echo(
+    echo(
         "±: half of the 95 % interval over queries, which near 0 and 1 is longer on one side; the "
         "results hold both of its ends."
     )
@@ -37,12 +36,12 @@ def show_results(results: Results) -> None:
         _show_robustness(results, columns[0])
     if results.protocol != "rankfield":
         note = protocol_named(results.protocol).note
-        typer.echo(f"By the rules of {results.protocol}: {note}.")
+        echo(f"By the rules of {results.protocol}: {note}.")
         return
     for split, means in results.splits.items():
         undefined = results.sizes[split].queries - means["mAP@1000"].queries
         if undefined:
-            typer.echo(
+            echo(
                 f"{split}: {undefined} queries have no relevant document; mAP and R leave them out."
             )
 
@@ -67,4 +66,4 @@ def _show_robustness(results: Results, metric: str) -> None:
             else:
                 cells.append(f"{left:.3f} ({left - whole:+.3f})")
         rows.append([field, *cells])
-    show_table(title, ["without", *results.splits], rows)
+    show_table(title, ["without", *map(one_line, results.splits)], rows)

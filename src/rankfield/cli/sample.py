@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rankfield.terminal import cell, console, echo
+
 if TYPE_CHECKING:
     from rankfield.schema import RankingDataset
 
@@ -54,15 +56,11 @@ def command(  # noqa: PLR0917  typer reads options from the signature
 
 def _summarise(dataset: RankingDataset, out: Path) -> None:
     import polars as pl
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console()
-    console.print(
+    echo(
         f"{out}: {dataset.documents.height:,} products, {dataset.queries.height:,} queries, "
-        f"{dataset.judgments.height:,} judgments",
-        highlight=False,
-        soft_wrap=True,
+        f"{dataset.judgments.height:,} judgments"
     )
     best = (
         dataset.judgments.filter(pl.col("position") <= _TITLES)
@@ -74,6 +72,9 @@ def _summarise(dataset: RankingDataset, out: Path) -> None:
     for row in best.iter_rows(named=True):
         query = row["query"] if row["position"] == 1 else ""
         table.add_row(
-            query, f"{row['score']:g}", row["title"], end_section=row["position"] == _TITLES
+            cell(query),
+            f"{row['score']:g}",
+            cell(row["title"]),
+            end_section=row["position"] == _TITLES,
         )
-    console.print(table)
+    console().print(table)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rankfield.errors import OutputError
+from rankfield.terminal import cell, console, echo
 
 if TYPE_CHECKING:
     import polars as pl
@@ -65,7 +66,7 @@ def command(
         if cache is not None:
             raise
         # Nobody asked for this cache: a search works without it.
-        typer.echo(f"note: the embeddings are not kept: {error}", err=True)
+        echo(f"note: the embeddings are not kept: {error}", err=True)
         found = retrieve(loaded, data, query, image=image, k=k)
     _show(found, data)
 
@@ -80,9 +81,7 @@ def _user_cache() -> Path | None:
 
 
 def _show(found: pl.DataFrame, data: RankingDataset) -> None:
-    from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     # A field may be called rank or similarity: those of `found` come first, the data's after them.
     columns = dict(zip(data.documents.columns, found.columns[2:], strict=True))
@@ -91,9 +90,8 @@ def _show(found: pl.DataFrame, data: RankingDataset) -> None:
     for name in ("rank", "score"):
         table.add_column(name, justify="right")
     for name in ("doc_id", *texts):
-        table.add_column(Text(name))
-    # As Text, since rich would take brackets and colons in titles for markup.
+        table.add_column(cell(name))
     for row in found.iter_rows(named=True):
         cells = [str(row["rank"]), f"{row['similarity']:.4f}", row["doc_id"]]
-        table.add_row(*(Text(cell) for cell in [*cells, *(row[name] or "" for name in texts)]))
-    Console().print(table)
+        table.add_row(*map(cell, [*cells, *(row[name] or "" for name in texts)]))
+    console().print(table)

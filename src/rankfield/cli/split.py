@@ -9,9 +9,9 @@ import typer
 
 from rankfield.cli.engine_option import EngineOption
 from rankfield.errors import InputError, OutputError
+from rankfield.terminal import console, echo
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.table import Table
 
     from rankfield.curation import TimeRule
@@ -95,7 +95,6 @@ def command(
 
     Example: rankfield split shop shop-split --group-documents-by style_id
     """
-    from rich.console import Console
 
     from rankfield.engines import make_engine
     from rankfield.files import new_folder
@@ -124,19 +123,17 @@ def command(
         "engine": make_engine(engine),
         **({"max_images": None} if compare_all_images else {}),
     }
-    console = Console(highlight=False)
     if folds is None or fold is not None:
-        _make(console, data, out, how | groups | {"fold": fold or 0}, looked_for | groups)
+        _make(data, out, how | groups | {"fold": fold or 0}, looked_for | groups)
     else:
         with new_folder(out) as temporary:
             for number in range(folds):
                 place = temporary / f"fold-{number}"
-                _make(console, data, place, how | groups | {"fold": number}, looked_for | groups)
-    console.print(f"wrote {out}", markup=False, soft_wrap=True)
+                _make(data, place, how | groups | {"fold": number}, looked_for | groups)
+    echo(f"wrote {out}")
 
 
 def _make(
-    console: Console,
     data: DatasetFolder,
     place: Path,
     how: dict[str, Any],
@@ -148,13 +145,13 @@ def _make(
     done = split(data, **how)
     leaks = leak_report(done, **looked_for)
     done.save(place)
-    console.print(_sizes(done))
+    console().print(_sizes(done))
     if warning := _few_queries(done):
-        console.print(warning, markup=False, soft_wrap=True)
+        echo(warning)
     for note in done.provenance.notes:
         if note.startswith("split: "):
-            console.print(f"- {note}", markup=False, soft_wrap=True)
-    console.print(leaks)
+            echo(f"- {note}")
+    console().print(leaks)
 
 
 def _few_queries(dataset: Tables) -> str:

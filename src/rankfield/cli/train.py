@@ -10,6 +10,7 @@ import typer
 
 from rankfield.cli.allow_code_option import AllowCode
 from rankfield.cli.program import program
+from rankfield.terminal import echo
 
 __all__ = ["command"]
 
@@ -52,9 +53,9 @@ def command(
         own = out / "recipe.toml"  # with the values that --set gave
         if (out / "checkpoint").is_dir():
             again = shlex.join(["rankfield", "train", str(own), "--out", str(out), "--resume"])
-            typer.echo(f"stopped; go on with: {again}", err=True)
+            echo(f"stopped; go on with: {again}", err=True)
         raise
     best = model.made["dev_ndcg@10"]
     at = f"step {model.made['step']}" + (f", dev NDCG@10 {best:.4f}" if best is not None else "")
-    typer.echo(f"{out / 'model'}: {at}")
-    typer.echo(f"Next: {program()} evaluate {out / 'model'} {wanted.data.dataset}")
+    echo(f"{out / 'model'}: {at}")
+    echo(f"Next: {program()} evaluate {out / 'model'} {wanted.data.dataset}")

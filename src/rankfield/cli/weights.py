@@ -9,6 +9,7 @@ import typer
 
 from rankfield.cli.allow_code_option import AllowCode
 from rankfield.errors import RecipeError
+from rankfield.terminal import console, echo, one_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,7 +43,6 @@ def command(
     Each cell holds the weight, and the share of the whole loss that the pairs of its row carry.
     """
     import numpy as np
-    from rich.console import Console
     from rich.table import Table
 
     from rankfield.schema import RankingDataset
@@ -72,17 +72,17 @@ def command(
 
     table = Table(box=None, header_style="bold", pad_edge=False, collapse_padding=True)
     for column in ("score", "pairs", *chosen):  # all of them fit into 80 columns
-        table.add_column(column.replace("_", "\n_"), justify="right", no_wrap=True)
+        table.add_column(one_line(column).replace("_", "\n_"), justify="right", no_wrap=True)
     shares = {name: w * counts / (w * counts).sum() for name, w in curves.items()}
     for i in _rows_to_show(len(scores)):
         cells = [f"{curves[n][i]:.3f} {shares[n][i]:3.0%}" for n in chosen]
         table.add_row(f"{scores[i]:g}", f"{counts[i]:,}", *cells)
-    Console().print(table)
+    console().print(table)
     if out is not None:
         from rankfield.report.plots import weights_figure
 
         weights_figure(out, scores=scores, counts=counts, weights=curves)
-        typer.echo(out)
+        echo(out)
 
 
 def _mean_discounts(trained: pl.DataFrame, scale: ScoreScale) -> NDArray[np.float64]:

@@ -22,6 +22,7 @@ from rankfield.errors import DataError, SplitError
 from rankfield.progress import progress
 from rankfield.schema import Part, Tables
 from rankfield.schema.tables import T
+from rankfield.terminal import cell
 from rankfield.validate import require_valid
 from rankfield.validate.pictures import picture_stretches
 
@@ -62,8 +63,8 @@ class DedupeReport:
     judgments: int = 0
 
     def __rich__(self) -> Table:
-        from rich.markup import escape
         from rich.table import Table
+        from rich.text import Text
 
         table = Table("", "records", "clusters", "duplicates", "largest", "example (stays · goes)")
         table.title = "duplicates"
@@ -71,8 +72,8 @@ class DedupeReport:
             column.justify = "right"
         for one in self.found:
             counts = [f"{n:,}" for n in (one.records, one.clusters, one.merged, one.largest)]
-            example = escape(" · ".join(one.examples[0])) if one.examples else ""
-            table.add_row(one.table, *counts, example)
+            example = cell(" · ".join(one.examples[0]) if one.examples else "")
+            table.add_row(cell(one.table), *counts, example)
         lines = [f"{self.judgments:,} judgments merged with others"]
         lines += [f"{one.table}: {one.how}" for one in self.found if one.how != "exact"]
         lines += [
@@ -81,7 +82,7 @@ class DedupeReport:
             for one in self.found
             if one.chained
         ]
-        table.caption = escape("\n".join(lines))
+        table.caption = Text("\n").join(map(cell, lines))
         return table
 
 

@@ -22,6 +22,7 @@ from rankfield.errors import SplitError
 from rankfield.field_values import flat_values
 from rankfield.progress import progress
 from rankfield.schema import Field, Tables
+from rankfield.terminal import cell
 from rankfield.validate.pictures import picture_stretches
 
 if TYPE_CHECKING:
@@ -64,15 +65,14 @@ class LeakReport:
         return {"leaks": [asdict(leak) for leak in self.leaks], "notes": list(self.notes)}
 
     def __rich__(self) -> Table:
-        from rich.markup import escape
         from rich.table import Table
 
         table = Table("", "between the sides", "unseen", "example (seen · unseen)", title="leaks")
         table.columns[2].justify = "right"
         for leak in self.leaks:
-            example = escape(" · ".join(leak.examples[0])) if leak.examples else ""
-            table.add_row(leak.table, leak.kind, f"{leak.count:,}", example)
-        table.caption = escape("; ".join(self.notes)) or None
+            example = cell(" · ".join(leak.examples[0]) if leak.examples else "")
+            table.add_row(cell(leak.table), cell(leak.kind), f"{leak.count:,}", example)
+        table.caption = cell("; ".join(self.notes)) if self.notes else None
         return table
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
 import polars as pl
 
 from rankfield.evaluation import DevSet
 from rankfield.formats.published_splits import PARTS, part_name
 from rankfield.schema import SUBSETS, RankingDataset
+from rankfield.terminal import echo
 from rankfield.training.recipe import DevSection
 from rankfield.training.run_log import RunLog
 
@@ -30,7 +29,7 @@ def note_data(
     notes = data_notes(dataset, section, dev, skipped=skipped)
     log.write("data", 0, {"dev": dev.sizes() if dev is not None else {}, "notes": notes})
     for note in notes:
-        print(f"note: {note}", file=sys.stderr, flush=True)
+        echo(f"note: {note}", err=True)
 
 
 def data_notes(

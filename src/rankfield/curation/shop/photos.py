@@ -18,6 +18,7 @@ from rankfield.curation.shop.catalogue import BLOCK, catalogue_blocks
 from rankfield.curation.shop.drawing import draw_photo
 from rankfield.errors import OutputError
 from rankfield.progress import Advance, progress
+from rankfield.terminal import echo
 
 __all__ = ["draw_photos", "photo_path", "work"]
 
@@ -109,4 +110,4 @@ def work() -> None:
     """Draw what the command line's one argument says: what a worker process runs."""
     task = json.loads(sys.argv[1])
     folder = Path(task.pop("folder"))
-    _draw_rows(folder, **task, done=lambda count: print(count, flush=True))
+    _draw_rows(folder, **task, done=echo)

@@ -181,11 +181,11 @@ def save_judgments(
     )
     write_judgment_file(frame, out)
     for note in notes:
-        typer.echo(f"- {note}")
+        echo(f"- {note}")
     if by_text and dataset is None:
-        typer.echo("- queries: the list has no ids, the texts are the ids; --dataset takes others")
+        echo("- queries: the list has no ids, the texts are the ids; --dataset takes others")
     count = frame["query_id"].n_unique()
-    typer.echo(f"{out}: {frame.height:,} judgments of {count:,} queries")
+    echo(f"{out}: {frame.height:,} judgments of {count:,} queries")
 
 
 def report(dataset: Tables, notes: Iterable[str], out: Path) -> None:

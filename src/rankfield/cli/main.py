@@ -54,7 +54,7 @@ _USAGE: type[Any] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == 
 """What Typer's usage errors are, of click or of its own copy."""
 
 
-class InertGroup(TyperGroup):
+class _InertGroup(TyperGroup):
     """Commands whose usage errors show file names and values made printable, on one line."""
 
     def make_context(self, *args: Any, **options: Any) -> Any:
@@ -80,7 +80,7 @@ def _inert_usage() -> Iterator[None]:
 def _build() -> typer.Typer:
     app = typer.Typer(
         name="rankfield",
-        cls=InertGroup,
+        cls=_InertGroup,
         help="Train embedding models that rank.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,

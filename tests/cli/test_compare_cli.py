@@ -188,8 +188,8 @@ def test_slices_side_by_side(
     expected = slice_results(Results.load(files[1]), dataset, "query.seen").to_dicts()
     rows = [row for row in stored["nDCG@10 by query.seen"] if row.pop("name") == "good"]
     assert rows == expected
-    half = (expected[0]["high"] - expected[0]["low"]) / 2
-    assert f"{expected[0]['value']:.3f} ±{half:.3f}" in shown
+    assert f"{expected[0]['value']:.3f}" in shown
+    assert f"[{expected[0]['low']:.3f}, {expected[0]['high']:.3f}]" in shown
 
     # The data set has moved.
     (tmp_path / "data").rename(tmp_path / "moved")

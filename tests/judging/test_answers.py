@@ -17,7 +17,10 @@ from judged_shop import QUICK, endpoint, judged_shop, prompt_text
 from misbehaving_server import Handler, Route, serving
 from rankfield.errors import ImageError, RemoteError
 from rankfield.judging import JudgeSettings, choose_pairs, judge, load_rubric
+from rankfield.judging.rubric import RUBRIC_TEMPLATE
+from rankfield.judging.votes import read_vote
 from rankfield.schema import RankingDataset
+from rankfield.web.chat import ChatAnswer
 
 
 @pytest.fixture
@@ -97,6 +100,58 @@ def test_odd_answers_end_the_run_with_or_without_grades(
     assert ("6 of 6 votes are without a grade" in text) == (grade is None)
     cut = choice.get("finish_reason") == "length" and grade is None
     assert ("6 votes have no grade because answers are cut off: raise --max-tokens" in text) == cut
+
+
+@pytest.mark.parametrize(("first", "second"), [(10, 500), (None, 500), (10, None)])
+def test_a_higher_max_tokens_asks_only_for_what_was_cut_off(
+    shop: RankingDataset, tmp_path: Path, first: int | None, second: int | None
+) -> None:
+    """Of six pairs three are cut off under the first limit; another fails, and the run stops."""
+    asked: list[tuple[str, int | None]] = []
+
+    def answer(handler: Handler, count: int) -> None:
+        query = re.findall(r"product ([a-f])", prompt_text(handler.body))[0]
+        limit = handler.body.get("max_tokens")
+        asked.append((query, limit))
+        if limit == first and query == "f":
+            handler.json({"odd": True})
+        elif limit == first and query in "abc":
+            choice = {"message": {"content": "<think>"}, "finish_reason": "length"}
+            handler.json({"choices": [choice]})
+        else:
+            handler.json({"choices": [{"message": {"content": "2"}, "finish_reason": "stop"}]})
+
+    with serving({"/v1/chat/completions": answer}) as server:
+
+        def run(limit: int | None) -> dict[str, Any]:
+            return judge(
+                shop,
+                choose_pairs(shop, per_query=1),
+                load_rubric(tmp_path / "rubric.toml"),
+                endpoint(server, max_tokens=limit),
+                tmp_path / "out",
+                settings=JudgeSettings(votes=1, image_side=0),
+                limits=QUICK,
+            )
+
+        with pytest.raises(RemoteError, match="1 of 6 votes failed"):
+            run(first)
+        assert {query for query, _ in asked} == set("abcdef")
+        asked.clear()
+        record = run(second)
+    assert sorted(asked, key=lambda one: one[0]) == [(query, second) for query in "abcf"]
+    assert (record["judged"], record["missing_votes"]) == (6, 0)
+
+
+def test_a_lower_max_tokens_asks_nothing_again(tmp_path: Path) -> None:
+    (tmp_path / "rubric.toml").write_text(RUBRIC_TEMPLATE)
+    rubric = load_rubric(tmp_path / "rubric.toml")
+    cut = ChatAnswer("<think>", None, "length").to_json() | {"max_tokens": 500}
+    assert read_vote(iter([cut, None]), rubric, max_tokens=100).answers
+    assert read_vote(iter([cut, None]), rubric, max_tokens=500).answers
+    assert not read_vote(iter([cut, None]), rubric, max_tokens=501).answers
+    whole = ChatAnswer("2", None, "stop").to_json() | {"max_tokens": 500}
+    assert read_vote(iter([whole]), rubric, max_tokens=1).grade == 2.0
 
 
 def test_half_a_character_becomes_the_sign_for_one(shop: RankingDataset, tmp_path: Path) -> None:

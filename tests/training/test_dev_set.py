@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from rankfield.errors import RecipeError
-from rankfield.schema import RankingDataset
+from rankfield.schema import SPLITS, RankingDataset, ScoreScale
 from rankfield.training import Recipe, parse_recipe, train
 from training_data import tiny_shop
 from training_runs import log_of
@@ -56,6 +58,42 @@ def test_dev_can_be_off(
     assert model.made["dev_ndcg@10"] is None
     assert "dev" not in {line["event"] for line in log_of(tmp_path / "run")}
     assert "the last model is kept" in capsys.readouterr().err
+
+
+def without_gain(shop: RankingDataset, splits: tuple[str, ...]) -> RankingDataset:
+    """The shop with scores of 0 for all dev queries of these splits, on a scale from 0."""
+    ids = pl.concat([shop.view(split, "dev").queries["query_id"] for split in splits])
+    score = pl.when(pl.col("query_id").is_in(ids.implode())).then(0.0).otherwise("score")
+    return replace(
+        shop,
+        judgments=shop.judgments.with_columns(score=score),
+        score_scale=ScoreScale(0, shop.score_scale.maximum, shop.score_scale.relevant),
+    )
+
+
+def test_a_split_where_no_dev_query_has_gain_is_left_out_and_noted(
+    shop: RankingDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The mean over splits was NaN, against which no later model is better."""
+    data = without_gain(shop, ("novel_query", "zero_shot"))
+    model = train(recipe(), data, tmp_path / "run")
+    assert "No dev query in novel_query, zero_shot has a document of positive gain" in (
+        capsys.readouterr().err
+    )
+    dev = [line for line in log_of(tmp_path / "run") if line["event"] == "dev"]
+    assert [set(line["splits"]) for line in dev] == [{"in_domain", "novel_document"}] * 2
+    values = [line["ndcg@10"] for line in dev]
+    assert model.made["dev_ndcg@10"] == max(values)
+    assert model.made["step"] == (2 if values[0] >= values[1] else 4)
+
+
+def test_where_no_dev_query_has_gain_the_last_model_is_kept(
+    shop: RankingDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = train(recipe(), without_gain(shop, SPLITS), tmp_path / "run")
+    assert (model.made["step"], model.made["dev_ndcg@10"]) == (4, None)
+    said = capsys.readouterr().err
+    assert "No dev query has a document of positive gain: the last model is kept." in said
 
 
 @pytest.mark.parametrize(

@@ -157,7 +157,7 @@ def test_a_recipe_survives_json() -> None:
     ],
 )
 def test_overrides(written: Path, override: str, section: str, key: str, expected: object) -> None:
-    recipe = load_recipe(written, [override])
+    recipe = load_recipe(written, [override], allow_code=":function" in override)
     assert getattr(getattr(recipe, section), key) == expected
     assert recipe.name == "mine"
     assert recipe.optimizer.steps == (12 if "steps" in override else 7)
@@ -233,10 +233,16 @@ def test_files_that_are_no_recipes(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="cannot be read"):
         load_recipe(tmp_path)
     broken = tmp_path / "broken.toml"
-    for content in (b"seed = ", b"\xff\xfe", b"seed = 1\nseed = 2"):
+    for content in (b"seed = ", b"seed = 1\nseed = 2"):
         broken.write_bytes(content)
         with pytest.raises(RecipeError, match=r"broken\.toml: not valid TOML"):
             load_recipe(broken)
+    broken.write_bytes(b"\xff\xfes\x00")
+    with pytest.raises(RecipeError, match=r"broken\.toml, row 1: not valid TOML \(.*UTF-16"):
+        load_recipe(broken)
+    broken.write_bytes(b"seed = 1\nname = '\xe9'\n")
+    with pytest.raises(RecipeError, match=r"row 2: not valid TOML \(not UTF-8: byte 0xe9 at posi"):
+        load_recipe(broken)
 
 
 # ---- the printed recipe ------------------------------------------------------------------------

@@ -208,13 +208,13 @@ def _show_tests(comparison: Comparison) -> None:
 
 def _show_slices(title: str, slices: pl.DataFrame) -> None:
     names = slices["name"].unique(maintain_order=True).to_list()
-    title += " (±: half of the 95 % interval)"
+    title += ", with 95 % intervals"
     cells: dict[tuple[str, str], dict[str, str]] = {}
     queries: dict[tuple[str, str], int] = {}
     for row in slices.iter_rows(named=True):
         key = row["split"], row["slice"]
         queries.setdefault(key, row["queries"])
-        cells.setdefault(key, {})[row["name"]] = _half(row["value"], row["low"], row["high"])
+        cells.setdefault(key, {})[row["name"]] = _range(row["value"], row["low"], row["high"])
     rows = [
         [split, label, f"{queries[split, label]:,}", *(found.get(name, "–") for name in names)]
         for (split, label), found in cells.items()
@@ -228,12 +228,10 @@ def _interval(value: float | None, low: float | None, high: float | None) -> str
     return f"{value:+.3f}" if low is None else f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
 
 
-def _half(value: float | None, low: float | None, high: float | None) -> str:
+def _range(value: float | None, low: float | None, high: float | None) -> str:
     if value is None:
         return "–"
-    if low is None or high is None:
-        return f"{value:.3f}"
-    return f"{value:.3f} ±{(high - low) / 2:.3f}"
+    return f"{value:.3f}" if low is None else f"{value:.3f}\n[{low:.3f}, {high:.3f}]"
 
 
 def _p_value(p: float | None) -> str:

@@ -24,14 +24,15 @@ def show_results(results: Results) -> None:
         title,
         ["split", "quer-\nies", *(name.replace("@", "\n@") for name in columns)],
         [
-            [split, f"{results.sizes[split].queries:,}", *(_cell(means[name]) for name in columns)]
+            [
+                (split, "  low", "  high"),
+                f"{results.sizes[split].queries:,}",
+                *(_cell(means[name]) for name in columns),
+            ]
             for split, means in results.splits.items()
         ],
     )
-    echo(
-        "±: half of the 95 % interval over queries, which near 0 and 1 is longer on one side; the "
-        "results hold both of its ends."
-    )
+    echo("low, high: the ends of the 95 % interval over queries.")
     if results.robustness:
         _show_robustness(results, columns[0])
     if results.protocol != "rankfield":
@@ -51,7 +52,7 @@ def _cell(mean: Mean) -> str:
         return "–"
     if mean.low is None or mean.high is None:
         return f"{mean.value:.3f}"
-    return f"{mean.value:.3f}\n±{(mean.high - mean.low) / 2:.3f}"
+    return f"{mean.value:.3f}\n{mean.low:.3f}\n{mean.high:.3f}"
 
 
 def _show_robustness(results: Results, metric: str) -> None:

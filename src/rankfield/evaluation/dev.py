@@ -76,6 +76,22 @@ class DevSet:
         views = [_fewer_queries(view, queries) for view in whole]
         return cls(dataset, tuple(_fewer_documents(views, documents)), totals)
 
+    def defined(self) -> DevSet | None:
+        """Return the splits with a dev query that has a document of positive gain; None of none.
+
+        On the others NDCG is undefined.
+        """
+        floor = self.dataset.score_scale.floor
+        kept = [
+            (view, total)
+            for view, total in zip(self.views, self.totals, strict=True)
+            if (view.judgments["score"] > floor).any()
+        ]
+        if not kept:
+            return None
+        views, totals = zip(*kept, strict=True)
+        return replace(self, views=views, totals=totals)
+
     def ndcg(self, model: Embedder, *, k: int = 10, device: str = "cpu") -> dict[str, float]:
         """Return split → mean NDCG@k with linear gain.
 

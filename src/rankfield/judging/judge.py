@@ -233,34 +233,31 @@ class _Run:
 
     def _ask(self, journal: Journal, web: Fetcher, query_id: str, doc_id: str, vote: int) -> None:
         """Ask for one vote until it has a grade, `ASKS` times at most."""
-        for ask in range(ASKS):
+        while not (known := self._vote(journal, query_id, doc_id, vote)).is_done:
+            ask = len(known.answers)
             key = self._key(query_id, doc_id, vote, ask)
-            if key not in journal:
-                self._require_money()
-                request = self.endpoint.request(
-                    self.prompts.messages(query_id, doc_id),
-                    seed=self.settings.seed + vote * ASKS + ask,
-                )
-                # a filter may refuse all documents of a query, one after another
-                request = replace(request, refusal_counts=False)
-                try:
-                    answer = web.fetch(request, ChatEndpoint.parse)
-                except RequestError as error:
-                    if error.passing:
-                        raise
-                    if error.status in (401, 403, 404):
-                        raise _refused(error) from None
-                    self._refusals[key] = error
-                    self._refused_queries.add(query_id)
-                    if not len(journal) and len(self._refused_queries) > _MOST_REFUSED:
-                        raise self._all_refused() from None
-                    return
-                else:
-                    journal.put(key, answer.to_json())
-                    with self._lock:
-                        self.spent = self.spent + (answer.usage or Usage())
-            if self._vote(journal, query_id, doc_id, vote).is_done:
+            self._require_money()
+            request = self.endpoint.request(
+                self.prompts.messages(query_id, doc_id),
+                seed=self.settings.seed + vote * ASKS + ask,
+            )
+            # a filter may refuse all documents of a query, one after another
+            request = replace(request, refusal_counts=False)
+            try:
+                answer = web.fetch(request, ChatEndpoint.parse)
+            except RequestError as error:
+                if error.passing:
+                    raise
+                if error.status in (401, 403, 404):
+                    raise _refused(error) from None
+                self._refusals[key] = error
+                self._refused_queries.add(query_id)
+                if not len(journal) and len(self._refused_queries) > _MOST_REFUSED:
+                    raise self._all_refused() from None
                 return
+            journal.put(key, answer.to_json() | {"max_tokens": self.endpoint.max_tokens})
+            with self._lock:
+                self.spent = self.spent + (answer.usage or Usage())
 
     def _require_money(self) -> None:
         bound, spent = self.settings.max_cost, self.settings.prices.of(self.spent)
@@ -272,9 +269,12 @@ class _Run:
             )
 
     def _key(self, query_id: str, doc_id: str, vote: int, ask: int) -> str:
-        """Return what one answer is known by: everything that it depends on, photos by place."""
+        """Return what one answer is known by: everything that it depends on, photos by place.
+
+        But not by `max_tokens`: an answer that came whole under one limit is whole under another.
+        """
         parts = [
-            self.endpoint.model_dump(mode="json", exclude={"key_env"}),
+            self.endpoint.model_dump(mode="json", exclude={"key_env", "max_tokens"}),
             self.prompts.identity(query_id, doc_id),
             [self.settings.image_side, self.settings.seed, vote, ask],
         ]
@@ -284,7 +284,7 @@ class _Run:
     def _vote(self, journal: Journal, query_id: str, doc_id: str, vote: int) -> Vote:
         """Return what the journal knows of a vote."""
         keys = (self._key(query_id, doc_id, vote, ask) for ask in range(ASKS))
-        return read_vote(map(journal.get, keys), self.rubric)
+        return read_vote(map(journal.get, keys), self.rubric, max_tokens=self.endpoint.max_tokens)
 
     def _asked(self, pairs: pl.DataFrame) -> dict[str, Any]:
         return {

@@ -48,8 +48,12 @@ class Vote:
         return self.refused or (self.answers[-1].text if self.answers else None)
 
 
-def read_vote(values: Iterator[Any], rubric: Rubric) -> Vote:
-    """Return the vote that the journal's values of its asks make, None where there is none."""
+def read_vote(values: Iterator[Any], rubric: Rubric, *, max_tokens: int | None = None) -> Vote:
+    """Return the vote that the journal's values of its asks make, None where there is none.
+
+    max_tokens: the limit of an answer now. An answer without a grade that was cut off does not
+        count if it may be longer now.
+    """
     found = Vote()
     for value in values:
         if value is None:
@@ -58,13 +62,22 @@ def read_vote(values: Iterator[Any], rubric: Rubric) -> Vote:
             found.refused = value["refused"]
             break
         answer = ChatAnswer.from_json(value)
+        grade = parse_grade(answer.text, rubric, cut_off=answer.is_cut_off)
+        cut_off = grade is None and answer.is_cut_off
+        if cut_off and _may_allow_more(max_tokens, value.get("max_tokens")):
+            break
         found.answers.append(answer)
-        found.grade = parse_grade(answer.text, rubric, cut_off=answer.is_cut_off)
+        found.grade = grade
         if answer.is_filtered:
             found.grade, found.refused = None, answer.text or _FILTERED
         if found.grade is not None or found.refused is not None:
             break
     return found
+
+
+def _may_allow_more(now: int | None, then: int | None) -> bool:
+    """Return whether a limit of tokens may be above an earlier one; None is the endpoint's own."""
+    return now != then and (now is None or then is None or now > then)
 
 
 def vote_tables(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from rankfield.evaluation import DevSet
+from rankfield.evaluation import DevSet, dev_splits
 from rankfield.formats.published_splits import PARTS, part_name
 from rankfield.schema import SUBSETS, RankingDataset
 from rankfield.terminal import echo
@@ -95,15 +95,24 @@ def _unused_parts(dataset: RankingDataset) -> list[str]:
 def _dev_notes(dataset: RankingDataset, section: DevSection, dev: DevSet | None) -> list[str]:
     if not section.used:
         return ['Dev is off (dev.every = "off"): the last model is kept.']
+    found = dev_splits(dataset, section.splits)
     if dev is None:
-        return [f"There are no dev queries: the last model is kept. {_HELD_OUT}"]
+        least = (
+            "No dev query has a document of positive gain" if found else "There are no dev queries"
+        )
+        return [f"{least}: the last model is kept. {_HELD_OUT}"]
     notes = []
     measured = [view.name for view in dev.views]
-    missing = [s for s in dataset.judged_splits() if s in section.splits and s not in measured]
+    missing = [s for s in dataset.judged_splits() if s in section.splits and s not in found]
     if missing:
         notes.append(f"There are no dev queries in {', '.join(missing)}: not measured there.")
-        if measured == ["in_domain"]:
-            notes.append(f"The model is chosen by queries that it is trained on. {_HELD_OUT}")
+    if undefined := [split for split in found if split not in measured]:
+        notes.append(
+            f"No dev query in {', '.join(undefined)} has a document of positive gain: not measured "
+            "there."
+        )
+    if measured == ["in_domain"] and (missing or undefined):
+        notes.append(f"The model is chosen by queries that it is trained on. {_HELD_OUT}")
     if any(
         (view.queries.height, view.documents.height) != total
         for view, total in zip(dev.views, dev.totals, strict=True)

@@ -175,3 +175,11 @@ def test_unknown_baselines_suggest_the_near_one() -> None:
         evaluate_baseline("bm25", ranking_shop()).splits
         == BagOfWords().evaluate(ranking_shop()).splits
     )
+
+
+@pytest.mark.parametrize("foreign", [pl.lit("much"), pl.int_range(pl.len())])
+def test_popularity_does_not_take_a_column_of_that_name(foreign: pl.Expr) -> None:
+    dataset = ranking_shop()
+    clash = dataset.documents.with_columns(popularity=foreign)
+    found = evaluate_baseline("popularity", dataset.with_tables(documents=clash))
+    assert found.rankings.equals(evaluate_baseline("popularity", dataset).rankings)

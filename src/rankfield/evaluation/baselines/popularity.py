@@ -40,9 +40,12 @@ def popularity_ranking(
     gains = _training_gains(dataset)
 
     def search(view: SplitView) -> Hits:
-        documents = view.documents.join(gains, on="doc_id", how="left", maintain_order="left")
-        popularity = documents["popularity"].fill_null(0.0).to_numpy()
-        further = _numbers(documents, column)
+        # The ids alone: a column of the documents may be called popularity too.
+        known = view.documents.select("doc_id").join(
+            gains, on="doc_id", how="left", maintain_order="left"
+        )
+        popularity = known["popularity"].fill_null(0.0).to_numpy()
+        further = _numbers(view.documents, column)
         order = np.lexsort((-further, -popularity))[:k]
         before, after = order[:-1], order[1:]
         steps = (popularity[before] != popularity[after]) | (further[before] != further[after])

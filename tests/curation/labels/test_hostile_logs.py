@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from pathlib import Path
 
@@ -127,3 +128,28 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
         make_labels(tmp_path / "logs", tmp_path / "out")
     named = tmp_path / "logs" / "c.csv"  # what the user names is the user's
     assert make_labels(named, tmp_path / "named").record["log"]["rows"] == 1
+
+
+@pytest.mark.parametrize("kind", ["csv", "ndjson"])
+def test_a_gzip_file_may_not_hold_far_more_than_its_size(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANKFIELD_EXPAND_GIB", "0.001")
+    header, row = "query,doc_id,clicks,impressions\n", "a,b,1,2\n"
+    if kind == "ndjson":
+        header, row = "", '{"query": "a", "doc_id": "b", "clicks": 1, "impressions": 2}\n'
+    log = tmp_path / f"log.{kind}.gz"
+    log.write_bytes(gzip.compress((header + row * (3_000_000 // len(row))).encode()))
+    with pytest.raises(DataError, match=r"log\..*hold more than .*RANKFIELD_EXPAND_GIB"):
+        make_labels(log, tmp_path / "out")
+    monkeypatch.setenv("RANKFIELD_EXPAND_GIB", "1")
+    assert make_labels(log, tmp_path / "out").record["pairs"] == 1
+
+
+def test_a_damaged_gzip_file_is_named(tmp_path: Path) -> None:
+    whole = gzip.compress(b"query,doc_id,event,position\n" + b"a,b,click,1\n" * 50)
+    log = tmp_path / "log.csv.gz"
+    for damaged in (whole[:20], whole[:12] + b"\xff" * 20 + whole[32:]):
+        log.write_bytes(damaged)
+        with pytest.raises(DataError, match=r"log\.csv\.gz.*cannot be read"):
+            make_labels(log, tmp_path / "out")

@@ -61,6 +61,50 @@ def test_ubi_events_and_queries_side_by_side(ubi: Path, tmp_path: Path) -> None:
     assert record["dropped"]["rows"] == {"without an id": 1}
 
 
+def write_tables(folder: Path, kind: str, tables: dict[str, list[dict[str, Any]]]) -> Path:
+    """Write each table with columns of its own; CSV as JSON or, of positions and ids, flat."""
+    folder.mkdir()
+    for name, rows in tables.items():
+        frame = pl.DataFrame(rows, infer_schema_length=None)
+        if kind == "parquet":
+            frame.write_parquet(folder / f"{name}.parquet")
+            continue
+        nested = [c for c, dtype in frame.schema.items() if dtype.is_nested()]
+        texts = {c: [json.dumps(row.get(c)) for row in rows] for c in nested}
+        frame = frame.with_columns(pl.Series(c, values) for c, values in texts.items())
+        frame.write_csv(folder / f"{name}.{kind}", separator="\t" if kind == "tsv" else ",")
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "parquet"])
+def test_ubi_events_and_queries_as_tables(kind: str, tmp_path: Path) -> None:
+    """Each has columns that the other lacks, in another order."""
+    events, queries = ubi_events(), ubi_queries()
+    tables = {"ubi_events-0": events[:4], "ubi_events-1": events[4:], "ubi_queries": queries}
+    rows, notes, record = made(write_tables(tmp_path / "ubi", kind, tables), tmp_path / "out")
+    assert rows == UBI
+    assert record["layout"] == "User Behavior Insights (UBI)"
+    assert "the log is of User Behavior Insights (UBI)" in notes[0]
+
+
+def test_a_wrong_value_in_tables_of_several_headers_names_its_row(tmp_path: Path) -> None:
+    events = ubi_events()
+    events[2] |= {"timestamp": "yesterday"}
+    tables = {"a_queries": ubi_queries(), "b_events": events}
+    folder = write_tables(tmp_path / "ubi", "csv", tables)
+    with pytest.raises(DataError, match=r"b_events\.csv, row 4, column 'timestamp'.*'yesterday'"):
+        made(folder, tmp_path / "out")
+
+
+def test_other_logs_have_parts_with_the_same_columns(tmp_path: Path) -> None:
+    row = {"query": "a", "doc_id": "b", "event": "click", "position": 1}
+    tables = {"1": [row], "2": [{k: v for k, v in row.items() if k != "position"}]}
+    for kind in ("csv", "parquet"):
+        folder = write_tables(tmp_path / kind, kind, tables)
+        with pytest.raises(DataError, match=r"2\.(csv|parquet).*expected the columns of 1\."):
+            made(folder, tmp_path / "out")
+
+
 def test_a_bulk_request_in_which_events_come_late(tmp_path: Path) -> None:
     log = tmp_path / "bulk.ndjson"
     for _ in range(700):  # more rows than are looked at for names

@@ -25,6 +25,7 @@ from rankfield.curation.labels.event_heads import (
     read_head,
     table_kind,
 )
+from rankfield.curation.labels.layouts import recognise
 from rankfield.curation.labels.nested import ColumnPath, values_inside
 from rankfield.curation.labels.sql import quote_name, quote_path, quote_text
 from rankfield.errors import DataError, OutputError
@@ -43,16 +44,18 @@ _MOST_NAMES = 10_000
 
 @dataclass(frozen=True)
 class EventFiles:
-    """The parts of a log, all of one kind and with the same columns.
+    """The parts of a log, all of one kind.
 
     kind: an end of `SUFFIXES`, without .gz.
-    columns: in the order of the file.
+    columns: of all parts, in the order of the files.
+    headers: the columns of each part.
     bulk: whether it is a bulk request, whose lines with actions are no events.
     """
 
     paths: tuple[Path, ...]
     kind: str
     columns: tuple[str, ...]
+    headers: tuple[tuple[str, ...], ...]
     bulk: bool = False
 
     @property
@@ -67,25 +70,37 @@ class EventFiles:
             columns: the columns that are needed; others may be left out. None: all.
             numbered: whether Parquet rows have a column `file_row_number`.
         """
-        paths = "[" + ", ".join(map(quote_path, self.paths)) + "]"
-        common = f"filename = {quote_text(FILE_COLUMN)}, hive_partitioning = false"
+        if self.is_json:
+            return self._json_sql(self.columns if columns is None else columns)
+        alike: dict[tuple[str, ...], list[Path]] = {}
+        for path, header in zip(self.paths, self.headers, strict=True):
+            key = header if self.kind in DELIMITERS else tuple(sorted(header))
+            alike.setdefault(key, []).append(path)
+        reads = [self._table_sql(paths, header, numbered) for header, paths in alike.items()]
+        if len(reads) == 1:
+            return reads[0]
+        return f"({' UNION ALL BY NAME '.join(f'SELECT * FROM {read}' for read in reads)})"
+
+    def _table_sql(self, paths: Sequence[Path], header: Sequence[str], numbered: bool) -> str:
+        """Return the SQL that reads tables of one header."""
         if self.kind == ".parquet":
             rows = ", file_row_number = true" if numbered else ""
-            return f"read_parquet({paths}, {common}{rows})"
-        if self.is_json:
-            return self._json_sql(paths, common, self.columns if columns is None else columns)
-        types = ", ".join(f"{quote_text(c)}: 'VARCHAR'" for c in self.columns)
+            return f"read_parquet({_list(paths)}, {_COMMON}{rows})"
+        types = ", ".join(f"{quote_text(c)}: 'VARCHAR'" for c in header)
         return (
-            f"read_csv({paths}, columns = {{{types}}}, {common},"
+            f"read_csv({_list(paths)}, columns = {{{types}}}, {_COMMON},"
             f" delim = {quote_text(DELIMITERS[self.kind])}, header = true,"
             " quote = '\"', escape = '\"', auto_detect = false, null_padding = false)"
         )
 
-    def _json_sql(self, paths: str, common: str, columns: Sequence[str]) -> str:
+    def _json_sql(self, columns: Sequence[str]) -> str:
         actions = BULK_ACTIONS if self.bulk else ()
         wanted = dict.fromkeys((*columns, *actions))
         types = ", ".join(f"{quote_text(c)}: 'VARCHAR'" for c in wanted)
-        read = f"read_json({paths}, columns = {{{types}}}, {common}, format = 'newline_delimited')"
+        read = (
+            f"read_json({_list(self.paths)}, columns = {{{types}}}, {_COMMON},"
+            " format = 'newline_delimited')"
+        )
         if not actions:
             return read
         events = " AND ".join(f"{quote_name(a)} IS NULL" for a in actions)
@@ -99,8 +114,7 @@ class EventFiles:
         """
         if not self.is_json:
             return self
-        paths = "[" + ", ".join(map(quote_path, self.paths)) + "]"
-        read = f"read_ndjson_objects({paths})"
+        read = f"read_ndjson_objects({_list(self.paths)})"
         names = "SELECT DISTINCT unnest(json_keys(json)) AS name"
         with self.errors():
             rows = connection.execute(
@@ -135,10 +149,11 @@ class EventFiles:
         # the file has been read already: whatever is odd in it does not hide the real fault
         with (
             contextlib.suppress(OSError, EOFError, csv.Error, DataError),
+            _long_values(),
             open_text(Path(path)) as file,
         ):
             values = (
-                self._csv_values(file, column)
+                self._csv_values(file, Path(path), column)
                 if not self.is_json
                 else _json_values(file, Path(path), column)
             )
@@ -146,10 +161,14 @@ class EventFiles:
         row = f", row {line}" if line is not None else ""
         return f"{path}{row}, column {column.name!r}"
 
-    def _csv_values(self, file: TextIO, column: ColumnPath) -> Iterator[tuple[int, str]]:
-        csv.field_size_limit(max(csv.field_size_limit(), LONGEST_LINE))
+    def _csv_values(
+        self, file: TextIO, path: Path, column: ColumnPath
+    ) -> Iterator[tuple[int, str]]:
         reader = csv.reader(file, delimiter=DELIMITERS[self.kind])
-        place, line = self.columns.index(column.column), 1
+        header = self.headers[self.paths.index(path)] if path in self.paths else self.columns
+        if column.column not in header:
+            return
+        place, line = header.index(column.column), 1
         for row in reader:
             if line > 1 and place < len(row):
                 for value in values_inside(row[place], column.keys):
@@ -196,6 +215,11 @@ class EventFiles:
         )
 
 
+def _list(paths: Sequence[Path]) -> str:
+    return "[" + ", ".join(map(quote_path, paths)) + "]"
+
+
+_COMMON = f"filename = {quote_text(FILE_COLUMN)}, hive_partitioning = false"
 _QUOTES = "Write a quote inside a quoted value twice."
 _SIGNS = (
     ("unterminated quote", "a quote is opened and never closed", _QUOTES),
@@ -241,6 +265,17 @@ def _fault(line: bytes) -> str:
         return str(error)
 
 
+@contextmanager
+def _long_values() -> Iterator[None]:
+    """Let the csv module, whose limit is one for the process, read values as long as DuckDB's."""
+    before = csv.field_size_limit()
+    csv.field_size_limit(max(before, LONGEST_LINE))
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
 def _json_values(file: TextIO, path: Path, column: ColumnPath) -> Iterator[tuple[int, str]]:
     for line, text in enumerate(lines(file, path), 1):
         with contextlib.suppress(ValueError, RecursionError):
@@ -253,6 +288,9 @@ def _json_values(file: TextIO, path: Path, column: ColumnPath) -> Iterator[tuple
 
 def find_event_files(events: str | Path) -> EventFiles:
     """Return the log's files with their columns: one file, or all in a folder, by name.
+
+    Parts have the same columns, but in JSON Lines, and in a standard's log that keeps queries in
+    tables of their own (`Layout.query_rows`).
 
     Raises:
         DataError: nothing there, several kinds, no header, a header that is not UTF-8, names a
@@ -273,12 +311,14 @@ def find_event_files(events: str | Path) -> EventFiles:
             remedy="Name one file, or a folder with parts of one kind.",
         )
     heads = {p: read_head(p, kinds[0]) for p in paths}
-    columns = heads[paths[0]].columns
-    for part, head in heads.items():
-        _check_alike(part, head.columns, paths[0], columns, kinds[0])
-    if kinds[0] in (".jsonl", ".ndjson"):
-        columns = tuple(dict.fromkeys(name for head in heads.values() for name in head.columns))
-    return EventFiles(paths, kinds[0], columns, any(head.bulk for head in heads.values()))
+    headers = tuple(head.columns for head in heads.values())
+    columns = tuple(dict.fromkeys(name for header in headers for name in header))
+    layout = recognise(columns)
+    if kinds[0] not in (".jsonl", ".ndjson") and not (layout and layout.query_rows):
+        for part, header in zip(paths, headers, strict=True):
+            _check_alike(part, header, paths[0], headers[0], kinds[0])
+    bulk = any(head.bulk for head in heads.values())
+    return EventFiles(paths, kinds[0], columns, headers, bulk)
 
 
 def _parts(path: Path) -> tuple[Path, ...]:

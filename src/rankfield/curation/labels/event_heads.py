@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from rankfield.errors import DataError
+from rankfield.expansion import require_gzip_expansion
 
 __all__ = [
     "BULK_ACTIONS",
@@ -108,12 +110,14 @@ def read_head(path: Path, kind: str) -> Head:
     if kind == ".parquet":
         return Head(_few(_parquet_columns(path), path))
     try:
+        if path.name.lower().endswith(".gz"):
+            require_gzip_expansion(path)
         with open_text(path) as file:
             if kind in DELIMITERS:
                 return Head(_few(_delimited_columns(file, path, DELIMITERS[kind]), path))
             head = _json_head(path, file)
             return Head(_few(head.columns, path), head.bulk)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(
             f"cannot be read ({error})", where=str(path), remedy="It may be cut off."
         ) from None

@@ -11,9 +11,10 @@ ROOT = Path(__file__).parents[1] / "src" / "rankfield"
 
 LAYERS = (
     {"__init__", "errors"},
-    {"paths", "parsing", "expansion", "terminal", "unicode_text"},
+    {"paths", "parsing", "expansion", "nearby", "terminal", "unicode_text"},
     {
         "files",
+        "escaping",
         "progress",
         "field_values",
         "column_names",
@@ -26,7 +27,8 @@ LAYERS = (
     {"metrics", "weighting", "losses", "validate"},
     {"formats", "curation", "encoders", "search"},
     {"evaluation", "collect"},
-    {"training", "report", "judging"},
+    {"training", "judging"},
+    {"report"},
     {"cli"},
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

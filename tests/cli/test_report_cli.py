@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from rankfield.cli.main import main
 from rankfield.curation import sample_shop, split
-from rankfield.evaluation import evaluate_rankings
+from rankfield.encoders.fingerprint import model_fingerprint
+from rankfield.evaluation import Results, evaluate_rankings
 from rankfield.schema import RankingDataset, SplitView
 from rankfield.search import Hits, rank_scores
 
@@ -92,3 +95,92 @@ def test_other_data_is_refused(
     assert _run(monkeypatch, shop / "a.json", "--data", other.root, "--out", out) == 2
     assert "measured on other data" in capsys.readouterr().err
     assert not out.exists()
+
+
+def _with_run(shop: Path, folder: Path, model: str, fingerprint: str) -> Path:
+    """Copy results into a folder beside a run with a recipe; they say where their model is."""
+    run = folder / "run"
+    (run / "model").mkdir(parents=True)
+    (run / "model" / "rankfield.json").write_text("{}")
+    (run / "log.jsonl").write_text('{"event": "train", "step": 7, "loss": 1.0}\n')
+    recipe = 'bucket = "s3://private"\nseed = 3\n[data]\ndataset = "/home/someone/acme/shop"\n'
+    (run / "recipe.toml").write_text(recipe)
+    for file in shop.glob("a.*"):
+        (folder / file.name).write_bytes(file.read_bytes())
+    value = json.loads((shop / "a.json").read_text("utf-8"))
+    value["made"] |= {"model": model, "fingerprint": fingerprint}
+    (folder / "a.json").write_text(json.dumps(value), "utf-8")
+    return folder / "a.json"
+
+
+@pytest.mark.parametrize("absolute", [True, False])
+def test_results_of_others_cannot_have_any_folder_read(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, absolute: bool
+) -> None:
+    place = str(tmp_path / "run" / "model") if absolute else "run/model"
+    results = _with_run(shop, tmp_path, place, "0" * 16)
+    outs: list[str | Path] = ["--out", tmp_path / "r.html", "--out", tmp_path / "r.json"]
+    assert _run(monkeypatch, results, "--data", shop / "data", *outs) == 0
+    value = json.loads((tmp_path / "r.json").read_text("utf-8"))
+    assert value["runs"] == value["recipes"] == {}
+    assert "s3://private" not in (tmp_path / "r.html").read_text("utf-8")
+
+
+def test_the_run_of_the_measured_model_is_found_and_shown_without_paths(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "other").mkdir()
+    _with_run(shop, tmp_path / "other", "", "")
+    fingerprint = model_fingerprint(tmp_path / "other" / "run" / "model")
+    results = _with_run(shop, tmp_path, "run/model", fingerprint)
+    outs: list[str | Path] = ["--out", tmp_path / "r.json", "--model-card", tmp_path / "card.md"]
+    assert _run(monkeypatch, results, "--data", shop / "data", *outs) == 0
+    value = json.loads((tmp_path / "r.json").read_text("utf-8"))
+    assert value["recipes"] == {"a": {"seed": 3, "data": {"dataset": "shop"}}}
+    assert value["runs"]["a"] == "seed 3, 7 steps"
+    card = (tmp_path / "card.md").read_text("utf-8")
+    assert 'dataset = "shop"' in card
+    assert "acme" not in card
+
+
+def test_results_say_no_absolute_path_and_find_their_data(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (shop / "a.json").read_text("utf-8")
+    assert json.loads(text)["dataset"]["path"] == "data"
+    assert str(shop) not in text
+    assert Results.load(shop / "a.json").dataset.path == str((shop / "data").resolve())
+    for file in shop.glob("a.*"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    value = json.loads(text)
+    value["dataset"]["path"] = str(shop / "data")
+    (tmp_path / "a.json").write_text(json.dumps(value), "utf-8")
+    assert _run(monkeypatch, tmp_path / "a.json", "--out", tmp_path / "r.html") == 2
+    said = capsys.readouterr().err
+    assert "the data set 'sample shop' lies elsewhere. Say where it is (--data)." in said
+
+
+def test_names_are_drawn_as_they_are(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = RankingDataset.load(shop / "data")
+    band = pl.Series("band", ["$\\frac{$", "$10 - $20", "\x1b[2J\u0e01<x>"])
+    names = band.gather([i % 3 for i in range(data.queries.height)])
+    data.queries = data.queries.with_columns(names)
+    data = data.save(tmp_path / "data")
+
+    def search(view: SplitView) -> Hits:
+        shape = (view.queries.height, view.documents.height)
+        return rank_scores(np.random.default_rng(0).random(shape, dtype=np.float32), 100)
+
+    evaluate_rankings("a", search, data, label="$x^2$").save(tmp_path / "a.json")
+    outs: list[str | Path] = ["--out", tmp_path / "r.html", "--out", tmp_path / "r.md"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert _run(monkeypatch, tmp_path / "a.json", "--slice", "query.band", *outs) == 0
+    page = (tmp_path / "r.html").read_text("utf-8")
+    assert "$10 - $20</text>" in page
+    assert "$\\frac{$</text>" in page
+    assert "\\x1b[2J\u0e01&lt;x&gt;</text>" in page
+    assert "\x1b" not in page
+    assert "\\$x^2\\$" in (tmp_path / "r.md").read_text("utf-8")

@@ -8,10 +8,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from rankfield.escaping import markdown_text
 from rankfield.evaluation import Results, protocol_named
 from rankfield.metrics import Mean
 from rankfield.report import Content, gather, render_markdown, render_model_card, render_page
-from rankfield.report.markdown import _text
 from rankfield.schema import SPLITS, RankingDataset
 
 MakeResults = Callable[..., Results]
@@ -52,7 +52,9 @@ def test_markdown_says_the_same_and_escapes(content: Content) -> None:
 
 
 def test_text_is_one_line_in_which_nothing_is_markdown() -> None:
-    assert _text("a\n| b *c* <d> [e](f) `g`") == "a \\| b \\*c\\* \\<d\\> \\[e\\](f) \\`g\\`"
+    assert (
+        markdown_text("a\n| b *c* <d> [e](f) `g`") == "a \\| b \\*c\\* \\<d\\> \\[e\\](f) \\`g\\`"
+    )
 
 
 def test_the_model_card_is_of_the_last_model(content: Content) -> None:

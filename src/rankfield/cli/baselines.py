@@ -76,6 +76,7 @@ def untrained_model(
         RecipeError, ModelError: as `training.build_model`.
     """
     from rankfield.training import build_model, load_recipe, parse_recipe
+    from rankfield.training.published_recipe import LOCAL
     from rankfield.training.recipe import LoraSection
 
     if recipe is not None:
@@ -92,6 +93,14 @@ def untrained_model(
                 where=str(header),
                 remedy="Name the recipe (--recipe).",
             ) from error
+    encoder = wanted.encoder
+    names = (encoder.model, encoder.text_model, encoder.vision_model)
+    if recipe is None and (lost := [n for n in names if n.startswith(LOCAL)]):
+        raise InputError(
+            f"the model was trained from {lost[0]!r}, a folder of which it holds the name alone",
+            where=str(model),
+            remedy="Name the run's recipe (--recipe).",
+        )
     built = build_model(wanted.model_copy(update={"lora": LoraSection()}), dataset)
     built.name = UNTRAINED
     return built.eval()

@@ -146,9 +146,11 @@ def _write(out: Path, problems: list[Problem]) -> None:
 
     import polars as pl
 
+    from rankfield.escaping import spreadsheet_cells
     from rankfield.files import new_file
 
     columns = ("severity", "table", "row", "field", "item", "kind", "message", "count")
     rows = [asdict(problem) for problem in problems]
     with new_file(out) as temporary:
-        pl.DataFrame({c: [row[c] for row in rows] for c in columns}).write_csv(temporary)
+        table = pl.DataFrame({c: [row[c] for row in rows] for c in columns})
+        spreadsheet_cells(table).write_csv(temporary)

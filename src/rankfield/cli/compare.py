@@ -173,7 +173,11 @@ def _dataset(results: Sequence[Results], data: Path | None, *, force: bool) -> R
 
     identity = results[0].dataset
     if data is None and not identity.path:
-        raise InputError("the results do not say where their data is", where="--data")
+        raise InputError(
+            f"the results do not say where their data set {identity.name!r} is",
+            where="--data",
+            remedy="Name it (--data FOLDER).",
+        )
     folder = Path(identity.path) if data is None else data
     dataset = RankingDataset.load(folder)
     found = dataset.fingerprint()

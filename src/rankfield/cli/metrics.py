@@ -312,6 +312,7 @@ def _write_queries(path: Path, found: Mapping[str, Measured], made: Mapping[str,
 
     import polars as pl
 
+    from rankfield.escaping import spreadsheet_cells
     from rankfield.files import new_file
 
     frame = pl.concat(
@@ -326,7 +327,7 @@ def _write_queries(path: Path, found: Mapping[str, Measured], made: Mapping[str,
     )
     with new_file(path) as temporary:
         if path.suffix.lower() == ".csv":
-            frame.write_csv(temporary)
+            spreadsheet_cells(frame).write_csv(temporary)
         else:
             frame.write_parquet(temporary, metadata={"rankfield": json.dumps(made)})
 

@@ -125,8 +125,9 @@ def _check_outputs(every: Sequence[Path], reports: Sequence[Path], overwrite: bo
 def _stored_dataset(results: Results, path: Path) -> Path:
     stored = results.dataset.path
     if not stored or not Path(stored).is_dir():
+        where = f"is not at {stored!r} any more" if stored else "lies elsewhere"
         raise InputError(
-            f"the data set {results.dataset.name!r} is not at {stored!r} any more",
+            f"the data set {results.dataset.name!r} {where}",
             where=str(path),
             remedy="Say where it is (--data).",
         )
@@ -142,12 +143,25 @@ def _title(results: Sequence[Results]) -> str:
 
 
 def _training_logs(paths: Sequence[Path], results: Sequence[Results]) -> dict[str, Path]:
-    """Return name → the log beside its results or its model; the first of several runs."""
+    """Return name → the log beside its results or its model; the first of several runs.
+
+    Results name the folder of their model. A log is taken from beside it only where it holds the
+    model that was measured: results of others could name any folder.
+    """
     found: dict[str, Path] = {}
     for path, one in zip(paths, results, strict=True):
-        model = one.made.get("model")
-        places = [path.parent, *([Path(model).parent] if isinstance(model, str) else [])]
+        places = [path.parent, *_model_runs(one)]
         log = next((p / "log.jsonl" for p in places if (p / "log.jsonl").is_file()), None)
         if log is not None:
             found.setdefault(one.label or one.model, log)
     return found
+
+
+def _model_runs(results: Results) -> list[Path]:
+    """Return the run's folder of the model that was measured, if it is where the results say."""
+    from rankfield.encoders.fingerprint import model_fingerprint
+
+    place, measured = results.made.get("model"), results.made.get("fingerprint")
+    if not isinstance(place, str) or not (Path(place) / "rankfield.json").is_file():
+        return []
+    return [Path(place).parent] if model_fingerprint(place) == measured else []

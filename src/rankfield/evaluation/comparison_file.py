@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import polars as pl
 
 from rankfield import __version__
 from rankfield.errors import InputError, OutputError
+from rankfield.escaping import spreadsheet_cells
 from rankfield.evaluation.compare import Comparison
 from rankfield.evaluation.results import Results
 from rankfield.files import new_file
@@ -75,7 +75,9 @@ def save_comparison(
     """
     target = Path(path)
     check_comparison_file(target, slices=bool(slices), overwrite=overwrite)
-    runs = {name: [_run(run) for run in of_name] for name, of_name in comparison.runs.items()}
+    runs = {
+        name: [_run(run, target) for run in of_name] for name, of_name in comparison.runs.items()
+    }
     made = {"rankfield": __version__, "runs": runs}
     with new_file(target) as temporary:
         if target.suffix == ".json":
@@ -91,19 +93,13 @@ def save_comparison(
         tests = comparison.tests.rename({"queries": "queries_compared"})
         joined = comparison.table.join(tests, on=_KEYS, how="left", maintain_order="left")
         if target.suffix == ".csv":
-            joined.write_csv(temporary)
+            spreadsheet_cells(joined).write_csv(temporary)
         else:
             metadata = {key: json.dumps(value, ensure_ascii=False) for key, value in made.items()}
             joined.write_parquet(temporary, metadata=metadata)
 
 
-def _run(results: Results) -> dict[str, Any]:
-    return {
-        "model": results.model,
-        "label": results.label,
-        "dataset": asdict(results.dataset),
-        "subset": results.subset,
-        "protocol": results.protocol,
-        "rankfield": results.rankfield,
-        "made": results.made,
-    }
+def _run(results: Results, file: Path) -> dict[str, Any]:
+    value = results.to_json(file)
+    keys = ("model", "label", "dataset", "subset", "protocol", "rankfield", "made")
+    return {key: value[key] for key in keys}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,17 @@ from rankfield.errors import InputError, OutputError
 from rankfield.evaluation.check_tables import check_tables
 from rankfield.files import new_file, read_json
 from rankfield.metrics import Mean, canonical_name
+from rankfield.nearby import nearby_place, nearby_text
 
 __all__ = ["DatasetIdentity", "Results", "SplitSize", "save_results"]
 
 
 @dataclass(frozen=True)
 class DatasetIdentity:
-    """Which data was evaluated: `fingerprint` is that of its tables, `path` where it was."""
+    """Which data was evaluated: `fingerprint` is that of its tables, `path` where it is.
+
+    A file of results holds the path from its own folder (`nearby_text`), or none.
+    """
 
     name: str
     fingerprint: str
@@ -73,19 +77,32 @@ class Results:
     made: dict[str, Any] = field(default_factory=dict)
     robustness: dict[str, dict[str, dict[str, Mean]]] = field(default_factory=dict)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return what stands in results.json: everything but the two tables."""
+    def to_json(self, file: str | Path | None = None) -> dict[str, Any]:
+        """Return what stands in results.json: everything but the two tables.
+
+        Args:
+            file: where it is written; places are said from its folder, and not at all without it.
+        """
         return {
             "splits": _plain(self.splits),
             "model": self.model,
             "label": self.label,
-            "dataset": asdict(self.dataset),
+            "dataset": {**asdict(self.dataset), "path": _said(self.dataset.path, file)},
             "subset": self.subset,
             "sizes": {split: asdict(size) for split, size in self.sizes.items()},
             "rankfield": self.rankfield,
             "protocol": self.protocol,
-            "made": self.made,
+            "made": self.made_for(file),
             "robustness": {name: _plain(splits) for name, splits in self.robustness.items()},
+        }
+
+    def made_for(self, file: str | Path | None) -> dict[str, Any]:
+        """Return `made` with the model's place said from the folder of a file, or left out."""
+        if "model" not in self.made:
+            return self.made
+        place = _said(self.made["model"], file)
+        return {
+            k: place if k == "model" else v for k, v in self.made.items() if k != "model" or place
         }
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
@@ -115,6 +132,9 @@ class Results:
     def load(cls, path: str | Path) -> Results:
         """Read what `save` wrote; metrics get the names of today ("ndcg@10" is nDCG@10).
 
+        `dataset.path` and `made["model"]` become whole again where the file names places from its
+        own folder; absolute paths are not followed. Compare fingerprints before reading there.
+
         Raises:
             InputError: a file is missing or malformed, or the tables hold an unknown query, a NaN,
                 or a query, rank or document twice; says which and where in it.
@@ -138,6 +158,7 @@ class Results:
             for split, means in stored.splits.items()
         }
         queries, rankings = _tables(source)
+        _find_places(stored, source)
         found = cls(
             queries=_read_table(queries, ("split", "query_id")).rename(current),
             rankings=_with_judged_score(
@@ -167,7 +188,7 @@ def save_results(results: Mapping[Path, Results], *, overwrite: bool = False) ->
         for path, one in results.items():
             # The renames happen in reverse, so that the JSON file appears after its tables.
             places = [files.enter_context(new_file(place)) for place in (path, *_tables(path))]
-            text = json.dumps(one.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
+            text = json.dumps(one.to_json(path), indent=2, ensure_ascii=False, allow_nan=False)
             places[0].write_text(text + "\n", "utf-8")
             one.queries.write_parquet(places[1])
             one.rankings.write_parquet(places[2])
@@ -188,6 +209,20 @@ class _Stored(BaseModel):
     protocol: str = "rankfield"
     made: dict[str, Any] = Field(default_factory=dict)
     robustness: dict[str, dict[str, dict[str, Mean]]] = Field(default_factory=dict)
+
+
+def _said(place: object, file: str | Path | None) -> str:
+    return "" if file is None or not isinstance(place, str) else nearby_text(place, file)
+
+
+def _find_places(stored: _Stored, source: Path) -> None:
+    data = nearby_place(stored.dataset.path, source)
+    stored.dataset = replace(stored.dataset, path="" if data is None else str(data))
+    model = nearby_place(stored.made.get("model"), source)
+    if model is not None:
+        stored.made["model"] = str(model)
+    else:
+        stored.made.pop("model", None)
 
 
 def _plain(splits: dict[str, dict[str, Mean]]) -> dict[str, dict[str, dict[str, Any]]]:

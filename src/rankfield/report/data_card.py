@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from rankfield import __version__
+from rankfield.escaping import markdown_text, yaml_value
 from rankfield.files import new_file
 from rankfield.schema import Tables
 from rankfield.schema.storing import fingerprint
@@ -80,7 +80,14 @@ def data_card(dataset: Tables, problems: list[Problem]) -> str:
         problems: what `validate.audit` found.
     """
     summary = summarise(dataset)
-    lines = ["---", *_front_matter(dataset, summary), "---", "", f"# {_plain(dataset.name)}", ""]
+    lines = [
+        "---",
+        *_front_matter(dataset, summary),
+        "---",
+        "",
+        f"# {markdown_text(dataset.name)}",
+        "",
+    ]
     lines += [
         f"A ranking data set: {summary.queries:,} queries, {summary.documents:,} documents and"
         f" {summary.judgments:,} judgments with a score ({summary.judgments_per_query:,.1f} per"
@@ -89,11 +96,11 @@ def data_card(dataset: Tables, problems: list[Problem]) -> str:
         "| | |",
         "|---|---|",
     ]
-    lines += [f"| {name} | {_plain(value)} |" for name, value in card_facts(dataset)]
+    lines += [f"| {name} | {markdown_text(value)} |" for name, value in card_facts(dataset)]
     lines += ["", "## Tables", "", "| table | column | type |", "|---|---|---|"]
     for table in ("queries", "documents", "judgments"):
         lines += [
-            f"| {table} | {_plain(name)} | {_plain(str(dtype))} |"
+            f"| {table} | {markdown_text(name)} | {markdown_text(str(dtype))} |"
             for name, dtype in dataset.schema(table).items()
         ]
     lines += ["", "## Scores", "", "| score | judgments |", "|---|---|"]
@@ -102,13 +109,14 @@ def data_card(dataset: Tables, problems: list[Problem]) -> str:
         for low, high, count in summary.scores
     ]
     lines += ["", "## Known problems", ""]
-    counts: dict[tuple[str, str, str, str], int] = {}
+    counts: dict[tuple[str, str, str], int] = {}
     for problem in sorted(problems, key=lambda p: p.severity):
-        key = (problem.severity, problem.table, problem.field, problem.kind)
+        place = f"{problem.table}, {problem.field}" if problem.field else problem.table
+        key = (problem.severity, problem.kind, place)
         counts[key] = counts.get(key, 0) + problem.count
     lines += [
-        f"- {severity}: {_plain(kind)}, {table}{f', {_plain(name)}' if name else ''}: {count:,}"
-        for (severity, table, name, kind), count in counts.items()
+        f"- {severity}: {markdown_text(kind)}, {markdown_text(place)}: {count:,}"
+        for (severity, kind, place), count in counts.items()
     ] or ["`rankfield check` found none."]
     return "\n".join(lines) + "\n"
 
@@ -125,14 +133,14 @@ def write_data_card(path: str | Path, dataset: Tables, problems: list[Problem]) 
 
 
 def _front_matter(dataset: Tables, summary: Summary) -> Iterator[str]:
-    """Yield YAML; texts are written as JSON, which is YAML too."""
-    yield f"pretty_name: {json.dumps(dataset.name)}"
+    """Yield YAML; texts are written as JSON, which YAML contains."""
+    yield f"pretty_name: {yaml_value(dataset.name)}"
     licence = dataset.provenance.licence.strip()
     if licence.lower() in _LICENCES:
         yield f"license: {licence.lower()}"
     elif licence:
         yield "license: other"
-        yield f"license_name: {json.dumps(licence)}"
+        yield f"license_name: {yaml_value(licence)}"
     else:
         yield "license: unknown"
     yield "task_categories:"
@@ -145,10 +153,3 @@ def _front_matter(dataset: Tables, summary: Summary) -> Iterator[str]:
     yield "configs:"
     for table in ("documents", "judgments", "queries"):
         yield from (f"- config_name: {table}", f"  data_files: {table}.parquet")
-
-
-def _plain(text: str) -> str:
-    """Return a text that a cell of a Markdown table can hold."""
-    for sign in "\\`*_[]<>|#":
-        text = text.replace(sign, "\\" + sign)
-    return " ".join(text.split())

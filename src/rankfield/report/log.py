@@ -20,7 +20,8 @@ class TrainingLog:
 
     `loss` and `dev` map a step to the training loss and to the mean nDCG@10 on the dev queries.
     `facts` holds the last plain value seen under each key, such as seconds. `recipe` is what the
-    run's recipe.toml says, which training writes beside the log; empty without one.
+    run's recipe.toml says, which training writes beside the log, as `published_recipe` shows it;
+    empty without one.
     """
 
     loss: dict[int, float] = field(default_factory=dict)
@@ -67,7 +68,9 @@ def read_log(path: str | Path) -> TrainingLog:
 def _read_recipe(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
-    return read_toml(path)
+    from rankfield.training.published_recipe import published_recipe
+
+    return published_recipe(read_toml(path))
 
 
 def _add(log: TrainingLog, event: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
+from rankfield.escaping import markdown_text
 from rankfield.report.content import Content
 from rankfield.report.examples import Example
 from rankfield.report.numbers import PRIMARY, SIGNIFICANT, Cell, about_tests
@@ -12,16 +13,15 @@ from rankfield.report.style import SPLIT_TITLES, decimal, p_value, signed, signe
 
 __all__ = ["markdown_table", "render_markdown", "splits_table"]
 
-_SPECIAL = str.maketrans({c: f"\\{c}" for c in "\\`*_{}[]<>#|~"})
-
 
 def render_markdown(content: Content) -> str:
     """Return the report as GitHub-flavoured Markdown; the same content gives the same text."""
-    parts = [f"# {_text(content.title)}", *map(_text, content.summary), "## Result"]
+    parts = [f"# {markdown_text(content.title)}", *map(markdown_text, content.summary), "## Result"]
     parts.append(splits_table(content))
     if len(content.names) > 1:
+        baseline = markdown_text(content.names[0])
         parts.append(
-            f"In brackets 95 % intervals; gains over {_text(content.names[0])} with the mean "
+            f"In brackets 95 % intervals; gains over {baseline} with the mean "
             "difference over the same queries and a p, corrected by Holm’s method. "
             f"{about_tests(content.rows)} “Not clear”: p is {SIGNIFICANT} or more."
         )
@@ -29,7 +29,7 @@ def render_markdown(content: Content) -> str:
     parts += _rank_scores(content) + _slices(content) + _robustness(content)
     if content.extremes:
         first, last = content.names[0], content.names[-1]
-        parts.append(f"## Queries that {_text(last)} wins and loses by most")
+        parts.append(f"## Queries that {markdown_text(last)} wins and loses by most")
         parts.append(_extremes(content.extremes, first, last))
     parts += ["## How it was made", _facts(content)]
     parts.append(f"Made with rankfield {content.version}.")
@@ -41,8 +41,8 @@ def splits_table(content: Content) -> str:
     rows = []
     for row in content.rows:
         size = f"{row.queries:,}" + ("" if row.documents is None else f" over {row.documents:,}")
-        rows.append([row.title, size, *map(_cell, row.cells)])
-    head = [PRIMARY, "queries over documents", *map(_text, content.names)]
+        rows.append([markdown_text(row.title), size, *map(_cell, row.cells)])
+    head = [PRIMARY, "queries over documents", *map(markdown_text, content.names)]
     return markdown_table(head, rows)
 
 
@@ -52,9 +52,8 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _text(text: str) -> str:
-    """Return foreign text as one line in which nothing is Markdown or HTML."""
-    return " ".join(text.split()).translate(_SPECIAL)
+def _split(split: str) -> str:
+    return SPLIT_TITLES.get(split) or markdown_text(split)
 
 
 def _cell(cell: Cell) -> str:
@@ -71,10 +70,10 @@ def _cell(cell: Cell) -> str:
 
 def _every_metric(content: Content) -> str:
     rows = [
-        [title, name, *(decimal(value, 4) for value in values)]
+        [markdown_text(title), markdown_text(name), *(decimal(value, 4) for value in values)]
         for title, name, values in content.every_metric
     ]
-    return markdown_table(["split", "metric", *map(_text, content.names)], rows)
+    return markdown_table(["split", "metric", *map(markdown_text, content.names)], rows)
 
 
 def _rank_scores(content: Content) -> list[str]:
@@ -82,11 +81,11 @@ def _rank_scores(content: Content) -> list[str]:
         return []
     rows = []
     for scores in content.rank_scores:
-        title = SPLIT_TITLES.get(scores.split, scores.split)
+        title = _split(scores.split)
         curves = {"best possible": scores.ideal, **scores.models}
         for name, values in curves.items():
             shown = [decimal(values[r - 1], 2) if r <= len(values) else "–" for r in _RANKS]
-            rows.append([title, _text(name), *shown])
+            rows.append([title, markdown_text(name), *shown])
     head = ["split", "model", *(f"rank {rank}" for rank in _RANKS)]
     return ["## Mean score by rank", markdown_table(head, rows)]
 
@@ -99,8 +98,8 @@ def _slices(content: Content) -> list[str]:
     for table in content.slices:
         rows = [
             [
-                SPLIT_TITLES.get(split, split),
-                _text(name),
+                _split(split),
+                markdown_text(name),
                 f"{means[0].queries:,}",
                 *(
                     decimal(m.value)
@@ -110,8 +109,8 @@ def _slices(content: Content) -> list[str]:
             ]
             for split, name, means in table.rows
         ]
-        head = ["split", "slice", "queries", *map(_text, content.names)]
-        parts += [f"## {_text(table.title)}", markdown_table(head, rows)]
+        head = ["split", "slice", "queries", *map(markdown_text, content.names)]
+        parts += [f"## {markdown_text(table.title)}", markdown_table(head, rows)]
     return parts
 
 
@@ -122,27 +121,35 @@ def _robustness(content: Content) -> list[str]:
     for split, group in groupby(content.robustness, key=lambda row: row.split):
         for row in group:
             values = [decimal(value) for value in row.values]
-            rows.append([SPLIT_TITLES.get(split, split), _text(row.field or "nothing"), *values])
-    head = ["split", "missing", *map(_text, content.names)]
+            rows.append([_split(split), markdown_text(row.field or "nothing"), *values])
+    head = ["split", "missing", *map(markdown_text, content.names)]
     return ["## When a field is missing", markdown_table(head, rows)]
 
 
 def _extremes(examples: Sequence[Example], first: str, last: str) -> str:
     rows = [
         [
-            _text(example.text or example.query_id),
-            SPLIT_TITLES.get(example.split, example.split),
+            markdown_text(example.text or example.query_id),
+            _split(example.split),
             signed(example.difference),
-            *("; ".join(_text(d.title) for d in c.documents[:3]) for c in example.columns),
-            "; ".join(_text(d.title) for d in example.ideal[:3]),
+            *("; ".join(markdown_text(d.title) for d in c.documents[:3]) for c in example.columns),
+            "; ".join(markdown_text(d.title) for d in example.ideal[:3]),
         ]
         for example in examples
     ]
-    head = ["query", "split", PRIMARY, *(f"{_text(n)} finds" for n in (first, last)), "best"]
+    head = [
+        "query",
+        "split",
+        PRIMARY,
+        *(f"{markdown_text(n)} finds" for n in (first, last)),
+        "best",
+    ]
     return markdown_table(head, rows)
 
 
 def _facts(content: Content) -> str:
-    lines = [f"- {name}: {_text(value)}" for name, value in content.facts]
-    lines += [f"- Training of {_text(name)}: {_text(text)}" for name, text in content.runs.items()]
-    return "\n".join(lines)
+    runs = [(f"Training of {name}", text) for name, text in content.runs.items()]
+    return "\n".join(
+        f"- {markdown_text(name)}: {markdown_text(value)}"
+        for name, value in [*content.facts, *runs]
+    )

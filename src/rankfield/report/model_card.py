@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import tomli_w
 
+from rankfield.escaping import fenced_code, markdown_text, yaml_value
 from rankfield.report.content import Content
 from rankfield.report.markdown import markdown_table, splits_table
 from rankfield.report.numbers import PRIMARY, about_tests
 from rankfield.report.style import SPLIT_TITLES, decimal
+from rankfield.terminal import printable_values
 
 __all__ = ["render_model_card"]
 
@@ -19,15 +20,15 @@ __all__ = ["render_model_card"]
 def render_model_card(content: Content) -> str:
     """Return the card of the last model of a report, in the form that model hubs read.
 
-    Between the first two lines of dashes stands YAML (each value written as JSON, which YAML
-    contains) with the metrics of every split as a ``model-index``; then Markdown: use, fields,
-    training with the whole recipe, data, evaluation with intervals, limits.
+    Between the first two lines of dashes stands YAML (each value as JSON, which YAML contains) with
+    the metrics of every split as a ``model-index``; then Markdown: use, fields, training with the
+    whole recipe, data, evaluation with intervals, limits. Nothing in names and texts is Markdown.
     """
     name = content.names[-1]
     facts = dict(content.facts)
     parts = [
         _front_matter(content, name, facts),
-        f"# {name}",
+        f"# {markdown_text(name)}",
         "An embedding model that ranks: single-stage vector search with it returns documents in "
         "the order of their scores. Trained with rankfield (Generalized Contrastive Learning, "
         "arXiv 2404.08535).",
@@ -36,13 +37,18 @@ def render_model_card(content: Content) -> str:
         "## Training",
         _training(content, name),
         "## Data",
-        "\n".join(f"- {key}: {value}" for key, value in facts.items() if key != "rankfield"),
+        "\n".join(
+            f"- {key}: {markdown_text(value)}" for key, value in content.facts if key != "rankfield"
+        ),
         "## Evaluation",
-        " ".join(content.summary),
+        markdown_text(" ".join(content.summary)),
         splits_table(content),
         markdown_table(
-            ["split", "metric", name],
-            [[title, m, decimal(values[-1], 4)] for title, m, values in content.every_metric],
+            ["split", "metric", markdown_text(name)],
+            [
+                [markdown_text(title), markdown_text(metric), decimal(values[-1], 4)]
+                for title, metric, values in content.every_metric
+            ],
         ),
         "Exact search over the whole corpus of each split; scores stay floats, an unjudged "
         "document counts as worth nothing. Intervals are 95 %, over queries. "
@@ -73,7 +79,7 @@ def _front_matter(content: Content, name: str, facts: Mapping[str, str]) -> str:
         "tags": ["ranking", "retrieval", "embeddings", "contrastive-learning", "GCL"],
         "model-index": [{"name": name, "results": _index(content, facts)}],
     }
-    lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
+    lines = [f"{key}: {yaml_value(value)}" for key, value in values.items()]
     return "\n".join(["---", *lines, "---"])
 
 
@@ -94,23 +100,25 @@ def _index(content: Content, facts: Mapping[str, str]) -> list[dict[str, Any]]:
 
 
 def _training(content: Content, name: str) -> str:
-    parts = [content.runs.get(name, "Nothing is known of its training.")]
+    parts = [markdown_text(content.runs.get(name, "Nothing is known of its training."))]
     if recipe := content.recipes.get(name):
-        parts.append(f"```toml\n{tomli_w.dumps(recipe)}```")
+        parts.append(fenced_code(printable_values(tomli_w.dumps(recipe), "toml"), "toml"))
     return "\n\n".join(parts)
 
 
 def _limits(content: Content) -> str:
+    subset = markdown_text(content.subset)
     lines = [
-        f"- The figures hold for the {content.subset} queries of this data set; other queries and "
+        f"- The figures hold for the {subset} queries of this data set; other queries and "
         "catalogues need their own evaluation.",
         "- What the judgments prefer, the model prefers: their biases (positions, popularity, "
         "raters) are learnt with them.",
     ]
     for row in content.robustness:
         if row.field and row.values[-1] is not None:
-            where = SPLIT_TITLES.get(row.split, row.split)
-            lines.append(f"- Without {row.field}, {where}: {PRIMARY} {decimal(row.values[-1])}.")
+            where = SPLIT_TITLES.get(row.split) or markdown_text(row.split)
+            field = markdown_text(row.field)
+            lines.append(f"- Without {field}, {where}: {PRIMARY} {decimal(row.values[-1])}.")
     worst = min(
         (
             (mean.value, split, name, table.title)
@@ -123,5 +131,6 @@ def _limits(content: Content) -> str:
     if worst is not None:
         value, split, name, title = worst
         where = SPLIT_TITLES.get(split, split)
-        lines.append(f"- Weakest slice: {title.lower()}, {name} ({where}): {decimal(value)}.")
+        weakest = markdown_text(f"{title.lower()}, {name} ({where})")
+        lines.append(f"- Weakest slice: {weakest}: {decimal(value)}.")
     return "\n".join(lines)

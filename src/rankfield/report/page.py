@@ -28,6 +28,7 @@ from rankfield.report.style import (
 )
 from rankfield.report.templates import TEMPLATES, template_environment
 from rankfield.schema import RankingDataset
+from rankfield.terminal import printable_values
 
 __all__ = ["render_page", "write_report"]
 
@@ -118,7 +119,7 @@ def _environment() -> Environment:
     environment.filters["percent"] = signed_percent
     environment.filters["signed"] = signed
     environment.filters["p_value"] = p_value
-    environment.filters["toml"] = tomli_w.dumps
+    environment.filters["toml"] = lambda recipe: printable_values(tomli_w.dumps(recipe), "toml")
     return environment
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from rankfield.errors import InputError
+from rankfield.escaping import visible_controls
 from rankfield.files import new_file
 from rankfield.report.style import decimal
 
@@ -46,6 +48,8 @@ _STAND_INS = {
     "olive": "#010208",
 }
 _STYLE: Any = {
+    # a name between two signs of dollar is a name, not a formula
+    "text.parse_math": False,
     "svg.fonttype": "none",
     "svg.hashsalt": "rankfield",
     "font.size": 10,
@@ -77,7 +81,9 @@ def _style(ink: str, faint: str, rule: str) -> Iterator[None]:
         "axes.facecolor": "none",
         "figure.facecolor": "none",
     }
-    with rc_context({**_STYLE, **colours}):
+    with rc_context({**_STYLE, **colours}), warnings.catch_warnings():
+        # Of scripts that the font lacks the page shows the browser's own.
+        warnings.filterwarnings("ignore", message="Glyph|Matplotlib currently does not support")
         yield
 
 
@@ -239,7 +245,7 @@ def _inline(figure: Figure, description: str) -> str:
     """Return the figure as an accessible SVG element that follows the page's colours."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    svg = buffer.getvalue()
+    svg = visible_controls(buffer.getvalue())
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)

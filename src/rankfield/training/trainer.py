@@ -38,6 +38,7 @@ from rankfield.training.negatives import load_negatives
 from rankfield.training.objective import Objective
 from rankfield.training.optimizer import make_optimizer, schedule, set_learning_rates
 from rankfield.training.precheck import check_dev_images, check_negatives, check_output
+from rankfield.training.published_recipe import published_recipe
 from rankfield.training.read_ahead import ReadAheadError, batches_ahead, require_shared_memory
 from rankfield.training.recipe import LoraSection, Recipe
 from rankfield.training.refresh import latest_negatives, refresh_negatives
@@ -335,7 +336,7 @@ class _Trainer:
 
     def _made(self) -> dict[str, Any]:
         return {
-            "recipe": self.recipe.model_dump(mode="json"),
+            "recipe": published_recipe(self.recipe.model_dump(mode="json")),
             "data": {"name": self.dataset.name, "fingerprint": self.progress.fingerprint},
             "seed": self.recipe.seed,
             "step": self.progress.step,

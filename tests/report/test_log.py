@@ -29,6 +29,22 @@ def test_a_line_cut_short_by_a_kill(tmp_path: Path) -> None:
     assert read_log(path).loss == {20: 3.0}
 
 
+def test_absurd_numbers_and_nesting_are_left_out_or_named(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    huge = "9" * 400
+    path.write_text(
+        f'{{"event":"train","step":20,"loss":{huge},"seconds":{huge}}}\n'
+        '{"event":"train","step":40,"loss":2.0,"seconds":1e999}\n'
+    )
+    log = read_log(path)
+    assert log.loss == {40: 2.0}
+    assert "seconds" not in log.facts
+    for line in ("[" * 100_000, '{"seconds":' + "9" * 5000 + "}"):
+        path.write_text(line + "\n{}\n")
+        with pytest.raises(InputError, match="line 1: expected a JSON object"):
+            read_log(path)
+
+
 def test_what_is_not_a_log(tmp_path: Path) -> None:
     path = tmp_path / "log.txt"
     path.write_text("step 1\nstep 2\n")

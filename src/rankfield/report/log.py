@@ -52,7 +52,7 @@ def read_log(path: str | Path) -> TrainingLog:
             continue
         try:
             event = json.loads(line)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             if number == len(lines):
                 break
             raise InputError(
@@ -80,8 +80,11 @@ def _add(log: TrainingLog, event: dict[str, Any]) -> None:
             log.loss[step] = float(event["loss"])
         if event.get("event") == "dev" and _finite(event.get("ndcg@10")):
             log.dev[step] = float(event["ndcg@10"])
-    log.facts.update({k: v for k, v in event.items() if isinstance(v, str | int | float)})
+    log.facts.update({k: v for k, v in event.items() if isinstance(v, str) or _finite(v)})
 
 
 def _finite(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+    try:
+        return isinstance(value, int | float) and math.isfinite(value)
+    except OverflowError:  # a whole number that no float holds
+        return False

@@ -11,6 +11,7 @@ from rankfield.column_names import (
     find_column,
     free_name,
     normalised_name,
+    require_literal,
 )
 from rankfield.errors import DataError
 
@@ -65,3 +66,10 @@ def test_two_spellings_of_one_name_are_refused() -> None:
 def test_a_free_name() -> None:
     assert free_name("rank", ["rank"]) == "source_rank"
     assert free_name("rank", ["rank", "source_rank"]) == "source_source_rank"
+
+
+@pytest.mark.parametrize("name", ["*", "^t.*$", "^$"])
+def test_a_name_that_polars_takes_for_a_pattern_is_refused(name: str) -> None:
+    with pytest.raises(DataError, match="of a column is a pattern"):
+        require_literal(["title", name], where="documents.csv")
+    require_literal(["**", "a*", "^", "^a", "$"], where="documents.csv")

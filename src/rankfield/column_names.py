@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rankfield.errors import DataError
 
@@ -16,6 +16,7 @@ __all__ = [
     "free_name",
     "normalised_name",
     "quoted_names",
+    "require_literal",
 ]
 
 QUERY_IDS = ("query_id", "qid", "queryid")
@@ -79,6 +80,21 @@ def free_name(name: str, taken: Sequence[str]) -> str:
     while free in taken:
         free = f"source_{free}"
     return free
+
+
+def require_literal(names: Iterable[str], *, where: str) -> None:
+    """Raise `DataError` for a name of a column that polars takes for a pattern.
+
+    "*" would be all columns, and a name that begins with "^" and ends with "$" a regular
+    expression.
+    """
+    for name in names:
+        if name == "*" or (name.startswith("^") and name.endswith("$")):
+            raise DataError(
+                f"the name {name[:60]!r} of a column is a pattern",
+                where=where,
+                remedy="Rename the column.",
+            )
 
 
 def quoted_names(names: Sequence[str]) -> str:

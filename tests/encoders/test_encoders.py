@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -558,6 +559,13 @@ def test_model_folders_that_are_damaged(shop: RankingDataset, tmp_path: Path) ->
     refused(header(query_fields=[{"name": "query"}]))
     refused(header(log_logit_scale="large"))
     refused(header(log_logit_scale=None))
+    refused(lambda folder: (folder / "rankfield.json").write_text("[" * 100_000))
+    refused(lambda folder: (folder / "composed.json").write_text("[]"))
+    refused(lambda folder: os.mkfifo(folder / "text" / "generation_config.json"))
+    refused(lambda folder: (folder / "vision" / "more.json").symlink_to("/dev/zero"))
+    refused(lambda folder: (folder / "text" / "tower.json").write_text('{"a":' * 100_000))
+    refused(lambda folder: (folder / "text" / "tokenizer.json").write_text('{"model": null}'))
+    refused(lambda folder: (folder / "text" / "config.json").write_text("[1]"))
     for file in [path.relative_to(good) for path in good.rglob("*") if path.is_file()]:
         if file.name not in ("tower.json", "tokenizer_config.json"):
             refused(lambda folder: (folder / file).unlink())  # noqa: B023

@@ -120,7 +120,7 @@ def test_another_model_dimension_field_or_text_is_embedded_anew(
     assert entries() == 6
 
 
-@pytest.mark.parametrize("damage", ["header", "done", "rows", "gone"])
+@pytest.mark.parametrize("damage", ["header", "nested", "pipe", "done", "rows", "gone"])
 def test_a_damaged_entry_is_made_anew(
     tmp_path: Path, data: RankingDataset, model: RankingModel, damage: str
 ) -> None:
@@ -130,6 +130,11 @@ def test_a_damaged_entry_is_made_anew(
     header = json.loads((folder / "header.json").read_text())
     if damage == "header":
         (folder / "header.json").write_text("{")
+    elif damage == "nested":
+        (folder / "header.json").write_text("[" * 100_000)
+    elif damage == "pipe":
+        (folder / "embeddings.npy").unlink()
+        os.mkfifo(folder / "embeddings.npy")
     elif damage == "done":
         (folder / "header.json").write_text(json.dumps(header | {"done": 81}))
     elif damage == "rows":

@@ -50,6 +50,10 @@ def test_what_is_not_a_log(tmp_path: Path) -> None:
     path.write_text("step 1\nstep 2\n")
     with pytest.raises(InputError, match=r"log\.txt, line 1: expected a JSON object"):
         read_log(path)
+    for line in ("[" * 100_000, f'{{"step": {"9" * 5000}}}'):
+        path.write_text(f"{line}\nstep 2\n")
+        with pytest.raises(InputError, match=r"log\.txt, line 1: expected a JSON object"):
+            read_log(path)
     with pytest.raises(InputError, match="No such file"):
         read_log(tmp_path / "absent")
 

@@ -159,6 +159,17 @@ def test_held_out_and_judged_pairs_are_refused(
             load_negatives(path, shop)
 
 
+def test_a_file_that_unpacks_to_far_more_is_refused(
+    shop: RankingDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "negatives.parquet"
+    rows = {"query_id": ["q"], "doc_id": ["d" * 2000], "rank": [1], "similarity": [0.5]}
+    pl.concat([pl.DataFrame(rows)] * 2000).write_parquet(path)
+    monkeypatch.setenv("RANKFIELD_EXPAND_GIB", "0.001")
+    with pytest.raises(DataError, match=r"negatives\.parquet: its .* bytes hold more than"):
+        load_negatives(path, shop)
+
+
 def test_what_is_no_file_of_negatives(shop: RankingDataset, mined: Mined, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none\.parquet: there is no such file"):
         load_negatives(tmp_path / "none.parquet", shop)
@@ -166,7 +177,7 @@ def test_what_is_no_file_of_negatives(shop: RankingDataset, mined: Mined, tmp_pa
     path.write_text("text")
     with pytest.raises(DataError, match="not a readable Parquet file"):
         load_negatives(path, shop)
-    for text in ("{", "[]"):
+    for text in ("{", "[]", "[" * 100_000):
         mined.negatives.write_parquet(path, metadata={"rankfield.negatives": text})
         with pytest.raises(DataError, match="damaged provenance"):
             load_negatives(path, shop)

@@ -88,6 +88,15 @@ def test_names_and_texts_of_any_depth_are_hidden() -> None:
     assert Secrets(["k/ey-1"]).hidden_in(value) == expected
 
 
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_a_key_with_backslashes_is_hidden_in_json_too(times: int) -> None:
+    key = said = '\\s-\\b"_//0+a'
+    for _ in range(times):
+        said = json.dumps(said)[1:-1].replace("/", "\\/")
+    assert "0+a" not in Secrets([key]).hidden(f"no {said}.")
+    assert Secrets([key]).hidden("a\\nb \\u0041") == "a\\nb \\u0041"
+
+
 def test_placeholders_stay() -> None:
     """An endpoint that needs no key is often given one letter."""
     assert Secrets(["x", "1"]).hidden('x {"grade": 1}') == 'x {"grade": 1}'

@@ -13,6 +13,7 @@ from rankfield.encoders.base import Encoder, Side, Tower
 from rankfield.encoders.image_transform import ImageTransform
 from rankfield.encoders.pretrained import load_model, load_tokenizer
 from rankfield.errors import ModelError
+from rankfield.files import read_json
 
 __all__ = ["DualEncoder"]
 
@@ -96,7 +97,7 @@ class DualEncoder(Encoder):
     @classmethod
     def load(cls, folder: Path) -> DualEncoder:
         """Read what `save` wrote."""
-        prefixes = json.loads((folder / _CONFIG).read_text("utf-8"))
+        prefixes = read_json(folder / _CONFIG)
         return cls.from_pretrained(folder, **prefixes)
 
     @classmethod

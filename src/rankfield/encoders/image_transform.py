@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from rankfield.encoders.pretrained import loading
+from rankfield.encoders.pretrained import loading, require_plain_files
 from rankfield.errors import ModelError
+from rankfield.files import read_json
 
 __all__ = ["ImageTransform"]
 
@@ -125,15 +126,16 @@ class ImageTransform:
         from transformers.utils import cached_file
 
         where = f"image processor of {source}"
+        require_plain_files(source)
         with loading(where):
             saved = Path(source) / _FILE
             if saved.is_file():
-                values = json.loads(saved.read_text("utf-8"))
+                values = read_json(saved)
                 return cls(**values | {k: tuple(values[k]) for k in ("mean", "std")})
             for name in _PROCESSOR_FILES:
                 path = cached_file(str(source), name, _raise_exceptions_for_missing_entries=False)
                 if path is not None:
-                    config = json.loads(Path(path).read_text("utf-8"))
+                    config = read_json(path)
                     config = config.get("image_processor", config)
                     return cls.from_processor_config(config, where=where)
         raise ModelError(f"there is none of {', '.join(_PROCESSOR_FILES)}", where=where)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,10 +22,10 @@ from rankfield.encoders.field_weights import FieldWeights
 from rankfield.encoders.fusion import FieldBatch, FieldInputs, field_embeddings, fuse
 from rankfield.encoders.modes import evaluating
 from rankfield.encoders.present_images import require_images
-from rankfield.encoders.pretrained import loading
+from rankfield.encoders.pretrained import loading, require_plain_files
 from rankfield.encoders.quiet import quiet_transformers
 from rankfield.errors import DataError, ModelError
-from rankfield.files import new_folder, write_json
+from rankfield.files import new_folder, read_json, write_json
 from rankfield.images import loaded_image
 from rankfield.losses.matryoshka import truncated
 from rankfield.progress import progress
@@ -392,8 +391,9 @@ class RankingModel(nn.Module):
             raise ModelError(
                 problem, where=str(root), remedy="Give the folder `model` of a training run."
             )
+        require_plain_files(root)
         with loading(str(root)), quiet_transformers():
-            header = json.loads(path.read_text("utf-8"))
+            header = read_json(path)
             if header["format"] != _FORMAT:
                 raise ModelError(
                     f"expected format {_FORMAT}, found {header['format']!r}",

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-
 from rankfield.errors import ModelError
+from rankfield.files import MAX_JSON
+from rankfield.paths import require_regular
 
-__all__ = ["load_model", "load_tokenizer", "loading", "no_pickles"]
-
-# What a missing, foreign or damaged folder raises inside transformers and its tokenizers.
-_FAILURES = (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, SafetensorError)
+__all__ = ["load_model", "load_tokenizer", "loading", "no_pickles", "require_plain_files"]
 
 _GUARD = threading.RLock()
 
@@ -26,7 +24,13 @@ def loading(where: str) -> Iterator[None]:
     try:
         with no_pickles():
             yield
-    except _FAILURES as error:
+    except ModelError:
+        raise
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    # Whatever a foreign or damaged folder raises inside transformers and its tokenizers: those
+    # written in Rust panic with an exception that is no `Exception`.
+    except BaseException as error:
         if "trust_remote_code" in str(error):
             raise ModelError(
                 "needs code of its own, which rankfield does not run",
@@ -61,6 +65,27 @@ def no_pickles() -> Iterator[None]:
             torch.load = usual
 
 
+def require_plain_files(source: str | Path) -> None:
+    """Look at the files of a model's folder; a hub id is left alone.
+
+    The libraries that read them wait for a pipe, and read a device for ever.
+
+    Raises:
+        ModelError: one is no regular file, or a JSON file of more than `MAX_JSON` bytes.
+    """
+    for folder, _, names in os.walk(source):
+        for path in (Path(folder, name) for name in names):
+            if not path.exists():  # a link that leads nowhere
+                continue
+            size = require_regular(path, ModelError)
+            if path.suffix == ".json" and size > MAX_JSON:
+                raise ModelError(
+                    f"{size:,} bytes; at most {MAX_JSON:,} are read",
+                    where=str(path),
+                    remedy="Is it the right folder?",
+                )
+
+
 def load_model(source: str | Path, where: str, *, unused: str = "\0") -> Any:
     """Return the `transformers` model of a hub id or folder, float32.
 
@@ -75,6 +100,7 @@ def load_model(source: str | Path, where: str, *, unused: str = "\0") -> Any:
     import torch
     from transformers import AutoModel
 
+    require_plain_files(source)
     with loading(where):
         # A checkpoint in half precision would otherwise be trained in it.
         model, report = AutoModel.from_pretrained(
@@ -103,5 +129,6 @@ def load_tokenizer(source: str | Path, where: str) -> Any:
     """
     from transformers import AutoTokenizer
 
+    require_plain_files(source)
     with loading(where):
         return AutoTokenizer.from_pretrained(source, trust_remote_code=False)

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from rankfield.encoders.image_transform import ImageTransform
-from rankfield.encoders.pretrained import load_model, load_tokenizer, loading
+from rankfield.encoders.pretrained import load_model, load_tokenizer, loading, require_plain_files
 from rankfield.errors import MissingExtraError, ModelError
+from rankfield.files import read_json
 
 __all__ = ["SentenceTransformersTower", "TextTower", "TransformersTextTower", "VisionTower"]
 
@@ -134,10 +135,11 @@ class TransformersTextTower(TextTower):
             ModelError: it cannot be loaded.
         """
         where = f"text model {source}"
+        require_plain_files(source)
         saved = Path(source) / "tower.json"
         if saved.is_file():
             with loading(where):
-                settings = json.loads(saved.read_text("utf-8"))
+                settings = read_json(saved)
                 max_tokens = max_tokens or settings["max_tokens"]
                 pooling = settings["pooling"]
         # A text tower is saved without the pooler that it does not use.
@@ -192,6 +194,7 @@ class SentenceTransformersTower(TextTower):
                 remedy="pip install 'rankfield[sentence-transformers]'",
             ) from error
         settings = {"use_safetensors": True, "dtype": torch.float32}
+        require_plain_files(source)
         with loading(f"text model {source}"):
             model = SentenceTransformer(
                 str(source), device="cpu", model_kwargs=settings, trust_remote_code=False

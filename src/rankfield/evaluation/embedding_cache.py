@@ -18,7 +18,8 @@ from rankfield.encoders import RankingModel
 from rankfield.encoders.base import Side
 from rankfield.errors import InputError, OutputError
 from rankfield.field_values import content_bytes, flat_values
-from rankfield.files import open_regular, refuse_others, storage_errors, write_json
+from rankfield.files import open_regular, read_json, refuse_others, storage_errors, write_json
+from rankfield.paths import require_regular
 from rankfield.schema import Field, RankingDataset
 
 __all__ = ["CachedEmbedder"]
@@ -167,10 +168,11 @@ def _rows_done(folder: Path, made: dict[str, Any]) -> int | None:
     if any((folder / name).is_symlink() for name in (_HEADER, _ROWS)):
         return None
     try:
-        header = json.loads((folder / _HEADER).read_text("utf-8"))
+        header = read_json(folder / _HEADER)
+        require_regular(folder / _ROWS)
         rows = np.load(folder / _ROWS, mmap_mode="r" if made["rows"] else None)
         done = header.pop("done")
-    except (OSError, ValueError, KeyError, AttributeError):
+    except (InputError, OSError, ValueError, KeyError, AttributeError):
         return None
     fits = rows.shape == (made["rows"], made["dimension"]) and rows.dtype == made["dtype"]
     if header != made or not fits or not isinstance(done, int) or not 0 <= done <= len(rows):

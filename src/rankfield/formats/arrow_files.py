@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import Any
 import polars as pl
 
 from rankfield.errors import DataError
-from rankfield.formats.text_frames import require_width
+from rankfield.formats.text_frames import require_names, require_width
+from rankfield.parsing import parse_json
 from rankfield.schema.parquet_size import require_bounded
 
 __all__ = ["arrow_batches", "arrow_columns"]
@@ -109,6 +109,7 @@ def _require_end(path: Path) -> None:
 
 def _require_distinct(path: Path, names: Sequence[str]) -> None:
     require_width(path, len(names))
+    require_names(path, names)
     seen: set[str] = set()
     twice = next((name for name in names if name in seen or seen.add(name)), None)  # type: ignore[func-returns-value]
     if twice is not None:
@@ -149,7 +150,7 @@ def _valid(value: Any) -> bool:
 def _label_names(schema: Any) -> dict[str, list[str]]:
     """Return the names of each class label's numbers, from the metadata of `datasets`."""
     try:
-        features = json.loads(schema.metadata[b"huggingface"])["info"]["features"]
+        features = parse_json(schema.metadata[b"huggingface"].decode())["info"]["features"]
         return {
             name: feature["names"]
             for name, feature in features.items()

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from rankfield.formats.large_csv import csv_batches
 from rankfield.formats.text_files import reading, table_suffix
-from rankfield.formats.text_frames import require_width
+from rankfield.formats.text_frames import require_names, require_width
 from rankfield.formats.text_tables import (
     DELIMITERS,
     LINE,
@@ -124,7 +124,9 @@ def stage_table(path: Path, folder: Path) -> StagedTable:
         table = StagedTable(path, folder / f"{path.name}.parquet")
         batches = csv_batches(path) if table_suffix(path) in DELIMITERS else _objects(path)
         _write(table.stored, batches)
-    require_width(path, len(table.schema) if table.stored.is_file() else 0)
+    if table.stored.is_file():
+        require_width(path, len(table.schema))
+        require_names(path, table.columns)
     with reading(path):
         height = table.lazy().select(pl.len()).collect().item() if table.stored.is_file() else 0
     require_rows(path, height)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
+from rankfield.column_names import require_literal
 from rankfield.errors import DataError
 
 __all__ = ["MAX_CELLS", "MAX_COLUMNS", "require_names", "require_width", "text_frame"]
@@ -18,7 +19,12 @@ MAX_CELLS = 1 << 24
 
 
 def require_names(path: Path, names: Iterable[str]) -> None:
-    """Raise `DataError` for a null character in the name of a column: no Parquet file holds it."""
+    """Raise `DataError` for the name of a column that no Parquet file holds, or that is a pattern.
+
+    The first are names with a null character; for the others see `require_literal`.
+    """
+    names = list(names)
+    require_literal(names, where=str(path))
     for name in names:
         if "\0" in name:
             raise DataError(

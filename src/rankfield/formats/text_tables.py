@@ -115,6 +115,7 @@ def read_table(path: Path, *, delimiter: str | None = None, marks: bool = False)
             require_bounded(path)
             table = TextTable(path, pl.read_parquet(path, glob=False), None)
         require_width(path, table.frame.width)
+        require_names(path, table.frame.columns)
     else:
         frames = list(text_batches(path, delimiter=delimiter, marks=marks))
         frame = pl.concat(frames, how="diagonal") if frames else pl.DataFrame({LINE: []})

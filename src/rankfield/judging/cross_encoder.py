@@ -96,9 +96,10 @@ def _texts(dataset: RankingDataset, pairs: pl.DataFrame) -> list[tuple[str, str]
 
 
 def _load(model: str, device: str | None) -> Any:
-    from rankfield.encoders.pretrained import no_pickles
+    from rankfield.encoders.pretrained import no_pickles, require_plain_files
     from rankfield.encoders.quiet import quiet_transformers
 
+    require_plain_files(model)
     try:
         with quiet_transformers(), no_pickles():
             from sentence_transformers import CrossEncoder
@@ -115,7 +116,7 @@ def _load(model: str, device: str | None) -> Any:
             where="--cross-encoder",
             remedy="Install rankfield[sentence-transformers].",
         ) from error
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # whatever a foreign or damaged folder raises in the libraries
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(f"not a usable cross-encoder ({first})", where=model) from error
     if (labels := encoder.num_labels) != 1:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import polars as pl
 
+from rankfield.column_names import require_literal
 from rankfield.errors import DataError, InputError
 from rankfield.paths import inside
 from rankfield.schema.fields import Field, Provenance, ScoreScale
@@ -69,8 +70,9 @@ def check_columns(
     """Look for the columns that a table needs, and their types.
 
     Raises:
-        DataError: a column is missing or of another type.
+        DataError: a column is missing or of another type, or a name is a pattern.
     """
+    require_literal(schema, where=f"{where}, {table}")
     keys = TABLES[table]
     expected: dict[str, tuple[str, tuple[Any, ...]]] = dict.fromkeys(keys, ("text", (pl.String,)))
     if table == "judgments":

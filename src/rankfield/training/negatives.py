@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from rankfield import __version__
 from rankfield.errors import DataError, OutputError
 from rankfield.files import new_file
+from rankfield.parsing import parse_json
 from rankfield.schema import RankingDataset
+from rankfield.schema.parquet_size import require_bounded
 from rankfield.training.mine import Mined
 from rankfield.training.row_numbers import row_numbers
 
@@ -92,7 +94,7 @@ def negatives_provenance(path: str | Path) -> dict[str, Any]:
         raise DataError("there is no such file", where=str(file), remedy=_AGAIN)
     try:
         text = pl.read_parquet_metadata(file).get(_KEY)
-        provenance = {} if text is None else json.loads(text)
+        provenance = {} if text is None else parse_json(text)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(f"not a readable Parquet file ({error})", where=str(file)) from error
     except ValueError as error:
@@ -141,6 +143,7 @@ def load_negatives(
 
 def _read(file: Path) -> pl.DataFrame:
     try:
+        require_bounded(file)
         frame = pl.read_parquet(file, glob=False)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(f"not a readable Parquet file ({error})", where=str(file)) from error

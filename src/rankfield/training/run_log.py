@@ -42,7 +42,7 @@ class RunLog:
         for line in self.path.read_text("utf-8", errors="replace").splitlines():
             try:
                 logged = json.loads(line)["step"]
-            except (ValueError, TypeError, KeyError):
+            except (ValueError, TypeError, KeyError, RecursionError):
                 break  # a crash or a full disk cut the line short
             if logged <= step:
                 kept.append(line)

@@ -52,6 +52,7 @@ class Secrets:
         # the longest first: one key may begin with another
         self._plain = sorted({*self._keys, *plus, *hexadecimal}, key=len, reverse=True)
         self._coded = sorted(coded, key=len, reverse=True)
+        self._bare = [f.replace("\\", "") for f in (*self._plain, *self._coded)]
 
     def __bool__(self) -> bool:
         return bool(self._keys)
@@ -77,7 +78,9 @@ class Secrets:
             text, count = _ESCAPE.subn(_meant, text)
             if not count:
                 return False
-            if any(form in text for form in (*self._plain, *self._coded)):
+            # `_meant` drops backslashes, those of a key too
+            bare = text.replace("\\", "")
+            if any(form in bare for form in self._bare):
                 return True
         return False
 

@@ -84,7 +84,7 @@ def test_the_form_of_results_json(tmp_path: Path) -> None:
     assert stored["dataset"] == {
         "name": "shop",
         "fingerprint": dataset.fingerprint(),
-        "path": str(tmp_path / "data"),
+        "path": "data",
     }
     assert stored["subset"] == "test"
     assert stored["rankfield"] == __version__

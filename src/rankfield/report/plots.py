@@ -21,6 +21,7 @@ from rankfield.errors import InputError
 from rankfield.escaping import visible_controls
 from rankfield.files import new_file
 from rankfield.report.style import decimal
+from rankfield.terminal import one_line
 
 __all__ = [
     "Interval",
@@ -133,10 +134,11 @@ def bar_chart(
         highest = max((v for _, _, vs in series for v in vs if v is not None), default=1.0)
         limit = max(highest * 1.12, 0.1)
         if upright:
-            axes.set_xticks(np.arange(len(groups)), list(groups))
+            names = [_label(name, width / max(len(groups), 1)) for name in groups]
+            axes.set_xticks(np.arange(len(groups)), names)
             axes.set(ylim=(0, limit), ylabel="nDCG@10")
         else:
-            names = [name.replace(" ", "\n") for name in groups]
+            names = [_label(name, width).replace(" ", "\n") for name in groups]
             axes.set_yticks(np.arange(len(groups)), names)
             axes.set(xlim=(0, limit), xlabel="nDCG@10", ylim=(len(groups) - 0.5, -0.5))
             axes.grid(visible=False, axis="y")
@@ -208,11 +210,11 @@ def interval_chart(
     places, labels, place = [], [], 0.0
     headings = []
     for heading, names in groups:
-        headings.append((place, heading))
+        headings.append((place, _label(heading, width)))
         place += 1.0
         for name in names:
             places.append(place)
-            labels.append(name)
+            labels.append(_label(name, width))
             place += 1.0
         place += 0.35
     with _page_style():
@@ -241,6 +243,12 @@ def interval_chart(
         return _inline(figure, description)
 
 
+def _label(text: str, width: float) -> str:
+    """Return a name on one line, cut to what leaves room for the axes in so many inches."""
+    line, most = one_line(text), int(6 * width)
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
 def _inline(figure: Figure, description: str) -> str:
     """Return the figure as an accessible SVG element that follows the page's colours."""
     buffer = io.StringIO()
@@ -251,7 +259,7 @@ def _inline(figure: Figure, description: str) -> str:
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)
     view_box = re.search(r'viewBox="[^"]*"', svg)
     shape = view_box.group() if view_box else ""
-    head = f'<svg {shape} role="img" aria-label="{escape(description)}">'
+    head = f'<svg {shape} role="img" aria-label="{escape(visible_controls(description))}">'
     svg = head + svg[svg.index(">") + 1 :]
     for name, colour in _STAND_INS.items():
         svg = svg.replace(colour, f"var(--{name})")

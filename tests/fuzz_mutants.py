@@ -1,164 +1,79 @@
 """Good files, changed at random, for every reader and decoder.
 
 A mutant ends well, or in an error that rankfield raises on purpose; it takes less than 10 seconds
-and the process less than 1 GiB more than it began with. Each is made from the seed and its own
-number alone.
+and the process less than 1 GiB more than reading the good files left it with. Each is made from
+the seed and its own number alone.
 """
 
 from __future__ import annotations
 
-import gzip
-import io
-import json
 import random
-import resource
+import re
 import shutil
 import signal
 import tempfile
 import time
 import traceback
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-import numpy as np
-import polars as pl
-from PIL import Image
+import click
 
-from format_miniatures import MINIATURES
-from rankfield.collect.categories import read_categories
-from rankfield.collect.job import example_job, load_job
-from rankfield.collect.queries import read_queries
-from rankfield.curation.labels.propensities import read_propensities
+from fuzz_targets import Target, targets
 from rankfield.errors import RankfieldError
-from rankfield.evaluation.results import Results
-from rankfield.files import read_json
-from rankfield.formats import guess_layout
-from rankfield.formats.arrow_files import arrow_batches
-from rankfield.formats.rankings import read_judged_pairs, read_ranked_pairs
-from rankfield.formats.registry import LAYOUTS
-from rankfield.formats.staged_tables import stage_table
-from rankfield.images import FORMATS, image_head, image_notes
-from rankfield.judging.rubric import RUBRIC_TEMPLATE, load_rubric
-from rankfield.report.log import read_log
-from rankfield.schema import DatasetFolder, RankingDataset
-from rankfield.training.recipe import load_recipe
-from rankfield.training.template import recipe_text
-from rankfield.validate import audit
-from training_data import tiny_shop
+
+__all__ = ["Mutant", "mutants", "mutated", "target_names"]
 
 SECONDS = 10
-MEMORY = 1 << 20  # KiB
+MEMORY = 1 << 10  # MiB
+_LATE = 60
 HOSTILE = (
     *(b"9" * 5000, b"1e999", b"-1e999", b"NaN", b"1" * 400, b"1e-999999999", b"0x" + b"f" * 99),
     *(b"[" * 5000, b"{" * 3000, b'{"a":' * 2000, b"<a>" * 3000, b"<topic " * 3000, b"." * 3000),
     *(b"\0", b"\xff\xfe", b"\\ud800", b"\xed\xa0\x80", b'"', b"'", b"\t", b"\n", b"\r", b","),
     *(b"../../x", b"/etc/passwd", b"*", b"[1]", b"null", b"true", b"{}", b"[]", b"\x1b[2J"),
 )
+NUMBERS = (b"0", b"-1", b"0.5", b"1e308", b"2147483647", b"99999999", b"18446744073709551616")
+_DIGITS = re.compile(rb"\d+")
+_HEAD = 1 << 12
 
 
 @dataclass(frozen=True)
-class Target:
-    """A folder of good files, and what reads it; one file of it is changed for each mutant."""
+class Mutant:
+    """What became of a mutant.
 
-    folder: Path
-    read: Callable[[Path], object]
+    end: "read", "refused" or "wrong"; problem: what is wrong, "" if nothing is.
+    seconds: the lower of wall clock and processor time, which other processes lengthen and threads.
+    memory: MiB that the process took at most beyond what the good files left it with.
+    """
 
-
-def targets(root: Path) -> dict[str, Target]:
-    """Make the good files of every target below `root`."""
-    found: dict[str, Target] = {}
-
-    def add(
-        name: str, read: Callable[[Path], object], files: dict[str, bytes] | None = None
-    ) -> Path:
-        folder = root / name
-        folder.mkdir(parents=True, exist_ok=True)
-        for file, data in (files or {}).items():
-            (folder / file).write_bytes(data)
-        found[name] = Target(folder, read)
-        return folder
-
-    for name, (layout, write, options) in MINIATURES.items():
-        source = write(add(f"layout-{name}", _layout(layout, options)))
-        inner = source.relative_to(root / f"layout-{name}")
-        found[f"layout-{name}"] = Target(
-            root / f"layout-{name}", _layout(layout, options, str(inner))
-        )
-    shop = tiny_shop(root / "shop")
-    found["dataset"] = Target(root / "shop", _dataset)
-    for name, known in LAYOUTS.items():
-        try:
-            known.write(shop, root / f"export-{name}")
-        except RankfieldError:
-            continue
-        found[f"export-{name}"] = Target(root / f"export-{name}", _layout(name, {}))
-    table = pl.DataFrame({"doc_id": [f"d{i}" for i in range(50)], "x": [1.5, None] * 25})
-    packed, stored = gzip.compress(table.write_csv().encode()), io.BytesIO()
-    table.write_parquet(stored)
-    add("gzip", lambda f: stage_table(f / "a.csv.gz", f).lazy().collect(), {"a.csv.gz": packed})
-    add("parquet", lambda f: list(arrow_batches(f / "a.parquet")), {"a.parquet": stored.getvalue()})
-    for kind in FORMATS:
-        add(f"image-{kind}", _image, {"a": _encoded(kind)})
-    ranked = b"q1 Q0 d1 1 0.5 run\nq1 Q0 d2 2 0.25 run\n"
-    add("run", lambda f: read_ranked_pairs(f / "a.run"), {"a.run": ranked})
-    add("qrels", lambda f: read_judged_pairs(f / "a.txt"), {"a.txt": b"q1 0 d1 1\nq1 0 d2 0.5\n"})
-    add("recipe", lambda f: load_recipe(f / "a.toml"), {"a.toml": recipe_text(shop).encode()})
-    add("job", lambda f: load_job(f / "a.toml"), {"a.toml": example_job("serpapi").encode()})
-    add("rubric", lambda f: load_rubric(f / "a.toml"), {"a.toml": RUBRIC_TEMPLATE.encode()})
-    add("json", lambda f: read_json(f / "a.json"), {"a.json": b'{"a": [1, 2.5, {"b": null}]}'})
-    results = {"format": 1, "splits": {"all": {"nDCG@10": {"value": 0.5, "queries": 2}}}}
-    add("results", lambda f: Results.load(f / "a.json"), {"a.json": json.dumps(results).encode()})
-    event = b'{"step": 1, "loss": 0.5}\n{"step": 2, "ndcg@10": 0.25}\n'
-    add(
-        "log",
-        read_log,
-        {"log.jsonl": event, "recipe.toml": b"[optimizer]\nsteps = 2\n"},
-    )
-    add("queries", lambda f: read_queries(f / "a.csv"), {"a.csv": b"query\nred mug\nblue mug\n"})
-    add("categories", lambda f: read_categories(f / "a.txt"), {"a.txt": b"A > B\nA > C\n"})
-    rates = b"position,propensity\n1,1.0\n2,0.5\n"
-    add("propensities", lambda f: read_propensities(f / "a.csv"), {"a.csv": rates})
-    return found
+    number: int
+    target: str
+    end: str
+    problem: str
+    seconds: float
+    memory: int
 
 
-def _layout(name: str, options: dict[str, str], inner: str = "") -> Callable[[Path], object]:
-    def read(folder: Path) -> None:
-        files = {key: folder / value for key, value in options.items()}
-        guess_layout(folder / inner)
-        LAYOUTS[name].read(folder / inner, **files)
+def target_names(only: str = "", weight: int = 1) -> list[str]:
+    """Return the target of the first mutant, of the second and so on, to be repeated.
 
-    return read
-
-
-def _dataset(folder: Path) -> None:
-    audit(RankingDataset.load(folder))
-    audit(DatasetFolder.load(folder), images=False)
-
-
-def _image(folder: Path) -> None:
-    image_head(folder / "a")
-    image_notes(folder / "a")
-
-
-def _encoded(kind: str) -> bytes:
-    file = io.BytesIO()
-    pixels = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
-    image, exif = Image.fromarray(pixels), Image.Exif()
-    exif[0x112] = 6
-    options = {} if kind in ("GIF", "BMP") else {"exif": exif}
-    image.save(file, kind, **options)
-    return file.getvalue()
+    only: what is in their names; weight: theirs at least, so that slow ones are left out.
+    """
+    known = {n: t for n, t in targets().items() if only in n and t.weight >= weight}
+    rounds = max(t.weight for t in known.values())
+    return [n for turn in range(rounds) for n in sorted(known) if turn < known[n].weight]
 
 
 def mutated(data: bytes, draw: random.Random) -> bytes:
-    """Return the bytes with one to four changes."""
-    for _ in range(draw.randint(1, 4)):
-        at = draw.randrange(len(data) + 1)
+    """Return the bytes with one to four changes, half of them in the first 4 KiB."""
+    for _ in range(draw.choice((1, 1, 1, 2, 4))):
+        length = len(data) if draw.random() < 0.5 else min(len(data), _HEAD)
+        at = draw.randrange(length + 1)
         size = draw.choice((1, 1, 2, 4, 16, 200))
-        match draw.randrange(6):
+        match draw.randrange(7):
             case 0:
                 data = data[:at] + draw.randbytes(size) + data[at + size :]
             case 1:
@@ -169,66 +84,91 @@ def mutated(data: bytes, draw: random.Random) -> bytes:
                 data = data[:at] + draw.choice(HOSTILE) + data[at:]
             case 4:
                 data = data[:at] + data[at : at + size] * draw.choice((2, 50)) + data[at:]
+            case 5:
+                if found := _DIGITS.search(data, at, at + 1000):
+                    number = draw.choice(NUMBERS)
+                    data = data[: found.start()] + number + data[found.end() :]
             case _:
                 end = draw.choice((b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff"))
                 data = data[:at] + end + data[at + 4 :]
     return data
 
 
-def run(
-    mutants: int, seed: int, start: int = 0, only: str = "", *, quiet: bool = False
-) -> list[str]:
-    """Read that many mutants and return what is wrong with them, one per line."""
-    wrong: list[str] = []
-    ends: Counter[str] = Counter()
+def mutants(
+    count: int, seed: int, start: int = 0, only: str = "", weight: int = 1
+) -> Iterator[Mutant]:
+    """Read so many mutants and yield what becomes of each; `only` and `weight` choose targets."""
+    known, names = targets(), target_names(only, weight)
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
-        known = {n: t for n, t in targets(root / "good").items() if only in n}
-        names = sorted(known)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        base = _memory("VmRSS")
         signal.signal(signal.SIGALRM, _late)
-        for number in range(start, start + mutants):
-            draw = random.Random(f"{seed} {number}")
+        for number in range(start, start + count):
             name = names[number % len(names)]
-            problem = _one(known[name], root / "mutant", draw, ends)
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            if peak - before > MEMORY:
-                problem, before = f"{(peak - before) >> 10} MiB more", peak
-            if problem:
-                wrong.append(f"mutant {number} of {name}: {problem}")
-                if not quiet:
-                    print(wrong[-1], flush=True)
-            if not quiet and number % 2000 == 1999:
-                print(f"{number + 1:,} mutants: {dict(ends)}", flush=True)
-    return wrong
+            good = root / "good" / name
+            if not good.exists():
+                _prepare(known[name], good, root / "mutant")
+                base = _memory("VmRSS")
+            found = _one(known[name], good, root / "mutant", random.Random(f"{seed} {number}"))
+            end, problem, seconds = found
+            memory = _memory("VmHWM") - base
+            if memory > MEMORY:
+                end, problem, base = "wrong", problem or f"{memory:,} MiB", _memory("VmRSS")
+            yield Mutant(number, name, end, problem, seconds, memory)
 
 
-def _one(target: Target, place: Path, draw: random.Random, ends: Counter[str]) -> str:
+def _prepare(target: Target, good: Path, place: Path) -> None:
+    """Write the good files and read them once: they are read, and what reads them is imported."""
+    good.mkdir(parents=True)
+    target.make(good)
     shutil.rmtree(place, ignore_errors=True)
-    shutil.copytree(target.folder, place)
-    files = sorted(p for p in place.rglob("*") if p.is_file())
-    chosen = draw.choice(files)
+    shutil.copytree(good, place)
+    target.read(place)
+
+
+def _one(target: Target, good: Path, place: Path, draw: random.Random) -> tuple[str, str, float]:
+    """Return how a mutant ends, what is wrong, and the seconds it takes."""
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(good, place)
+    chosen = draw.choice(sorted(p for p in place.rglob("*") if p.is_file()))
     data = mutated(chosen.read_bytes(), draw)
     chosen.unlink()
     chosen.write_bytes(data)
-    begun = time.monotonic()
-    signal.alarm(SECONDS + 5)
+    _forget_peak()
+    begun, used = time.monotonic(), time.process_time()
+    end, problem = "read", ""
+    signal.alarm(_LATE)
     try:
         target.read(place)
-        ends["read"] += 1
-    except RankfieldError:
-        ends["refused"] += 1
-    except BaseException as error:
-        if isinstance(error, KeyboardInterrupt):
-            raise
-        ends["wrong"] += 1
+    except (RankfieldError, click.UsageError):
+        end = "refused"
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a panic of Rust is no Exception
         last = traceback.extract_tb(error.__traceback__)[-1]
-        return f"{type(error).__name__}: {str(error)[:200]} ({last.filename}:{last.lineno})"
+        place_of = f"{Path(last.filename).name}:{last.lineno}"
+        end = "wrong"
+        problem = f"{type(error).__name__}: {str(error)[:200]} ({chosen.name}, {place_of})"
     finally:
         signal.alarm(0)
-    took = time.monotonic() - begun
-    return f"{took:.1f} s" if took > SECONDS else ""
+    seconds = min(time.monotonic() - begun, time.process_time() - used)
+    if seconds > SECONDS and not problem:
+        end, problem = "wrong", f"{seconds:.1f} s"
+    return end, problem, seconds
 
 
 def _late(number: int, frame: FrameType | None) -> None:
-    raise TimeoutError(f"not done after {SECONDS + 5} s")
+    raise TimeoutError(f"not done after {_LATE} s")
+
+
+def _forget_peak() -> None:
+    """Let the system measure the peak of the process's memory from here on."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def _memory(what: str) -> int:
+    """Return VmRSS, what the process takes now, or VmHWM, its peak, in MiB."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{what}:"):
+            return int(line.split()[1]) >> 10
+    return 0

@@ -30,6 +30,7 @@ __all__ = [
     "no_follow",
     "open_regular",
     "read_json",
+    "read_json_object",
     "refuse_others",
     "remove_entry",
     "remove_stale",
@@ -370,4 +371,17 @@ def read_json(source: str | Path) -> Any:
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})", where=str(path)) from error
     refuse_halves(text, value, where=str(path))
+    return value
+
+
+def read_json_object(source: str | Path) -> dict[str, Any]:
+    """Read a JSON file that holds an object.
+
+    Raises:
+        InputError: as `read_json`, or it holds something else.
+    """
+    value = read_json(source)
+    if not isinstance(value, dict):
+        found = f"expected a JSON object, found {json_text(value):.40}"
+        raise InputError(found, where=str(source))
     return value

@@ -14,18 +14,26 @@ MAX_DEPTH = 100
 _KEY_PARTS = 100
 
 
-def parse_json(text: str | bytes) -> Any:
+def parse_json(text: str | bytes, *, depth: int = MAX_DEPTH, finite: bool = True) -> Any:
     """Return what a JSON text holds.
 
+    Args:
+        text: the JSON.
+        depth: how many lists and tables may lie in each other.
+        finite: refuse NaN, infinities and numbers that no float holds (1e999).
+
     Raises:
-        ValueError: not JSON (then a `json.JSONDecodeError`), NaN, a number that no float holds
-            (1e999) or of thousands of digits, or nested deeper than `MAX_DEPTH`.
+        ValueError: not JSON (then a `json.JSONDecodeError`), not `finite`, a number of thousands of
+            digits, or nested deeper than `depth`.
     """
     try:
-        value = json.loads(text, parse_float=_finite, parse_constant=_refuse)
+        if finite:
+            value = json.loads(text, parse_float=_finite, parse_constant=_refuse)
+        else:
+            value = json.loads(text)
     except RecursionError:
-        raise _too_deep() from None
-    require_shallow(value)
+        raise _too_deep(depth) from None
+    require_shallow(value, depth)
     return value
 
 
@@ -43,15 +51,15 @@ def parse_toml(text: str) -> dict[str, Any]:
     try:
         value = tomllib.loads(text)
     except RecursionError:
-        raise _too_deep() from None
+        raise _too_deep(MAX_DEPTH) from None
     require_shallow(value)
     return value
 
 
-def require_shallow(value: Any) -> None:
-    """Raise `ValueError` if lists and tables lie in each other deeper than `MAX_DEPTH`."""
+def require_shallow(value: Any, depth: int = MAX_DEPTH) -> None:
+    """Raise `ValueError` if more than `depth` lists and tables lie in each other."""
     level = [value]
-    for _ in range(MAX_DEPTH):
+    for _ in range(depth):
         inner: list[Any] = []
         for item in level:
             if isinstance(item, dict):
@@ -61,7 +69,7 @@ def require_shallow(value: Any) -> None:
         if not inner:
             return
         level = inner
-    raise _too_deep()
+    raise _too_deep(depth)
 
 
 def _finite(text: str) -> float:
@@ -75,5 +83,5 @@ def _refuse(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number")
 
 
-def _too_deep() -> ValueError:
-    return ValueError(f"nested deeper than {MAX_DEPTH} levels")
+def _too_deep(depth: int) -> ValueError:
+    return ValueError(f"nested deeper than {depth} levels")

@@ -64,6 +64,7 @@ def test_ranks_in_place_of_scores(tmp_path: Path) -> None:
         ("a.json", '{"q": {"a": "1"}}', "expected a finite number, found '1'"),
         ("a.json", '{"q": {"a": true}}', "expected a finite number, found True"),
         ("a.json", '{"q": {"a": 1' + "0" * 400 + "}}", "expected a finite number"),
+        ("a.json", '{"q": {"a": 1' + "0" * 5000 + "}}", "a.json: not JSON: Exceeds the limit"),
         ("a.json", '{"q": ["a"]}', "expected an object, found list"),
         ("a.json", '{"q": {}}', "at least one query"),
         ("a.json", '{"q": ', "not JSON"),

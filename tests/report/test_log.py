@@ -67,3 +67,21 @@ def test_the_recipe_beside_the_log(tmp_path: Path) -> None:
     (tmp_path / "recipe.toml").write_text("seed =")
     with pytest.raises(InputError, match=r"recipe\.toml: not valid TOML"):
         read_log(log)
+
+
+@pytest.mark.parametrize("line", ["[" * 5000 + "]" * 5000, '{"step": ' + "9" * 5000 + "}"])
+def test_a_line_that_is_absurd(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_text(f'{line}\n{{"step": 1}}\n')
+    with pytest.raises(InputError, match=r"log\.jsonl, line 1: expected a JSON object"):
+        read_log(path)
+
+
+def test_a_loss_that_no_float_holds_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    lines = [
+        f'{{"event": "train", "step": {n}, "loss": {loss}}}'
+        for n, loss in enumerate(["NaN", "1" + "0" * 400, "1e999", "0.5"])
+    ]
+    path.write_text("\n".join(lines))
+    assert read_log(path).loss == {3: 0.5}

@@ -330,3 +330,25 @@ def test_the_latest_file_for_a_resumed_run(tmp_path: Path) -> None:
     ):
         found = latest_negatives(tmp_path, step)
         assert (found.name if found else None) == expected
+
+
+def test_provenance_that_is_nested_absurdly(
+    shop: RankingDataset, mined: Mined, tmp_path: Path
+) -> None:
+    path = tmp_path / "n.parquet"
+    metadata = {"rankfield.negatives": "[" * 5000 + "]" * 5000}
+    mined.negatives.write_parquet(path, metadata=metadata)
+    with pytest.raises(DataError, match=r"n\.parquet: damaged provenance .nested deeper"):
+        load_negatives(path, shop)
+
+
+def test_a_panic_of_the_reader_is_an_error_of_the_file(
+    shop: RankingDataset, mined: Mined, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def panic(*_: object, **__: object) -> None:
+        raise pl.exceptions.PanicException("assertion failed: offset + length <= self.length")
+
+    save_negatives(mined, tmp_path / "n.parquet")
+    monkeypatch.setattr(pl, "read_parquet", panic)
+    with pytest.raises(DataError, match=r"n\.parquet: not a readable Parquet file .assertion"):
+        load_negatives(tmp_path / "n.parquet", shop)

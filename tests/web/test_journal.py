@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rankfield.errors import DataError, OutputError
+from rankfield.parsing import MAX_DEPTH
 from rankfield.web import Journal
 
 VALUES = st.recursive(
@@ -56,3 +57,45 @@ def test_two_runs_do_not_write_one_journal(tmp_path: Path) -> None:
     with Journal(tmp_path / "j.jsonl"), pytest.raises(OutputError, match="another run"):
         Journal(tmp_path / "j.jsonl")
     Journal(tmp_path / "j.jsonl").close()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"key": "b", "value": ' + b"[" * 5000 + b"]" * 5000 + b"}",
+        b'{"key": "b", "value": ' + b"9" * 5000 + b"}",
+        b'{"key": "b"}',
+        b'{"key": [1]}',
+        b'{"key": 7, "value": 1}',
+    ],
+)
+def test_an_absurd_line_is_named(tmp_path: Path, line: bytes) -> None:
+    path = tmp_path / "j.jsonl"
+    good = b'{"key": "a", "value": 1}\n'
+    path.write_bytes(good + line + b"\n" + good)
+    with pytest.raises(DataError, match="row 2: the line is damaged"):
+        Journal(path)
+
+
+def test_what_is_kept_comes_back_at_the_deepest_and_without_a_number(tmp_path: Path) -> None:
+    deepest: object = float("inf")
+    for _ in range(MAX_DEPTH):
+        deepest = [deepest]
+    with Journal(tmp_path / "j.jsonl") as journal:
+        journal.put("a", deepest)
+    with Journal(tmp_path / "j.jsonl") as journal:
+        assert journal.get("a") == deepest
+
+
+def test_a_value_of_another_kind_is_named(tmp_path: Path) -> None:
+    def of_text(value: str) -> int:
+        return int(value)
+
+    with Journal(tmp_path / "j.jsonl") as journal:
+        journal.put("a", "5")
+        journal.put("b", [1])
+        assert journal.read("a", of_text) == 5
+        assert journal.read("c", of_text) is None
+        with pytest.raises(DataError, match="row 2: the value in the line is malformed") as raised:
+            journal.read("b", of_text)
+    assert "Remove that line" in raised.value.remedy

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from rankfield.errors import DataError
+from rankfield.parsing import parse_json
 from rankfield.paths import read_bytes
 
 __all__ = ["LONGEST_FILE", "Category", "leaves", "queries_of", "read_categories"]
@@ -71,8 +71,8 @@ def _of_lines(path: Path, text: str) -> Iterator[Category]:
 
 def _of_json(path: Path, text: str) -> Iterator[Category]:
     try:
-        tree = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        tree = parse_json(text)
+    except ValueError as error:
         raise DataError(f"not valid JSON ({error})", where=str(path)) from None
     for names in _walk(path, tree, ()):
         yield from _with_parents(names)

@@ -114,7 +114,7 @@ class Photos:
         return "photo " + hashlib.sha256(f"{self._settings} {address}".encode()).hexdigest()
 
     def _entry(self, address: str) -> dict[str, Any] | None:
-        entry: dict[str, Any] | None = self.journal.get(self._key(address))
+        entry = self.journal.read(self._key(address), _path_or_refusal)
         if entry and entry["path"] and not (self.folder / entry["path"]).is_file():
             return None  # somebody removed the file
         return entry
@@ -154,6 +154,13 @@ class Photos:
                 file.flush()
                 os.fsync(file.fileno())
         return path
+
+
+def _path_or_refusal(value: Any) -> dict[str, Any]:
+    """Return what the journal holds of a photo: where it stands, or why it is refused."""
+    if not all(value[key] is None or isinstance(value[key], str) for key in ("path", "refused")):
+        raise ValueError("expected texts")
+    return {"path": value["path"], "refused": value["refused"]}
 
 
 def _data_of(address: str) -> bytes:

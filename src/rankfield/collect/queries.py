@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -161,8 +162,15 @@ def _generated(
     return [
         (query, category)
         for category, request in asked.items()
-        for query in journal.get(request.key)[: section.per_category]
+        for query in (journal.read(request.key, _texts) or ())[: section.per_category]
     ]
+
+
+def _texts(value: Any) -> list[str]:
+    """Return the queries that the journal holds."""
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise ValueError("expected a list of texts")
+    return value
 
 
 def _distinct(frame: pl.DataFrame, maximum: int | None, report: Report) -> pl.DataFrame:

@@ -18,7 +18,7 @@ from rankfield.encoders.towers import (
     VisionTower,
 )
 from rankfield.errors import ModelError
-from rankfield.files import read_json
+from rankfield.files import read_json_object
 from rankfield.schema import Modality
 
 __all__ = ["ComposedEncoder"]
@@ -139,7 +139,7 @@ class ComposedEncoder(Encoder):
     @classmethod
     def load(cls, folder: Path) -> ComposedEncoder:
         """Read what `save` wrote."""
-        config = read_json(folder / _CONFIG)
+        config = read_json_object(folder / _CONFIG)
         text = _TEXT_TOWERS[config["text"]].load(folder / "text") if config["text"] else None
         vision = VisionTower.load(folder / "vision") if config["vision"] else None
         prefixes = {k: config[k] for k in ("query_prefix", "document_prefix")}

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from rankfield.encoders.base import Encoder, Side, Tower
 from rankfield.encoders.image_transform import ImageTransform
 from rankfield.encoders.pretrained import load_model, load_tokenizer
+from rankfield.encoders.token_ids import token_ids
 from rankfield.errors import ModelError
-from rankfield.files import read_json
+from rankfield.files import read_json_object
 
 __all__ = ["DualEncoder"]
 
@@ -50,15 +51,14 @@ class DualEncoder(Encoder):
 
     def tokenize(self, texts: Sequence[str], side: Side) -> dict[str, Tensor]:
         """Return token ids (and a mask, where the model takes one), cut at the model's length."""
-        tokens = self.tokenizer(
+        return token_ids(
+            self.tokenizer,
             [self.prefixes[side] + text for text in texts],
+            ["input_ids"] if self.pads_to_full_length else ["input_ids", "attention_mask"],
+            self.model.config.text_config,
             padding="max_length" if self.pads_to_full_length else True,
-            truncation=True,
             max_length=self.max_tokens,
-            return_tensors="pt",
         )
-        names = ["input_ids"] if self.pads_to_full_length else ["input_ids", "attention_mask"]
-        return {k: tokens[k] for k in names}
 
     def encode_text(self, inputs: dict[str, Tensor]) -> Tensor:
         """Return N × D vectors, not normalised."""
@@ -97,7 +97,7 @@ class DualEncoder(Encoder):
     @classmethod
     def load(cls, folder: Path) -> DualEncoder:
         """Read what `save` wrote."""
-        prefixes = read_json(folder / _CONFIG)
+        prefixes = read_json_object(folder / _CONFIG)
         return cls.from_pretrained(folder, **prefixes)
 
     @classmethod

@@ -15,13 +15,15 @@ from torch import Tensor
 
 from rankfield.encoders.pretrained import loading, require_plain_files
 from rankfield.errors import ModelError
-from rankfield.files import read_json
+from rankfield.files import read_json_object
 
 __all__ = ["ImageTransform"]
 
 _FILE = "transform.json"
 _PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
 _MOST_PIXELS = 16_000_000
+_LONGEST = 4096
+_METHODS = frozenset(Image.Resampling.__members__)
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,18 @@ class ImageTransform:
     resample: str = "bicubic"
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+
+    def __post_init__(self) -> None:
+        sizes = (self.height, self.width, self.resize or 1)
+        if not all(type(size) is int and 1 <= size <= _LONGEST for size in sizes):
+            raise ModelError(
+                f"expected sizes of pictures from 1 to {_LONGEST:,}, found {str(sizes)[:80]}",
+                where="image transform",
+            )
+        if self.fit not in ("crop", "stretch") or self.resample.upper() not in _METHODS:
+            raise ModelError(
+                f"unknown fit {self.fit!r} or resampling {self.resample!r}", where="image transform"
+            )
 
     def to_array(self, image: Image.Image) -> NDArray[np.uint8]:
         """Return the resized and cropped RGB picture, uint8 height × width × 3."""
@@ -130,12 +144,12 @@ class ImageTransform:
         with loading(where):
             saved = Path(source) / _FILE
             if saved.is_file():
-                values = read_json(saved)
+                values = read_json_object(saved)
                 return cls(**values | {k: tuple(values[k]) for k in ("mean", "std")})
             for name in _PROCESSOR_FILES:
                 path = cached_file(str(source), name, _raise_exceptions_for_missing_entries=False)
                 if path is not None:
-                    config = read_json(path)
+                    config = read_json_object(path)
                     config = config.get("image_processor", config)
                     return cls.from_processor_config(config, where=where)
         raise ModelError(f"there is none of {', '.join(_PROCESSOR_FILES)}", where=where)

@@ -25,7 +25,7 @@ from rankfield.encoders.present_images import require_images
 from rankfield.encoders.pretrained import loading, require_plain_files
 from rankfield.encoders.quiet import quiet_transformers
 from rankfield.errors import DataError, ModelError
-from rankfield.files import new_folder, read_json, write_json
+from rankfield.files import new_folder, read_json_object, write_json
 from rankfield.images import loaded_image
 from rankfield.losses.matryoshka import truncated
 from rankfield.progress import progress
@@ -393,7 +393,7 @@ class RankingModel(nn.Module):
             )
         require_plain_files(root)
         with loading(str(root)), quiet_transformers():
-            header = read_json(path)
+            header = read_json_object(path)
             if header["format"] != _FORMAT:
                 raise ModelError(
                     f"expected format {_FORMAT}, found {header['format']!r}",

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from rankfield.encoders.model_config import require_modest
 from rankfield.errors import ModelError
 from rankfield.files import MAX_JSON
 from rankfield.paths import require_regular
@@ -20,7 +21,10 @@ _GUARD = threading.RLock()
 
 @contextmanager
 def loading(where: str) -> Iterator[None]:
-    """Turn what a missing, foreign or damaged model raises into a `ModelError` that names it."""
+    """Turn what a missing, foreign or damaged model raises into a `ModelError` that names it.
+
+    Anything may come out of transformers and its tokenizers, a panic of Rust too.
+    """
     try:
         with no_pickles():
             yield
@@ -102,6 +106,7 @@ def load_model(source: str | Path, where: str, *, unused: str = "\0") -> Any:
 
     require_plain_files(source)
     with loading(where):
+        require_modest(source)
         # A checkpoint in half precision would otherwise be trained in it.
         model, report = AutoModel.from_pretrained(
             source,

@@ -12,9 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from rankfield.encoders.image_transform import ImageTransform
+from rankfield.encoders.model_config import require_modest
 from rankfield.encoders.pretrained import load_model, load_tokenizer, loading, require_plain_files
+from rankfield.encoders.token_ids import token_ids
 from rankfield.errors import MissingExtraError, ModelError
-from rankfield.files import read_json
+from rankfield.files import read_json_object
 
 __all__ = ["SentenceTransformersTower", "TextTower", "TransformersTextTower", "VisionTower"]
 
@@ -101,14 +103,14 @@ class TransformersTextTower(TextTower):
 
     def tokenize(self, texts: Sequence[str]) -> dict[str, Tensor]:
         """Return padded token ids and mask, cut at `max_tokens`."""
-        tokens = self.tokenizer(
-            list(texts),
+        return token_ids(
+            self.tokenizer,
+            texts,
+            ["input_ids", "attention_mask"],
+            self.model.config,
             padding=True,
-            truncation=True,
             max_length=self.max_tokens,
-            return_tensors="pt",
         )
-        return {k: tokens[k] for k in ("input_ids", "attention_mask")}
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
         """Return N × width: the mean of the tokens' states, or the first token's."""
@@ -139,7 +141,7 @@ class TransformersTextTower(TextTower):
         saved = Path(source) / "tower.json"
         if saved.is_file():
             with loading(where):
-                settings = read_json(saved)
+                settings = read_json_object(saved)
                 max_tokens = max_tokens or settings["max_tokens"]
                 pooling = settings["pooling"]
         # A text tower is saved without the pooler that it does not use.
@@ -196,6 +198,7 @@ class SentenceTransformersTower(TextTower):
         settings = {"use_safetensors": True, "dtype": torch.float32}
         require_plain_files(source)
         with loading(f"text model {source}"):
+            require_modest(source)
             model = SentenceTransformer(
                 str(source), device="cpu", model_kwargs=settings, trust_remote_code=False
             )

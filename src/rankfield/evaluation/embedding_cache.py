@@ -172,7 +172,7 @@ def _rows_done(folder: Path, made: dict[str, Any]) -> int | None:
         require_regular(folder / _ROWS)
         rows = np.load(folder / _ROWS, mmap_mode="r" if made["rows"] else None)
         done = header.pop("done")
-    except (InputError, OSError, ValueError, KeyError, AttributeError):
+    except (InputError, OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     fits = rows.shape == (made["rows"], made["dimension"]) and rows.dtype == made["dtype"]
     if header != made or not fits or not isinstance(done, int) or not 0 <= done <= len(rows):

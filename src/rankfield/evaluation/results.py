@@ -18,7 +18,7 @@ from rankfield.evaluation.check_tables import check_tables
 from rankfield.files import new_file, read_json
 from rankfield.metrics import Mean, canonical_name
 from rankfield.nearby import nearby_place, nearby_text
-from rankfield.schema.parquet_size import require_bounded
+from rankfield.schema.whole_parquet import read_parquet
 
 __all__ = ["DatasetIdentity", "Results", "SplitSize", "save_results"]
 
@@ -250,11 +250,7 @@ def _read_table(path: Path, columns: tuple[str, ...]) -> pl.DataFrame:
             where=str(path),
             remedy="It belongs beside the results; copy all three files together.",
         )
-    try:
-        require_bounded(path)
-        frame = pl.read_parquet(path, glob=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise InputError(f"not a readable Parquet file ({error})", where=str(path)) from error
+    frame = read_parquet(path)
     for column in columns:
         if column not in frame.columns:
             raise InputError(f"column {column!r} is missing", where=str(path))

@@ -97,7 +97,7 @@ class _Text:
                 # an entry that goes on in the next block looks malformed, but none is this long
                 if self.ended or len(self.text) - self.at > _LONGEST:
                     self.fail(error.msg, error.pos)
-            except RecursionError as error:
+            except (RecursionError, ValueError) as error:  # the last: thousands of digits
                 self.fail(str(error))
             else:
                 # a number at the end of the block may go on in the next one
@@ -114,7 +114,7 @@ class _Text:
         while key := _KEY.match(self.text, self.at):
             try:
                 value, end = _DECODER.raw_decode(self.text, key.end())
-            except (json.JSONDecodeError, RecursionError):
+            except (ValueError, RecursionError):
                 return
             comma = _COMMA.match(self.text, end)
             if comma is None:

@@ -41,7 +41,7 @@ def read_lines(path: str | Path, *, head: int | None = None) -> TextTable:
         lines = pl.read_lines(source, name="text", glob=False, row_index_name="line", n_rows=head)
     except pl.exceptions.ComputeError:
         raise not_utf8(path) from None
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise DataError(
             f"cannot be read, it may be cut off ({error})",
             where=str(path),

@@ -31,7 +31,7 @@ def read_pair_json(path: Path) -> TextTable:
     text = decode_utf8(read_bytes(path, MAX_JSON, DataError), where=str(path), kind=DataError)
     try:
         value = json.loads(text, object_pairs_hook=_Pairs)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number may have thousands of digits
         raise DataError(f"not JSON: {error}", where=str(path)) from error
     if SPELT_HALF.search(text):
         refuse_halves(text, json.loads(text), where=str(path), kind=DataError)

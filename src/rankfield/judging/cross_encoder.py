@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -143,8 +144,16 @@ def _all_scores(
             key = _key(model, chunk)
             if key not in journal:
                 journal.put(key, _scores(encoder, chunk, model, batch_size))
-            scores += journal.get(key)
+            scores += journal.read(key, partial(_numbers, len(chunk))) or []
             advance(len(chunk))
+    return scores
+
+
+def _numbers(count: int, value: Any) -> list[float]:
+    """Return the scores that the journal holds for `count` pairs."""
+    scores = [float(score) for score in value]
+    if len(scores) != count or not np.isfinite(scores).all():
+        raise ValueError("expected a finite number for each pair")
     return scores
 
 

@@ -27,7 +27,7 @@ from rankfield.judging.record import (
     vote_agreement,
 )
 from rankfield.judging.rubric import Rubric
-from rankfield.judging.votes import ASKS, Vote, read_vote, vote_remarks, vote_tables
+from rankfield.judging.votes import ASKS, Vote, checked_answer, read_vote, vote_remarks, vote_tables
 from rankfield.progress import progress
 from rankfield.schema import RankingDataset
 from rankfield.web import Fetcher, Journal, Limits, RequestError
@@ -284,7 +284,8 @@ class _Run:
     def _vote(self, journal: Journal, query_id: str, doc_id: str, vote: int) -> Vote:
         """Return what the journal knows of a vote."""
         keys = (self._key(query_id, doc_id, vote, ask) for ask in range(ASKS))
-        return read_vote(map(journal.get, keys), self.rubric, max_tokens=self.endpoint.max_tokens)
+        answers = (journal.read(key, checked_answer) for key in keys)
+        return read_vote(answers, self.rubric, max_tokens=self.endpoint.max_tokens)
 
     def _asked(self, pairs: pl.DataFrame) -> dict[str, Any]:
         return {

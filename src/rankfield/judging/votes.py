@@ -13,7 +13,7 @@ from rankfield.judging.grades import Aggregate, aggregate, parse_grade
 from rankfield.judging.rubric import Rubric
 from rankfield.web.chat import ChatAnswer
 
-__all__ = ["ASKS", "Vote", "read_vote", "vote_remarks", "vote_tables"]
+__all__ = ["ASKS", "Vote", "checked_answer", "read_vote", "vote_remarks", "vote_tables"]
 
 ASKS = 2
 """How often a vote is asked for: once more if the first answer has no grade."""
@@ -73,6 +73,24 @@ def read_vote(values: Iterator[Any], rubric: Rubric, *, max_tokens: int | None =
         if found.grade is not None or found.refused is not None:
             break
     return found
+
+
+def checked_answer(value: Any) -> dict[str, Any]:
+    """Return a value of the journal that `read_vote` can read.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is something else.
+    """
+    if not isinstance(value, dict):
+        raise TypeError("expected a table")
+    if "refused" in value:
+        if not isinstance(value["refused"], str):
+            raise ValueError("expected a text")
+    else:
+        ChatAnswer.from_json(value)
+        if not isinstance(value.get("max_tokens"), int | None):
+            raise ValueError("expected a number of tokens")
+    return value
 
 
 def _may_allow_more(now: int | None, then: int | None) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rankfield.errors import InputError
+from rankfield.parsing import parse_json
 from rankfield.settings import read_toml
 
 __all__ = ["TrainingLog", "read_log"]
@@ -51,8 +51,8 @@ def read_log(path: str | Path) -> TrainingLog:
         if not line.strip():
             continue
         try:
-            event = json.loads(line)
-        except (ValueError, RecursionError) as error:
+            event = parse_json(line, finite=False)  # a loss may have become NaN
+        except ValueError as error:
             if number == len(lines):
                 break
             raise InputError(

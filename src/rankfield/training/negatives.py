@@ -16,7 +16,7 @@ from rankfield.errors import DataError, OutputError
 from rankfield.files import new_file
 from rankfield.parsing import parse_json
 from rankfield.schema import RankingDataset
-from rankfield.schema.parquet_size import require_bounded
+from rankfield.schema.whole_parquet import read_parquet
 from rankfield.training.mine import Mined
 from rankfield.training.row_numbers import row_numbers
 
@@ -95,7 +95,7 @@ def negatives_provenance(path: str | Path) -> dict[str, Any]:
     try:
         text = pl.read_parquet_metadata(file).get(_KEY)
         provenance = {} if text is None else parse_json(text)
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise DataError(f"not a readable Parquet file ({error})", where=str(file)) from error
     except ValueError as error:
         raise DataError(f"damaged provenance ({error})", where=str(file), remedy=_AGAIN) from error
@@ -142,11 +142,7 @@ def load_negatives(
 
 
 def _read(file: Path) -> pl.DataFrame:
-    try:
-        require_bounded(file)
-        frame = pl.read_parquet(file, glob=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"not a readable Parquet file ({error})", where=str(file)) from error
+    frame = read_parquet(file)
     for name, dtype in _COLUMNS.items():
         if name not in frame.columns:
             raise DataError(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rankfield.files import new_file, no_follow
+from rankfield.parsing import parse_json
 
 __all__ = ["RunLog"]
 
@@ -41,10 +42,9 @@ class RunLog:
         kept = []
         for line in self.path.read_text("utf-8", errors="replace").splitlines():
             try:
-                logged = json.loads(line)["step"]
-            except (ValueError, TypeError, KeyError, RecursionError):
+                if parse_json(line, finite=False)["step"] <= step:
+                    kept.append(line)
+            except (ValueError, TypeError, KeyError):
                 break  # a crash or a full disk cut the line short
-            if logged <= step:
-                kept.append(line)
         with new_file(self.path) as temporary:
             temporary.write_text("".join(f"{line}\n" for line in kept), "utf-8")

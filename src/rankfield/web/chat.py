@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from pydantic import Field, field_validator
 
@@ -62,10 +62,21 @@ class ChatAnswer:
         return {"text": self.text, "usage": usage, "finish": self.finish}
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> ChatAnswer:
-        """Return the answer that `to_json` wrote."""
-        usage = value["usage"]
-        return cls(value["text"], Usage(*usage) if usage else None, value["finish"])
+    def from_json(cls, value: Any) -> ChatAnswer:
+        """Return the answer that `to_json` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: it did not write that.
+        """
+        text, usage, finish = value["text"], value["usage"], value["finish"]
+        if not (isinstance(text, str) and isinstance(finish, str)):
+            raise ValueError("expected texts")
+        if usage is None:
+            return cls(text, None, finish)
+        prompt, completion = usage
+        if not (_is_count(prompt) and _is_count(completion)):
+            raise ValueError("expected numbers of tokens")
+        return cls(text, Usage(prompt, completion), finish)
 
 
 class ChatEndpoint(Settings):
@@ -144,8 +155,11 @@ def _usage(value: Any) -> Usage | None:
     if not isinstance(value, dict):
         return None
     prompt, completion = value.get("prompt_tokens"), value.get("completion_tokens")
-    counts = [n for n in (prompt, completion) if type(n) is int and 0 <= n <= _MOST_TOKENS]
-    return Usage(*counts) if len(counts) == 2 else None
+    return Usage(prompt, completion) if _is_count(prompt) and _is_count(completion) else None
+
+
+def _is_count(number: Any) -> TypeGuard[int]:
+    return type(number) is int and 0 <= number <= _MOST_TOKENS
 
 
 def key_from(variable: str) -> str:

@@ -7,13 +7,16 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rankfield.errors import DataError
 from rankfield.files import no_follow, refuse_others, storage_errors
+from rankfield.parsing import MAX_DEPTH, parse_json
 from rankfield.web.closing import Closing
 
 __all__ = ["Journal"]
+
+_T = TypeVar("_T")
 
 
 class Journal(Closing):
@@ -49,15 +52,11 @@ class Journal(Closing):
         place, damaged = 0, 0
         for number, line in enumerate(self._file, 1):
             if damaged:
-                raise DataError(
-                    "the line is damaged",
-                    where=f"{self.path}, row {damaged}",
-                    remedy="Remove that line; its request is then made again.",
-                )
+                raise _damaged("the line is damaged", self.path, damaged)
             try:
                 if not line.endswith(b"\n"):
                     raise ValueError
-                self._places[json.loads(line)["key"]] = (place, len(line))
+                self._places[_entry(line)["key"]] = (place, len(line))
             except (ValueError, KeyError, TypeError):
                 damaged = number
                 continue
@@ -78,7 +77,25 @@ class Journal(Closing):
         with self._lock:
             place, size = self._places[key]
             self._file.seek(place)
-            return json.loads(self._file.read(size))["value"]
+            return _entry(self._file.read(size))["value"]
+
+    def read(self, key: str, convert: Callable[[Any], _T]) -> _T | None:
+        """Return what `convert` makes of the value of `key`, or None.
+
+        Raises:
+            DataError: `convert` takes the value for malformed (KeyError, TypeError, ValueError);
+                says in which line.
+        """
+        if key not in self._places:
+            return None
+        try:
+            return convert(self.get(key))
+        except (KeyError, TypeError, ValueError):
+            place, _ = self._places[key]
+            with self._lock:
+                self._file.seek(0)
+                row = self._file.read(place).count(b"\n") + 1
+            raise _damaged("the value in the line is malformed", self.path, row) from None
 
     def put(self, key: str, value: Any) -> None:
         """Keep a value; the last of a key counts.
@@ -103,3 +120,25 @@ class Journal(Closing):
     def close(self) -> None:
         """Close the file and let other processes open it."""
         self._file.close()
+
+
+def _entry(line: bytes) -> dict[str, Any]:
+    """Return a line's key and value.
+
+    NaN is a value here: it stands in answers of servers that write it, as it came.
+
+    Raises:
+        ValueError, KeyError, TypeError: the line is damaged.
+    """
+    entry = parse_json(line, depth=MAX_DEPTH + 1, finite=False)
+    if not isinstance(entry["key"], str) or "value" not in entry:
+        raise ValueError
+    return {"key": entry["key"], "value": entry["value"]}
+
+
+def _damaged(problem: str, path: Path, row: int) -> DataError:
+    return DataError(
+        problem,
+        where=f"{path}, row {row}",
+        remedy="Remove that line; its request is then made again.",
+    )

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from rankfield.errors import RemoteError
+from rankfield.parsing import parse_json
 from rankfield.web.secrets import NO_SECRETS, Secrets
 
 __all__ = ["ERROR_BYTES", "Answer", "Request", "RequestError"]
@@ -112,8 +113,9 @@ class Answer:
             RequestError: it is not; the next answer may be.
         """
         try:
-            return self.secrets.hidden_in(_whole(json.loads(self.body), self.body))
-        except (ValueError, RecursionError) as error:
+            value = parse_json(self.body, finite=False)
+            return self.secrets.hidden_in(_whole(value, self.body))
+        except ValueError as error:
             raise RequestError(
                 f"the answer is not valid JSON ({error}): {self.beginning(60)!r}", passing=True
             ) from None

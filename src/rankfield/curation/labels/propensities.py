@@ -222,7 +222,7 @@ def read_propensities(path: str | Path) -> dict[int, float]:
     remedy = "Write a CSV file with the columns position (from 1) and propensity."
     try:
         frame = pl.read_csv(path, infer_schema=False, glob=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise DataError(f"cannot be read ({error})", where=where, remedy=remedy) from error
     for column in ("position", "propensity"):
         if column not in frame.columns:

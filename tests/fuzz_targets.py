@@ -1,0 +1,203 @@
+"""What is fuzzed: for each reader and decoder a folder of good files, and what reads it."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from PIL import Image
+
+from format_miniatures import MINIATURES, Miniature
+from fuzz_commands import command_targets
+from fuzz_runs import run_targets
+from miniatures_of_layouts import esci, marqo_archive, marqo_parquet
+from rankfield.collect.categories import read_categories
+from rankfield.collect.job import example_job, load_job
+from rankfield.collect.queries import read_queries
+from rankfield.curation.labels.propensities import read_propensities
+from rankfield.files import read_json
+from rankfield.formats import guess_layout
+from rankfield.formats.arrow_files import arrow_batches
+from rankfield.formats.hub_writing import write_saved_dataset
+from rankfield.formats.rankings import read_judged_pairs, read_ranked_pairs
+from rankfield.formats.registry import LAYOUTS
+from rankfield.formats.staged_tables import stage_table
+from rankfield.images import FORMATS, image_head, image_notes
+from rankfield.judging.rubric import RUBRIC_TEMPLATE, load_rubric
+from rankfield.schema import DatasetFolder, RankingDataset
+from rankfield.training.recipe import load_recipe
+from rankfield.training.template import recipe_text
+from rankfield.validate import audit
+from ranking_shop import ranking_shop
+from training_data import tiny_shop
+
+__all__ = ["Target", "targets"]
+
+Read = Callable[[Path], object]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A reader, and how its good files are made.
+
+    make: writes the good files into a new folder; one of them is changed for each mutant.
+    read: reads the folder.
+    weight: how many mutants it gets for each mutant of the slowest targets.
+    """
+
+    make: Read
+    read: Read
+    weight: int = 12
+
+
+def targets() -> dict[str, Target]:
+    """Return every target by its name; nothing is written yet."""
+    found = _layouts() | _exports() | _files()
+    for name, (make, read, weight) in (run_targets() | command_targets()).items():
+        found[name] = Target(make, read, weight)
+    return found
+
+
+def _layouts() -> dict[str, Target]:
+    found: dict[str, Target] = {"dataset": Target(_save_shop, _read_dataset, 6)}
+    for name, (layout, write, options) in MINIATURES.items():
+        found[f"layout-{name}"] = _written(layout, write, options)
+    found["layout-marqo-gs"] = _written("marqo-gs", marqo_archive, {})
+    found["layout-marqo-gs-parquet"] = _written("marqo-gs-parquet", marqo_parquet, {})
+    found["layout-esci"] = _written("esci", esci, {})
+    return found
+
+
+def _written(layout: str, write: Miniature, options: dict[str, str]) -> Target:
+    """Return a target of files that are written by hand, with the file or folder to import."""
+    # the function that writes them tells where it did
+    places: list[Path] = []
+
+    def make(folder: Path) -> None:
+        places.append(write(folder / "in").relative_to(folder))
+
+    def read(folder: Path) -> None:
+        files = {key: folder / "in" / value for key, value in options.items()}
+        _read_layout(layout, folder / places[0], files)
+
+    return Target(make, read, 6)
+
+
+def _exports() -> dict[str, Target]:
+    return {f"export-{name}": _exported(name, shop) for name, shop in _EXPORTED.items()}
+
+
+def _exported(name: str, shop: Callable[[Path], RankingDataset]) -> Target:
+    """Return a target of files that rankfield writes in a layout."""
+
+    def make(folder: Path) -> None:
+        LAYOUTS[name].write(shop(folder / "shop"), folder / "out")
+        shutil.rmtree(folder / "shop", ignore_errors=True)
+
+    return Target(make, lambda f: _read_layout(name, f / "out", {}), 6)
+
+
+def _words(_: Path) -> RankingDataset:
+    return ranking_shop()
+
+
+_EXPORTED: dict[str, Callable[[Path], RankingDataset]] = {
+    "tables": _words,
+    "trec": _words,
+    "beir": _words,
+    "wands": _words,
+    "marqo-gs": tiny_shop,
+    "marqo-gs-parquet": tiny_shop,
+    "huggingface": tiny_shop,
+    "sentence-transformers": _words,
+    "esci": _words,
+}
+"""Layout → what writes the data set that is exported; the others' miniatures are files alone."""
+
+
+def _files() -> dict[str, Target]:
+    table = pl.DataFrame({"doc_id": [f"d{i}" for i in range(50)], "x": [1.5, None] * 25})
+    stored = io.BytesIO()
+    table.write_parquet(stored)
+    ranked = table.with_columns(query_id=pl.lit("q"), score=pl.int_range(50)).drop("x")
+    lists, pairs = io.BytesIO(), json.dumps({"q": {f"d{i}": i / 4 for i in range(9)}}).encode()
+    ranked.write_parquet(lists)
+    return {
+        "gzip": _file(
+            "a.csv.gz",
+            gzip.compress(table.write_csv().encode()),
+            lambda p: stage_table(p, p.parent).lazy().collect(),
+        ),
+        "parquet": _file("a.parquet", stored.getvalue(), lambda p: list(arrow_batches(p))),
+        "arrow": Target(_save_arrow, lambda f: list(arrow_batches(f / "a.arrow"))),
+        **{f"image-{kind}": _file("a", _encoded(kind), _read_image) for kind in FORMATS},
+        "run": _file("a.run", b"q1 Q0 d1 1 0.5 r\nq1 Q0 d2 2 0.25 r\n", read_ranked_pairs),
+        "run-json": _file("a.json", pairs, read_ranked_pairs),
+        "run-csv": _file("a.csv", ranked.write_csv().encode(), read_ranked_pairs),
+        "run-parquet": _file("a.parquet", lists.getvalue(), read_ranked_pairs),
+        "qrels": _file("a.txt", b"q1 0 d1 1\nq1 0 d2 0.5\n", read_judged_pairs),
+        "recipe": Target(_save_recipe, lambda f: load_recipe(f / "a.toml")),
+        "job": _file("a.toml", example_job("serpapi").encode(), _load_job),
+        "rubric": _file("a.toml", RUBRIC_TEMPLATE.encode(), load_rubric),
+        "json": _file("a.json", b'{"a": [1, 2.5, {"b": null}]}', read_json),
+        "queries": _file("a.csv", b"query\nred mug\nblue mug\n", read_queries),
+        "categories": _file("a.txt", b"A > B\nA > C\n", read_categories),
+        "categories-json": _file("a.json", b'{"A": {"B": null}, "C": ["D"]}', read_categories),
+        "propensities": _file("a.csv", b"position,propensity\n1,1.0\n2,0.5\n", read_propensities),
+    }
+
+
+def _file(name: str, data: bytes, read: Read) -> Target:
+    return Target(lambda f: (f / name).write_bytes(data), lambda f: read(f / name))
+
+
+def _read_layout(name: str, source: Path, options: dict[str, Path]) -> None:
+    guess_layout(source)
+    LAYOUTS[name].read(source, **options)
+
+
+def _save_recipe(folder: Path) -> None:
+    shop = ranking_shop().save(folder / "shop")
+    (folder / "a.toml").write_text(recipe_text(shop), "utf-8")
+    shutil.rmtree(folder / "shop")
+
+
+def _save_shop(folder: Path) -> None:
+    tiny_shop(folder / "shop")
+
+
+def _read_dataset(folder: Path) -> None:
+    audit(RankingDataset.load(folder / "shop"))
+    audit(DatasetFolder.load(folder / "shop"), images=False)
+
+
+def _save_arrow(folder: Path) -> None:
+    frame = pl.DataFrame({"a": ["x", None, "y"] * 9, "b": [1, 2, 3] * 9})
+    write_saved_dataset(folder / "data", [frame], "0")
+    (folder / "data/data-00000-of-00001.arrow").rename(folder / "a.arrow")
+
+
+def _load_job(path: Path) -> None:
+    load_job(path, allow_env=["SERPAPI_KEY"])
+
+
+def _read_image(path: Path) -> None:
+    image_head(path)
+    image_notes(path)
+
+
+def _encoded(kind: str) -> bytes:
+    file = io.BytesIO()
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+    image, exif = Image.fromarray(pixels), Image.Exif()
+    exif[0x112] = 6
+    options = {} if kind in ("GIF", "BMP") else {"exif": exif}
+    image.save(file, kind, **options)
+    return file.getvalue()

@@ -111,7 +111,7 @@ def refuse_halves(
         raise kind(
             f"not valid JSON ({found})",
             where=where,
-            remedy="Mend the text: a whole character of this kind is spelt as two such halves.",
+            remedy="Fix the text: a whole character of this kind is spelt as two such halves.",
         )
 
 

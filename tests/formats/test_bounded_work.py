@@ -121,7 +121,7 @@ def test_gzip_that_holds_far_more_than_its_size(
         with pytest.raises(DataError, match=f"{name}: its .* bytes hold more than 10,737,418"):
             read(path)
     path.write_bytes(b"\x28\xb5\x2f\xfd" + b"1" * 100)
-    with pytest.raises(DataError, match="packed, but not with gzip"):
+    with pytest.raises(DataError, match="compressed, but not with gzip"):
         read_lines(path)
 
 

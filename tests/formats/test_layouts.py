@@ -212,7 +212,7 @@ def test_wands_labels_become_scores(tmp_path: Path) -> None:
     data, _ = read_wands(repository, grades={"Exact": 1, "Partial": 0.5, "Irrelevant": -1})
     assert data.score_scale == ScoreScale(-1, 1, 0.5, gain_floor=0)
     assert data.name == "WANDS"
-    # copies divided by commas
+    # copies delimited by commas
     for file in (repository / "dataset").iterdir():
         pl.read_csv(file, separator="\t").write_csv(file)
     assert read_wands(repository)[0].documents["product_description"][0] == 'a "big" mug, red'

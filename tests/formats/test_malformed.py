@@ -51,7 +51,7 @@ def all_of(old: str, new: str) -> Spoil:
 
 CASES: list[tuple[str, str, str, Spoil, str]] = [
     # miniature, what is wrong, file, how, message
-    ("tables", "delimiter", "judgments.csv", all_of(",", ";"), r"divided by semicolons.*commas"),
+    ("tables", "delimiter", "judgments.csv", all_of(",", ";"), r"delimited by semicolons.*commas"),
     ("tables", "encoding", "documents.csv", broken("Blue"), r"documents\.csv, row 3.*not UTF-8"),
     (
         "tables",
@@ -75,12 +75,12 @@ CASES: list[tuple[str, str, str, Spoil, str]] = [
         "delimiter",
         "qrels.txt",
         swap("q1 0 d1 3", "q1,0,d1,3"),
-        r"row 1: .*by commas: divide",
+        r"row 1: .*by commas: delimit",
     ),
     ("trec", "encoding", "qrels.txt", broken("q1 0 d2"), r"qrels\.txt, row 2: not UTF-8.*Save"),
     ("trec", "column", "qrels.txt", swap("q1 0 d2 1", "q1 d2 1"), r"row 2: expected 4 .*found 3"),
     ("trec", "twice", "qrels.txt", swap("q1 0 d2", "q1 0 d1"), r"row 2, .*twice.*first in row 1"),
-    ("trec", "number", "qrels.txt", swap("d1 3", "d1 nan"), r"row 1, column 'score'.*'nan'.*Mend"),
+    ("trec", "number", "qrels.txt", swap("d1 3", "d1 nan"), r"row 1, column 'score'.*'nan'.*Fix"),
     ("trec", "infinite", "qrels.txt", swap("d1 3", "d1 9e999"), r"row 1, column 'score'.*'9e999'"),
     ("trec", "cut", "qrels.txt", lambda raw: raw[:-5], r"row 4: expected 4 .*found 3"),
     ("trec", "empty", "qrels.txt", nothing, r"qrels\.txt: expected at least one line"),
@@ -102,7 +102,7 @@ CASES: list[tuple[str, str, str, Spoil, str]] = [
         swap("d3", "x"),
         r"row 3, column 'doc_id'.*--unknown drop",
     ),
-    ("trec-xml", "delimiter", "qrels.txt", all_of(" ", ";"), r"row 1: .*by semicolons: divide"),
+    ("trec-xml", "delimiter", "qrels.txt", all_of(" ", ";"), r"row 1: .*by semicolons: delimit"),
     ("trec-xml", "encoding", "topics-rnd5.xml", broken("saucer"), r"xml, row 8: not UTF-8.*Save"),
     ("trec-xml", "no id", "topics-rnd5.xml", swap(' number="1"', ""), r"row 4: .*an id.*number="),
     ("trec-xml", "empty", "topics-rnd5.xml", nothing, r"topics-rnd5\.xml: expected at least one"),
@@ -114,12 +114,12 @@ CASES: list[tuple[str, str, str, Spoil, str]] = [
         "delimiter",
         "qrels/test.tsv",
         all_of("\t", ","),
-        r"test\.tsv, row 1.*commas: divide it by tabs",
+        r"test\.tsv, row 1.*commas: delimit it by tabs",
     ),
     ("beir", "encoding", "corpus.jsonl", broken("blue"), r"corpus\.jsonl, row 2: not UTF-8.*Save"),
     ("beir", "column", "corpus.jsonl", all_of('"_id"', '"id"'), r"expected a column '_id'.*Name"),
     ("beir", "header", "qrels/dev.tsv", swap("corpus-id", "query-id"), r"row 1.*header.*Name and"),
-    ("beir", "number", "qrels/test.tsv", swap("0.5", "-inf"), r"test\.tsv, row 3, .*'-inf'.*Mend"),
+    ("beir", "number", "qrels/test.tsv", swap("0.5", "-inf"), r"test\.tsv, row 3, .*'-inf'.*Fix"),
     (
         "beir",
         "cut",
@@ -163,7 +163,7 @@ CASES: list[tuple[str, str, str, Spoil, str]] = [
         "key",
         "rank_eval.json",
         swap('"_id"', '"id"'),
-        r"requests\[0\]\.ratings\[0\].*Mend",
+        r"requests\[0\]\.ratings\[0\].*Fix",
     ),
     (
         "rank-eval",
@@ -177,14 +177,14 @@ CASES: list[tuple[str, str, str, Spoil, str]] = [
         "number",
         "rank_eval.json",
         swap(": 3", ": 1e999"),
-        r"ratings\[0\].*'1e999'.*Mend",
+        r"ratings\[0\].*'1e999'.*Fix",
     ),
     (
         "rank-eval",
         "not a number",
         "rank_eval.json",
         swap(": 3", ": NaN"),
-        r"ratings\[0\].*'NaN'.*Mend",
+        r"ratings\[0\].*'NaN'.*Fix",
     ),
     ("rank-eval", "same id", "rank_eval.json", swap('"desks"', '"mugs"'), r"requests\[1\].*own id"),
     (
@@ -192,7 +192,7 @@ CASES: list[tuple[str, str, str, Spoil, str]] = [
         "comma",
         "rank_eval.json",
         swap("}},", "}}"),
-        r"row 6, position 7.*Mend the file",
+        r"row 6, position 7.*Fix the file",
     ),
     ("rank-eval", "no list", "rank_eval.json", swap("[", "{}, ["), r"rank_eval\.json, row 2"),
     (
@@ -217,7 +217,7 @@ CASES: list[tuple[str, str, str, Spoil, str]] = [
         "key",
         "judgments.json",
         swap("docId", "doc"),
-        r"Ratings\[0\]\.ratings\[0\].*Mend",
+        r"Ratings\[0\]\.ratings\[0\].*Fix",
     ),
     (
         "opensearch",
@@ -231,14 +231,14 @@ CASES: list[tuple[str, str, str, Spoil, str]] = [
         "number",
         "judgments.json",
         swap("3.000", "high"),
-        r"ratings\[0\].*'high'.*Mend",
+        r"ratings\[0\].*'high'.*Fix",
     ),
     (
         "opensearch",
         "no query",
         "judgments.json",
         swap('"query"', '"q"'),
-        r"Ratings\[0\], 'query'.*Mend",
+        r"Ratings\[0\], 'query'.*Fix",
     ),
     (
         "opensearch",
@@ -252,14 +252,14 @@ CASES: list[tuple[str, str, str, Spoil, str]] = [
         "surrogate",
         "judgments.json",
         swap("red mug", "\\ud800"),
-        r"surrogate.*Mend the",
+        r"surrogate.*Fix the",
     ),
     (
         "ltr",
         "delimiter",
         "judgments.txt",
         swap("1 qid:1 # d2", "1,qid:1,#,d2"),
-        r"row 7: .*divided by",
+        r"row 7: .*delimited by",
     ),
     ("ltr", "encoding", "judgments.txt", broken("Blue"), r"judgments\.txt, row 7: not UTF-8.*Save"),
     (
@@ -271,7 +271,7 @@ CASES: list[tuple[str, str, str, Spoil, str]] = [
     ),
     ("ltr", "header", "judgments.txt", swap("# qid:2", "# qid:1"), r"row 4, .*two lines.*Keep one"),
     ("ltr", "no header", "judgments.txt", swap("# qid:2", "# qid:3"), r"row 8, .*qid:2.*Add it"),
-    ("ltr", "number", "judgments.txt", swap("3.5", "inf"), r"row 8, column 'score'.*'inf'.*Mend"),
+    ("ltr", "number", "judgments.txt", swap("3.5", "inf"), r"row 8, column 'score'.*'inf'.*Fix"),
     (
         "ltr",
         "twice",
@@ -282,7 +282,7 @@ CASES: list[tuple[str, str, str, Spoil, str]] = [
     ("ltr", "empty", "judgments.txt", nothing, r"judgments\.txt: expected at least one line"),
     ("quepid", "encoding", "ratings.csv", broken("oak"), r"ratings\.csv, row 4: not UTF-8.*Save"),
     ("quepid", "column", "ratings.csv", swap("rating", "x"), r"a column 'rating', found.*Quepid's"),
-    ("quepid", "number", "ratings.csv", swap("d2,1", "d2,inf"), r"row 3, .*'score'.*'inf'.*Mend"),
+    ("quepid", "number", "ratings.csv", swap("d2,1", "d2,inf"), r"row 3, .*'score'.*'inf'.*Fix"),
     (
         "quepid",
         "id",
@@ -298,7 +298,7 @@ CASES: list[tuple[str, str, str, Spoil, str]] = [
         r"row 3, .*'d1' is judged more.*--duplicates",
     ),
     ("quepid", "unknown", "ratings.csv", swap("d2", "d9"), r"row 3, .*'d9' is not.*--unknown drop"),
-    ("quepid", "delimiter", "ratings.csv", all_of(",", ";"), r"divided by semicolons.*as \.csv"),
+    ("quepid", "delimiter", "ratings.csv", all_of(",", ";"), r"delimited by semicolons.*as \.csv"),
     ("quepid", "quote", "ratings.csv", swap('desk"', "desk"), r"row 4: a quote is opened.*twice"),
     ("quepid", "empty", "ratings.csv", nothing, r"ratings\.csv: the file is empty"),
 ]

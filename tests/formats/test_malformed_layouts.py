@@ -124,7 +124,7 @@ def fails(read: Callable[..., Any], src: Path, file: str, spoil: Spoil, message:
 @pytest.mark.parametrize(
     ("file", "spoil", "message"),
     [
-        (CSV, semicolons, r"divided by semicolons.*as \.csv"),
+        (CSV, semicolons, r"delimited by semicolons.*as \.csv"),
         (CSV, replaced("tan mug", b"tan m\xfcg"), r"row 4: not UTF-8: byte 0xfc.*Save"),
         (CSV, replaced('"score_linear"', '"score"'), r"a column 'score_linear', found 'query'"),
         (CSV, header, r"row 1: the column 'query' occurs more than once"),
@@ -202,7 +202,7 @@ def test_marqo_gs_parquet(tmp_path: Path, file: str, spoil: Spoil, message: str)
         (PRODUCTS, cut(0.5), r"cannot be read"),
         (PRODUCTS, cell("product_id", 4, "B01"), r"row 4 .*'us:B01' occurs more than once"),
         (PRODUCTS, cell("product_id", 4, None), r"row 4 .*expected a value"),
-        (SOURCES, content(b"query_id;source\n1;other\n"), r"divided by semicolons"),
+        (SOURCES, content(b"query_id;source\n1;other\n"), r"delimited by semicolons"),
         (SOURCES, content(b"query_id,source\n1,\xff\n"), r"row 2: not UTF-8"),
         (SOURCES, content(b'query_id,source\n1,"x\n'), r"row 2: a quote is opened"),
     ],
@@ -289,16 +289,16 @@ def test_three_tables_of_hugging_face(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "data", "message"),
     [
-        ("a.csv", b"anchor;positive\nx;y\n", r"divided by semicolons.*as \.csv"),
-        ("a.csv", b"anchor\tpositive\nx\ty\n", r"divided by tabs.*as \.csv or"),
+        ("a.csv", b"anchor;positive\nx;y\n", r"delimited by semicolons.*as \.csv"),
+        ("a.csv", b"anchor\tpositive\nx\ty\n", r"delimited by tabs.*as \.csv or"),
         ("a.csv", b"anchor,positive\nx,caf\xe9\n", r"row 2: not UTF-8: byte 0xe9.*Save"),
         ("a.csv", b"anchor,anchor\nx,y\n", r"row 1: the column 'anchor' occurs more.*Rename"),
         ("a.csv", b"anchor\nx\n", r"expected columns with queries and documents.*--column"),
         ("a.csv", b"anchor,positive\nx\n", r"row 2: expected 2 values.*found 1.*Quote"),
         ("a.csv", b'anchor,positive\n"x,y\n', r"row 2: a quote is opened.*Write a quote"),
         ("a.csv", b"anchor,positive\nx,\n", r"row 2, column 'positive': expected a value.*Fill"),
-        ("a.csv", b"\xef\xbb\xbfa,b,score\nx,y,1e400\n", r"row 2, column 'score'.*'1e400'.*Mend"),
-        ("a.csv", b"a,b,score\nx,y,1\nx,z,nan\n", r"row 3, column 'score'.*'nan'.*Mend"),
+        ("a.csv", b"\xef\xbb\xbfa,b,score\nx,y,1e400\n", r"row 2, column 'score'.*'1e400'.*Fix"),
+        ("a.csv", b"a,b,score\nx,y,1\nx,z,nan\n", r"row 3, column 'score'.*'nan'.*Fix"),
         ("a.csv", b"a,b,label\nx,y,entailment\n", r"row 2, column 'label'.*'entailment'"),
         ("a.jsonl", b'{"a": "x", "b": "y"}\n{"a": "x"\n', r"row 2: not valid JSON"),
         ("a.jsonl", b'{"a": "x", "b": "y"}\n{"a": "x"}\n', r"row 2, column 'b': expected a value"),
@@ -355,7 +355,7 @@ def test_half_of_a_surrogate_pair_in_the_ground_truth(tmp_path: Path) -> None:
     src = marqo_archive(tmp_path / "src")
     path = src / "query_0_product_id_0_gt_dev.json"
     path.write_text('{"red mug": {"0": 1},\n "red \\ud800 mug": {"0": 1}}')
-    with pytest.raises(DataError, match=r"gt_dev\.json, row 2: .*surrogate pair in the key.*Mend"):
+    with pytest.raises(DataError, match=r"gt_dev\.json, row 2: .*surrogate pair in the key.*Fix"):
         read_marqo_gs(src)
 
 
@@ -375,7 +375,7 @@ def test_the_name_of_a_column_is_not_utf8(tmp_path: Path, name: bytes) -> None:
 def test_absurd_numbers_are_shown_shortened(tmp_path: Path) -> None:
     path = tmp_path / "train.csv"
     path.write_text(f"sentence1,sentence2,score\na,b,{'9' * 400}\n")
-    with pytest.raises(DataError, match=r"row 2, column 'score': .*'9{59}….*Mend") as error:
+    with pytest.raises(DataError, match=r"row 2, column 'score': .*'9{59}….*Fix") as error:
         read_sentence_transformers(path)
     assert len(str(error.value).removeprefix(str(tmp_path))) < 200
 
@@ -389,7 +389,7 @@ def test_tables_have_a_remedy_for_every_bad_id(tmp_path: Path) -> None:
     for file, old, new, message in (
         ("queries.csv", "2,tan", "1,tan", r"queries\.csv, row 3, .*'1' occurs.*own id"),
         ("queries.csv", "2,tan", ",tan", r"queries\.csv, row 3, .*found nothing.*Give the record"),
-        ("judgments.csv", "2,1,0", "3,1,0", r"row 3, .*'3' is not among.*Mend the id, or remove"),
+        ("judgments.csv", "2,1,0", "3,1,0", r"row 3, .*'3' is not among.*Fix the id, or remove"),
         ("judgments.csv", "2,1,0", "1,1,0", r"row 3, .*judged more than once.*Remove one"),
     ):
         for name, text in good.items():

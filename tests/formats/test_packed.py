@@ -1,4 +1,4 @@
-"""Text files packed with gzip are read as they are unpacked, and what is wrong is named by row."""
+"""Text files compressed with gzip are read in a stream, and what is wrong is named by row."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rankfield.formats.text_tables import read_table
 
 
 def packed(folder: Path, files: dict[str, str]) -> Path:
-    """Write the files, each packed with gzip under its name and .gz."""
+    """Write the files, each compressed with gzip under its name and .gz."""
     write_files(folder, files)
     for path in (folder / name for name in files):
         path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))

@@ -62,7 +62,7 @@ def test_it_says_what_is_there_and_what_is_wrong(tmp_path: Path, divided: Rankin
     _, page = write(tmp_path / "audit.html", divided)
     words = page.words
     assert "tiny <shop>" in words
-    assert "9 queries, 12 documents and 99 judgments. 1 error to be mended" in words
+    assert "9 queries, 12 documents and 99 judgments. 1 error to be fixed" in words
     assert "error documents, image bad image 1 ×" in words
     assert "row 11: 11.png: no such picture" in words
     assert "no picture" in words

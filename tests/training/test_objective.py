@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from rankfield.encoders.model import Encoded
+from rankfield.encoders.encoded import Encoded
 from rankfield.losses import (
     JudgedPairs,
     contrastive_loss,

@@ -80,7 +80,7 @@ def command(
         raise DataError(
             f"{errors:,} error(s) and {warnings:,} warning(s)",
             where=str(dataset),
-            remedy="Mend the data, or write a cleaned copy with --fix OUT." if errors else "",
+            remedy="Fix the data, or write a cleaned copy with --fix OUT." if errors else "",
         )
     else:
         echo(f"no errors, {warnings:,} warning(s)")

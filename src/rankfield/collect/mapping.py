@@ -121,7 +121,7 @@ class Mapping(Settings):
             place = f"at {self.results!r} in the answer" if self.results else "as the answer"
             raise RequestError(
                 f"expected a list {place}, found {type(results).__name__} (it has {keys[:200]})",
-                remedy="Mend mapping.results.",
+                remedy="Fix mapping.results.",
             )
         return [self._found(result) for result in results]
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -18,6 +18,7 @@ from rankfield.encoders.base import Encoder, Side
 from rankfield.encoders.columns import FieldColumn, field_columns
 from rankfield.encoders.composed import ComposedEncoder
 from rankfield.encoders.dual import DualEncoder
+from rankfield.encoders.encoded import Encoded
 from rankfield.encoders.field_weights import FieldWeights
 from rankfield.encoders.fusion import FieldBatch, FieldInputs, field_embeddings, fuse
 from rankfield.encoders.modes import evaluating
@@ -31,28 +32,11 @@ from rankfield.losses.matryoshka import truncated
 from rankfield.progress import progress
 from rankfield.schema import Field, RankingDataset
 
-__all__ = ["Encoded", "RankingModel"]
+__all__ = ["RankingModel"]
 
 _ENCODERS: dict[str, type[Encoder]] = {"composed": ComposedEncoder, "transformers": DualEncoder}
 _FORMAT = 1
 _CHUNK = 2048
-
-
-class Encoded(NamedTuple):
-    """A batch's embeddings and the loss's learnt numbers.
-
-    queries: m × D unit embeddings.
-    documents: n × D unit embeddings.
-    logit_scale: s = exp(t), a scalar.
-    bias: of the sigmoid form, a scalar; 0 where there is none.
-    parts: document field → n × D unit embeddings of that field alone, zero rows where absent.
-    """
-
-    queries: Tensor
-    documents: Tensor
-    logit_scale: Tensor
-    bias: Tensor
-    parts: dict[str, Tensor]
 
 
 class RankingModel(nn.Module):

@@ -70,7 +70,7 @@ class Tables:
 
 
 def assemble(tables: Tables, **options: Unpack[DatasetOptions]) -> tuple[RankingDataset, list[str]]:
-    """Return the data set of these tables and, a line each, what was guessed or left out.
+    """Return the data set of these tables and, one per line, what was guessed or left out.
 
     Raises:
         DataError: a missing or duplicate id, a pair judged twice, a judgment of an unknown record,
@@ -193,5 +193,5 @@ def _check_pictures(dataset: RankingDataset, places: Mapping[str, LocatedRows]) 
         raise ImageError(
             bad[0].message + others,
             where=places[bad[0].table].where(bad[0].row or 0, bad[0].field),
-            remedy="Mend the pictures, or choose the fields without them.",
+            remedy="Fix the pictures, or choose the fields without them.",
         )

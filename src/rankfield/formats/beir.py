@@ -54,7 +54,7 @@ def read_beir(
         options: see `DatasetOptions`.
 
     Returns:
-        The data set and, a line each, what was guessed or left out.
+        The data set and, one per line, what was guessed or left out.
 
     Raises:
         DataError: a file is missing or broken, with file and line; see `assemble`.
@@ -97,7 +97,7 @@ def write_beir(dataset: RankingDataset, out: str | Path) -> list[str]:
     without subsets to test.tsv. Scores keep their fractions.
 
     Returns:
-        What the layout cannot hold, a line each.
+        What the layout cannot hold, one per line.
 
     Raises:
         DataError: no text field, a query without text, an id with a tab or line break.
@@ -151,7 +151,7 @@ def looks_like_beir(src: Path) -> str | None:
 
 
 def _file(folder: Path, name: str) -> Path:
-    """Return the path of a file, as it is or packed with gzip."""
+    """Return the path of a file, as it is or compressed with gzip."""
     for path in (folder / name, folder / f"{name}.gz"):
         if path.is_file():
             return path
@@ -195,7 +195,7 @@ def _qrels_files(folder: Path, subsets: Sequence[str] | None) -> dict[str, Path]
         raise DataError(
             "expected train.tsv, dev.tsv or test.tsv, found none",
             where=str(folder / _QRELS),
-            remedy="Put the judgments there: query-id, corpus-id, score, divided by tabs.",
+            remedy="Put the judgments there: query-id, corpus-id, score, delimited by tabs.",
         )
     order = dict.fromkeys(["train", *_DEV, "test", *found])
     return {n: found[n] for n in order if n in found and (subsets is None or n in subsets)}
@@ -209,7 +209,7 @@ def _qrels(path: Path, name: str) -> TextTable:
             raise DataError(
                 f"expected the header {', '.join(_HEADER)}, found {', '.join(header)}",
                 where=lines.where(0),
-                remedy="Name and order the columns so, divided by tabs.",
+                remedy="Name and order the columns so, delimited by tabs.",
             )
         below = pl.int_range(lines.frame.height, eager=True) > 0
         lines = kept_rows(lines, below)

@@ -119,7 +119,7 @@ def check_pictures(
             first.message + more,
             where=f"{dataset.root or dataset.name}, {first.table}, row {first.row} (counted from"
             f" 0), {identity} {name!r}, field {first.field!r}",
-            remedy="Mend the pictures, or clear those fields with `--bad-images drop`.",
+            remedy="Fix the pictures, or clear those fields with `--bad-images drop`.",
         )
     return fix(dataset, bad) if bad else (dataset, [])
 

@@ -14,13 +14,13 @@ from rankfield.validate import first_error
 __all__ = ["require_in_scale", "require_sound"]
 
 _REMEDIES = {
-    "unknown id": "Mend the id, or remove the row",
+    "unknown id": "Fix the id, or remove the row",
     "duplicate pair": "Remove one",
     "duplicate id": "Give every record its own id",
     "missing id": "Give the record an id",
 }
 _CHOICES = {
-    "unknown id": "Mend the id, or leave such judgments out with `--unknown drop`",
+    "unknown id": "Fix the id, or leave such judgments out with `--unknown drop`",
     "duplicate pair": "Remove one, or choose with `--duplicates highest`",
 }
 
@@ -41,7 +41,7 @@ def require_sound(
         raise DataError(
             problem.message + (f" (and {more:,} more rows)" if more else ""),
             where=where(problem.table, problem.row or 0, problem.field),
-            remedy=f"{remedies.get(problem.kind, 'Mend or remove the row')}.",
+            remedy=f"{remedies.get(problem.kind, 'Fix or remove the row')}.",
         )
 
 
@@ -53,6 +53,6 @@ def require_in_scale(scores: pl.Series, scale: ScoreScale, where: Callable[[int]
         raise DataError(
             f"{scores[first]} is outside the stated scale, {scale.minimum:g} to {scale.maximum:g}",
             where=where(first),
-            remedy="Mend the score, or --score-min and --score-max; without --score-min, scores"
+            remedy="Fix the score, or --score-min and --score-max; without --score-min, scores"
             " of 0 and below may stand there and gain nothing.",
         )

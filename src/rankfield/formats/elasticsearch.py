@@ -59,7 +59,7 @@ def read_elasticsearch(
         options: see `DatasetOptions`.
 
     Returns:
-        The data set and, a line each, what was guessed or left out.
+        The data set and, one per line, what was guessed or left out.
 
     Raises:
         DataError: a file is missing or broken, with file and place; see `assemble`.
@@ -118,7 +118,7 @@ def write_elasticsearch(
         field: that the match queries search, for rank-eval; the first text field by default.
 
     Returns:
-        What the layout cannot hold, a line each.
+        What the layout cannot hold, one per line.
 
     Raises:
         DataError: fractions in rank-eval, two queries of one text in opensearch, an id with white

@@ -78,7 +78,7 @@ def read_esci(
         licence: for the provenance.
 
     Returns:
-        The data set and, a line each, what was chosen or left out.
+        The data set and, one per line, what was chosen or left out.
 
     Raises:
         DataError: a file that is missing or broken, a missing column, an unknown label, locale or

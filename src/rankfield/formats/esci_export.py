@@ -43,7 +43,7 @@ def write_esci(dataset: RankingDataset, out: str | Path) -> list[str]:
         out: the folder to make.
 
     Returns:
-        What the layout cannot hold, a line each.
+        What the layout cannot hold, one per line.
 
     Raises:
         DataError: queries or documents have no text field.

@@ -47,7 +47,7 @@ def pair_notes(
     queries: Collection[str] = (),
     documents: Collection[str] | None = None,
 ) -> list[str]:
-    """Return a line each for what layouts of judged pairs lose, whose queries are one text.
+    """Return one per line for what layouts of judged pairs lose, whose queries are one text.
 
     Args:
         dataset: what is written.

@@ -44,6 +44,6 @@ def finite_numbers(table: _Rows, column: str, *, unit: Literal["row", "line"] = 
             f"expected a finite number, found {found}"
             + (f" (and {more:,} more {unit}s)" if more else ""),
             where=table.where(row, column),
-            remedy=f"Mend or remove the {unit}.",
+            remedy=f"Fix or remove the {unit}.",
         )
     return numbers

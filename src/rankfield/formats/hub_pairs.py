@@ -38,7 +38,7 @@ def dataset_of_pairs(
         options: as the arguments of `read_tables`.
 
     Returns:
-        The data set, judgments in the order of the rows, and, a line each, what was guessed.
+        The data set, judgments in the order of the rows, and, one per line, what was guessed.
 
     Raises:
         DataError: a missing column, a bad id or score; with file and row.

@@ -69,7 +69,7 @@ def read_hugging_face(
         options: as the arguments of `read_tables`, but for the names of files.
 
     Returns:
-        The data set and, a line each, what was guessed.
+        The data set and, one per line, what was guessed.
 
     Raises:
         DataError: no files, one that is missing, broken or cut off, a missing column, a bad id or
@@ -145,7 +145,7 @@ def write_hugging_face(dataset: RankingDataset, out: str | Path) -> list[str]:
         out: the folder to make.
 
     Returns:
-        What changes, a line each.
+        What changes, one per line.
 
     Raises:
         ImageError: a picture is missing.

@@ -55,7 +55,7 @@ def read_json_document(path: Path) -> Any:
             f"not valid JSON ({error.msg})"
             + (", a quote is not closed or the file is cut off" if cut else ""),
             where=f"{path}, row {error.lineno}, position {error.colno}",
-            remedy="Close the quote, or fetch the file again." if cut else "Mend the file there.",
+            remedy="Close the quote, or fetch the file again." if cut else "Fix the file there.",
         ) from None
     except (RecursionError, ValueError):
         raise DataError(
@@ -75,6 +75,6 @@ def text_of(value: Any, where: str) -> str:
         raise DataError(
             f"expected a text, found {json.dumps(value)[:60] if value is not None else 'nothing'}",
             where=where,
-            remedy="Mend the file there.",
+            remedy="Fix the file there.",
         )
     return value

@@ -147,5 +147,5 @@ class _Text:
         raise DataError(
             f"not valid JSON ({problem})",
             where=f"{self.path}, row {line}",
-            remedy="The file seems to be cut off: fetch it again." if cut else "Mend the entry.",
+            remedy="The file seems to be cut off: fetch it again." if cut else "Fix the entry.",
         )

@@ -25,7 +25,7 @@ def csv_columns(path: Path) -> list[str]:
     """Return the names in the header.
 
     Raises:
-        DataError: not UTF-8, empty, divided by something else, or a name occurs twice.
+        DataError: not UTF-8, empty, delimited by something else, or a name occurs twice.
     """
     return read_header(path)
 

@@ -24,7 +24,7 @@ _OTHERS = {",": "commas", ";": "semicolons", "|": "vertical bars", "\t": "tabs",
 def read_lines(path: str | Path, *, head: int | None = None) -> TextTable:
     """Return the lines of a UTF-8 file that are not blank, in the column "text".
 
-    A byte order mark is dropped; a file packed with gzip is unpacked. With `head`, only so many
+    A byte order mark is dropped; a file compressed with gzip is unpacked. With `head`, only so many
     lines are read.
 
     Raises:
@@ -72,7 +72,7 @@ def split_lines(
     Args:
         lines: as `read_lines` returns them.
         names: one for each column.
-        tabs: columns are divided by one tab each and may be empty (null) or hold blanks; else by
+        tabs: columns are delimited by one tab each and may be empty (null) or hold blanks; else by
             any number of blanks and tabs.
         rest: the last column is the rest of the line, blanks included.
 
@@ -126,10 +126,10 @@ def _other_columns(lines: TextTable, row: int, names: Sequence[str], *, tabs: bo
     text = lines.frame["text"][row]
     parts = text.split("\t") if tabs else text.split()
     divider = _TABS if tabs else _BLANKS
-    remedy = f"Write {len(names)} columns a line, divided by {divider}."
+    remedy = f"Write {len(names)} columns a line, delimited by {divider}."
     for sign, name in _OTHERS.items():
         if name not in divider and len(re.split(re.escape(sign), text)) >= len(names):
-            remedy = f"The line seems to be divided by {name}: divide it by {divider}."
+            remedy = f"The line seems to be delimited by {name}: delimit it by {divider}."
     return DataError(
         f"expected {len(names)} columns ({', '.join(names)}), found {len(parts)}: {text[:60]!r}",
         where=lines.where(row),

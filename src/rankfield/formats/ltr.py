@@ -50,7 +50,7 @@ def ltr_tables(path: Path) -> tuple[TextTable, TextTable]:
         raise DataError(
             f"expected a line like `4 qid:1 # 7555 title`, found {rated.frame['text'][row][:60]!r}",
             where=rated.where(row),
-            remedy="Write grade, qid:ID, # and the document's id, divided by blanks.",
+            remedy="Write grade, qid:ID, # and the document's id, delimited by blanks.",
         )
     frame = table.frame.with_columns(
         finite_numbers(table, "score", unit="line"), pl.col("title").replace("", None)

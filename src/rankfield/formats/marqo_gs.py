@@ -96,7 +96,7 @@ def read_marqo_gs(
         bad_images: "ignore" opens no picture; "error" stops at a bad one; "drop" clears it.
 
     Returns:
-        The data set and, a line each, what was guessed or left out.
+        The data set and, one per line, what was guessed or left out.
 
     Raises:
         DataError: a file that is missing or broken, a missing column, an empty text or id, a score

@@ -38,7 +38,7 @@ def write_marqo_gs(dataset: RankingDataset, out: str | Path) -> list[str]:
         out: the folder to make.
 
     Returns:
-        What the layout cannot hold, a line each.
+        What the layout cannot hold, one per line.
 
     Raises:
         SplitError: the data set has no splits.

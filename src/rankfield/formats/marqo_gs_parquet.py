@@ -84,7 +84,7 @@ def read_marqo_gs_parquet(
         bad_images: "ignore" opens no picture; "error" stops at a bad one; "drop" clears it.
 
     Returns:
-        The data set and, a line each, what was guessed or left out.
+        The data set and, one per line, what was guessed or left out.
 
     Raises:
         DataError: no files, one that is missing, broken or cut off, a missing column, an empty text
@@ -186,7 +186,7 @@ def write_marqo_gs_parquet(dataset: RankingDataset, out: str | Path) -> list[str
         out: the folder to make, with `data/SPLIT-00000-of-00001.parquet` and a card.
 
     Returns:
-        What the layout cannot hold, a line each.
+        What the layout cannot hold, one per line.
 
     Raises:
         SplitError: the data set has no splits.

@@ -120,7 +120,7 @@ def _is_number(words: Sequence[str], place: int | None) -> bool:
 
 
 def _blank_divided(path: Path) -> TextTable | None:
-    """Return the rows below a header divided by blanks or tabs, or None if there is no header."""
+    """Return the rows below a header delimited by blanks or tabs, or None if there is no header."""
     first = read_lines(path, head=1).frame["text"][0]
     tabs = "\t" in first
     names = [name.strip() for name in (first.split("\t") if tabs else first.split())]

@@ -45,7 +45,7 @@ def read_quepid(
         options: see `DatasetOptions`.
 
     Returns:
-        The data set and, a line each, what was guessed or left out.
+        The data set and, one per line, what was guessed or left out.
 
     Raises:
         DataError: a file is missing or broken, or there are no documents; with file and row.
@@ -123,7 +123,7 @@ def write_quepid(dataset: RankingDataset, out: str | Path) -> list[str]:
     """Write the judgments as Quepid's CSV, a new file, whole or not at all.
 
     Returns:
-        What the layout cannot hold, a line each.
+        What the layout cannot hold, one per line.
 
     Raises:
         DataError: two judged queries of one text, or a query without text.

@@ -27,7 +27,7 @@ def read_judged_pairs(path: str | Path, *, split: str | None = None) -> pl.DataF
     The end of the name says the form: ``.json`` holds ``{query: {document: score}}``; ``.parquet``,
     ``.csv``, ``.tsv``, ``.jsonl`` and ``.ndjson`` hold a table with the columns query_id, doc_id,
     score, or the names that `rankfield import` takes for these, as BEIR's query-id and corpus-id;
-    anything else is TREC's qrels, or a table divided by blanks or tabs if its first line is a
+    anything else is TREC's qrels, or a table delimited by blanks or tabs if its first line is a
     header.
 
     Args:

@@ -41,7 +41,7 @@ class Ratings:
             raise DataError(
                 f"expected a finite number, found {found}",
                 where=f"{self.path}, {place}, 'rating'",
-                remedy="Mend or remove the rating.",
+                remedy="Fix or remove the rating.",
             )
         self.rows.append((query_id, doc_id, score))
         self.places.append(place)

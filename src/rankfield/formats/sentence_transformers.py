@@ -45,7 +45,7 @@ _LABELS = ("label", "labels", "score", "scores")
 _SIGNS = ({"anchor", "positive"}, {"sentence1", "sentence2"}, {"sentence_a", "sentence_b"})
 _PART, _ROW = "\0part", "\0row"
 _OFF_SCALE = (
-    "Mend the score, or --score-min and --score-max; without --score-min, scores of 0 and below may"
+    "Fix the score, or --score-min and --score-max; without --score-min, scores of 0 and below may"
     " stand there and gain nothing."
 )
 
@@ -97,7 +97,7 @@ def read_sentence_transformers(
             "drop" clears it.
 
     Returns:
-        The data set and, a line each, what was guessed or left out.
+        The data set and, one per line, what was guessed or left out.
 
     Raises:
         DataError: a broken file, fewer than two columns, an empty text, a label that is no finite
@@ -230,7 +230,7 @@ def _require_lengths(table: PlacedTable, label: str, fits: pl.Expr) -> None:
         raise DataError(
             "expected as many labels as documents, and at least one",
             where=table.where(int(bad.arg_max() or 0), label),
-            remedy="Mend or remove the row.",
+            remedy="Fix or remove the row.",
         )
 
 

@@ -46,7 +46,7 @@ def write_sentence_transformers(
         ending: of the files.
 
     Returns:
-        What is left out, a line each.
+        What is left out, one per line.
 
     Raises:
         DataError: no text field, or nothing to write, as for triplets without a negative.

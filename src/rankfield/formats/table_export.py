@@ -38,7 +38,7 @@ def write_tables(
 
     Returns:
         What the tables do not say, and the command that imports them with the same fields and
-        scale, a line each.
+        scale, one per line.
 
     Raises:
         DataError: pictures as bytes in another layout than Parquet, a path with "|" in a list of

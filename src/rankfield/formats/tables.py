@@ -93,7 +93,7 @@ def read_tables(
             with their judgments.
 
     Returns:
-        The data set and, a line each, what was guessed.
+        The data set and, one per line, what was guessed.
 
     Raises:
         DataError: anything wrong with files, columns, ids or scores, with file, row and column
@@ -136,7 +136,7 @@ def import_tables(
         options: as the arguments of `read_tables`; `bad_images` is "error" unless given.
 
     Returns:
-        The data set as loaded from `out`, and what was guessed and dropped, a line each.
+        The data set as loaded from `out`, and what was guessed and dropped, one per line.
 
     Raises:
         OutputError: `out` exists or cannot be written; nothing is left there.
@@ -196,7 +196,7 @@ def dataset_of_tables(
         options: as the arguments of `read_tables`; those that name files are ignored.
 
     Returns:
-        The data set and, a line each, what was guessed.
+        The data set and, one per line, what was guessed.
 
     Raises:
         DataError, ImageError: as `read_tables`.
@@ -366,7 +366,7 @@ def _check_images(
         raise ImageError(
             item + bad[0].message + more,
             where=source.tables[bad[0].table].where(bad[0].row or 0, bad[0].field),
-            remedy="Mend the pictures, or clear those fields with `--bad-images drop`.",
+            remedy="Fix the pictures, or clear those fields with `--bad-images drop`.",
         )
     if bad:
         dataset, dropped = fix(dataset, bad)

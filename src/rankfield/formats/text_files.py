@@ -1,4 +1,4 @@
-"""Opening text files, UTF-8 and perhaps packed with gzip; what is wrong with them, by row."""
+"""Opening text files, UTF-8 and perhaps compressed with gzip; what is wrong with them, by row."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _OTHER_PACKERS = (b"\x28\xb5\x2f\xfd", b"\x78\x01", b"\x78\x9c", b"\x78\xda")
 
 
 def is_packed(path: Path) -> bool:
-    """Return whether a file is packed with gzip, by its first bytes."""
+    """Return whether a file is compressed with gzip, by its first bytes."""
     with path.open("rb") as file:
         return file.read(2) == _GZIP
 
@@ -86,11 +86,11 @@ class _Unpacked(io.RawIOBase):
 
 @contextmanager
 def open_bytes(path: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
-    """Yield a file to read from, unpacked if it is packed with gzip, and the file as it is.
+    """Yield a file to read from, unpacked if it is compressed with gzip, and the file as it is.
 
     Raises:
         DataError: while it is read: it holds more than `expansion.allowed_bytes`; at once: it is
-            packed in another way, or no regular file.
+            compressed in another way, or no regular file.
     """
     require_regular(path, DataError)
     with path.open("rb") as raw:
@@ -98,9 +98,9 @@ def open_bytes(path: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
         raw.seek(0)
         if head.startswith(_OTHER_PACKERS):
             raise DataError(
-                "packed, but not with gzip",
+                "compressed, but not with gzip",
                 where=str(path),
-                remedy="Unpack it, or pack it with gzip.",
+                remedy="Decompress it, or compress it with gzip.",
             )
         if head.startswith(_GZIP):
             with io.BufferedReader(_Unpacked(path, raw), 1 << 20) as unpacked:

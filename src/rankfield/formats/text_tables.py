@@ -99,8 +99,8 @@ class TextTable:
 def read_table(path: Path, *, delimiter: str | None = None, marks: bool = False) -> TextTable:
     """Read a table by the end of its name: .csv, .tsv, .jsonl, .ndjson or .parquet.
 
-    All but Parquet may be packed with gzip, and end in .gz then. `delimiter` divides the columns of
-    a .csv or .tsv file that is not what its name says. With `marks`, lists and objects of JSON
+    All but Parquet may be compressed with gzip, and end in .gz then. `delimiter` is that of a .csv
+    or .tsv file that is not what its name says. With `marks`, lists and objects of JSON
     Lines have `text_values.MARK` before their JSON text.
 
     CSV and TSV are UTF-8 with or without a byte order mark, with a header, quoted with '"'.
@@ -196,7 +196,7 @@ def read_header(path: Path) -> list[str]:
     """Return the names of a CSV or TSV file's columns, without blanks around them.
 
     Raises:
-        DataError: the file is empty, not UTF-8, or divided by something else, or a name occurs
+        DataError: the file is empty, not UTF-8, or delimited by something else, or a name occurs
             twice.
     """
     delimiter = DELIMITERS[table_suffix(path)]
@@ -300,8 +300,8 @@ def _header(path: Path, row: list[str], delimiter: str) -> list[str]:
 
 def _divided_by(path: Path, divider: str, delimiter: str, found: str) -> DataError:
     return DataError(
-        f"expected columns divided by {_NAMES[delimiter]}, found one column named"
-        f" {found!r}: the file seems to be divided by {divider}",
+        f"expected columns delimited by {_NAMES[delimiter]}, found one column named"
+        f" {found!r}: the file seems to be delimited by {divider}",
         where=str(path),
         remedy="Save it with commas as .csv or with tabs as .tsv.",
     )
@@ -369,7 +369,7 @@ def _json_objects(path: Path, file: TextIO) -> Iterator[tuple[int, dict[str, Any
             raise DataError(
                 f"not valid JSON ({error})",
                 where=f"{path}, row {line}",
-                remedy="Mend the line, or fetch the file again if it is cut off.",
+                remedy="Fix the line, or fetch the file again if it is cut off.",
             ) from None
         refuse_halves(text, record, where=f"{path}, row {line}", kind=DataError)
         if not isinstance(record, dict):

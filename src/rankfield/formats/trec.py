@@ -1,4 +1,4 @@
-"""TREC's qrels and run files: judgments and rankings as columns divided by blanks."""
+"""TREC's qrels and run files: judgments and rankings as columns delimited by blanks."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ _RUN = ("query_id", "q0", "doc_id", "rank", "score", "tag")
 def read_qrels(path: str | Path) -> pl.DataFrame:
     """Read a qrels file: a line `query_id iteration doc_id grade` for each judgment.
 
-    Columns are divided by blanks or tabs; grades are kept as floats, negative ones too; the
-    iteration is dropped. UTF-8 with or without a byte order mark, or that packed with gzip.
+    Columns are delimited by blanks or tabs; grades are kept as floats, negative ones too; the
+    iteration is dropped. UTF-8 with or without a byte order mark, or that compressed with gzip.
 
     Returns:
         query_id, doc_id (text to the letter), score (float64), in the file's order.
@@ -134,7 +134,7 @@ def _write(frame: pl.DataFrame, path: str | Path, columns: Sequence[str | pl.Exp
 
 
 def require_words(frame: pl.DataFrame, column: str) -> None:
-    """Look whether every id can stand in a file whose columns are divided by blanks.
+    """Look whether every id can stand in a file whose columns are delimited by blanks.
 
     Raises:
         DataError: one is empty or holds white space.
@@ -143,7 +143,7 @@ def require_words(frame: pl.DataFrame, column: str) -> None:
     if bad.any():
         row = int(bad.arg_max() or 0)
         raise DataError(
-            f"{frame[column][row]!r} cannot stand in a file whose columns are divided by blanks",
+            f"{frame[column][row]!r} cannot stand in a file whose columns are delimited by blanks",
             where=f"row {row} (counted from 0), column {column!r}",
             remedy="Give it a name without white space.",
         )

@@ -55,8 +55,8 @@ def read_trec(
 
     Topics and documents are told by their content: <top>, <topic> or <DOC> records; a table with a
     header (.csv, .jsonl, .parquet, or .tsv whose first value is the name of an id); else lines
-    divided by tabs without a header (topics: id, text; documents: id, text, or id, title, text, or
-    id, url, title, text).
+    delimited by tabs without a header (topics: id, text; documents: id, text, or id, title, text,
+    or id, url, title, text).
 
     Args:
         src: the folder.
@@ -67,7 +67,7 @@ def read_trec(
         options: see `DatasetOptions`.
 
     Returns:
-        The data set and, a line each, what was guessed or left out.
+        The data set and, one per line, what was guessed or left out.
 
     Raises:
         DataError: a file is missing or broken, with file and line; see `assemble`.
@@ -113,7 +113,7 @@ def write_trec(dataset: RankingDataset, out: str | Path) -> list[str]:
     """Write qrels.txt, topics.tsv (id, text) and documents.jsonl, whole or not at all.
 
     Returns:
-        What the layout cannot hold, a line each.
+        What the layout cannot hold, one per line.
 
     Raises:
         DataError: an id with white space, a query without text.

@@ -1,4 +1,4 @@
-"""WANDS (Wayfair's annotated products): query.csv, product.csv and label.csv, divided by tabs."""
+"""WANDS (Wayfair's annotated products): query.csv, product.csv and label.csv, delimited by tabs."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def read_wands(
     """Read a WANDS folder, or the repository with its folder `dataset`; write nothing.
 
     The fields are query, and product_name and product_description of the documents; every other
-    column is kept, the label too. Files may be divided by commas.
+    column is kept, the label too. Files may be delimited by commas.
 
     Source: Chen et al., "WANDS: Dataset for Product Search Relevance Assessment", ECIR 2022.
 
@@ -52,7 +52,7 @@ def read_wands(
         options: see `DatasetOptions`.
 
     Returns:
-        The data set and, a line each, what was guessed or left out.
+        The data set and, one per line, what was guessed or left out.
 
     Raises:
         DataError: a file or column is missing or broken, a label without a grade; with file and
@@ -89,7 +89,7 @@ def write_wands(
     is the product_name, and the others, joined, are the product_description.
 
     Returns:
-        What the layout cannot hold, a line each.
+        What the layout cannot hold, one per line.
 
     Raises:
         DataError: a score that is no label's grade, no text field, a query without text.
@@ -151,7 +151,7 @@ def _scored(labels: TextTable, grades: Mapping[str, float], notes: list[str]) ->
             f"expected one of {', '.join(grades)}, found"
             f" {'nothing' if found is None else repr(found)}",
             where=table.where(row, "label"),
-            remedy="Mend the label, or say what it is worth with --grades.",
+            remedy="Fix the label, or say what it is worth with --grades.",
         )
     frame = table.frame.with_columns(score=scores)
     return TextTable(table.path, frame, table.lines)

@@ -107,7 +107,7 @@ def read_scores(dataset: RankingDataset, path: Path) -> pl.DataFrame:
             raise DataError(
                 f"{message}, found {table.frame[name][row]!r}",
                 where=table.where(row, name),
-                remedy="Mend or remove the row.",
+                remedy="Fix or remove the row.",
             )
     return pairs.with_columns(score=scores)
 

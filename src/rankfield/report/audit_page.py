@@ -144,7 +144,7 @@ def _sentences(
         for severity in ("error", "warning")
     }
     if counts["error"]:
-        verdict = f"{_counted(counts['error'], 'error')} to be mended before training"
+        verdict = f"{_counted(counts['error'], 'error')} to be fixed before training"
     elif counts["warning"]:
         verdict = f"No errors, {_counted(counts['warning'], 'warning')}"
     else:

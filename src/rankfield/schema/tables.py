@@ -73,7 +73,7 @@ class Tables(Described, Protocol):
         """Return the data set with notes added to its provenance.
 
         Args:
-            notes: a line each.
+            notes: one per line.
             replacing: earlier notes that begin so are dropped; none if "".
         """
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rankfield.encoders.model import Encoded
+from rankfield.encoders.encoded import Encoded
 from rankfield.losses import (
     JudgedPairs,
     contrastive_loss,

@@ -16,8 +16,8 @@ import torch
 from rankfield.encoders import RankingModel
 from rankfield.encoders.base import Side
 from rankfield.encoders.columns import FieldColumn
+from rankfield.encoders.encoded import Encoded
 from rankfield.encoders.fusion import FieldBatch
-from rankfield.encoders.model import Encoded
 from rankfield.errors import DataError, ImageError, RankfieldError, RecipeError
 from rankfield.files import storage_errors
 from rankfield.losses import gather_shares
@@ -376,7 +376,7 @@ class _Trainer:
             raise
 
     def _kept(self, error: BaseException) -> RankfieldError | None:
-        """Keep the steps done in a checkpoint where the error can be mended, and say so in it."""
+        """Keep the steps done in a checkpoint where the error can be fixed, and say so in it."""
         if not isinstance(error, DataError | ReadAheadError):
             return None
         if not self.since_checkpoint or self.accelerator.num_processes > 1:

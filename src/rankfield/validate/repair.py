@@ -13,7 +13,7 @@ __all__ = ["fix"]
 
 
 def fix(dataset: T, problems: list[Problem]) -> tuple[T, list[str]]:
-    """Return a copy without the errors, and what was dropped, a line each.
+    """Return a copy without the errors, and what was dropped, one per line.
 
     Of duplicates the first stays. Pictures that `problems` (from `audit`) calls bad are cleared,
     in a list left out; records with no field left are dropped, and judgments of unknown records.

@@ -192,7 +192,7 @@ BAD: dict[str, tuple[str, bytes, list[str]]] = {
     "twice": ("e.csv", b"query_id,doc_id,doc_id,event\n", ["row 1", "more than once", "Rename"]),
     "absurd": (
         "e.csv", b"query_id,doc_id,event,position\nq,d,click,1\nq,d,click,1e99\n",
-        ["row 3", "'position'", "1e99", "Mend"],
+        ["row 3", "'position'", "1e99", "Fix"],
     ),
     "nan": (
         "e.jsonl",

@@ -294,8 +294,8 @@ def find_event_files(events: str | Path) -> EventFiles:
 
     Raises:
         DataError: nothing there, several kinds, no header, a header that is not UTF-8, names a
-            column twice, is divided by something else, or differs between parts; broken Parquet; a
-            pipe, socket or device; a link that leads out of the folder.
+            column twice, has another delimiter, or differs between parts; broken Parquet; a pipe,
+            socket or device; a link that leads out of the folder.
     """
     path = Path(events)
     if not path.exists():

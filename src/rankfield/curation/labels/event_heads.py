@@ -104,8 +104,8 @@ def read_head(path: Path, kind: str) -> Head:
     """Return the columns of a file of the kind `table_kind`; of JSON, those of the first rows.
 
     Raises:
-        DataError: no header, one that is not UTF-8, names a column twice or is divided by something
-            else; rows that are no JSON objects; broken Parquet; too many columns.
+        DataError: no header, one that is not UTF-8, names a column twice or has another delimiter;
+            rows that are no JSON objects; broken Parquet; too many columns.
     """
     if kind == ".parquet":
         return Head(_few(_parquet_columns(path), path))
@@ -183,8 +183,8 @@ def _check_header(path: Path, row: Sequence[str], delimiter: str) -> None:
         for other, divider in _NAMES.items():
             if other != delimiter and other in row[0]:
                 raise DataError(
-                    f"expected columns divided by {_NAMES[delimiter]}, found one column named"
-                    f" {row[0]!r}: the file seems to be divided by {divider}",
+                    f"expected columns delimited by {_NAMES[delimiter]}, found one column named"
+                    f" {row[0]!r}: the file seems to be delimited by {divider}",
                     where=f"{path}, row 1",
                     remedy="Save it with commas as .csv or with tabs as .tsv.",
                 )

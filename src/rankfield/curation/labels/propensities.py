@@ -44,7 +44,7 @@ class Propensities:
     clicks: float64 (K,), clicks on documents that were shown at this and at another position.
     log_likelihoods: of EM's iterations.
     converged: whether EM ended before its iterations ran out.
-    warnings: what a reader must know, a line each.
+    warnings: what a reader must know, one per line.
     """
 
     values: Floats

@@ -234,5 +234,5 @@ def _raise_wrong(
     raise DataError(
         f"expected {CHECKED[role]}, found {shown!r}{more}",
         where=where,
-        remedy=f"Mend or remove the row, or choose another column with --column {role}=NAME.",
+        remedy=f"Fix or remove the row, or choose another column with --column {role}=NAME.",
     )

@@ -196,7 +196,7 @@ def test_recipes_parse(page: Path, tmp_path: Path) -> None:
                 (tmp_path / "rubric.toml").write_text(block.text, "utf-8")
                 assert load_rubric(tmp_path / "rubric.toml")
             else:
-                parse_recipe(values, where=name(page))
+                parse_recipe(values, where=name(page), allow_code=True)
 
 
 def test_every_option_is_documented() -> None:

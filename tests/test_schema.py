@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -221,6 +222,31 @@ def with_lists(root: Path, photos: list[list[str | None] | None]) -> RankingData
     rest = [["images/a.png"]] * (data.documents.height - len(photos))
     column = pl.Series("photo", [*photos, *rest], dtype=pl.List(pl.String))
     return data.with_tables(documents=data.documents.with_columns(column))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (r'name = "\w+"', "name = 1979-05-27", "name: expected a text, found '1979-05-27'"),
+        (r"weight = [\d.]+", "weight = true", "weight: expected a number, found 'True'"),
+        (
+            r"maximum = .*",
+            f"maximum = {'9' * 400}",
+            "score, maximum: expected a number, found '999",
+        ),
+        ("maximum = .*", "maximum = 07:32:00", "score, maximum: expected a number"),
+    ],
+)
+def test_a_header_with_a_value_of_another_kind(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    make(tmp_path / "src").save(tmp_path / "data")
+    path = tmp_path / "data" / "dataset.toml"
+    text, count = re.subn(old, new, path.read_text("utf-8"), count=1)
+    assert count == 1
+    path.write_text(text, "utf-8")
+    with pytest.raises(DataError, match=re.escape(message)):
+        RankingDataset.load(tmp_path / "data")
 
 
 def test_lists_of_pictures(tmp_path: Path) -> None:

@@ -561,6 +561,12 @@ def test_model_folders_that_are_damaged(shop: RankingDataset, tmp_path: Path) ->
     refused(header(log_logit_scale=None))
     refused(lambda folder: (folder / "rankfield.json").write_text("[" * 100_000))
     refused(lambda folder: (folder / "composed.json").write_text("[]"))
+    for part in ("text", "vision"):
+        shutil.rmtree(tmp_path / "bad")
+        shutil.copytree(good, tmp_path / "bad")
+        shutil.rmtree(tmp_path / "bad" / part)
+        with pytest.raises(ModelError, match=f"bad: the folder '{part}' is missing"):
+            RankingModel.load(tmp_path / "bad")
     refused(lambda folder: os.mkfifo(folder / "text" / "generation_config.json"))
     refused(lambda folder: (folder / "vision" / "more.json").symlink_to("/dev/zero"))
     refused(lambda folder: (folder / "text" / "tower.json").write_text('{"a":' * 100_000))

@@ -137,6 +137,20 @@ def test_long_lines_and_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         read_table(path)
 
 
+@pytest.mark.parametrize("head", [None, 2])
+def test_a_sparse_file_is_no_line(head: int | None, tmp_path: Path) -> None:
+    """As large as no memory, and not a byte of it on the disk."""
+    path = tmp_path / "qrels.txt"
+    path.write_bytes(b"q1 0 d1 1\n")
+    with path.open("r+b") as file:
+        file.truncate(1 << 42)
+    with pytest.raises(DataError, match=r"qrels\.txt, row 2: the line has 67,108,864 characters"):
+        read_lines(path, head=head)
+    short = tmp_path / "short.txt"
+    short.write_bytes(b"a\n" * 9)
+    assert read_lines(short, head=head).frame.height == (head or 9)
+
+
 def test_batches_are_of_bounded_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from rankfield.formats.text_tables import text_batches
 

@@ -140,6 +140,10 @@ class ComposedEncoder(Encoder):
     def load(cls, folder: Path) -> ComposedEncoder:
         """Read what `save` wrote."""
         config = read_json_object(folder / _CONFIG)
+        for part in ("text", "vision"):
+            # transformers would look for a folder that is missing on the hub
+            if config[part] and not (folder / part).is_dir():
+                raise ModelError(f"the folder {part!r} is missing", where=str(folder))
         text = _TEXT_TOWERS[config["text"]].load(folder / "text") if config["text"] else None
         vision = VisionTower.load(folder / "vision") if config["vision"] else None
         prefixes = {k: config[k] for k in ("query_prefix", "document_prefix")}

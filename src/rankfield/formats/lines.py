@@ -12,7 +12,7 @@ from typing import BinaryIO
 import polars as pl
 
 from rankfield.errors import DataError
-from rankfield.formats.text_files import not_utf8, open_bytes, reading
+from rankfield.formats.text_files import LONGEST, not_utf8, open_bytes, reading, require_short_lines
 from rankfield.formats.text_tables import TextTable
 
 __all__ = ["check_pairs", "kept_rows", "read_lines", "split_lines"]
@@ -28,15 +28,24 @@ def read_lines(path: str | Path, *, head: int | None = None) -> TextTable:
     lines are read.
 
     Raises:
-        DataError: no such file, no line, not UTF-8, or a gzip file that is cut off.
+        DataError: no such file, no line, one of `LONGEST` bytes or more, not UTF-8, or a gzip
+            file that is cut off.
     """
     path = Path(path)
     if not path.is_file():
         problem = "expected a file, found a folder" if path.is_dir() else "there is no such file"
         raise DataError(problem, where=str(path), remedy="Look at the spelling of its name.")
     with reading(path), open_bytes(path) as (file, raw):
-        # polars would unpack it itself, without a limit
-        source = path if file is raw else io.BytesIO(_head(file, head))
+        if head is not None:
+            source: Path | io.BytesIO = io.BytesIO(_head(path, file, head))
+        elif file is raw:
+            if path.stat().st_size >= LONGEST:
+                require_short_lines(path, file)
+            source = path
+        else:  # polars would unpack it itself, without a limit
+            source = io.BytesIO(file.read())
+            require_short_lines(path, source)
+            source.seek(0)
     try:
         lines = pl.read_lines(source, name="text", glob=False, row_index_name="line", n_rows=head)
     except pl.exceptions.ComputeError:
@@ -60,8 +69,11 @@ def read_lines(path: str | Path, *, head: int | None = None) -> TextTable:
     return TextTable(path, lines.select("text"), lines["line"] + 1)
 
 
-def _head(file: BinaryIO, lines: int | None) -> bytes:
-    return file.read() if lines is None else b"".join(islice(file, lines))
+def _head(path: Path, file: BinaryIO, lines: int) -> bytes:
+    found = list(islice(iter(lambda: file.readline(LONGEST), b""), lines))
+    head = b"".join(found)
+    require_short_lines(path, io.BytesIO(head))
+    return head
 
 
 def split_lines(

@@ -24,12 +24,14 @@ __all__ = [
     "open_bytes",
     "open_text",
     "reading",
+    "require_short_lines",
     "short_lines",
     "table_suffix",
 ]
 
 LONGEST = 64 << 20
 """Characters of a line, and of a value."""
+_BLOCK = 16 << 20
 _GZIP = b"\x1f\x8b"
 # polars unpacks these by itself, without a limit
 _OTHER_PACKERS = (b"\x28\xb5\x2f\xfd", b"\x78\x01", b"\x78\x9c", b"\x78\xda")
@@ -109,6 +111,31 @@ def open_bytes(path: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
             yield raw, raw
 
 
+def require_short_lines(path: Path, file: BinaryIO) -> None:
+    """Read a file once through, from where it is, in blocks of bounded size.
+
+    Raises:
+        DataError: a line of `LONGEST` bytes or more.
+    """
+    length, row = 0, 1
+    while block := file.read(_BLOCK):
+        end = block.find(b"\n")
+        length += len(block) if end < 0 else end
+        if length >= LONGEST:
+            raise _too_long(path, row)
+        if end >= 0:
+            length = len(block) - 1 - block.rfind(b"\n")
+            row += block.count(b"\n")
+
+
+def _too_long(path: Path, row: int) -> DataError:
+    return DataError(
+        f"the line has {LONGEST:,} characters or more",
+        where=f"{path}, row {row}",
+        remedy="Is it the right file?",
+    )
+
+
 def short_lines(path: Path, file: TextIO) -> Iterator[str]:
     """Yield the lines of a text.
 
@@ -119,11 +146,7 @@ def short_lines(path: Path, file: TextIO) -> Iterator[str]:
     while line := file.readline(LONGEST):
         number += 1
         if len(line) == LONGEST:
-            raise DataError(
-                f"the line has {LONGEST:,} characters or more",
-                where=f"{path}, row {number}",
-                remedy="Is it the right file?",
-            )
+            raise _too_long(path, number)
         yield line
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +23,9 @@ TABLES = {"queries": ("query_id",), "documents": ("doc_id",), "judgments": ("que
 IDS = {"queries": "query_id", "documents": "doc_id"}
 
 _FORMAT = 1
+_TEXTS = {"name", "modality", "meaning", "source", "licence", "made_by"}
+_NUMBERS = {"weight", "minimum", "maximum", "relevant", "gain_floor", "seed"}
+_LARGEST = sys.float_info.max
 _IMAGE_TYPES = (pl.String, pl.Binary, pl.List(pl.String), pl.List(pl.Binary))
 
 
@@ -122,6 +126,10 @@ def read_header(root: Path) -> Header:
     where = str(root / "dataset.toml")
     try:
         provenance = dict(header.get("provenance", {}))
+        for part in (header, *header["query_fields"], *header["document_fields"]):
+            _check_kinds(part, where)
+        _check_kinds(header["score"], f"{where}, score")
+        _check_kinds(provenance, f"{where}, provenance")
         provenance["notes"] = tuple(provenance.get("notes", ()))
         return Header(
             name=header["name"],
@@ -135,6 +143,25 @@ def read_header(root: Path) -> Header:
     except (KeyError, TypeError, ValueError) as error:
         problem = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise DataError(f"malformed header ({problem})", where=where) from error
+
+
+def _check_kinds(table: Mapping[str, Any], where: str) -> None:
+    """Raise `DataError` for a value of another kind: TOML has dates, and numbers of any size."""
+    for key, value in table.items():
+        if key in _TEXTS:
+            found, expected = isinstance(value, str), "a text"
+        elif key in _NUMBERS:
+            found = isinstance(value, int | float) and not isinstance(value, bool)
+            found, expected = found and abs(value) <= _LARGEST, "a number"
+        elif key == "notes":
+            found = isinstance(value, list) and all(isinstance(note, str) for note in value)
+            expected = "a list of texts"
+        else:
+            continue
+        if not found:
+            raise DataError(
+                f"expected {expected}, found {str(value)[:40]!r}", where=f"{where}, {key}"
+            )
 
 
 def _read_toml(root: Path) -> dict[str, Any]:

@@ -99,5 +99,5 @@ def test_cells_that_a_spreadsheet_would_run_are_texts() -> None:
 
 
 def test_what_only_orders_a_line_stays_on_pages() -> None:
-    assert visible_controls("a\u200fb\u200d\tc\nd") == "a\u200fb\u200d\tc\nd"
+    assert visible_controls("a\u200fb\u200d\tc\r\nd") == "a\u200fb\u200d\tc\r\nd"
     assert visible_controls("\x00\x1b\x9b\u202e\u2067") == r"\x00\x1b\x9b\u202e\u2067"

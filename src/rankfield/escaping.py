@@ -19,7 +19,9 @@ __all__ = [
 ]
 
 # Of controls those that no text needs; marks that only change the order inside a line stay.
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_CONTROLS = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 _MARKDOWN = str.maketrans({c: f"\\{c}" for c in "\\`*_{}[]<>#|~&$"})
 _BLOCK = re.compile(r"[-+](?=\s|$)|-{2,}|=+|\d{1,9}(?=[.)](?:\s|$))")
 _ADDRESS = re.compile(r"://|(?<=www)\.", re.IGNORECASE)

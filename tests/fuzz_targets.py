@@ -137,6 +137,7 @@ def _files() -> dict[str, Target]:
         ),
         "parquet": _file("a.parquet", stored.getvalue(), lambda p: list(arrow_batches(p))),
         "arrow": Target(_save_arrow, lambda f: list(arrow_batches(f / "a.arrow"))),
+        "arrow-packed": Target(_save_packed_arrow, lambda f: list(arrow_batches(f / "a.arrow"))),
         **{f"image-{kind}": _file("a", _encoded(kind), _read_image) for kind in FORMATS},
         "run": _file("a.run", b"q1 Q0 d1 1 0.5 r\nq1 Q0 d2 2 0.25 r\n", read_ranked_pairs),
         "run-json": _file("a.json", pairs, read_ranked_pairs),
@@ -186,6 +187,16 @@ def _save_arrow(folder: Path) -> None:
 
 def _load_job(path: Path) -> None:
     load_job(path, allow_env=["SERPAPI_KEY"])
+
+
+def _save_packed_arrow(folder: Path) -> None:
+    import pyarrow as pa
+
+    table = pa.table({"a": ["x" * 99, None, "y"] * 9, "b": pa.array(["p", "q", "p"] * 9)})
+    table = table.set_column(1, "b", table["b"].dictionary_encode())
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    with pa.ipc.new_stream(str(folder / "a.arrow"), table.schema, options=options) as writer:
+        writer.write_table(table, max_chunksize=10)
 
 
 def _read_image(path: Path) -> None:

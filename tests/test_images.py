@@ -130,6 +130,18 @@ def test_of_an_animation_the_first_frame_counts() -> None:
     assert "animated, the first frame counts" in image_notes(data)
 
 
+@pytest.mark.parametrize("kind", ["WEBP", "AVIF"])
+def test_an_animation_counts_twice_for_its_decoder_holds_two_canvases(kind: str) -> None:
+    frames = [Image.new("RGB", (16, 16), colour) for colour in ("red", "blue")]
+    still = encoded(frames[0], kind)
+    moving = encoded(frames[0], kind, save_all=True, append_images=frames[1:])
+    assert open_image(still, max_pixels=256).size == (16, 16)
+    assert open_image(moving, max_pixels=512).size == (16, 16)
+    for read in (open_image, image_notes):
+        with pytest.raises(ImageError, match="16 × 16 pixels; at most 255 are decoded"):
+            read(moving, max_pixels=511)
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "LAB", "I;16", "I"])
 def test_every_mode_becomes_rgb(mode: str) -> None:
     image = Image.new(mode, (4, 4))

@@ -273,3 +273,22 @@ def test_lists_of_pictures(tmp_path: Path) -> None:
         data.with_tables(documents=data.documents.with_columns(photo=pl.lit([1])))
     with pytest.raises(DataError, match=r"column 'title': expected text, found List"):
         data.with_tables(documents=data.documents.with_columns(title=pl.col("photo")))
+
+
+def test_numbers_of_the_header_that_no_column_holds(tmp_path: Path) -> None:
+    data = make(tmp_path).save(tmp_path / "data")
+    header = tmp_path / "data" / "dataset.toml"
+    text = header.read_text()
+    for number, problem in (("1" * 40, None), ("1" * 400, "finite numbers, found one of 1,3")):
+        old = f"relevant = {data.score_scale.relevant}"
+        header.write_text(text.replace(old, f"relevant = {number}"))
+        assert number in header.read_text()
+        if problem is None:
+            scale = RankingDataset.load(tmp_path / "data").score_scale
+            assert scale.relevant == pytest.approx(1.1e39, rel=0.1)
+            assert isinstance(scale.relevant, float)
+        else:
+            with pytest.raises(DataError, match=problem):
+                RankingDataset.load(tmp_path / "data")
+    with pytest.raises(InputError, match="expected a weight above 0"):
+        Field("title", "text", 10**400)

@@ -34,6 +34,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 
 _SMALL = 16 << 20
 _STRIP = 1_000_000
+_ANIMATION = 2
 _TRANSPARENT = ("RGBA", "LA", "PA", "La", "RGBa")
 _MEND = "Replace the file, or drop it with `rankfield check --fix`."
 
@@ -152,15 +153,24 @@ def _identified(
         with _file_errors(name):
             data = source if isinstance(source, bytes) else read_bytes(source, MAX_BYTES)
         image = _opened(io.BytesIO(data), name)
-        pixels = image.width * image.height
-        if pixels > max_pixels:
+        copies = _copies(image)
+        pixels, most = image.width * image.height, max_pixels // copies
+        if pixels > most:
             raise ImageError(
-                f"{image.width} × {image.height} pixels; at most {max_pixels:,} are decoded",
+                f"{image.width} × {image.height} pixels; at most {most:,} are decoded",
                 where=name,
                 remedy="Scale the picture down.",
             )
-        with _BUDGET.held(0 if size > _SMALL else pixels):
+        with _BUDGET.held(0 if size > _SMALL else copies * pixels):
             yield image, name
+
+
+def _copies(image: Image.Image) -> int:
+    """Return how many canvases more than a still picture's an animation counts as.
+
+    Their decoders hold the frame before beside each, in four channels.
+    """
+    return _ANIMATION if image.format in ("WEBP", "AVIF") and _is_animated(image) else 1
 
 
 def _name(source: Path | bytes) -> str:

@@ -13,6 +13,7 @@ from rankfield.errors import InputError
 
 __all__ = [
     "inside",
+    "is_file",
     "literal_pattern",
     "read_bytes",
     "require_regular",
@@ -58,6 +59,14 @@ def inside(folder: Path, path: str) -> Path | None:
         if os.path.commonpath([root, real]) != root:
             return None
     return folder / path
+
+
+def is_file(path: Path) -> bool:
+    """Return whether there is such a file; there is none of a name that no file can have."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long; a null character
+        return False
 
 
 def require_regular(path: Path, kind: type[InputError] = InputError) -> int:

@@ -13,6 +13,7 @@ from PIL import Image
 from misbehaving_server import MisbehavingServer, png, serving
 from rankfield.collect.job import ImagesSection
 from rankfield.collect.photos import Photos, image_type
+from rankfield.errors import DataError
 from rankfield.web import Fetcher, Journal, Limits, RequestError
 from rankfield.web.request_log import RequestLog
 
@@ -134,3 +135,21 @@ def test_a_failure_that_may_pass_is_not_noted(
     with pytest.raises(RequestError, match="503"):
         photos[0].get(server.url + "/503", photos[1])
     assert not photos[0].is_done(server.url + "/503")
+
+
+@pytest.mark.parametrize(
+    "entry", [7, {}, {"path": 1, "refused": None}, {"path": "\ud800", "refused": None}]
+)
+def test_a_malformed_entry_of_the_journal_is_named(tmp_path: Path, entry: object) -> None:
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        photos = Photos(ImagesSection(), tmp_path, journal, "https://shop.example/")
+        journal.put(photos._key("a"), entry)
+        with pytest.raises(DataError, match=r"journal\.jsonl, row 1: the value in the line is"):
+            photos.path("a")
+
+
+def test_a_path_in_the_journal_that_no_file_can_have(tmp_path: Path) -> None:
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        photos = Photos(ImagesSection(), tmp_path, journal, "https://shop.example/")
+        journal.put(photos._key("a"), {"path": "x" * 5000, "refused": None})
+        assert not photos.is_done("a")

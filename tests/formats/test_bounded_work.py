@@ -6,7 +6,7 @@ import gzip
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from rankfield.errors import DataError, InputError
-from rankfield.formats import markup
+from rankfield.formats import arrow_sizes, markup
 from rankfield.formats.arrow_files import arrow_batches
 from rankfield.formats.lines import read_lines
 from rankfield.formats.staged_tables import stage_table
@@ -280,3 +280,69 @@ def test_a_column_that_is_broken_as_a_whole(
         DataError, match=r"a\.parquet, row 0 .*, column 'a': not UTF-8 or malformed"
     ):
         arrow_files._require_utf8(tmp_path / "a.parquet", Batch(), 0)
+
+
+def packed_stream(path: Path, table: pa.Table, compression: str | None) -> Path:
+    options = pa.ipc.IpcWriteOptions(compression=compression)
+    with pa.ipc.new_stream(str(path), table.schema, options=options) as writer:
+        writer.write_table(table, max_chunksize=1000)
+    return path
+
+
+@pytest.mark.parametrize("compression", ["zstd", "lz4"])
+@pytest.mark.parametrize("dictionary", [False, True])
+def test_compressed_buffers_of_an_arrow_stream(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compression: str, dictionary: bool
+) -> None:
+    column = pa.array([f"{i % 7} " + "x" * 4000 for i in range(4000)])
+    table = pa.table({"title": column.dictionary_encode() if dictionary else column})
+    path = packed_stream(tmp_path / "a.arrow", table, compression)
+    held = sum(batch.nbytes for batch in table.to_batches())
+    for most, fits in ((held * 1.1, True), (held * 0.9, False)):
+        monkeypatch.setattr(arrow_sizes, "require_expansion", bound(int(most)))
+        if fits:
+            frames = list(arrow_batches(path))
+            assert pl.concat(frames)["title"].to_list() == column.to_pylist()
+        else:
+            with pytest.raises(DataError, match=r"a\.arrow: too much"):
+                list(arrow_batches(path))
+
+
+def test_an_arrow_stream_that_is_not_compressed_is_as_large_as_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = pa.table({"title": ["a", None, "b"] * 500})
+    path = packed_stream(tmp_path / "a.arrow", table, None)
+    monkeypatch.setattr(arrow_sizes, "require_expansion", bound(path.stat().st_size))
+    assert pl.concat(arrow_batches(path))["title"].to_list() == ["a", None, "b"] * 500
+
+
+def bound(most: int) -> Callable[[Path, int, int], None]:
+    def require(path: Path, found: int, _: int) -> None:
+        if found > most:
+            raise DataError("too much", where=path.name)
+
+    return require
+
+
+def test_a_small_arrow_stream_that_holds_much_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANKFIELD_EXPAND_GIB", "0.001")
+    table = pa.table({"title": ["x" * 4000] * 4000})
+    path = packed_stream(tmp_path / "a.arrow", table, "zstd")
+    with pytest.raises(DataError, match=r"a\.arrow: its .* bytes hold more than .*unpacked"):
+        list(arrow_batches(path))
+
+
+@pytest.mark.parametrize("error", [pl.exceptions.ComputeError, pl.exceptions.PanicException])
+def test_a_parquet_file_that_breaks_while_it_is_measured_is_an_error_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
+    def broken(*_: object) -> None:
+        raise error("Invalid thrift: protocol error")
+
+    pl.DataFrame({"a": ["x"]}).write_parquet(tmp_path / "a.parquet")
+    monkeypatch.setattr("rankfield.schema.parquet_size._stated", broken)
+    with pytest.raises(DataError, match=r"a\.parquet: cannot be read.*Invalid thrift"):
+        list(arrow_batches(tmp_path / "a.parquet"))

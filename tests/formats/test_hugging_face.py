@@ -272,3 +272,11 @@ def test_the_library_and_rankfield_read_each_other(tmp_path: Path) -> None:
     again, _ = read_hugging_face(tmp_path / "train.parquet")
     assert again.documents.equals(data.documents)
     assert isinstance(again, RankingDataset)
+
+
+def test_a_state_that_names_a_file_that_none_can_be(tmp_path: Path) -> None:
+    folder = save(tmp_path / "saved", ROWS)
+    state = folder / "state.json"
+    state.write_text(state.read_text().replace("data-0", "data-" + "0" * 5000))
+    with pytest.raises(DataError, match="which is not there"):
+        find_parts(folder)

@@ -41,8 +41,7 @@ def main() -> int:
     parts = range(given.start, given.start + given.mutants, _PART)
     ends = [min(part + _PART, given.start + given.mutants) for part in parts]
     with ThreadPoolExecutor(given.jobs) as pool:
-        for part, end in zip(parts, ends, strict=True):
-            pool.submit(_supervise, given, part, end, tally)
+        list(pool.map(lambda part, end: _supervise(given, part, end, tally), parts, ends))
     tally.show()
     return 1 if tally.wrong else 0
 

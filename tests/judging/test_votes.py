@@ -27,6 +27,7 @@ def rubric(tmp_path: Path) -> Rubric:
         *(ANSWER | {"text": None}, ANSWER | {"finish": 1}, ANSWER | {"usage": [1]}),
         *(ANSWER | {"usage": [1, 2.5]}, ANSWER | {"usage": [-1, 2]}, ANSWER | {"usage": 7}),
         ANSWER | {"max_tokens": "9"},
+        ANSWER | {"text": "\ud800"},
     ],
 )
 def test_a_malformed_answer_is_named(tmp_path: Path, rubric: Rubric, value: object) -> None:

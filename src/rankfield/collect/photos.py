@@ -15,6 +15,8 @@ from rankfield.collect.job import ImagesSection
 from rankfield.errors import ImageError
 from rankfield.files import new_file
 from rankfield.images import loaded_image
+from rankfield.paths import is_file
+from rankfield.unicode_text import half_surrogate
 from rankfield.web import Answer, Fetcher, Journal, Request, RequestError
 
 __all__ = ["Photos", "image_type"]
@@ -115,7 +117,7 @@ class Photos:
 
     def _entry(self, address: str) -> dict[str, Any] | None:
         entry = self.journal.read(self._key(address), _path_or_refusal)
-        if entry and entry["path"] and not (self.folder / entry["path"]).is_file():
+        if entry and entry["path"] and not is_file(self.folder / entry["path"]):
             return None  # somebody removed the file
         return entry
 
@@ -158,9 +160,12 @@ class Photos:
 
 def _path_or_refusal(value: Any) -> dict[str, Any]:
     """Return what the journal holds of a photo: where it stands, or why it is refused."""
-    if not all(value[key] is None or isinstance(value[key], str) for key in ("path", "refused")):
+    entry = {key: value[key] for key in ("path", "refused")}
+    if not all(text is None or isinstance(text, str) for text in entry.values()):
         raise ValueError("expected texts")
-    return {"path": value["path"], "refused": value["refused"]}
+    if half_surrogate(entry) is not None:
+        raise ValueError("half of a surrogate pair")
+    return entry
 
 
 def _data_of(address: str) -> bytes:

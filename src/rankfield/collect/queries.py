@@ -24,6 +24,7 @@ from rankfield.formats.text_files import table_suffix
 from rankfield.formats.text_tables import SUFFIXES, read_table
 from rankfield.paths import read_bytes
 from rankfield.progress import progress
+from rankfield.unicode_text import half_surrogate
 from rankfield.web import Fetcher, Journal, Request, RequestError
 from rankfield.web.fetcher import ServerGivenUpError
 
@@ -170,6 +171,8 @@ def _texts(value: Any) -> list[str]:
     """Return the queries that the journal holds."""
     if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
         raise ValueError("expected a list of texts")
+    if half_surrogate(value) is not None:
+        raise ValueError("half of a surrogate pair")
     return value
 
 

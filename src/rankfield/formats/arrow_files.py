@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from rankfield.errors import DataError
+from rankfield.formats.arrow_sizes import require_bounded_stream
 from rankfield.formats.text_frames import require_names, require_width
 from rankfield.parsing import parse_json
 from rankfield.schema.parquet_size import require_bounded
@@ -70,6 +71,7 @@ def _reader(path: Path) -> Iterator[tuple[Any, Any]]:
                 yield file.schema_arrow, lambda c: file.iter_batches(_ROWS, columns=c)
         else:
             _require_end(path)
+            require_bounded_stream(path)
             with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as stream:
                 _require_distinct(path, stream.schema.names)
                 yield stream.schema, lambda _: _divided(stream)

@@ -11,7 +11,7 @@ from rankfield.files import read_json
 from rankfield.foreign_files import own_paths
 from rankfield.formats.placed_tables import ENDINGS
 from rankfield.formats.published_splits import part_name
-from rankfield.paths import inside
+from rankfield.paths import inside, is_file
 
 __all__ = ["find_parts"]
 
@@ -78,7 +78,7 @@ def _saved(folder: Path) -> list[Path]:
     except (KeyError, TypeError):
         names = []
     for name in names or [""]:
-        if not name or inside(folder, name) is None or not (folder / name).is_file():
+        if not name or inside(folder, name) is None or not is_file(folder / name):
             raise DataError(
                 f"it lists {name!r}, which is not there" if name else "it lists no file",
                 where=str(state),

@@ -41,7 +41,7 @@ from rankfield.formats.marqo_pairs import (
 from rankfield.formats.number_texts import with_numbers
 from rankfield.formats.placed_tables import PlacedTable, file_columns, read_files, stack
 from rankfield.formats.text_values import marked, text_values, without_marks
-from rankfield.paths import stays_inside
+from rankfield.paths import is_file, stays_inside
 from rankfield.schema import Field, Provenance, RankingDataset
 
 __all__ = ["looks_like_marqo_gs", "read_marqo_gs", "write_marqo_gs"]
@@ -314,7 +314,7 @@ def _with_pictures(
             path = pl.concat_str(pl.lit(f"{place.name}/"), file).alias(name)
         documents = documents.with_columns(path)
         first = documents[name].drop_nulls().head(1)
-        if len(first) and not (stays_inside(first[0]) and (root / first[0]).is_file()):
+        if len(first) and not (stays_inside(first[0]) and is_file(root / first[0])):
             raise DataError(
                 f"the picture {first[0]!r} is not there",
                 where=f"{root}, field {name!r}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, TypeVar
@@ -23,6 +24,7 @@ class _Numbers(Protocol):
 _N = TypeVar("_N", bound=_Numbers)
 
 _ROUNDING = 1e-9
+_LARGEST_WHOLE = 1 << 53
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,21 @@ class Field:
                 f"expected the modality 'text' or 'image', found {self.modality!r}",
                 where=f"field {self.name!r}",
             )
-        if not 0 < self.weight < float("inf"):
+        if not 0 < self.weight <= sys.float_info.max:
             raise InputError(
                 f"expected a weight above 0, found {self.weight}", where=f"field {self.name!r}"
             )
+
+
+def _storable(number: Any) -> Any:
+    """Return a whole number that a table of integers cannot hold as a float, others as they are."""
+    if type(number) is not int or abs(number) <= _LARGEST_WHOLE:
+        return number
+    try:
+        return float(number)
+    except OverflowError:
+        found = f"expected finite numbers, found one of {number.bit_length():,} bits"
+        raise InputError(found, where="score scale") from None
 
 
 @dataclass(frozen=True)
@@ -69,6 +82,8 @@ class ScoreScale:
     gain_floor: float | None = None
 
     def __post_init__(self) -> None:
+        for name in ("minimum", "maximum", "relevant", "gain_floor"):
+            object.__setattr__(self, name, _storable(getattr(self, name)))
         if not self.minimum <= self.maximum:
             raise InputError(
                 f"expected minimum ≤ maximum, found {self.minimum} and {self.maximum}",

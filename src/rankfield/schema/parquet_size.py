@@ -24,7 +24,7 @@ def require_bounded(path: Path) -> None:
 
     Raises:
         DataError: it is no regular file, or holds more than `allowed_bytes`.
-        OSError, PolarsError, PanicException: there is no such file, or it is broken.
+        OSError: there is no such file, or it is broken.
     """
     require_expansion(path, decoded_bytes(path), require_regular(path, DataError))
 
@@ -36,7 +36,7 @@ def decoded_bytes(path: Path) -> int:
     stored once and repeated are counted, in a stream. A file is looked at once.
 
     Raises:
-        OSError, PolarsError, PanicException: the file is broken.
+        OSError: the file is broken.
     """
     state = path.stat()
     key = (os.path.realpath(path), state.st_ino, state.st_size, state.st_mtime_ns)
@@ -55,7 +55,10 @@ def _measure(path: Path, size: int) -> int:
         if stored > allowed_bytes(size) or not repeated:
             return stored
         return stored + _counted(path, repeated)
-    except (pa.ArrowException, ValueError) as error:
+    except (
+        *(pa.ArrowException, ValueError),
+        *(pl.exceptions.PolarsError, pl.exceptions.PanicException),
+    ) as error:
         raise OSError(" ".join(str(error).split())[:300]) from error
 
 

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator
 
 from rankfield.errors import InputError
 from rankfield.settings import Settings
+from rankfield.unicode_text import half_surrogate
 from rankfield.web.addresses import web_address
 from rankfield.web.request import Answer, Request, RequestError
 
@@ -71,6 +72,8 @@ class ChatAnswer:
         text, usage, finish = value["text"], value["usage"], value["finish"]
         if not (isinstance(text, str) and isinstance(finish, str)):
             raise ValueError("expected texts")
+        if half_surrogate([text, finish]) is not None:
+            raise ValueError("half of a surrogate pair")
         if usage is None:
             return cls(text, None, finish)
         prompt, completion = usage

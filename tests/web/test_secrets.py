@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus, unquote
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from misbehaving_server import Handler, serving
@@ -58,6 +58,11 @@ def _pieces(key: str, before: str) -> set[str]:
     escapes=st.lists(st.sampled_from(sorted(ESCAPES)), max_size=3),
     texts=st.tuples(AROUND, AROUND),
 )
+@example(key="0000'0:00000", code="none", escapes=["HTML"], texts=("", ""))
+@example(key="0" * 41, code="base64", escapes=["HTML codes"], texts=("", ""))
+@example(key='000000":0001', code="none", escapes=["HTML", "HTML codes"], texts=("", ""))
+@example(key="0000:?000000", code="base64", escapes=["JSON as PHP"], texts=("", ""))
+@example(key="0" * 48 + ')"0000', code="none", escapes=["HTML"], texts=("", ""))
 def test_no_piece_of_a_key_is_left(
     key: str, code: str, escapes: list[str], texts: tuple[str, str]
 ) -> None:

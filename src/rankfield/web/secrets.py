@@ -6,7 +6,6 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable
-from functools import cached_property
 from typing import Any
 
 __all__ = ["NO_SECRETS", "Secrets"]
@@ -16,7 +15,7 @@ _SHORTEST = 4
 """Characters of a secret: a shorter one is a placeholder, and part of too many texts."""
 _SHORTEST_CODED = 8
 """Characters of base64: fewer turn up by chance."""
-_SPELT = 48
+_SPELT = 256
 """Characters whose escapes a pattern spells out; what follows in the same word goes too."""
 _ROUNDS = 4
 """Escapes inside escapes that are looked into, as JSON in JSON."""
@@ -49,30 +48,37 @@ class Secrets:
         hexadecimal = {key.encode().hex() for key in self._keys}
         hexadecimal |= {text.upper() for text in hexadecimal}
         plus = {key.replace(" ", "+") for key in self._keys}
+        plain = {*self._keys, *plus, *hexadecimal}
+        self._coded = coded - plain
         # the longest first: one key may begin with another
-        self._plain = sorted({*self._keys, *plus, *hexadecimal}, key=len, reverse=True)
-        self._coded = sorted(coded, key=len, reverse=True)
-        self._bare = [f.replace("\\", "") for f in (*self._plain, *self._coded)]
+        self._forms = sorted(plain | coded, key=lambda form: (-len(form), form))
 
     def __bool__(self) -> bool:
         return bool(self._keys)
 
     def hidden(self, text: str) -> str:
-        """Return `text` with *** in place of each secret."""
-        for form in self._plain:
-            text = text.replace(form, _HIDDEN)
-        for form in self._coded:
-            if form in text:  # and the signs around it, which hold parts of its ends
-                around = rf"[\w+/-]{{0,2}}{re.escape(form)}[\w+/-]{{0,2}}={{0,2}}"
-                text = re.sub(around, _HIDDEN, text, flags=re.ASCII)
-        if not self._keys or not self._stands_in(text):
-            return text
-        if len(text) > _LONGEST:
+        """Return `text` with *** in place of each secret; a text that cannot be cut goes whole."""
+        escaped = bool(self._keys) and self._stands_in(text, self._forms)
+        if escaped and len(text) > _LONGEST:
             return _HIDDEN
-        text = self._escaped.sub(_HIDDEN, text)
-        return _HIDDEN if self._stands_in(text) else text
+        # the longest first: a password that is hidden would leave the user's name before it
+        for form in self._forms:
+            if form in text:
+                text = re.sub(self._with_ends(form), _HIDDEN, text, flags=re.ASCII)
+            if escaped and self._stands_in(text, [form]):
+                text = re.sub(_spelt(form), _HIDDEN, text)
+                if self._stands_in(text, [form]):
+                    return _HIDDEN
+        return text
 
-    def _stands_in(self, text: str) -> bool:
+    def _with_ends(self, form: str) -> str:
+        """Return a pattern of a form; of base64, with the signs that hold parts of its ends."""
+        if form not in self._coded:
+            return re.escape(form)
+        return rf"[\w+/-]{{0,2}}{re.escape(form)}[\w+/-]{{0,2}}={{0,2}}"
+
+    @staticmethod
+    def _stands_in(text: str, forms: Iterable[str]) -> bool:
         """Return whether a secret stands in the text once its escapes are resolved."""
         for _ in range(_ROUNDS):
             text, count = _ESCAPE.subn(_meant, text)
@@ -80,13 +86,9 @@ class Secrets:
                 return False
             # `_meant` drops backslashes, those of a key too
             bare = text.replace("\\", "")
-            if any(form in bare for form in self._bare):
+            if any(form.replace("\\", "") in bare for form in forms):
                 return True
         return False
-
-    @cached_property
-    def _escaped(self) -> re.Pattern[str]:
-        return re.compile("|".join(map(_spelt, (*self._plain, *self._coded))))
 
     def hidden_in(self, value: Any) -> Any:
         """Return a JSON value with `hidden` texts, names of tables too.
@@ -144,7 +146,8 @@ def _meant(escape: re.Match[str]) -> str:
 def _spelt(form: str) -> str:
     """Return a pattern of a text in which any character may be escaped; it needs bounded steps."""
     rest = len(form) - _SPELT
-    after = rf"[^\s\"'<>,;)\]}}]{{0,{12 * rest}}}" if rest > 0 else ""
+    one = r"(?:&(?:amp;){0,3}#?\w{1,8};|[^\s\"'<>,;)\]}])"
+    after = f"{one}{{0,{12 * rest}}}" if rest > 0 else ""
     return "".join(map(_character, form[:_SPELT])) + after
 
 

@@ -12,6 +12,13 @@ from rankfield.schema import Field
 TEXTS = st.none() | st.sampled_from(["", " ", "a", "b", "ä", "\x00", "a\n"])
 
 
+def present(value: str | bytes | None) -> bool:
+    """Return whether a record holds this value: a text in which nothing can be seen is none."""
+    if isinstance(value, str):
+        return any(sign.isprintable() and not sign.isspace() for sign in value)
+    return bool(value)
+
+
 def held(column: FieldColumn) -> list[list[str] | list[bytes]]:
     """Return what each record holds."""
     ends = zip(column.starts[:-1], column.starts[1:], strict=True)
@@ -30,7 +37,7 @@ def test_starts_entries_and_values_give_the_column_back(values: list[str | None]
     for column, expected in ((image, encoded), (title, values)):
         assert column.starts.dtype == column.entries.dtype == np.int64
         assert len(set(column.values)) == len(column.values)
-        assert held(column) == [[v] if v else [] for v in expected]
+        assert held(column) == [[v] if present(v) else [] for v in expected]
         assert sorted(set(column.entries.tolist())) == list(range(len(column.values)))
         assert not column.several
 
@@ -47,7 +54,7 @@ def test_lists_give_the_column_back(values: list[list[str | None] | None]) -> No
     )
     for column in field_columns(frame, [Field("paths", "image"), Field("bytes", "image")]):
         given_values = frame[column.field.name].to_list()
-        assert held(column) == [[v for v in items or [] if v] for items in given_values]
+        assert held(column) == [[v for v in items or [] if present(v)] for items in given_values]
         assert len(set(column.values)) == len(column.values)
         assert column.several == any(len(items) > 1 for items in held(column))
 

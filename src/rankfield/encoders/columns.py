@@ -55,7 +55,8 @@ class FieldColumn:
 
 
 def field_columns(frame: pl.DataFrame, fields: Sequence[Field]) -> list[FieldColumn]:
-    """Return each field's column of `frame`; null and "" count as absent, in a list too."""
+    """Return each field's column of `frame`; null, b"" and blank texts count as absent,
+    in a list too."""
     return [_column(frame[field.name], field) for field in fields]
 
 

@@ -18,6 +18,7 @@ from rankfield.curation.labels.event_heads import (
     DELIMITERS,
     LONGEST_LINE,
     SUFFIXES,
+    csv_values_up_to,
     lines,
     not_utf8,
     open_bytes,
@@ -149,7 +150,7 @@ class EventFiles:
         # the file has been read already: whatever is odd in it does not hide the real fault
         with (
             contextlib.suppress(OSError, EOFError, csv.Error, DataError),
-            _long_values(),
+            csv_values_up_to(LONGEST_LINE),
             open_text(Path(path)) as file,
         ):
             values = (
@@ -263,17 +264,6 @@ def _fault(line: bytes) -> str:
         raise
     except (ValueError, RecursionError) as error:
         return str(error)
-
-
-@contextmanager
-def _long_values() -> Iterator[None]:
-    """Let the csv module, whose limit is one for the process, read values as long as DuckDB's."""
-    before = csv.field_size_limit()
-    csv.field_size_limit(max(before, LONGEST_LINE))
-    try:
-        yield
-    finally:
-        csv.field_size_limit(before)
 
 
 def _json_values(file: TextIO, path: Path, column: ColumnPath) -> Iterator[tuple[int, str]]:

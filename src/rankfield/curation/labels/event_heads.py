@@ -23,6 +23,7 @@ __all__ = [
     "LONGEST_LINE",
     "SUFFIXES",
     "Head",
+    "csv_values_up_to",
     "lines",
     "not_utf8",
     "open_bytes",
@@ -44,6 +45,8 @@ LONGEST_LINE = 1 << 24
 _NAMES = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
 _LOOKED_AT = 1000
 _MOST_COLUMNS = 10_000
+_LONGEST_NAME = 1 << 17
+"""Characters of a column's name: a header with a longer one has a quote that never closes."""
 
 
 @dataclass(frozen=True)
@@ -148,9 +151,20 @@ def _parquet_columns(path: Path) -> tuple[str, ...]:
         ) from None
 
 
+@contextmanager
+def csv_values_up_to(characters: int) -> Iterator[None]:
+    """Let the csv module, whose limit is one for the process, read values of so many characters."""
+    before = csv.field_size_limit(characters)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
 def _delimited_columns(file: TextIO, path: Path, delimiter: str) -> tuple[str, ...]:
     try:
-        row: Sequence[str] = next(csv.reader(lines(file, path), delimiter=delimiter), [])
+        with csv_values_up_to(_LONGEST_NAME):
+            row: Sequence[str] = next(csv.reader(lines(file, path), delimiter=delimiter), [])
     except csv.Error as error:
         raise DataError(
             f"the header cannot be read ({error})",

@@ -279,7 +279,10 @@ def test_numbers_of_the_header_that_no_column_holds(tmp_path: Path) -> None:
     data = make(tmp_path).save(tmp_path / "data")
     header = tmp_path / "data" / "dataset.toml"
     text = header.read_text()
-    for number, problem in (("1" * 40, None), ("1" * 400, "finite numbers, found one of 1,3")):
+    for number, problem in (
+        ("1" * 40, None),
+        ("1" * 400, "toml, score, relevant: expected a number, found '1{40}'"),
+    ):
         old = f"relevant = {data.score_scale.relevant}"
         header.write_text(text.replace(old, f"relevant = {number}"))
         assert number in header.read_text()

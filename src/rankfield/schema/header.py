@@ -138,6 +138,8 @@ def read_header(root: Path) -> Header:
             score_scale=ScoreScale(**header["score"]),
             provenance=Provenance(**provenance),
         )
+    except DataError:  # says where already
+        raise
     except InputError as error:  # of a field or the score scale
         raise DataError(error.problem, where=f"{where}, {error.where}") from error
     except (KeyError, TypeError, ValueError) as error:

@@ -22,8 +22,8 @@ import pyarrow.parquet as pq
 from matplotlib.figure import Figure
 from scipy.stats import kendalltau
 
-from rankfield.curation.click_simulation import ClickSimulation
-from rankfield.curation.labels import LabelOptions, Scoring, make_labels
+from rankfield.labels import LabelOptions, Scoring, make_labels
+from rankfield.synthetic.click_simulation import ClickSimulation
 
 __all__ = ["main"]
 
@@ -112,9 +112,7 @@ def large(folder: Path) -> dict[str, Any]:
     if writer is not None:
         writer.close()
     # the peak of making the log is not that of reading it
-    code = (
-        "import sys; from rankfield.curation.labels import make_labels; make_labels(*sys.argv[1:])"
-    )
+    code = "import sys; from rankfield.labels import make_labels; make_labels(*sys.argv[1:])"
     begun = time.monotonic()
     subprocess.run([sys.executable, "-c", code, str(log), str(out)], check=True)
     seconds = time.monotonic() - begun

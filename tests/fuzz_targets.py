@@ -21,7 +21,6 @@ from miniatures_of_layouts import esci, marqo_archive, marqo_parquet
 from rankfield.collect.categories import read_categories
 from rankfield.collect.job import example_job, load_job
 from rankfield.collect.queries import read_queries
-from rankfield.curation.labels.propensities import read_propensities
 from rankfield.files import read_json
 from rankfield.formats import guess_layout
 from rankfield.formats.arrow_files import arrow_batches
@@ -31,6 +30,7 @@ from rankfield.formats.registry import LAYOUTS
 from rankfield.formats.staged_tables import stage_table
 from rankfield.images import FORMATS, image_head, image_notes
 from rankfield.judging.rubric import RUBRIC_TEMPLATE, load_rubric
+from rankfield.labels.propensities import read_propensities
 from rankfield.schema import DatasetFolder, RankingDataset
 from rankfield.training.recipe import load_recipe
 from rankfield.training.template import recipe_text

@@ -25,7 +25,7 @@ LAYERS = (
     },
     {"schema", "images", "web", "work_folder"},
     {"metrics", "weighting", "losses", "validate"},
-    {"formats", "curation", "encoders", "search"},
+    {"formats", "labels", "curation", "synthetic", "encoders", "search"},
     {"evaluation", "collect"},
     {"training", "judging"},
     {"report"},

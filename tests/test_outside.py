@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from rankfield.curation import dedupe, sample_shop, split
+from rankfield.curation import dedupe, split
 from rankfield.curation.keys import hash_pictures
 from rankfield.curation.near_pictures import fingerprint_pictures
 from rankfield.errors import DataError, ImageError
@@ -26,6 +26,7 @@ from rankfield.judging.prompt import photo_address
 from rankfield.report.audit_numbers import picture_bars
 from rankfield.report.thumbnails import Thumbnails
 from rankfield.schema import DatasetFolder, Field, RankingDataset, ScoreScale
+from rankfield.synthetic import sample_shop
 from rankfield.validate import audit
 
 OUTSIDE = "leads out of the data set's folder"

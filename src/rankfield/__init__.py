@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from rankfield.curation import sample_shop, split
+    from rankfield.curation import split
     from rankfield.encoders import RankingModel
     from rankfield.evaluation.compare import compare
     from rankfield.evaluation.evaluate import evaluate
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rankfield.formats import import_tables
     from rankfield.report import write_report
     from rankfield.schema import Field, RankingDataset, ScoreScale
+    from rankfield.synthetic import sample_shop
     from rankfield.training import Recipe, load_recipe, parse_recipe, train
     from rankfield.validate import audit
     from rankfield.weighting import score_weights
@@ -38,7 +39,7 @@ _HOMES = {
     "load_recipe": "training",
     "parse_recipe": "training",
     "retrieve": "evaluation",
-    "sample_shop": "curation",
+    "sample_shop": "synthetic",
     "score_weights": "weighting",
     "split": "curation",
     "train": "training",

@@ -11,9 +11,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from rankfield.cli.main import app
-from rankfield.curation import sample_shop, split_sizes
+from rankfield.curation import split_sizes
 from rankfield.errors import DataError, InputError, OutputError, SplitError
 from rankfield.schema import Field, RankingDataset, ScoreScale
+from rankfield.synthetic import sample_shop
 from rankfield.training import build_model, parse_recipe
 
 

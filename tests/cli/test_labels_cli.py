@@ -13,7 +13,7 @@ import pytest
 
 from logs_of_standards import ubi_events, ubi_queries, write_lines
 from rankfield.cli.main import main
-from rankfield.curation.click_simulation import ClickSimulation
+from rankfield.synthetic.click_simulation import ClickSimulation
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from rankfield.cli.main import app
-from rankfield.curation import sample_shop
 from rankfield.errors import OutputError
 from rankfield.settings import read_toml
+from rankfield.synthetic import sample_shop
 
 
 def test_the_recipe_is_written_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -9,11 +9,12 @@ import polars as pl
 import pytest
 
 from rankfield.cli.main import main
-from rankfield.curation import sample_shop, split
+from rankfield.curation import split
 from rankfield.encoders.fingerprint import model_fingerprint
 from rankfield.evaluation import Results, evaluate_rankings
 from rankfield.schema import RankingDataset, SplitView
 from rankfield.search import Hits, rank_scores
+from rankfield.synthetic import sample_shop
 
 
 @pytest.fixture(scope="module")

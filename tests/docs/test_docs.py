@@ -23,9 +23,9 @@ from rankfield import errors
 from rankfield.cli.import_guess import GUESS
 from rankfield.cli.main import app, main
 from rankfield.collect import load_job
-from rankfield.curation import sample_shop
 from rankfield.judging import load_rubric
 from rankfield.schema import Field, Provenance, ScoreScale
+from rankfield.synthetic import sample_shop
 from rankfield.training import Recipe, parse_recipe
 
 ROOT = Path(__file__).parents[2]

@@ -11,9 +11,10 @@ from polars.testing import assert_frame_equal
 
 from every_layout import SOURCES, edit_rows
 from rankfield.column_names import normalised_name
-from rankfield.curation import sample_shop, split
+from rankfield.curation import split
 from rankfield.formats.registry import LAYOUTS
 from rankfield.schema import RankingDataset
+from rankfield.synthetic import sample_shop
 from rankfield.validate import audit
 
 NAMES = (

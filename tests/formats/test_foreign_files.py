@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 
 from every_layout import SOURCES
-from rankfield.curation.labels.event_files import find_event_files
 from rankfield.foreign_files import is_foreign
 from rankfield.formats import guess_layout
+from rankfield.labels.event_files import find_event_files
 
 LEFT = (
     *(".DS_Store", "Thumbs.db", "desktop.ini", "_SUCCESS", "__MACOSX", ".ipynb_checkpoints"),

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from miniatures_of_layouts import marqo_parquet, png
-from rankfield.curation import sample_shop, split
+from rankfield.curation import split
 from rankfield.errors import DataError
 from rankfield.formats.hub_folders import find_parts
 from rankfield.formats.hub_writing import write_saved_dataset
@@ -18,6 +18,7 @@ from rankfield.formats.hugging_face import (
     write_hugging_face,
 )
 from rankfield.schema import Field, RankingDataset, ScoreScale
+from rankfield.synthetic import sample_shop
 from rankfield.validate import audit
 
 ROWS = pl.DataFrame(

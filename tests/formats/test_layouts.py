@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from format_miniatures import BEIR, MINIATURES, OPENSEARCH, RANK_EVAL, TREC, WANDS, write_files
 from miniatures_of_layouts import esci
 from rankfield.cli.main import app
-from rankfield.curation import sample_shop, split
+from rankfield.curation import split
 from rankfield.errors import DataError, InputError, OutputError
 from rankfield.formats import (
     guess_layout,
@@ -30,6 +30,7 @@ from rankfield.formats import (
 from rankfield.formats.layout_options import parse_options
 from rankfield.formats.registry import LAYOUTS
 from rankfield.schema import Field, RankingDataset, ScoreScale
+from rankfield.synthetic import sample_shop
 from rankfield.validate import audit
 
 OWN = ["tables", "trec", "beir", "wands", "elasticsearch"]

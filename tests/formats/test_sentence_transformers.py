@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from miniatures_of_layouts import png
-from rankfield.curation import sample_shop, split
+from rankfield.curation import split
 from rankfield.errors import DataError
 from rankfield.formats.sentence_transformers import (
     looks_like_sentence_transformers,
@@ -17,6 +17,7 @@ from rankfield.formats.sentence_transformers import (
     write_sentence_transformers,
 )
 from rankfield.schema import Field, RankingDataset, ScoreScale
+from rankfield.synthetic import sample_shop
 from rankfield.validate import audit
 
 

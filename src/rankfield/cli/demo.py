@@ -95,8 +95,9 @@ def _clock() -> Callable[[str], None]:
 
 
 def _shop(out: Path, documents: int, queries: int, seed: int) -> RankingDataset:
-    from rankfield.curation import leak_report, sample_shop, split
+    from rankfield.curation import leak_report, split
     from rankfield.schema import RankingDataset
+    from rankfield.synthetic import sample_shop
 
     if (out / "data").exists():
         return RankingDataset.load(out / "data")

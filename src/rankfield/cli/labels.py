@@ -15,7 +15,7 @@ from rankfield.terminal import echo
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from rankfield.curation.labels import Labels
+    from rankfield.labels import Labels
 
 __all__ = ["command"]
 
@@ -121,14 +121,14 @@ def command(
     labels/queries.parquet if the log has texts of queries and no ids. A run that was killed goes on
     from its counts.
     """
-    from rankfield.curation.labels import (
+    from rankfield.labels import (
         EventFilters,
         LabelOptions,
         Scoring,
         make_labels,
         read_propensities,
     )
-    from rankfield.curation.labels.filters import BOT_AGENTS
+    from rankfield.labels.filters import BOT_AGENTS
     from rankfield.report.calibration import calibration_figure
 
     known = ("em", "swaps", "none")

@@ -39,7 +39,7 @@ def command(  # noqa: PLR0917  typer reads options from the signature
 
     Example: rankfield sample shop --documents 5000 --queries 1000 --seed 0
     """
-    from rankfield.curation.sample import sample_shop
+    from rankfield.synthetic.sample import sample_shop
 
     dataset = sample_shop(
         out,

@@ -1,4 +1,4 @@
-"""Making and dividing data sets: the sample shop, duplicates, the four splits, their leaks."""
+"""Duplicates of a data set, its four splits, and the leaks between them."""
 
 from rankfield.curation.clusters import clusters_of_keys, clusters_of_pairs, merge_clusters
 from rankfield.curation.dedupe import DedupeReport, dedupe, group_duplicates
@@ -6,7 +6,6 @@ from rankfield.curation.leaks import LeakReport, leak_report
 from rankfield.curation.near_clusters import near_clusters
 from rankfield.curation.near_rules import NearRule, make_likenesses
 from rankfield.curation.near_texts import Shingles
-from rankfield.curation.sample import sample_shop
 from rankfield.curation.split_time import TimeRule
 from rankfield.curation.splits import split, split_sizes
 
@@ -24,7 +23,6 @@ __all__ = [
     "make_likenesses",
     "merge_clusters",
     "near_clusters",
-    "sample_shop",
     "split",
     "split_sizes",
 ]

@@ -14,9 +14,9 @@ import numpy as np
 import polars as pl
 
 from rankfield import __version__
-from rankfield.curation.agreement import cohen_kappa, confusion_table, kendall_tau
 from rankfield.errors import OutputError
 from rankfield.files import read_json, storage_errors, write_json
+from rankfield.judging.agreement import cohen_kappa, confusion_table, kendall_tau
 from rankfield.schema import RankingDataset
 from rankfield.work_folder import WorkFolder, work_folder
 

@@ -1,0 +1,73 @@
+"""Kappa and tau against scikit-learn and SciPy, and their invariants."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import kendalltau
+from sklearn.metrics import cohen_kappa_score, confusion_matrix
+
+from rankfield.errors import MetricError
+from rankfield.judging.agreement import cohen_kappa, confusion_table, kendall_tau
+
+GRADES = [0.0, 1.0, 2.0, 3.0]
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(
+    ("weights", "named"), [("none", None), ("linear", "linear"), ("quadratic", "quadratic")]
+)
+def test_kappa_is_that_of_scikit_learn(seed: int, weights: str, named: str | None) -> None:
+    rng = np.random.default_rng(seed)
+    first = rng.integers(0, 4, 200)
+    second = np.where(rng.random(200) < 0.6, first, rng.integers(0, 4, 200))
+    table = confusion_table(first, second, GRADES)
+    assert np.array_equal(table, confusion_matrix(first, second, labels=range(4)))
+    expected = cohen_kappa_score(first, second, weights=named, labels=range(4))
+    assert cohen_kappa(table, weights) == pytest.approx(expected, abs=1e-12)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_tau_is_that_of_scipy(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    first = rng.normal(size=500).round(seed % 3)
+    second = (first + rng.normal(size=500)).round(seed % 2)
+    assert kendall_tau(first, second) == pytest.approx(kendalltau(first, second)[0], abs=1e-12)
+
+
+LISTS = st.lists(st.tuples(st.sampled_from(GRADES), st.sampled_from(GRADES)), min_size=2)
+
+
+@given(LISTS)
+def test_agreement_is_symmetric_and_bounded(pairs: list[tuple[float, float]]) -> None:
+    first, second = [a for a, _ in pairs], [b for _, b in pairs]
+    tau = kendall_tau(first, second)
+    assert tau == kendall_tau(second, first) or tau == pytest.approx(kendall_tau(second, first))
+    assert tau is None or -1 - 1e-12 <= tau <= 1 + 1e-12
+    for weights in ("none", "linear", "quadratic"):
+        one = cohen_kappa(confusion_table(first, second, GRADES), weights)
+        other = cohen_kappa(confusion_table(second, first, GRADES), weights)
+        assert one == pytest.approx(other)
+        assert one is None or one <= 1
+
+
+@given(st.lists(st.sampled_from(GRADES), min_size=2))
+def test_a_judge_agrees_with_itself(grades: list[float]) -> None:
+    table = confusion_table(grades, grades, GRADES)
+    one_grade = len(set(grades)) == 1
+    assert cohen_kappa(table) == (None if one_grade else pytest.approx(1.0))
+    assert kendall_tau(grades, grades) == (None if one_grade else pytest.approx(1.0))
+    negative = kendall_tau(grades, [-g for g in grades])
+    assert negative == (None if one_grade else pytest.approx(-1.0))
+
+
+def test_what_cannot_be_compared() -> None:
+    assert cohen_kappa(np.zeros((3, 3))) is None
+    with pytest.raises(MetricError, match=r"2\.5, which is none of the grades"):
+        confusion_table([1.0], [2.5], GRADES)
+    with pytest.raises(MetricError, match="two lists of one length"):
+        kendall_tau([1.0, 2.0], [1.0])
+    with pytest.raises(MetricError, match="finite"):
+        kendall_tau([1.0, float("nan")], [1.0, 2.0])

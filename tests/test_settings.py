@@ -1,16 +1,24 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 from pydantic import Field
 
 from rankfield.errors import InputError
-from rankfield.settings import Settings, check_settings, read_settings
+from rankfield.settings import Renamed, Settings, check_settings, present_words, read_settings
 
 
 class Leaf(Settings):
     size: int = Field(1, ge=1)
+    colour: str = "red"
+    former_words: ClassVar[Mapping[str, Renamed]] = {
+        "extent": Renamed("size"),
+        "hue": Renamed("colour", {"rouge": "red", "bleu": "blue"}),
+        "colour": Renamed("colour", {"rouge": "red"}),
+    }
 
 
 class Tree(Settings):
@@ -54,3 +62,49 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     assert read_settings(path, Tree) == Tree(name="a")
     with pytest.raises(InputError, match="cannot be read"):
         read_settings(tmp_path, Tree)
+
+
+def test_former_words_are_read_wherever_the_table_lies(capsys: pytest.CaptureFixture[str]) -> None:
+    values: dict[str, Any] = {
+        "name": "a",
+        "leaf": {"extent": 2, "hue": "bleu"},
+        "by_name": {"q": {"colour": "rouge", "size": 3}},
+        "several": [{}, {"hue": "green"}],
+    }
+    tree = check_settings(values, Tree, where="my.toml")
+    assert tree.leaf == Leaf(size=2, colour="blue")
+    assert tree.by_name == {"q": Leaf(size=3)}
+    assert tree.several == [Leaf(), Leaf(colour="green")]
+    assert values["leaf"] == {"extent": 2, "hue": "bleu"}
+    assert capsys.readouterr().err == (
+        "note: my.toml: leaf.extent = 2 is now leaf.size = 2; leaf.hue = 'bleu' is now "
+        "leaf.colour = 'blue'; by_name.q.colour = 'rouge' is now 'red'; several.1.hue = 'green' "
+        "is now several.1.colour = 'green'\n"
+    )
+
+
+def test_present_words_need_no_notice(capsys: pytest.CaptureFixture[str]) -> None:
+    values = {"name": "a", "leaf": {"size": 2, "colour": "red"}, "stray": {"hue": "bleu"}}
+    assert present_words(values, Tree, where="my.toml") == values
+    assert present_words({"leaf": {"hue": "rouge"}}, Tree) == {"leaf": {"colour": "red"}}
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            {"name": "a", "leaf": {"extent": 2, "size": 3}},
+            "x: leaf.extent is the former name of leaf.size; both are given. Remove leaf.extent.",
+        ),
+        ({"name": "a", "leaf": {"extent": 0}}, "leaf.size: input should be greater than or equal"),
+        ({"name": "a", "leaf": {"hue": ["bleu"]}}, "leaf.colour: input should be a valid string"),
+        ({"name": "a", "leaf": {"hu": "bleu"}}, "x, leaf.hu: unknown key"),
+        ({"name": "a", "leaf": 3}, "x, leaf: input should be"),
+        ({"name": "a", "several": 3}, "x, several: input should be"),
+    ],
+)
+def test_former_words_that_do_not_fit(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError) as raised:
+        check_settings(values, Tree, where="x")
+    assert message in str(raised.value)

@@ -3,27 +3,51 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, ClassVar, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rankfield.errors import InputError
 from rankfield.parsing import parse_toml
 from rankfield.paths import read_bytes
+from rankfield.terminal import echo
 from rankfield.unicode_text import decode_utf8
 
-__all__ = ["MAX_TOML", "Settings", "check_settings", "read_settings", "read_toml"]
+__all__ = [
+    "MAX_TOML",
+    "Renamed",
+    "Settings",
+    "check_settings",
+    "present_words",
+    "read_settings",
+    "read_toml",
+]
 
 MAX_TOML = 1 << 24
 """Bytes of a TOML file that is read."""
 S = TypeVar("S", bound=BaseModel)
 
 
+@dataclass(frozen=True)
+class Renamed:
+    """What a former key of a table is called now, and its former values."""
+
+    key: str
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
 class Settings(BaseModel):
-    """A table of settings: frozen, exact about types, closed to unknown keys."""
+    """A table of settings: frozen, exact about types, closed to unknown keys.
+
+    `former_words` says how files written for earlier versions are still read: former key (or a
+    present key with former values) → `Renamed`. `check_settings` translates them.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    former_words: ClassVar[Mapping[str, Renamed]] = {}
 
 
 def read_toml(
@@ -58,16 +82,75 @@ def read_settings(path: Path, model: type[S], *, remedy: str = "") -> S:
 def check_settings(
     values: dict[str, Any], model: type[S], *, where: str, kind: type[InputError] = InputError
 ) -> S:
-    """Return `values` as `model`.
+    """Return `values` as `model`, former words translated with a notice.
 
     Raises:
         InputError: an unknown key, a missing one, or a value that does not fit; says which. It is
             of the class `kind`.
     """
+    values = present_words(values, model, where=where, kind=kind)
     try:
         return model.model_validate(values)
     except ValidationError as error:
         raise _explain(error, model, where, kind) from None
+
+
+def present_words(
+    values: Mapping[str, Any],
+    model: type[BaseModel],
+    *,
+    where: str = "",
+    kind: type[InputError] = InputError,
+) -> dict[str, Any]:
+    """Return nested values with the former words of `model`'s tables replaced by the present ones.
+
+    With `where`, a notice on standard error names them in one line.
+
+    Raises:
+        InputError: a key is given under its former and its present name.
+    """
+    notices: list[str] = []
+    found: dict[str, Any] = _translated(values, model, "", notices, (where, kind))
+    if where and notices:
+        echo(f"note: {where}: {'; '.join(notices)}", err=True)
+    return found
+
+
+def _translated(
+    value: Any, annotation: Any, place: str, notices: list[str], at: tuple[str, type[InputError]]
+) -> Any:
+    """Return a value of a field with this annotation, in present words."""
+    if isinstance(value, list) and get_origin(annotation) is list:
+        (entry,) = get_args(annotation)
+        return [_translated(x, entry, f"{place}{i}.", notices, at) for i, x in enumerate(value)]
+    if not isinstance(value, Mapping):
+        return value
+    if get_origin(annotation) is dict:
+        entry = get_args(annotation)[-1]
+        return {k: _translated(x, entry, f"{place}{k}.", notices, at) for k, x in value.items()}
+    model = next(iter(_models(annotation)), None)
+    if model is None:
+        return value
+    found = {}
+    for key, inner in value.items():
+        renamed = getattr(model, "former_words", {}).get(key, Renamed(key))
+        if renamed.key != key and renamed.key in value:
+            where, kind = at
+            raise kind(
+                f"{place}{key} is the former name of {place}{renamed.key}; both are given",
+                where=where,
+                remedy=f"Remove {place}{key}.",
+            )
+        new = renamed.values.get(inner, inner) if isinstance(inner, str) else inner
+        if (renamed.key, new) != (key, inner):
+            name = f"{place}{renamed.key} = " if renamed.key != key else ""
+            notices.append(f"{place}{key} = {_short(inner)} is now {name}{_short(new)}")
+        info = model.model_fields.get(renamed.key)
+        below = f"{place}{renamed.key}."
+        found[renamed.key] = (
+            _translated(new, info.annotation, below, notices, at) if info is not None else new
+        )
+    return found
 
 
 def _explain(

@@ -16,7 +16,7 @@ from rankfield.collect.queries import job_queries
 from rankfield.collect.search import Search
 from rankfield.judging.rubric import RUBRIC_TEMPLATE, load_rubric
 from rankfield.judging.votes import checked_answer, read_vote
-from rankfield.training.recipe import JudgmentSource
+from rankfield.training.sources import JudgmentSource
 from rankfield.web import Journal, Request
 from rankfield.web.chat import ChatEndpoint
 from ranking_shop import ranking_shop

@@ -30,7 +30,7 @@ from rankfield.judging.cost import Prices
 from rankfield.judging.rubric import RUBRIC_TEMPLATE
 from rankfield.schema import RankingDataset, ScoreScale
 from rankfield.training import add_judgments
-from rankfield.training.recipe import JudgmentSource
+from rankfield.training.sources import JudgmentSource
 from rankfield.web import Limits
 from rankfield.work_folder import WorkFolder
 

@@ -22,8 +22,7 @@ from rankfield.training import (
     parse_recipe,
     save_negatives,
 )
-from rankfield.training.negatives import negatives_provenance
-from rankfield.training.recipe import NegativesSection
+from rankfield.training.negatives import NegativesSection, negatives_provenance
 from rankfield.training.refresh import latest_negatives, refresh_negatives
 from training_data import tiny_shop
 

@@ -19,8 +19,7 @@ from rankfield.losses import (
 )
 from rankfield.metrics import GainMap
 from rankfield.schema import ScoreScale
-from rankfield.training.objective import BatchPairs, Objective
-from rankfield.training.recipe import LossSection
+from rankfield.training.objective import BatchPairs, LossSection, Objective
 
 SCALE = ScoreScale(0, 4, 2)
 QUERIES, DOCUMENTS = 3, 5

@@ -13,7 +13,8 @@ import tomli_w
 from rankfield.errors import InputError, RecipeError
 from rankfield.schema import Field, RankingDataset, ScoreScale
 from rankfield.training import Recipe, load_recipe, parse_recipe
-from rankfield.training.recipe import JudgmentSource, LossSection
+from rankfield.training.objective import LossSection
+from rankfield.training.sources import JudgmentSource
 from rankfield.training.template import recipe_text
 from training_data import tiny_shop
 

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from rankfield.errors import DataError
 from rankfield.schema import RankingDataset, ScoreScale
 from rankfield.training import add_judgments
-from rankfield.training.recipe import JudgmentSource
-from rankfield.training.sources import map_scores
+from rankfield.training.sources import JudgmentSource, map_scores
 from ranking_shop import ranking_shop
 from training_data import tiny_shop
 

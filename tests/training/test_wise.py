@@ -9,7 +9,7 @@ import torch
 from rankfield.encoders import ComposedEncoder, DualEncoder, Encoder, TransformersTextTower
 from rankfield.encoders.small import small_vision_tower
 from rankfield.errors import RecipeError
-from rankfield.training.recipe import AverageSection
+from rankfield.training.average import AverageSection
 from rankfield.training.wise import check_shares, choose_share, interpolated
 from tiny_models import tiny_clip
 

@@ -76,8 +76,8 @@ def untrained_model(
         RecipeError, ModelError: as `training.build_model`.
     """
     from rankfield.training import build_model, load_recipe, parse_recipe
+    from rankfield.training.lora import LoraSection
     from rankfield.training.published_recipe import LOCAL
-    from rankfield.training.recipe import LoraSection
 
     if recipe is not None:
         wanted = load_recipe(recipe, allow_code=allow_code)

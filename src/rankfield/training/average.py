@@ -4,11 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
-__all__ = ["WeightAverage"]
+from rankfield.settings import Settings
+
+__all__ = ["AverageSection", "WeightAverage"]
+
+
+class AverageSection(Settings):
+    """Averages of weights: over the steps, and between the base model and the trained one."""
+
+    ema: float = Field(
+        0.0, ge=0, lt=1, description="decay of the moving average over steps; 0: none"
+    )
+    wise: list[Annotated[float, Field(ge=0, le=1)]] = Field(
+        [], description="shares of the trained model to try after training; the best on dev is kept"
+    )
 
 
 class WeightAverage:

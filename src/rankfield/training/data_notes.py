@@ -8,7 +8,7 @@ from rankfield.evaluation import DevSet, dev_splits
 from rankfield.formats.published_splits import PARTS, part_name
 from rankfield.schema import SUBSETS, RankingDataset
 from rankfield.terminal import echo
-from rankfield.training.recipe import DevSection
+from rankfield.training.dev_set import DevSection
 from rankfield.training.run_log import RunLog
 
 __all__ = ["data_notes", "note_data"]

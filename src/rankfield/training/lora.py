@@ -5,19 +5,34 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from pydantic import Field
 from torch import nn
 
 from rankfield.encoders import Encoder
 from rankfield.errors import MissingExtraError, RecipeError
-from rankfield.training.recipe import LoraSection
+from rankfield.settings import Settings
 
-__all__ = ["add_adapters", "merged"]
+__all__ = ["LoraSection", "add_adapters", "merged"]
 
 _ALL_LINEAR = "all-linear"
 _ADAPTER = "default"
+
+
+class LoraSection(Settings):
+    """Low-rank adapters on pretrained towers, whose own weights stay as they are."""
+
+    rank: int = Field(0, ge=0, description="of the adapters; 0: none, all weights are trained")
+    alpha: float = Field(16.0, gt=0, description="adapters count alpha / rank")
+    dropout: float = Field(0.0, ge=0, lt=1, description="on what goes into an adapter")
+    targets: list[str] = Field(
+        ["all-linear"], min_length=1, description="names of modules, or all linear ones"
+    )
+    towers: list[Literal["text", "vision"]] = Field(
+        ["text", "vision"], min_length=1, description="those of them that are pretrained"
+    )
 
 
 def add_adapters(encoder: Encoder, section: LoraSection, *, frozen: Collection[str] = ()) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from pydantic import Field
 
 from rankfield import __version__
 from rankfield.errors import DataError, OutputError
@@ -17,11 +18,13 @@ from rankfield.files import new_file
 from rankfield.parsing import parse_json
 from rankfield.schema import RankingDataset
 from rankfield.schema.whole_parquet import read_parquet
+from rankfield.settings import Settings
 from rankfield.training.mine import Mined
 from rankfield.training.row_numbers import row_numbers
 
 __all__ = [
     "NegativeTable",
+    "NegativesSection",
     "load_negatives",
     "negatives_provenance",
     "require_new_negatives",
@@ -36,6 +39,29 @@ _COLUMNS: dict[str, pl.DataType] = {
     "similarity": pl.Float32(),
 }
 _AGAIN = "Mine them again with `rankfield mine`."
+
+
+class NegativesSection(Settings):
+    """Hard negatives beside the judged pairs; none without a file or a refresh."""
+
+    file: str = Field("", description="of `rankfield mine`; relative to the recipe")
+    per_query: int = Field(1, ge=1, description="added to each step for every query in it")
+    refresh_every: int = Field(
+        0, ge=0, description="steps after which the model mines anew; 0: never"
+    )
+    last: int = Field(100, ge=1, description="last rank to mine from")
+    margin: float | None = Field(
+        None, description="how far negatives stay below the best relevant document's cosine"
+    )
+    relative_margin: float = Field(0.05, le=1, description="the same as a share of that cosine")
+    near_duplicate: float = Field(
+        0.98, gt=0, description="drop what is so close to a judged document"
+    )
+
+    @property
+    def used(self) -> bool:
+        """Whether there are any."""
+        return bool(self.file or self.refresh_every)
 
 
 def save_negatives(mined: Mined, path: str | Path, *, overwrite: bool = False) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from rankfield.encoders.encoded import Encoded
@@ -19,9 +21,57 @@ from rankfield.losses import (
     sigmoid_loss,
 )
 from rankfield.schema import ScoreScale
-from rankfield.training.recipe import LossSection
+from rankfield.settings import Settings
 
-__all__ = ["BatchPairs", "Objective"]
+__all__ = ["BatchPairs", "LossSection", "Objective"]
+
+
+class LossSection(Settings):
+    """What is minimised."""
+
+    target: Literal["pair", "mask", "soft", "ranked"] = Field(
+        "ranked",
+        description="what a judged document competes with · pair: all others (the paper) · "
+        "mask: the unjudged · ranked: the unjudged and the lower-scored · soft: as a distribution",
+    )
+    direction: Literal["rows", "columns", "both"] = Field(
+        "rows", description="rows: documents compete for a query · columns: queries for a document"
+    )
+    form: Literal["softmax", "sigmoid"] = Field("softmax", description="sigmoid: as in SigLIP")
+    weight: str = Field(
+        "discount",
+        description="score → weight: discount (of DCG, in the query's own list), constant (CLIP), "
+        "linear, inverse, inverse_sqrt, log, exponential, piecewise, or module:function",
+    )
+    weight_parameters: dict[str, Any] = Field(
+        {}, description="step, temperature or points of the weight function"
+    )
+    normaliser: Literal["weights", "count"] = Field(
+        "weights", description="divide by the sum of weights or the number of pairs"
+    )
+    margin: float = Field(
+        0.0, ge=0, lt=1, description="cosine by which a judged document must lead (mask, ranked)"
+    )
+    listwise: Literal["none", "listnet", "lambda"] = Field(
+        "none", description="a term over each query's judged documents, added to the loss"
+    )
+    listwise_weight: float = Field(1.0, gt=0, description="of that term")
+    listwise_temperature: float = Field(1.0, gt=0, description="its logits are divided by this")
+    per_field: float = Field(
+        0.0, ge=0, description="weight of a term for each document field alone, beside the fused"
+    )
+    logit_scale: float = Field(1 / 0.07, gt=0, le=1000, description="initial inverse temperature")
+    max_logit_scale: float = Field(100.0, gt=0, le=1000, description="its upper limit")
+    logit_bias: float = Field(-10.0, description="initial bias of the sigmoid form")
+    matryoshka: list[Annotated[int, Field(ge=1)]] = Field(
+        [], description="dimensions that must rank too when the rest is cut off; empty: all alone"
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> LossSection:
+        if self.margin and (self.target in ("pair", "soft") or self.form == "sigmoid"):
+            raise ValueError("a margin needs the target mask or ranked in the softmax form")
+        return self
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,37 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from pydantic import Field
 from torch import nn
 
 from rankfield.encoders import RankingModel
 from rankfield.errors import RecipeError
+from rankfield.settings import Settings
 from rankfield.training.layers import layer_depths
-from rankfield.training.recipe import OptimizerSection
 
-__all__ = ["make_optimizer", "schedule", "set_learning_rates"]
+__all__ = ["OptimizerSection", "make_optimizer", "schedule", "set_learning_rates"]
+
+
+class OptimizerSection(Settings):
+    """AdamW with warm-up and cosine decay."""
+
+    steps: int = Field(1000, ge=1, description="optimiser steps in all")
+    learning_rate: float = Field(1e-3, gt=0, description="at its peak")
+    text_learning_rate: float | None = Field(
+        None, gt=0, description="of the text tower, where it should differ"
+    )
+    warmup: float = Field(0.05, ge=0, le=1, description="share of the steps that warm up")
+    weight_decay: float = Field(0.05, ge=0, description="not on norms, biases, logit scale")
+    beta1: float = Field(0.9, ge=0, lt=1)
+    beta2: float = Field(0.98, ge=0, lt=1)
+    epsilon: float = Field(1e-6, gt=0)
+    clip_norm: float = Field(1.0, gt=0, description="largest norm of the gradient")
+    layer_decay: float = Field(
+        1.0, gt=0, le=1, description="each layer of a pretrained tower: the rate above times this"
+    )
+    unfreeze_over: float = Field(
+        0.0, ge=0, le=1, description="share of the steps over which pretrained layers join in"
+    )
 
 
 @dataclass(frozen=True)

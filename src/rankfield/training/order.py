@@ -6,14 +6,35 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from rankfield.ranges import ranges
+from rankfield.settings import Settings
 from rankfield.weighting import grade_shares
 
-__all__ = ["Choice", "epoch_order", "similar_groups"]
+__all__ = ["BatchSection", "Choice", "epoch_order", "similar_groups"]
 
 Choice = Literal["uniform", "score", "stratified", "balanced"]
 Ints = NDArray[np.int64]
+
+
+class BatchSection(Settings):
+    """How pairs are put together."""
+
+    size: int = Field(128, ge=2, description="judged pairs a step, over all processes")
+    documents_per_query: int = Field(
+        4, ge=1, description="judged documents of a query that go together"
+    )
+    choice: Choice = Field(
+        "balanced",
+        description="uniform · score: by weight · stratified: over the list · balanced: by grade",
+    )
+    more_queries: int = Field(
+        64, ge=0, description="further queries that judge the batch's documents; cheap and dense"
+    )
+    similar_queries: int = Field(
+        0, ge=0, description="queries near each other that go together; 0: at random"
+    )
 
 
 def epoch_order(

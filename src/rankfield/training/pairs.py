@@ -75,7 +75,7 @@ class TrainingPairs:
         if recipe.data.minimum_score is not None:
             judgments = judgments.filter(pl.col("score") >= recipe.data.minimum_score)
         judged = len(judgments)
-        judgments = pairs_with_fields(judgments, recipe, dataset)
+        judgments = pairs_with_fields(judgments, recipe.data, dataset)
         queries = _rows(judgments["query_id"], dataset.queries["query_id"])
         documents = _rows(judgments["doc_id"], dataset.documents["doc_id"])
         if columns is not None:

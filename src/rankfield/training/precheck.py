@@ -13,8 +13,7 @@ from rankfield.errors import ModelError, OutputError
 from rankfield.evaluation import DevSet
 from rankfield.files import require_writable
 from rankfield.schema import RankingDataset
-from rankfield.training.negatives import load_negatives
-from rankfield.training.recipe import NegativesSection
+from rankfield.training.negatives import NegativesSection, load_negatives
 
 __all__ = ["check_dev_images", "check_negatives", "check_output"]
 

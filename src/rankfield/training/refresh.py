@@ -11,8 +11,7 @@ from rankfield.encoders import RankingModel
 from rankfield.encoders.modes import evaluating
 from rankfield.schema import RankingDataset
 from rankfield.training.mine import MineSettings, mine
-from rankfield.training.negatives import save_negatives
-from rankfield.training.recipe import NegativesSection
+from rankfield.training.negatives import NegativesSection, save_negatives
 
 __all__ = ["latest_negatives", "refresh_negatives"]
 

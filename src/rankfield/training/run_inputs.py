@@ -11,8 +11,8 @@ from rankfield.encoders.fingerprint import model_fingerprint
 from rankfield.errors import DataError, ImageError
 from rankfield.field_values import flat_values
 from rankfield.schema import RankingDataset
-from rankfield.training.build import model_path
-from rankfield.training.recipe import EncoderSection, Recipe
+from rankfield.training.encoder import EncoderSection, model_path
+from rankfield.training.recipe import Recipe
 
 __all__ = ["PICTURES", "TO_BE_FIXED", "file_fingerprint", "run_inputs"]
 

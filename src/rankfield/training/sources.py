@@ -4,21 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from pydantic import Field
 
 from rankfield.errors import DataError
 from rankfield.formats.text_tables import TextTable, read_table
 from rankfield.schema import RankingDataset, ScoreScale
-from rankfield.training.recipe import JudgmentSource
+from rankfield.settings import Settings
 
-__all__ = ["add_judgments", "map_scores"]
+__all__ = ["JudgmentSource", "add_judgments", "map_scores"]
 
 Floats = NDArray[np.float64]
 
 _PAIR = ["query_id", "doc_id"]
+
+
+class JudgmentSource(Settings):
+    """Scores of one more teacher, such as a cross-encoder or a language model."""
+
+    path: str = Field(
+        min_length=1, description="Parquet or CSV: query_id, doc_id, score; relative to the recipe"
+    )
+    trust: float = Field(0.5, gt=0, le=1, description="1 is that of the data set's judgments")
+    map: Literal["ranks", "linear", "none"] = Field(
+        "ranks", description="how scores get onto the data set's scale"
+    )
 
 
 def add_judgments(

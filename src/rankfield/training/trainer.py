@@ -33,14 +33,14 @@ from rankfield.training.data_notes import note_data
 from rankfield.training.dev_set import dev_set
 from rankfield.training.field_dropout import drop_fields
 from rankfield.training.interrupt import on_interrupt
-from rankfield.training.lora import merged
+from rankfield.training.lora import LoraSection, merged
 from rankfield.training.negatives import load_negatives
 from rankfield.training.objective import Objective
 from rankfield.training.optimizer import make_optimizer, schedule, set_learning_rates
 from rankfield.training.precheck import check_dev_images, check_negatives, check_output
 from rankfield.training.published_recipe import published_recipe
 from rankfield.training.read_ahead import ReadAheadError, batches_ahead, require_shared_memory
-from rankfield.training.recipe import LoraSection, Recipe
+from rankfield.training.recipe import Recipe
 from rankfield.training.refresh import latest_negatives, refresh_negatives
 from rankfield.training.run_folder import make_run_folder
 from rankfield.training.run_inputs import PICTURES, TO_BE_FIXED, file_fingerprint, run_inputs

@@ -2,31 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import polars as pl
+import pydantic
 
 from rankfield.encoders.base import Side
 from rankfield.errors import RecipeError
 from rankfield.field_values import is_absent
 from rankfield.schema import Field, RankingDataset
-from rankfield.training.recipe import Recipe
+from rankfield.settings import Settings
 
-__all__ = ["pairs_with_fields", "used_fields", "without_fields"]
+__all__ = ["DataSection", "pairs_with_fields", "used_fields", "without_fields"]
 
 _SIDES: tuple[Side, ...] = ("query", "document")
 _KEYS: dict[Side, str] = {"query": "query_id", "document": "doc_id"}
 
 
-def used_fields(recipe: Recipe, dataset: RankingDataset, side: Side) -> list[Field]:
-    """Return the fields that the recipe names, with its weights; all of the data's if none.
+class DataSection(Settings):
+    """Which pairs and fields are trained on."""
+
+    dataset: str = pydantic.Field("", description="data set folder; relative to the recipe")
+    minimum_score: float | None = pydantic.Field(
+        None, description="train on pairs with at least this score; the rest are left out"
+    )
+    query_weights: dict[str, float] = pydantic.Field(
+        {}, description="query fields to use and their weights; empty: those of the data set"
+    )
+    document_weights: dict[str, float] = pydantic.Field(
+        {}, description="document fields to use and their weights; empty: those of the data set"
+    )
+    augment: bool = pydantic.Field(
+        False, description="flip and shift photos at random while training"
+    )
+    field_dropout: float = pydantic.Field(
+        0.0, ge=0, lt=1, description="share of fields left out at random, never all of a record's"
+    )
+    workers: int = pydantic.Field(0, ge=0, description="processes that read photos ahead")
+    image_cache_mib: int = pydantic.Field(
+        2048, ge=0, description="keep the resized photos in memory if they fit into this"
+    )
+
+
+def used_fields(section: DataSection, dataset: RankingDataset, side: Side) -> list[Field]:
+    """Return the fields that the section names, with its weights; all of the data's if none.
 
     Raises:
         RecipeError: a field that the data lacks, or a weight of 0 or less.
     """
-    data = recipe.data
-    weights: Mapping[str, float]
-    weights = data.query_weights if side == "query" else data.document_weights
+    weights = section.query_weights if side == "query" else section.document_weights
     fields = dataset.query_fields if side == "query" else dataset.document_fields
     known = {field.name: field for field in fields}
     for name, weight in weights.items():
@@ -52,7 +76,7 @@ def without_fields(dataset: RankingDataset, side: Side, fields: Sequence[Field])
 
 
 def pairs_with_fields(
-    judgments: pl.DataFrame, recipe: Recipe, dataset: RankingDataset
+    judgments: pl.DataFrame, section: DataSection, dataset: RankingDataset
 ) -> pl.DataFrame:
     """Return the judgments whose query and document each have a field that the recipe uses.
 
@@ -60,14 +84,14 @@ def pairs_with_fields(
 
     Args:
         judgments: ``query_id`` and ``doc_id``, any other columns.
-        recipe: names the fields.
+        section: names the fields.
         dataset: the data set of the judgments.
 
     Raises:
         RecipeError: there are judgments, but none of them is left.
     """
     for side in _SIDES:
-        fields = used_fields(recipe, dataset, side)
+        fields = used_fields(section, dataset, side)
         absent = without_fields(dataset, side, fields)
         if absent.is_empty() or judgments.is_empty():
             continue

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rankfield.encoders import Encoder
 from rankfield.errors import RecipeError
-from rankfield.training.recipe import AverageSection
+from rankfield.training.average import AverageSection
 
 __all__ = ["check_shares", "choose_share", "interpolated"]
 

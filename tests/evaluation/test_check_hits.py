@@ -50,9 +50,9 @@ def test_refuses_what_no_search_finds(changes: dict[str, float], message: str) -
 def test_refuses_other_shapes() -> None:
     whole = hits()
     for found in (
-        Hits(whole.indices[1:], whole.scores[1:]),
-        Hits(whole.indices, whole.scores[:, 1:]),
-        Hits(whole.indices[0], whole.scores[0]),
+        Hits(whole.indices[1:], whole.similarities[1:]),
+        Hits(whole.indices, whole.similarities[:, 1:]),
+        Hits(whole.indices[0], whole.similarities[0]),
     ):
         with pytest.raises(ModelError, match=f"expected hits for {QUERIES} queries"):
             check_hits("run", VIEW, found)

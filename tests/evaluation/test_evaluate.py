@@ -10,7 +10,7 @@ import pytest
 
 import reference_metrics as reference
 from rankfield.errors import DataError, ModelError, SplitError
-from rankfield.evaluation import dev_ndcg, evaluate, evaluate_rankings, judge
+from rankfield.evaluation import dev_ndcg, evaluate, evaluate_rankings, join_judgments
 from rankfield.metrics import STANDARD_METRICS
 from rankfield.schema import SPLITS, RankingDataset, SplitView
 from rankfield.search import Hits
@@ -143,8 +143,12 @@ def test_a_judged_document_outside_the_corpus_counts_in_the_ideal() -> None:
         np.zeros((view.queries.height, 1), np.int64), np.zeros((view.queries.height, 1), np.float32)
     )
     shrunk = replace(view, documents=view.documents.head(1))
-    np.testing.assert_array_equal(judge(view, hits).ideal_scores, judge(shrunk, hits).ideal_scores)
-    np.testing.assert_array_equal(judge(view, hits).scores, judge(shrunk, hits).scores)
+    np.testing.assert_array_equal(
+        join_judgments(view, hits).ideal_scores, join_judgments(shrunk, hits).ideal_scores
+    )
+    np.testing.assert_array_equal(
+        join_judgments(view, hits).scores, join_judgments(shrunk, hits).scores
+    )
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def tables_of(view: SplitView, hits: Hits) -> tuple[Table, Table]:
     found = {
         query: {names[d]: float(s) for d, s in zip(documents, scores, strict=True) if d >= 0}
         for query, documents, scores in zip(
-            view.queries["query_id"], hits.indices, hits.scores, strict=True
+            view.queries["query_id"], hits.indices, hits.similarities, strict=True
         )
     }
     return judged, found
@@ -73,7 +73,7 @@ def rows_of(view: SplitView, wanted: SplitView, hits: Hits) -> Hits:
     """Return the hits of the queries of `wanted`, in their order."""
     places = {query: row for row, query in enumerate(view.queries["query_id"])}
     rows = [places[query] for query in wanted.queries["query_id"]]
-    return Hits(hits.indices[rows], hits.scores[rows])
+    return Hits(hits.indices[rows], hits.similarities[rows])
 
 
 def by_loops(judged: Table, found: Table) -> dict[str, float]:

@@ -15,7 +15,7 @@ import pytest
 import pytrec_eval
 
 import reference_metrics as reference
-from rankfield.evaluation import judge_run
+from rankfield.evaluation import join_run
 from rankfield.formats.guesses import guess_scale
 from rankfield.metrics import standard_metrics
 from rankfield.metrics.rankings import FloatArray
@@ -86,7 +86,7 @@ def values_of(
     scale: ScoreScale = SCALE,
 ) -> dict[str, dict[str, float]]:
     """Return metric → query → value."""
-    run = judge_run(table(grades), table(runs), ties=ties)
+    run = join_run(table(grades), table(runs), ties=ties)
     found = standard_metrics(run.rankings, scale, names)
     return {n: dict(zip(run.queries, map(float, v), strict=True)) for n, v in found.items()}
 
@@ -183,7 +183,7 @@ def test_negative_grades_on_the_guessed_scale_equal_trec_eval(lowest: int, highe
 
 def test_the_join_equals_a_plain_one() -> None:
     grades, runs = random_queries(4, queries=200)
-    run = judge_run(table(grades), table(runs))
+    run = join_run(table(grades), table(runs))
     ranked = [trec_order(runs.get(query, {})) for query in run.queries]
     plain = judged_rankings(ranked, [grades[query] for query in run.queries])
     wanted: dict[str, FloatArray] = standard_metrics(plain, SCALE)

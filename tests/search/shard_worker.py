@@ -19,7 +19,7 @@ def main(folder: Path, rank: int, processes: int) -> None:
     documents = np.load(folder / "documents.npy", mmap_mode="r")
     for k in (7, 400):
         hits = sharded_search(np.load(folder / "queries.npy"), documents, k)
-        np.savez(folder / f"{rank}-{k}.npz", indices=hits.indices, scores=hits.scores)
+        np.savez(folder / f"{rank}-{k}.npz", indices=hits.indices, scores=hits.similarities)
     distributed.destroy_process_group()
 
 

@@ -36,7 +36,7 @@ def reference(queries: np.ndarray, documents: np.ndarray, k: int) -> Hits:
 
 def assert_same(found: Hits, expected: Hits) -> None:
     np.testing.assert_array_equal(found.indices, expected.indices)
-    np.testing.assert_array_equal(found.scores, expected.scores)
+    np.testing.assert_array_equal(found.similarities, expected.similarities)
 
 
 def embeddings(rng: np.random.Generator, rows: int, width: int, kind: str) -> np.ndarray:
@@ -116,7 +116,7 @@ def test_a_guess_that_is_too_high_is_made_good(
     expected = exact_search(left, right, 50)
 
     def too_high(scan: object) -> torch.Tensor:
-        return torch.from_numpy(expected.scores[:, 10] + np.arange(40) % 2 * 100)
+        return torch.from_numpy(expected.similarities[:, 10] + np.arange(40) % 2 * 100)
 
     monkeypatch.setattr("rankfield.search.exact.guessed_thresholds", too_high)
     assert_same(exact_search(left, right, 50), expected)

@@ -26,7 +26,7 @@ def test_without_zeros_it_is_the_exact_search_of_the_same_array() -> None:
     expected = exact_search(queries, documents, 7)
     found = corpus.search(queries, 7)
     assert (found.indices == expected.indices).all()
-    assert (found.scores == expected.scores).all()
+    assert (found.similarities == expected.similarities).all()
 
 
 @pytest.mark.parametrize("k", [3, 40, 100])
@@ -41,7 +41,7 @@ def test_a_zero_document_is_found_by_none_not_even_before_negative_similarities(
         order = [d for d in np.argsort(-similarities[row], kind="stable") if d not in empty][:k]
         assert indices[indices >= 0].tolist() == order
         assert (indices[len(order) :] == -1).all()
-        assert np.isneginf(found.scores[row, len(order) :]).all()
+        assert np.isneginf(found.similarities[row, len(order) :]).all()
     assert (similarities < 0).any()
 
 

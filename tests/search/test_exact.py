@@ -36,8 +36,8 @@ def test_equals_a_stable_sort_with_ties(
     hits = exact_search(left, right, k)
     order = naive(scores, k)
     np.testing.assert_array_equal(hits.indices, order)
-    np.testing.assert_array_equal(hits.scores, np.take_along_axis(scores, order, axis=1))
-    equal = (np.diff(hits.scores, axis=1) == 0).any(axis=1)
+    np.testing.assert_array_equal(hits.similarities, np.take_along_axis(scores, order, axis=1))
+    equal = (np.diff(hits.similarities, axis=1) == 0).any(axis=1)
     assert hits.ties == equal.sum()
 
 
@@ -58,7 +58,7 @@ def test_a_read_only_memory_map(tmp_path: Path) -> None:
     hits = exact_search(right[:20], mapped, 5)
     np.testing.assert_array_equal(hits.indices, naive(right[:20] @ right.T, 5))
     assert hits.indices.dtype == np.int64
-    assert hits.scores.dtype == np.float32
+    assert hits.similarities.dtype == np.float32
 
 
 def test_equal_documents_come_in_the_order_of_rows() -> None:

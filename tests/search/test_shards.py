@@ -30,7 +30,7 @@ def random(seed: int, queries: int, documents: int) -> tuple[np.ndarray, np.ndar
 
 def assert_same(found: Hits, expected: Hits) -> None:
     np.testing.assert_array_equal(found.indices, expected.indices)
-    np.testing.assert_array_equal(found.scores, expected.scores)
+    np.testing.assert_array_equal(found.similarities, expected.similarities)
 
 
 @given(
@@ -69,7 +69,7 @@ def test_lists_that_end_early_stay_at_the_end() -> None:
     short = Hits(np.array([[0, -1]]), np.array([[0.5, -np.inf]], np.float32))
     merged = merge_hits([short, short], [0, 10], 4)
     np.testing.assert_array_equal(merged.indices, [[0, 10, -1, -1]])
-    np.testing.assert_array_equal(merged.scores, [[0.5, 0.5, -np.inf, -np.inf]])
+    np.testing.assert_array_equal(merged.similarities, [[0.5, 0.5, -np.inf, -np.inf]])
 
 
 def test_refuses_what_does_not_fit() -> None:

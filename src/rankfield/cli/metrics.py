@@ -233,12 +233,12 @@ def _measured(
     ignore_missing: bool,
     split: str | None,
 ) -> Measured:
-    from rankfield.evaluation import judge_run
+    from rankfield.evaluation import join_run
     from rankfield.evaluation.intervals import mean_intervals
     from rankfield.formats.rankings import read_ranked_pairs
     from rankfield.metrics import standard_metrics
 
-    run = judge_run(
+    run = join_run(
         judged,
         read_ranked_pairs(path, split=split),
         ties=ties,

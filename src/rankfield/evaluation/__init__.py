@@ -20,8 +20,8 @@ from rankfield.evaluation.intervals import (
     mean_interval,
     mean_intervals,
 )
-from rankfield.evaluation.judge import judge
-from rankfield.evaluation.judge_run import JudgedRun, judge_run
+from rankfield.evaluation.join_judgments import join_judgments
+from rankfield.evaluation.join_run import JudgedRun, join_run
 from rankfield.evaluation.protocol import PROTOCOLS, EvaluationProtocol, protocol_named
 from rankfield.evaluation.results import (
     DatasetIdentity,
@@ -56,8 +56,8 @@ __all__ = [
     "evaluate_baseline",
     "evaluate_rankings",
     "holm",
-    "judge",
-    "judge_run",
+    "join_judgments",
+    "join_run",
     "mean_interval",
     "mean_intervals",
     "oracle_ranking",

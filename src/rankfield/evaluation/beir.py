@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import polars as pl
 
-from rankfield.evaluation.judge import judge
+from rankfield.evaluation.join_judgments import join_judgments
 from rankfield.metrics import JudgedRankings
 from rankfield.metrics.binary import (
     average_precision_at,
@@ -47,10 +47,10 @@ def beir_values(view: SplitView, hits: Hits, cutoffs: Sequence[int]) -> dict[str
         cutoffs: at which ranks to measure.
 
     Raises:
-        DataError: as `judge`.
+        DataError: as `join_judgments`.
     """
     hits = without_identical(view, hits)
-    rankings = judge(view, hits)
+    rankings = join_judgments(view, hits)
     values = trec_values(in_trec_order(view, hits, rankings), cutoffs)
     custom = custom_values(rankings, cutoffs)
     return {**values, **{name: custom[name] for name in custom if name.startswith("MRR")}}
@@ -109,13 +109,13 @@ def without_identical(view: SplitView, hits: Hits) -> Hits:
     order = np.argsort(same, axis=1, kind="stable")
     gone = np.sort(same, axis=1)
     indices = np.take_along_axis(hits.indices, order, axis=1)
-    scores = np.take_along_axis(hits.scores, order, axis=1)
+    scores = np.take_along_axis(hits.similarities, order, axis=1)
     return Hits(np.where(gone, -1, indices), np.where(gone, -np.inf, scores).astype(np.float32))
 
 
 def in_trec_order(view: SplitView, hits: Hits, rankings: JudgedRankings) -> JudgedRankings:
     """Return `rankings`, made from `hits`, with equal similarities by descending doc_id."""
-    equal = (hits.scores[:, 1:] == hits.scores[:, :-1]) & (hits.indices[:, 1:] >= 0)
+    equal = (hits.similarities[:, 1:] == hits.similarities[:, :-1]) & (hits.indices[:, 1:] >= 0)
     rows = np.flatnonzero(equal.any(axis=1))
     if not rows.size:
         return rankings
@@ -124,7 +124,7 @@ def in_trec_order(view: SplitView, hits: Hits, rankings: JudgedRankings) -> Judg
     # Ids compare by their bytes, as trec_eval's strcmp and polars do.
     later = ids.rank("dense").to_numpy().astype(np.int64)[places.reshape(len(rows), -1)]
     later = np.where(hits.indices[rows] >= 0, later, 0)
-    order = np.lexsort((-later, -hits.scores[rows]), axis=1)
+    order = np.lexsort((-later, -hits.similarities[rows]), axis=1)
     scores = rankings.scores.copy()
     scores[rows] = np.take_along_axis(scores[rows], order, axis=1)
     return JudgedRankings(scores, rankings.lengths, rankings.ideal_offsets, rankings.ideal_scores)

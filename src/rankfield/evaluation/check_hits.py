@@ -29,7 +29,7 @@ def check_hits(name: str, view: SplitView, hits: Hits) -> None:
             a row of the documents, that follows a −1, or that a query has twice; a score of NaN.
     """
     where = f"{name}, split {view.name}"
-    indices, scores = hits.indices, hits.scores
+    indices, scores = hits.indices, hits.similarities
     if indices.ndim != 2 or indices.shape != scores.shape or len(indices) != view.queries.height:
         raise ModelError(
             f"expected hits for {view.queries.height} queries, found indices of shape "

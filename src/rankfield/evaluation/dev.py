@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from rankfield.evaluation.evaluate import Embedder, corpus_of, searcher
-from rankfield.evaluation.judge import judge
+from rankfield.evaluation.join_judgments import join_judgments
 from rankfield.metrics import mean_of_defined, measure
 from rankfield.schema import RankingDataset, SplitView
 
@@ -103,7 +103,9 @@ class DevSet:
         search = searcher(model, self.dataset, k, device=device)
         found = {}
         for view in self.views:
-            values = measure(f"nDCG@{k}", judge(view, search(view)), self.dataset.score_scale)
+            values = measure(
+                f"nDCG@{k}", join_judgments(view, search(view)), self.dataset.score_scale
+            )
             mean = mean_of_defined(values).value
             found[view.name] = float("nan") if mean is None else mean
         return found

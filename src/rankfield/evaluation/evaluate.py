@@ -11,7 +11,7 @@ import polars as pl
 
 from rankfield.errors import ModelError
 from rankfield.evaluation.check_hits import check_hits
-from rankfield.evaluation.judge import judge
+from rankfield.evaluation.join_judgments import join_judgments
 from rankfield.evaluation.protocol import protocol_named
 from rankfield.evaluation.resampling import LEVEL
 from rankfield.evaluation.results import DatasetIdentity, Results, SplitSize
@@ -149,7 +149,7 @@ def evaluate_rankings(
         split = view.name
         hits = search(view)
         check_hits(name, view, hits)
-        judged = judge(view, hits)
+        judged = join_judgments(view, hits)
         values = rules.values(view, hits, judged, dataset.score_scale)
         means[split] = rules.means(values, seed=_SEED)
         sizes[split] = SplitSize(
@@ -275,7 +275,7 @@ def _ranking_frame(view: SplitView, hits: Hits, judged: JudgedRankings, keep: in
             "query_id": view.queries["query_id"].gather(queries),
             "rank": ranks.astype(np.int64) + 1,
             "doc_id": view.documents["doc_id"].gather(indices[queries, ranks]),
-            "similarity": hits.scores[queries, ranks],
+            "similarity": hits.similarities[queries, ranks],
             "judged_score": pl.Series(judged.scores[queries, ranks]).fill_nan(None),
         }
     )

@@ -25,7 +25,7 @@ from rankfield.evaluation.beir import (
     trec_values,
     without_identical,
 )
-from rankfield.evaluation.judge import judge
+from rankfield.evaluation.join_judgments import join_judgments
 from rankfield.metrics import JudgedRankings
 from rankfield.metrics.err import err_at
 from rankfield.metrics.rankings import FloatArray, IntArray
@@ -87,7 +87,7 @@ def marqo_gs_metrics(
         depth: the script's --top-k.
 
     Raises:
-        DataError: as `judge`.
+        DataError: as `join_judgments`.
     """
     return marqo_gs_figures(marqo_gs_values(view, hits, depth=depth), depth=depth)
 
@@ -175,12 +175,12 @@ def marqo_gs_values(view: SplitView, hits: Hits, *, depth: int = DEPTH) -> dict[
         view, hits, depth: as `marqo_gs_metrics`.
 
     Raises:
-        DataError: as `judge`.
+        DataError: as `join_judgments`.
     """
-    hits = Hits(hits.indices[:, :depth], hits.scores[:, :depth])
+    hits = Hits(hits.indices[:, :depth], hits.similarities[:, :depth])
     if _script_names(view.queries) is None:  # a text with its mark is never a document's id
         hits = without_identical(view, hits)
-    rankings = judge(view, hits)
+    rankings = join_judgments(view, hits)
     cutoffs = [k for k in CUTOFFS if k <= depth]
     values = trec_values(in_trec_order(view, hits, rankings), cutoffs)
     values |= custom_values(rankings, cutoffs, _unannotated(view, hits))

@@ -76,7 +76,7 @@ def retrieve(
     foreign = {c: free_name(c, [*rows.columns, *_ADDED]) for c in _ADDED if c in rows.columns}
     return rows.select(
         pl.Series("rank", range(1, rows.height + 1), dtype=pl.Int64),
-        pl.Series("similarity", hits.scores[0][found]),
+        pl.Series("similarity", hits.similarities[0][found]),
         *(pl.col(c).alias(foreign.get(c, c)) for c in rows.columns),
     )
 

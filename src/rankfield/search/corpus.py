@@ -87,7 +87,7 @@ class Corpus:
             width = hits.indices.shape[1]
             found = hits.indices if self.rows is None else self.rows[hits.indices]
             indices[asking, :width] = found
-            scores[asking, :width] = hits.scores
+            scores[asking, :width] = hits.similarities
         return Hits(indices, scores)
 
 

@@ -104,7 +104,7 @@ def rank_scores(scores: npt.NDArray[np.float32], k: int) -> Hits:
     values = torch.from_numpy(np.array(scores, dtype=np.float32))
     keys = packed(values, torch.arange(values.shape[1]).expand(values.shape))
     hits = hits_of(sort_rows(keys, k))
-    return Hits(np.where(np.isneginf(hits.scores), -1, hits.indices), hits.scores)
+    return Hits(np.where(np.isneginf(hits.similarities), -1, hits.indices), hits.similarities)
 
 
 def _one_pass(scan: Scan, queries: torch.Tensor) -> torch.Tensor:

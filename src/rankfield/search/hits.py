@@ -15,16 +15,16 @@ class Hits:
     """The k best documents of each query, best first.
 
     indices: int64 (Q, k), rows of the documents; −1 past the end of a list shorter than k.
-    scores: float32 (Q, k), the similarities; −∞ past the end.
+    similarities: float32 (Q, k); −∞ past the end.
 
-    Equal scores are in the order of the document rows.
+    Equal similarities are in the order of the document rows.
     """
 
     indices: npt.NDArray[np.int64]
-    scores: npt.NDArray[np.float32]
+    similarities: npt.NDArray[np.float32]
 
     @property
     def ties(self) -> int:
-        """How many queries have two documents of equal score among their hits."""
-        equal = (self.scores[:, 1:] == self.scores[:, :-1]) & (self.indices[:, 1:] >= 0)
+        """How many queries have two documents of equal similarity among their hits."""
+        equal = (self.similarities[:, 1:] == self.similarities[:, :-1]) & (self.indices[:, 1:] >= 0)
         return int(equal.any(axis=1).sum())

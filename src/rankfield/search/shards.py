@@ -51,7 +51,7 @@ def merge_hits(parts: Sequence[Hits], starts: Sequence[int], k: int) -> Hits:
     keys = []
     for part, start in zip(parts, starts, strict=True):
         rows = torch.from_numpy(part.indices)
-        key = packed(torch.from_numpy(part.scores), rows.clamp_min(0) + start)
+        key = packed(torch.from_numpy(part.similarities), rows.clamp_min(0) + start)
         keys.append(key.masked_fill(rows < 0, NOTHING))
     return hits_of(sort_rows(torch.cat(keys, dim=1), k))
 

@@ -278,7 +278,9 @@ def _mine_tile(
         memory_mib=max(1, settings.memory_mib // 2),
         device=device,
     )
-    for query, row, similarities in zip(tile.tolist(), hits.indices, hits.scores, strict=True):
+    for query, row, similarities in zip(
+        tile.tolist(), hits.indices, hits.similarities, strict=True
+    ):
         indices, scores = row[row >= 0], similarities[row >= 0]
         is_judged = np.isin(indices, search.judged[query])
         ranks = np.cumsum(~is_judged, dtype=np.int64)

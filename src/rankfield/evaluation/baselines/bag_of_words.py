@@ -96,7 +96,7 @@ class BagOfWords:
             tiles.append(rank_scores(np.where(scores > 0, scores, -np.inf), k))
         return Hits(
             np.concatenate([tile.indices for tile in tiles]),
-            np.concatenate([tile.scores for tile in tiles]),
+            np.concatenate([tile.similarities for tile in tiles]),
         )
 
 

@@ -16,7 +16,7 @@ __all__ = ["oracle_ranking"]
 def oracle_ranking(*, k: int = 1000) -> Callable[[SplitView], Hits]:
     """Return a search that gives each query its judged documents by falling score, at most k.
 
-    Equal scores are in the order of the document rows; ``Hits.scores`` is the score. Unjudged
+    Equal scores are in the order of the document rows; ``Hits.similarities`` is the score. Unjudged
     documents are not retrieved. nDCG is 1 where it is defined, unless a judged document is not in
     the corpus.
     """

@@ -23,7 +23,7 @@ def popularity_ranking(
 
     A document's popularity is the sum of its linear gains (`GainMap.linear`) over the training
     judgments: 0 for a document that training never saw. Documents of equal popularity are ordered
-    by falling `column`, where one is given (null last), then by row. ``Hits.scores`` is the
+    by falling `column`, where one is given (null last), then by row. ``Hits.similarities`` is the
     negated place, equal where nothing tells two documents apart.
 
     Args:

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from rankfield.errors import DataError, InputError
-from rankfield.evaluation import judge_run
+from rankfield.evaluation import join_run
 
 
 def pairs(*rows: tuple[str, str, float]) -> pl.DataFrame:
@@ -27,7 +27,7 @@ def test_lists_are_ordered_and_judged() -> None:
         ("ascending", [nan, 0.5, 2, 1]),
         ("file", [nan, 2, 0.5, 1]),
     ):
-        run = judge_run(JUDGED, RUN, ties=ties, ignore_unknown=True)
+        run = join_run(JUDGED, RUN, ties=ties, ignore_unknown=True)
         assert run.queries.to_list() == ["q1", "q2"]
         np.testing.assert_array_equal(run.rankings.scores[0], wanted)
         assert run.rankings.lengths.tolist() == [4, 0]
@@ -36,26 +36,26 @@ def test_lists_are_ordered_and_judged() -> None:
 
 
 def test_the_order_of_rows_does_not_matter() -> None:
-    first = judge_run(JUDGED, RUN, ignore_unknown=True)
-    second = judge_run(JUDGED.reverse(), RUN.sample(fraction=1, shuffle=True, seed=1),
+    first = join_run(JUDGED, RUN, ignore_unknown=True)
+    second = join_run(JUDGED.reverse(), RUN.sample(fraction=1, shuffle=True, seed=1),
                        ignore_unknown=True)  # fmt: skip
     np.testing.assert_array_equal(first.rankings.scores, second.rankings.scores)
     np.testing.assert_array_equal(first.rankings.ideal_scores, second.rankings.ideal_scores)
 
 
 def test_an_empty_run() -> None:
-    run = judge_run(JUDGED, RUN.clear())
+    run = join_run(JUDGED, RUN.clear())
     assert run.rankings.scores.shape == (2, 0)
     assert (run.missing, run.unknown, run.tied) == (2, 0, 0)
 
 
 def test_refused() -> None:
     with pytest.raises(DataError, match=r"mine: the query 'q0' has no judgment.*ignore-unknown"):
-        judge_run(JUDGED, RUN, name="mine")
+        join_run(JUDGED, RUN, name="mine")
     twice = pl.concat([RUN, RUN.head(1)])
     with pytest.raises(DataError, match="run, query_id 'q1', doc_id 'b': found a document"):
-        judge_run(JUDGED, twice, ignore_unknown=True)
+        join_run(JUDGED, twice, ignore_unknown=True)
     with pytest.raises(DataError, match="judgments, query_id 'q2', doc_id 'a': found no finite"):
-        judge_run(JUDGED.with_columns(score=pl.lit(float("nan"))), RUN)
+        join_run(JUDGED.with_columns(score=pl.lit(float("nan"))), RUN)
     with pytest.raises(InputError, match="descending, ascending, file"):
-        judge_run(JUDGED, RUN, ties="random")
+        join_run(JUDGED, RUN, ties="random")

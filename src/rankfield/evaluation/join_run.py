@@ -11,7 +11,7 @@ from rankfield.errors import DataError, InputError
 from rankfield.metrics import JudgedRankings
 from rankfield.metrics.rankings import FloatArray, IntArray
 
-__all__ = ["TIES", "JudgedRun", "judge_run"]
+__all__ = ["TIES", "JudgedRun", "join_run"]
 
 TIES = ("descending", "ascending", "file")
 """How documents of equal score are ordered: by doc_id, descending as trec_eval does, or ascending,
@@ -35,7 +35,7 @@ class JudgedRun:
     tied: int
 
 
-def judge_run(
+def join_run(
     judgments: pl.DataFrame,
     run: pl.DataFrame,
     *,

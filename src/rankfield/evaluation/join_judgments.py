@@ -12,13 +12,13 @@ from rankfield.metrics.rankings import FloatArray, IntArray
 from rankfield.schema import SplitView
 from rankfield.search import Hits
 
-__all__ = ["judge"]
+__all__ = ["join_judgments"]
 
 _TABLE = 2**20
 """Numbers in the look-up table: 8 MiB, unless the corpus alone is larger."""
 
 
-def judge(view: SplitView, hits: Hits) -> JudgedRankings:
+def join_judgments(view: SplitView, hits: Hits) -> JudgedRankings:
     """Return the scores that the judgments of `view` give to each ranked document.
 
     Row q of `hits` belongs to row q of ``view.queries``, an index to a row of ``view.documents``.

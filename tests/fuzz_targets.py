@@ -23,12 +23,12 @@ from rankfield.collect.job import example_job, load_job
 from rankfield.collect.queries import read_queries
 from rankfield.files import read_json
 from rankfield.formats import guess_layout
-from rankfield.formats.arrow_files import arrow_batches
-from rankfield.formats.hub_writing import write_saved_dataset
-from rankfield.formats.rankings import read_judged_pairs, read_ranked_pairs
+from rankfield.formats.hugging_face.writing import write_saved_dataset
+from rankfield.formats.rankings.reading import read_judged_pairs, read_ranked_pairs
 from rankfield.formats.registry import LAYOUTS
-from rankfield.formats.staged_tables import stage_table
 from rankfield.images import FORMATS, image_head, image_notes
+from rankfield.io.arrow import arrow_batches
+from rankfield.io.staged import stage_table
 from rankfield.judging.rubric import RUBRIC_TEMPLATE, load_rubric
 from rankfield.labels.propensities import read_propensities
 from rankfield.schema import DatasetFolder, RankingDataset

@@ -13,7 +13,7 @@ from PIL import Image
 from rankfield.curation import dedupe, leak_report, split
 from rankfield.engines import Engine, LocalEngine, RayEngine
 from rankfield.errors import DataError
-from rankfield.formats.tables import import_folder
+from rankfield.formats.tables.reading import import_folder
 from rankfield.schema import DatasetFolder
 from rankfield.validate import audit
 

@@ -23,6 +23,7 @@ LAYERS = (
         "settings",
         "engines",
     },
+    {"io"},
     {"schema", "images", "web", "work_folder"},
     {"metrics", "weighting", "losses", "validate"},
     {"formats", "labels", "curation", "synthetic", "encoders", "search"},

@@ -12,7 +12,7 @@ import pytest
 from format_miniatures import TABLES, write_files
 from miniatures_of_layouts import esci, marqo_archive, marqo_parquet
 from rankfield.cli.main import main
-from rankfield.formats.hub_writing import write_saved_dataset
+from rankfield.formats.hugging_face.writing import write_saved_dataset
 from rankfield.schema import RankingDataset
 from rankfield.validate import audit
 
@@ -123,7 +123,7 @@ def test_tables_that_are_guessed_go_in_as_a_stream(
 ) -> None:
     src = write_files(tmp_path / "src", TABLES)
     assert run("import", "tables", src, tmp_path / "named")[0] == 0
-    monkeypatch.delattr("rankfield.formats.tables.read_tables")
+    monkeypatch.delattr("rankfield.formats.tables.reading.read_tables")
     code, out, err = run("import", src, tmp_path / "guessed", "--name", "src")
     assert (code, err) == (0, "")
     assert "looks like tables" in out

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from rankfield.cli.main import app
 from rankfield.evaluation import Results
-from rankfield.formats.trec import read_qrels, write_run
+from rankfield.formats.trec.runs import read_qrels, write_run
 from rankfield.schema import RankingDataset
 from rankfield.training.pairs import TrainingPairs
 from rankfield.training.recipe import parse_recipe

@@ -16,16 +16,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from rankfield.errors import DataError, InputError
-from rankfield.formats import arrow_sizes, markup
-from rankfield.formats.arrow_files import arrow_batches
-from rankfield.formats.lines import read_lines
-from rankfield.formats.staged_tables import stage_table
-from rankfield.formats.tables import import_folder
-from rankfield.formats.text_tables import read_table
-from rankfield.formats.trec_text import read_tagged_documents, read_tagged_topics
-from rankfield.formats.trec_xml import read_xml_topics
+from rankfield.formats.tables.reading import import_folder
+from rankfield.formats.trec import markup
+from rankfield.formats.trec.tagged import read_tagged_documents, read_tagged_topics
+from rankfield.formats.trec.xml import read_xml_topics
+from rankfield.io import arrow_sizes
+from rankfield.io.arrow import arrow_batches
+from rankfield.io.lines import read_lines
+from rankfield.io.parquet_size import decoded_bytes
+from rankfield.io.staged import stage_table
+from rankfield.io.tables import read_table
 from rankfield.schema import DatasetFolder, RankingDataset
-from rankfield.schema.parquet_size import decoded_bytes
 from training_data import tiny_shop
 
 
@@ -126,8 +127,8 @@ def test_gzip_that_holds_far_more_than_its_size(
 
 
 def test_long_lines_and_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("text_files", "text_tables", "json_lines"):
-        monkeypatch.setattr(f"rankfield.formats.{module}.LONGEST", 1000)
+    for module in ("text", "tables", "json_lines"):
+        monkeypatch.setattr(f"rankfield.io.{module}.LONGEST", 1000)
     path = tmp_path / "a.csv"
     path.write_text("a,b\n1,2\n3," + "x" * 2000 + "\n")
     with pytest.raises(DataError, match=r"a\.csv, row 3: the line has 1,000 characters or more"):
@@ -152,9 +153,9 @@ def test_a_sparse_file_is_no_line(head: int | None, tmp_path: Path) -> None:
 
 
 def test_batches_are_of_bounded_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rankfield.formats.text_tables import text_batches
+    from rankfield.io.tables import text_batches
 
-    monkeypatch.setattr("rankfield.formats.text_tables._CHUNK_SIZE", 10_000)
+    monkeypatch.setattr("rankfield.io.tables._CHUNK_SIZE", 10_000)
     rows = [{"id": str(i), "text": "x" * 1000} for i in range(100)]
     (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (tmp_path / "a.csv").write_text("id,text\n" + "".join(f"{r['id']},{r['text']}\n" for r in rows))
@@ -253,7 +254,7 @@ def test_a_column_that_is_broken_as_a_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pl.DataFrame({"a": ["x", "y"]}).write_parquet(tmp_path / "a.parquet")
-    monkeypatch.setattr("rankfield.formats.arrow_files._valid", lambda _: True)
+    monkeypatch.setattr("rankfield.io.arrow._valid", lambda _: True)
 
     class Broken:
         def __init__(self, column: pa.Array) -> None:
@@ -268,7 +269,7 @@ def test_a_column_that_is_broken_as_a_whole(
         def slice(self, start: int, size: int) -> pa.Array:
             return self.column.slice(start, size)
 
-    from rankfield.formats import arrow_files
+    from rankfield.io import arrow
 
     batch = pa.table({"a": ["x", "y"]}).to_batches()[0]
 
@@ -279,7 +280,7 @@ def test_a_column_that_is_broken_as_a_whole(
     with pytest.raises(
         DataError, match=r"a\.parquet, row 0 .*, column 'a': not UTF-8 or malformed"
     ):
-        arrow_files._require_utf8(tmp_path / "a.parquet", Batch(), 0)
+        arrow._require_utf8(tmp_path / "a.parquet", Batch(), 0)
 
 
 def packed_stream(path: Path, table: pa.Table, compression: str | None) -> Path:
@@ -343,6 +344,6 @@ def test_a_parquet_file_that_breaks_while_it_is_measured_is_an_error_of_the_file
         raise error("Invalid thrift: protocol error")
 
     pl.DataFrame({"a": ["x"]}).write_parquet(tmp_path / "a.parquet")
-    monkeypatch.setattr("rankfield.schema.parquet_size._stated", broken)
+    monkeypatch.setattr("rankfield.io.parquet_size._stated", broken)
     with pytest.raises(DataError, match=r"a\.parquet: cannot be read.*Invalid thrift"):
         list(arrow_batches(tmp_path / "a.parquet"))

@@ -11,7 +11,7 @@ import pytest
 from miniatures_of_layouts import esci
 from rankfield.curation import split
 from rankfield.errors import DataError
-from rankfield.formats.esci import looks_like_esci, read_esci, write_esci
+from rankfield.formats.esci.reading import looks_like_esci, read_esci, write_esci
 from rankfield.formats.guesses import guess_scale
 from rankfield.schema import Field
 from rankfield.synthetic import sample_shop

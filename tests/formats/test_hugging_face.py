@@ -10,13 +10,13 @@ import pytest
 from miniatures_of_layouts import marqo_parquet, png
 from rankfield.curation import split
 from rankfield.errors import DataError
-from rankfield.formats.hub_folders import find_parts
-from rankfield.formats.hub_writing import write_saved_dataset
-from rankfield.formats.hugging_face import (
+from rankfield.formats.hugging_face.folders import find_parts
+from rankfield.formats.hugging_face.layout import (
     looks_like_hugging_face,
     read_hugging_face,
     write_hugging_face,
 )
+from rankfield.formats.hugging_face.writing import write_saved_dataset
 from rankfield.schema import Field, RankingDataset, ScoreScale
 from rankfield.synthetic import sample_shop
 from rankfield.validate import audit

@@ -16,7 +16,7 @@ from PIL import Image
 KILLS = 20
 SCRIPT = """
 import sys
-from rankfield.formats.tables import import_folder
+from rankfield.formats.tables.reading import import_folder
 print("ready", flush=True)
 sys.stdin.readline()
 import_folder(sys.argv[1], sys.argv[2])

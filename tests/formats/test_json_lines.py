@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rankfield.errors import DataError
-from rankfield.formats.json_lines import _parsed, read_text_records
-from rankfield.formats.text_tables import TextTable, read_table
+from rankfield.io.json_lines import _parsed, read_text_records
+from rankfield.io.tables import TextTable, read_table
 
 KEYS = ("_id", "title", "text")
 

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rankfield.errors import DataError
-from rankfield.formats import json_objects, large_csv
-from rankfield.formats.json_objects import object_entries
-from rankfield.formats.large_csv import csv_batches
-from rankfield.formats.placed_tables import read_files, stack
-from rankfield.formats.text_tables import read_table
+from rankfield.io import delimited, json_objects
+from rankfield.io.delimited import csv_batches
+from rankfield.io.files import read_files, stack
+from rankfield.io.json_objects import object_entries
+from rankfield.io.tables import read_table
 
 PIECES = ["a", "b", '"', '""', ",", "\n", "\r\n", " ", "é", ";", '"x"', '"y\nz"', ""]
 JSON = st.recursive(
@@ -43,12 +43,12 @@ def test_any_csv_is_read_as_the_csv_module_reads_it(
     path = tmp_path_factory.getbasetemp() / "any.csv"
     path.write_bytes(("c,d\n" + "".join(pieces)).encode())
     slow = outcome(path, fast=False)
-    before = large_csv._BLOCK
+    before = delimited._BLOCK
     try:
-        large_csv._BLOCK = block  # parts of a file meet inside it
+        delimited._BLOCK = block  # parts of a file meet inside it
         fast = outcome(path, fast=True) if slow != (str(path), _NONE) else slow
     finally:
-        large_csv._BLOCK = before
+        delimited._BLOCK = before
     assert fast == slow
 
 

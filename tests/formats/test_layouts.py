@@ -27,7 +27,7 @@ from rankfield.formats import (
     write_beir,
     write_trec,
 )
-from rankfield.formats.layout_options import parse_options
+from rankfield.formats.options import parse_options
 from rankfield.formats.registry import LAYOUTS
 from rankfield.schema import Field, RankingDataset, ScoreScale
 from rankfield.synthetic import sample_shop
@@ -468,10 +468,10 @@ def test_fields_of_other_names_come_back_from_trec(tmp_path: Path) -> None:
 def test_a_general_layout_yields(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     beir = LAYOUTS["beir"]
     general = replace(beir, name="any", stem="beir", general=True)
-    monkeypatch.setattr("rankfield.formats.layout_guess.LAYOUTS", {"any": general, "beir": beir})
+    monkeypatch.setattr("rankfield.formats.guess.LAYOUTS", {"any": general, "beir": beir})
     src = write_files(tmp_path / "src", BEIR)
     assert guess_layout(src)[0] is beir
-    monkeypatch.setattr("rankfield.formats.layout_guess.LAYOUTS", {"any": general})
+    monkeypatch.setattr("rankfield.formats.guess.LAYOUTS", {"any": general})
     assert guess_layout(src)[0] is general
 
 

@@ -13,13 +13,13 @@ import pytest
 
 from miniatures_of_layouts import esci, marqo_archive, marqo_parquet, png
 from rankfield.errors import DataError
-from rankfield.formats.esci import read_esci
-from rankfield.formats.hub_writing import write_saved_dataset
-from rankfield.formats.hugging_face import read_hugging_face
-from rankfield.formats.marqo_gs import read_marqo_gs
-from rankfield.formats.marqo_gs_parquet import read_marqo_gs_parquet
-from rankfield.formats.sentence_transformers import read_sentence_transformers
-from rankfield.formats.tables import read_tables
+from rankfield.formats.esci.reading import read_esci
+from rankfield.formats.hugging_face.layout import read_hugging_face
+from rankfield.formats.hugging_face.writing import write_saved_dataset
+from rankfield.formats.marqo_gs.archive import read_marqo_gs
+from rankfield.formats.marqo_gs.parquet import read_marqo_gs_parquet
+from rankfield.formats.sentence_transformers.reading import read_sentence_transformers
+from rankfield.formats.tables.reading import read_tables
 
 Spoil = Callable[[Path], object]
 

@@ -12,7 +12,7 @@ import pytest
 from miniatures_of_layouts import marqo_archive, marqo_rows, write_csv
 from rankfield.curation import split
 from rankfield.errors import DataError, ImageError, OutputError, SplitError
-from rankfield.formats.marqo_gs import looks_like_marqo_gs, read_marqo_gs, write_marqo_gs
+from rankfield.formats.marqo_gs.archive import looks_like_marqo_gs, read_marqo_gs, write_marqo_gs
 from rankfield.formats.registry import LAYOUTS
 from rankfield.schema import Field, RankingDataset, ScoreScale
 from rankfield.synthetic import sample_shop

@@ -10,8 +10,8 @@ import pytest
 
 from miniatures_of_layouts import marqo_archive, marqo_parquet, png
 from rankfield.errors import DataError, ImageError
-from rankfield.formats.marqo_gs import read_marqo_gs
-from rankfield.formats.marqo_gs_parquet import (
+from rankfield.formats.marqo_gs.archive import read_marqo_gs
+from rankfield.formats.marqo_gs.parquet import (
     looks_like_marqo_gs_parquet,
     read_marqo_gs_parquet,
     write_marqo_gs_parquet,

@@ -11,10 +11,10 @@ import pytest
 from format_miniatures import BEIR, TABLES, TREC_XML, write_files
 from rankfield.errors import DataError
 from rankfield.formats import guess_layout
-from rankfield.formats.json_lines import _blocks, _parsed, read_text_records
 from rankfield.formats.registry import LAYOUTS
-from rankfield.formats.text_files import table_suffix
-from rankfield.formats.text_tables import read_table
+from rankfield.io.json_lines import _blocks, _parsed, read_text_records
+from rankfield.io.tables import read_table
+from rankfield.io.text import table_suffix
 
 
 def packed(folder: Path, files: dict[str, str]) -> Path:
@@ -69,7 +69,7 @@ def test_only_texts_are_packed() -> None:
 
 
 def test_json_lines_over_several_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rankfield.formats.json_lines._BLOCK", 64)
+    monkeypatch.setattr("rankfield.io.json_lines._BLOCK", 64)
     rows = [
         {"_id": f"d{i}", **({"title": None} if i < 5 else {"text": "x" * (i % 90)})}
         for i in range(40)

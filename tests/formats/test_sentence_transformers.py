@@ -11,7 +11,7 @@ import pytest
 from miniatures_of_layouts import png
 from rankfield.curation import split
 from rankfield.errors import DataError
-from rankfield.formats.sentence_transformers import (
+from rankfield.formats.sentence_transformers.reading import (
     looks_like_sentence_transformers,
     read_sentence_transformers,
     write_sentence_transformers,

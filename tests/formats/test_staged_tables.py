@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rankfield.errors import DataError
-from rankfield.formats.staged_tables import StagedTable, stage_table
-from rankfield.formats.text_tables import read_table
+from rankfield.io.staged import StagedTable, stage_table
+from rankfield.io.tables import read_table
 
 cells = st.one_of(
     st.sampled_from(["", '"', '""', '"a"', "a,b", '"a,b"', '"two\nlines"', 'a"b', '"a""b"', " x "]),

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rankfield.errors import DataError
-from rankfield.formats.text_tables import read_table
+from rankfield.io.tables import read_table
 
 
 def write(folder: Path, name: str, content: str | bytes) -> Path:

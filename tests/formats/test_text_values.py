@@ -14,9 +14,9 @@ import pytest
 from every_layout import SOURCES, edit_rows
 from rankfield.errors import DataError
 from rankfield.formats import read_tables
-from rankfield.formats.sentence_transformers import read_sentence_transformers
-from rankfield.formats.text_tables import read_table
-from rankfield.formats.text_values import MARK, text_values
+from rankfield.formats.sentence_transformers.reading import read_sentence_transformers
+from rankfield.io.tables import read_table
+from rankfield.io.text_values import MARK, text_values
 from rankfield.validate import audit
 
 

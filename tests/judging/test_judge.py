@@ -24,7 +24,7 @@ from killing import killable_commands
 from misbehaving_server import Handler, MisbehavingServer, Route, serving
 from rankfield.cli.main import main
 from rankfield.errors import DataError, InputError, OutputError, RemoteError
-from rankfield.formats.text_tables import read_table
+from rankfield.io.tables import read_table
 from rankfield.judging import JudgeSettings, choose_pairs, judge, load_rubric
 from rankfield.judging.cost import Prices
 from rankfield.judging.rubric import RUBRIC_TEMPLATE

@@ -21,9 +21,9 @@ from rankfield.curation import dedupe
 from rankfield.errors import DataError
 from rankfield.evaluation import evaluate, popularity_ranking, slice_queries
 from rankfield.formats.beir import write_beir
-from rankfield.formats.esci import write_esci
+from rankfield.formats.esci.reading import write_esci
 from rankfield.formats.published_splits import split_by_queries
-from rankfield.formats.sentence_transformers_export import write_sentence_transformers
+from rankfield.formats.sentence_transformers.writing import write_sentence_transformers
 from rankfield.schema import Field, RankingDataset, ScoreScale, SplitView
 from rankfield.training import Recipe, build_model, load_negatives, mine, parse_recipe, train
 from rankfield.training.batches import PairBatches

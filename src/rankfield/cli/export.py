@@ -34,7 +34,7 @@ def command(
     Example: rankfield export tables shop shop-tables --option ending=jsonl
     """
     from rankfield.errors import InputError
-    from rankfield.formats.layout_options import parse_options
+    from rankfield.formats.options import parse_options
     from rankfield.schema import RankingDataset
     from rankfield.validate import require_valid
 

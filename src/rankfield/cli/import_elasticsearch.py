@@ -51,7 +51,7 @@ def command(
     Example: rankfield import elasticsearch rank_eval.json shop --documents products.jsonl
     """
     from rankfield.formats import read_elasticsearch
-    from rankfield.formats.elasticsearch import listed_tables
+    from rankfield.formats.judgment_lists.elasticsearch import listed_tables
 
     options.require_new(out)
     options.check_judgments_only(judgments_only, documents, dataset)

@@ -52,7 +52,7 @@ def command(
 
     Example: rankfield import esci shopping_queries_dataset esci --locale us --version small
     """
-    from rankfield.formats.esci import read_esci
+    from rankfield.formats.esci.reading import read_esci
     from rankfield.formats.grades import parse_grades
 
     options.require_new(out)

@@ -57,7 +57,7 @@ def command(
 
     Example: rankfield import ./scifact scifact-data
     """
-    from rankfield.formats.layout_guess import guess_layout
+    from rankfield.formats.guess import guess_layout
 
     options.require_new(out)
     layout, reason = guess_layout(src)
@@ -68,7 +68,7 @@ def command(
     echo(f"the same as: {shlex.join(words)}")
     chosen = {key: value for key, value in (("name", name), ("licence", licence)) if value}
     if layout.name == "tables":  # the one that can be larger than memory
-        from rankfield.formats.tables import import_folder
+        from rankfield.formats.tables.reading import import_folder
 
         folder, notes = import_folder(src, out, name=name, licence=licence)
         options.report(folder, notes, out)

@@ -53,7 +53,7 @@ def command(
 
     Example: rankfield import huggingface shop-hub shop --query question --score label
     """
-    from rankfield.formats.hugging_face import read_hugging_face
+    from rankfield.formats.hugging_face.layout import read_hugging_face
 
     options.require_new(out)
     chosen = options.given(

@@ -42,7 +42,7 @@ def command(
 
     Example: rankfield import marqo-gs marqo-gs-10m gs --score score_reciprocal --images images
     """
-    from rankfield.formats.marqo_gs import read_marqo_gs
+    from rankfield.formats.marqo_gs.archive import read_marqo_gs
 
     options.require_new(out)
     chosen = options.given(

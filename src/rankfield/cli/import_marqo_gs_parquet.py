@@ -37,7 +37,7 @@ def command(
 
     Example: rankfield import marqo-gs-parquet marqo-GS-10M gs --document-field title:text
     """
-    from rankfield.formats.marqo_gs_parquet import read_marqo_gs_parquet
+    from rankfield.formats.marqo_gs.parquet import read_marqo_gs_parquet
 
     options.require_new(out)
     chosen = options.given(

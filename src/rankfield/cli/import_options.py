@@ -159,7 +159,7 @@ def save_judgments(
 
     `read` takes notes and returns queries, judgments, and whether texts are the queries' ids.
     """
-    from rankfield.formats.judgment_files import (
+    from rankfield.formats.judgment_lists.judgments_only import (
         judgments_alone,
         require_judgment_name,
         write_judgment_file,

@@ -50,7 +50,7 @@ def command(
     Example: rankfield import quepid ratings.csv shop --documents products.jsonl
     """
     from rankfield.formats import read_quepid
-    from rankfield.formats.quepid import quepid_tables
+    from rankfield.formats.judgment_lists.quepid import quepid_tables
 
     options.require_new(out)
     options.check_judgments_only(judgments_only, documents, dataset)

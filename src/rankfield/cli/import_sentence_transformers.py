@@ -56,7 +56,7 @@ def command(
     Example: rankfield import sentence-transformers triplets.parquet triplets --column anchor
     --column positive --column negative
     """
-    from rankfield.formats.sentence_transformers import read_sentence_transformers
+    from rankfield.formats.sentence_transformers.reading import read_sentence_transformers
 
     options.require_new(out)
     chosen = options.given(

@@ -76,7 +76,7 @@ def command(
     --document-field photo:image:0.9 --relevant 2
     """
     from rankfield.engines import make_engine
-    from rankfield.formats.tables import import_folder
+    from rankfield.formats.tables.reading import import_folder
 
     dataset, notes = import_folder(
         src,

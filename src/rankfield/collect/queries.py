@@ -20,8 +20,8 @@ from rankfield.collect.generated import generation_request, parse_queries, promp
 from rankfield.collect.job import QueriesSection
 from rankfield.curation.texts import near_key
 from rankfield.errors import DataError, RemoteError
-from rankfield.formats.text_files import table_suffix
-from rankfield.formats.text_tables import SUFFIXES, read_table
+from rankfield.io.tables import SUFFIXES, read_table
+from rankfield.io.text import table_suffix
 from rankfield.paths import read_bytes
 from rankfield.progress import progress
 from rankfield.unicode_text import half_surrogate

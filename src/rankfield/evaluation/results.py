@@ -16,9 +16,9 @@ from rankfield import __version__
 from rankfield.errors import InputError, OutputError
 from rankfield.evaluation.check_tables import check_tables
 from rankfield.files import new_file, read_json
+from rankfield.io.parquet import read_parquet
 from rankfield.metrics import Mean, canonical_name
 from rankfield.nearby import nearby_place, nearby_text
-from rankfield.schema.whole_parquet import read_parquet
 
 __all__ = ["DatasetIdentity", "Results", "SplitSize", "save_results"]
 

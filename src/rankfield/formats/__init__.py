@@ -10,52 +10,55 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rankfield.formats.beir import read_beir, write_beir
-    from rankfield.formats.elasticsearch import read_elasticsearch, write_elasticsearch
-    from rankfield.formats.esci import read_esci
-    from rankfield.formats.esci_export import write_esci
-    from rankfield.formats.hugging_face import read_hugging_face, write_hugging_face
-    from rankfield.formats.layout_guess import guess_layout
-    from rankfield.formats.marqo_gs import read_marqo_gs
-    from rankfield.formats.marqo_gs_export import write_marqo_gs
-    from rankfield.formats.marqo_gs_parquet import read_marqo_gs_parquet, write_marqo_gs_parquet
-    from rankfield.formats.quepid import read_quepid, write_quepid
-    from rankfield.formats.sentence_transformers import read_sentence_transformers
-    from rankfield.formats.sentence_transformers_export import write_sentence_transformers
-    from rankfield.formats.table_export import write_tables
-    from rankfield.formats.tables import TableOptions, import_tables, read_tables
-    from rankfield.formats.trec import read_qrels, read_run, write_qrels, write_run
-    from rankfield.formats.trec_collection import read_trec, write_trec
+    from rankfield.formats.esci.reading import read_esci
+    from rankfield.formats.esci.writing import write_esci
+    from rankfield.formats.guess import guess_layout
+    from rankfield.formats.hugging_face.layout import read_hugging_face, write_hugging_face
+    from rankfield.formats.judgment_lists.elasticsearch import (
+        read_elasticsearch,
+        write_elasticsearch,
+    )
+    from rankfield.formats.judgment_lists.quepid import read_quepid, write_quepid
+    from rankfield.formats.marqo_gs.archive import read_marqo_gs
+    from rankfield.formats.marqo_gs.archive_export import write_marqo_gs
+    from rankfield.formats.marqo_gs.parquet import read_marqo_gs_parquet, write_marqo_gs_parquet
+    from rankfield.formats.sentence_transformers.reading import read_sentence_transformers
+    from rankfield.formats.sentence_transformers.writing import write_sentence_transformers
+    from rankfield.formats.tables.reading import TableOptions, import_tables, read_tables
+    from rankfield.formats.tables.writing import write_tables
+    from rankfield.formats.trec.collection import read_trec, write_trec
+    from rankfield.formats.trec.runs import read_qrels, read_run, write_qrels, write_run
     from rankfield.formats.wands import read_wands, write_wands
 
 _HOMES = {
-    "TableOptions": "tables",
-    "guess_layout": "layout_guess",
-    "import_tables": "tables",
+    "TableOptions": "tables.reading",
+    "guess_layout": "guess",
+    "import_tables": "tables.reading",
     "read_beir": "beir",
-    "read_elasticsearch": "elasticsearch",
-    "read_esci": "esci",
-    "read_hugging_face": "hugging_face",
-    "read_marqo_gs": "marqo_gs",
-    "read_marqo_gs_parquet": "marqo_gs_parquet",
-    "read_qrels": "trec",
-    "read_quepid": "quepid",
-    "read_run": "trec",
-    "read_sentence_transformers": "sentence_transformers",
-    "read_tables": "tables",
-    "read_trec": "trec_collection",
+    "read_elasticsearch": "judgment_lists.elasticsearch",
+    "read_esci": "esci.reading",
+    "read_hugging_face": "hugging_face.layout",
+    "read_marqo_gs": "marqo_gs.archive",
+    "read_marqo_gs_parquet": "marqo_gs.parquet",
+    "read_qrels": "trec.runs",
+    "read_quepid": "judgment_lists.quepid",
+    "read_run": "trec.runs",
+    "read_sentence_transformers": "sentence_transformers.reading",
+    "read_tables": "tables.reading",
+    "read_trec": "trec.collection",
     "read_wands": "wands",
     "write_beir": "beir",
-    "write_elasticsearch": "elasticsearch",
-    "write_esci": "esci_export",
-    "write_hugging_face": "hugging_face",
-    "write_marqo_gs": "marqo_gs_export",
-    "write_marqo_gs_parquet": "marqo_gs_parquet",
-    "write_qrels": "trec",
-    "write_quepid": "quepid",
-    "write_run": "trec",
-    "write_sentence_transformers": "sentence_transformers_export",
-    "write_tables": "table_export",
-    "write_trec": "trec_collection",
+    "write_elasticsearch": "judgment_lists.elasticsearch",
+    "write_esci": "esci.writing",
+    "write_hugging_face": "hugging_face.layout",
+    "write_marqo_gs": "marqo_gs.archive_export",
+    "write_marqo_gs_parquet": "marqo_gs.parquet",
+    "write_qrels": "trec.runs",
+    "write_quepid": "judgment_lists.quepid",
+    "write_run": "trec.runs",
+    "write_sentence_transformers": "sentence_transformers.writing",
+    "write_tables": "tables.writing",
+    "write_trec": "trec.collection",
     "write_wands": "wands",
 }
 

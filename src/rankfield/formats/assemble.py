@@ -13,10 +13,10 @@ from rankfield.errors import DataError, ImageError
 from rankfield.formats.dataset_checks import require_in_scale, require_sound
 from rankfield.formats.field_options import guessed_fields, parse_fields, shown_fields
 from rankfield.formats.guesses import equal_weights, guess_scale
-from rankfield.formats.picture_lists import picture_column
-from rankfield.formats.source_tables import LocatedRows
-from rankfield.formats.text_tables import TextTable
-from rankfield.formats.text_values import text_values, without_marks
+from rankfield.formats.image_lists import picture_column
+from rankfield.io.table import LocatedRows
+from rankfield.io.tables import TextTable
+from rankfield.io.text_values import text_values, without_marks
 from rankfield.schema import Field, Provenance, RankingDataset
 from rankfield.validate import image_problems
 

@@ -16,14 +16,14 @@ from rankfield.formats.assemble import DatasetOptions, Tables, assemble
 from rankfield.formats.export_notes import lost_columns
 from rankfield.formats.export_record import write_record
 from rankfield.formats.export_texts import joined_texts, query_texts, text_fields
-from rankfield.formats.finite_numbers import finite_numbers
 from rankfield.formats.foreign_columns import with_standard_names
-from rankfield.formats.json_lines import read_text_records
-from rankfield.formats.lines import kept_rows, read_lines, split_lines
-from rankfield.formats.number_texts import number_texts
-from rankfield.formats.source_tables import JoinedRows
-from rankfield.formats.text_files import table_suffix
-from rankfield.formats.text_tables import TextTable
+from rankfield.io.finite_numbers import finite_numbers
+from rankfield.io.json_lines import read_text_records
+from rankfield.io.lines import kept_rows, read_lines, split_lines
+from rankfield.io.numbers import number_texts
+from rankfield.io.table import JoinedRows
+from rankfield.io.tables import TextTable
+from rankfield.io.text import table_suffix
 from rankfield.paths import safe_name
 from rankfield.schema import RankingDataset
 

@@ -11,7 +11,7 @@ import polars as pl
 from rankfield.column_names import quoted_names
 from rankfield.errors import DataError, ImageError
 from rankfield.field_values import is_absent
-from rankfield.formats.placed_tables import PlacedTable
+from rankfield.io.files import PlacedTable
 from rankfield.schema import RankingDataset, ScoreScale
 from rankfield.validate import fix, image_problems
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from rankfield.formats.guesses import guess_modality
-from rankfield.formats.placed_tables import PlacedTable
+from rankfield.io.files import PlacedTable
 
 __all__ = [
     "Differing",

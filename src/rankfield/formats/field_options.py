@@ -9,8 +9,8 @@ from typing import cast
 from rankfield.column_names import quoted_names
 from rankfield.errors import DataError
 from rankfield.formats.guesses import equal_weights, guess_fields, guess_modality
-from rankfield.formats.picture_lists import list_column, with_lists
-from rankfield.formats.source_tables import SourceTable
+from rankfield.formats.image_lists import list_column, with_lists
+from rankfield.io.table import SourceTable
 from rankfield.schema import Field, Modality
 
 __all__ = ["guessed_fields", "parse_fields", "shown_fields"]

@@ -9,7 +9,7 @@ import polars as pl
 
 from rankfield.column_names import find_column, free_name, quoted_names
 from rankfield.errors import DataError
-from rankfield.formats.source_tables import SourceTable
+from rankfield.io.table import SourceTable
 
 __all__ = ["RESERVED", "set_aside", "set_aside_in_frame", "with_standard_names"]
 

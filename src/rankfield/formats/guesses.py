@@ -11,7 +11,7 @@ import polars as pl
 
 from rankfield.errors import DataError
 from rankfield.field_values import flat_values
-from rankfield.formats.text_values import MARK
+from rankfield.io.text_values import MARK
 from rankfield.schema import Field, Modality, ScoreScale
 
 __all__ = ["equal_weights", "guess_fields", "guess_modality", "guess_scale", "with_relevant_inside"]

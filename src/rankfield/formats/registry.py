@@ -80,7 +80,7 @@ LAYOUTS: dict[str, Layout] = {
             description="documents, queries and judgments as CSV, TSV, JSON Lines or Parquet",
             signs="a folder with documents.*, queries.* and judgments.*",
             example="rankfield import tables shop-export shop --relevant 2",
-            modules=("tables", "table_export"),
+            modules=("tables.reading", "tables.writing"),
             checks={"bad_images": "error"},
         ),
         Layout(
@@ -88,7 +88,7 @@ LAYOUTS: dict[str, Layout] = {
             description="a TREC collection: qrels or a run, topics, documents",
             signs="a folder with qrels*, topics* (queries*) and documents* (docs*, corpus*)",
             example="rankfield import trec robust robust-data --topics topics.301-450.txt",
-            modules=("trec_collection",),
+            modules=("trec.collection",),
         ),
         Layout(
             name="beir",
@@ -109,7 +109,7 @@ LAYOUTS: dict[str, Layout] = {
             description="Marqo-GS's archive: triplets in CSV, corpora and ground truth in JSON",
             signs="a folder with corpus_1.json and query_…_product_id_….csv",
             example="rankfield import marqo-gs marqo-gs-10m gs --images images",
-            modules=("marqo_gs", "marqo_gs_export"),
+            modules=("marqo_gs.archive", "marqo_gs.archive_export"),
             checks={"bad_images": "error"},
         ),
         Layout(
@@ -117,7 +117,7 @@ LAYOUTS: dict[str, Layout] = {
             description="Marqo-GS as on the Hugging Face Hub: Parquet with pictures",
             signs="Parquet files of the split in_domain with query and product_id",
             example="rankfield import marqo-gs-parquet marqo-GS-10M gs",
-            modules=("marqo_gs_parquet",),
+            modules=("marqo_gs.parquet",),
             checks={"bad_images": "error"},
         ),
         Layout(
@@ -125,7 +125,7 @@ LAYOUTS: dict[str, Layout] = {
             description="a folder of the library datasets: three tables, or pairs",
             signs="dataset_dict.json, state.json, or Parquet files named as on the Hub",
             example="rankfield import huggingface shop-hub shop --query question",
-            modules=("hugging_face",),
+            modules=("hugging_face.layout",),
             stem="hugging_face",
             general=True,
             checks={"bad_images": "error"},
@@ -135,7 +135,7 @@ LAYOUTS: dict[str, Layout] = {
             description="pairs, triplets, scored pairs or labelled lists",
             signs="columns anchor, positive; sentence1, sentence2; or sentence_A, sentence_B",
             example="rankfield import sentence-transformers triplets.parquet triplets-data",
-            modules=("sentence_transformers", "sentence_transformers_export"),
+            modules=("sentence_transformers.reading", "sentence_transformers.writing"),
             checks={"bad_images": "error"},
         ),
         Layout(
@@ -143,21 +143,21 @@ LAYOUTS: dict[str, Layout] = {
             description="Amazon's Shopping Queries: examples and products in Parquet",
             signs="a folder with shopping_queries_dataset_examples.parquet and …_products.parquet",
             example="rankfield import esci shopping_queries_dataset esci --locale us",
-            modules=("esci", "esci_export"),
+            modules=("esci.reading", "esci.writing"),
         ),
         Layout(
             name="elasticsearch",
             description="judgment lists of Elasticsearch and OpenSearch, and a table of documents",
             signs="a .json file with requests or judgmentRatings, or a .txt file with qid:",
             example="rankfield import elasticsearch rank_eval.json shop --documents products.jsonl",
-            modules=("elasticsearch",),
+            modules=("judgment_lists.elasticsearch",),
         ),
         Layout(
             name="quepid",
             description="Quepid's judgments in CSV, and a table of documents",
             signs="a .csv file with the columns query, docid and rating",
             example="rankfield import quepid ratings.csv shop --documents products.jsonl",
-            modules=("quepid",),
+            modules=("judgment_lists.quepid",),
         ),
     )
 }

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rankfield.formats.dataset_checks import require_sound
-from rankfield.formats.source_tables import LocatedRows
+from rankfield.io.table import LocatedRows
 from rankfield.schema import RankingDataset
 from rankfield.schema.header import read_header
 

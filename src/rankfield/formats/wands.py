@@ -16,8 +16,8 @@ from rankfield.formats.export_record import write_record
 from rankfield.formats.export_texts import joined_texts, query_texts, text_fields
 from rankfield.formats.foreign_columns import set_aside_in_frame, with_standard_names
 from rankfield.formats.grades import require_grades
-from rankfield.formats.lines import read_lines
-from rankfield.formats.text_tables import TextTable, read_table
+from rankfield.io.lines import read_lines
+from rankfield.io.tables import TextTable, read_table
 from rankfield.schema import RankingDataset
 
 __all__ = ["WANDS_GRADES", "looks_like_wands", "read_wands", "write_wands"]

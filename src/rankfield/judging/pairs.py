@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from rankfield.errors import DataError, InputError
-from rankfield.formats.text_tables import TextTable, read_table
+from rankfield.io.tables import TextTable, read_table
 from rankfield.schema import RankingDataset
 
 __all__ = ["choose_pairs", "read_scores"]

@@ -15,9 +15,9 @@ from pydantic import Field
 from rankfield import __version__
 from rankfield.errors import DataError, OutputError
 from rankfield.files import new_file
+from rankfield.io.parquet import read_parquet
 from rankfield.parsing import parse_json
 from rankfield.schema import RankingDataset
-from rankfield.schema.whole_parquet import read_parquet
 from rankfield.settings import Settings
 from rankfield.training.mine import Mined
 from rankfield.training.row_numbers import row_numbers

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from rankfield.errors import DataError
-from rankfield.formats.text_tables import TextTable, read_table
+from rankfield.io.tables import TextTable, read_table
 from rankfield.schema import RankingDataset, ScoreScale
 from rankfield.settings import Settings
 

@@ -1,0 +1,3 @@
+"""Amazon's Shopping Queries data set (ESCI)."""
+
+__all__: list[str] = []

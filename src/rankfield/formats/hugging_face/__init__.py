@@ -1,0 +1,3 @@
+"""Folders of the library `datasets`."""
+
+__all__: list[str] = []

@@ -1,0 +1,166 @@
+"""Quepid's judgments: CSV with query, docid and rating, a row for each rated document.
+
+The text of a query is its key; a rating that is empty is none. https://quepid.com
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Unpack
+
+import polars as pl
+
+from rankfield.column_names import find_column, normalised_name, quoted_names
+from rankfield.errors import DataError, OutputError
+from rankfield.field_values import is_absent
+from rankfield.files import new_file
+from rankfield.formats.assemble import DatasetOptions, Tables, assemble
+from rankfield.formats.export_notes import lost_columns
+from rankfield.formats.export_texts import query_texts
+from rankfield.formats.judgment_lists.documents import read_listed_documents
+from rankfield.io.finite_numbers import finite_numbers
+from rankfield.io.lines import kept_rows
+from rankfield.io.numbers import number_texts
+from rankfield.io.tables import TextTable, read_header, read_table
+from rankfield.io.text import table_suffix
+from rankfield.schema import RankingDataset
+
+__all__ = ["looks_like_quepid", "quepid_tables", "read_quepid", "write_quepid"]
+
+_QUERY = ("query", "query_text")
+_DOCUMENT = ("docid", "doc_id")
+_RATING = ("rating",)
+
+
+def read_quepid(
+    src: str | Path, *, documents: str | Path | None = None, **options: Unpack[DatasetOptions]
+) -> tuple[RankingDataset, list[str]]:
+    """Read Quepid's CSV and the documents that it rates; write nothing.
+
+    Equal texts are one query, q1, q2 … in order.
+
+    Args:
+        src: the file.
+        documents: as of `elasticsearch.read_elasticsearch`; the list itself holds no texts.
+        options: see `DatasetOptions`.
+
+    Returns:
+        The data set and, one per line, what was guessed or left out.
+
+    Raises:
+        DataError: a file is missing or broken, or there are no documents; with file and row.
+    """
+    path = Path(src)
+    notes: list[str] = []
+    queries, judgments = quepid_tables(path, notes)
+    if documents is None:
+        raise DataError(
+            "the judgment list holds no texts of documents",
+            where=str(path),
+            remedy="Name a table with them, --documents FILE, or take --judgments-only.",
+        )
+    texts = read_listed_documents(Path(documents), notes)
+    tables = Tables(
+        layout="quepid",
+        source=path,
+        root=texts.path.parent,
+        queries=queries,
+        documents=texts,
+        judgments=judgments,
+        query_fields=["query"],
+        notes=notes,
+    )
+    return assemble(tables, **options)
+
+
+def quepid_tables(path: Path, notes: list[str]) -> tuple[TextTable, TextTable]:
+    """Return the queries (query_id, query) and the judgments (query_id, doc_id, score) of a file.
+
+    Raises:
+        DataError: a missing column, a row without query or document, a rating that is no number.
+    """
+    table = read_table(path)
+    names = {}
+    for standard, known in (("query", _QUERY), ("doc_id", _DOCUMENT), ("score", _RATING)):
+        found = find_column(table.columns, known, where=str(path))
+        if found is None:
+            raise DataError(
+                f"expected a column {known[0]!r}, found {quoted_names(table.columns)}",
+                where=str(path),
+                remedy="Quepid's judgments have the columns query, docid and rating.",
+            )
+        names[found] = standard
+    table = TextTable(path, table.frame.select(list(names)).rename(names), table.lines)
+    for name in ("query", "doc_id"):
+        bad = table.frame.select(is_absent(name, pl.String()))[name]
+        if bad.any():
+            raise DataError(
+                "expected a value, found nothing",
+                where=table.where(int(bad.arg_max() or 0), name),
+                remedy="Fill it in, or remove the row.",
+            )
+    rated = ~table.frame.select(is_absent("score", pl.String()))["score"]
+    if gone := int((~rated).sum()):
+        notes.append(f"judgments: {gone:,} without a rating are left out")
+    table = kept_rows(table, rated)
+    if table.frame.is_empty():
+        raise DataError(
+            "expected at least one rating, found none",
+            where=str(path),
+            remedy="Name a file that holds ratings.",
+        )
+    texts = table.frame.select(pl.col("query").unique(maintain_order=True))
+    queries = texts.select(
+        pl.format("q{}", pl.int_range(1, pl.len() + 1)).alias("query_id"), "query"
+    )
+    scored = table.frame.with_columns(finite_numbers(table, "score"))
+    scored = scored.join(queries, on="query", how="left", maintain_order="left")
+    judgments = TextTable(path, scored.select("query_id", "doc_id", "score"), table.lines)
+    return TextTable(path, queries, None), judgments
+
+
+def write_quepid(dataset: RankingDataset, out: str | Path) -> list[str]:
+    """Write the judgments as Quepid's CSV, a new file, whole or not at all.
+
+    Returns:
+        What the layout cannot hold, one per line.
+
+    Raises:
+        DataError: two judged queries of one text, or a query without text.
+        OutputError: `out` exists or cannot be written.
+    """
+    path = Path(out)
+    if path.exists() or path.is_symlink():
+        raise OutputError("exists already", where=str(path), remedy="Name another output.")
+    notes: list[str] = []
+    texts = dataset.queries.select("query_id", query=query_texts(dataset, "quepid", notes))
+    judged = texts.join(dataset.judgments.select("query_id"), on="query_id", how="semi")
+    twice = judged["query"].is_duplicated()
+    if twice.any():
+        raise DataError(
+            f"two queries have the text {judged['query'][int(twice.arg_max() or 0)]!r}",
+            where="queries",
+            remedy="Merge them with `rankfield dedupe`, or export to a layout with ids.",
+        )
+    lost_columns(dataset, {"judgments": ["query_id", "doc_id", "score"]}, notes)
+    notes.append("queries: the layout has no ids, the texts tell them apart")
+    notes.append("documents: not part of this layout; export them with `rankfield export tables`")
+    rows = dataset.judgments.select("query_id", "doc_id", "score")
+    rows = rows.join(texts, on="query_id", how="left", maintain_order="left")
+    shown = rows.select("query", docid="doc_id", rating=number_texts("score"))
+    with new_file(path) as temporary:
+        shown.write_csv(temporary)
+    return notes
+
+
+def looks_like_quepid(src: Path) -> str | None:
+    """Return why a file looks like Quepid's CSV, or None."""
+    if not src.is_file() or table_suffix(src) != ".csv":
+        return None
+    try:
+        names = set(map(normalised_name, read_header(src)))
+    except DataError:
+        return None
+    if "query" in names and names & {"docid", "doc_id"} and "rating" in names:
+        return "it is CSV with the columns query, docid and rating"
+    return None

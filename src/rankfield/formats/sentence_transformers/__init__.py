@@ -1,0 +1,3 @@
+"""The training data of sentence-transformers."""
+
+__all__: list[str] = []

@@ -1,0 +1,374 @@
+"""Plain tables: a folder with documents, queries and judgments as CSV, TSV, JSON Lines, Parquet."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal, TypedDict, Unpack
+
+import polars as pl
+
+from rankfield.engines import Engine
+from rankfield.errors import ImageError
+from rankfield.files import new_folder, storage_errors
+from rankfield.formats.dataset_checks import require_in_scale, require_sound
+from rankfield.formats.field_options import guessed_fields, parse_fields
+from rankfield.formats.guesses import guess_scale
+from rankfield.formats.image_lists import PICTURE_TYPES, picture_column
+from rankfield.formats.tables.source import TableSource, name_columns, read_source
+from rankfield.io.finite_numbers import finite_numbers
+from rankfield.io.numbers import number_types
+from rankfield.io.table import SourceTable
+from rankfield.io.text import reading
+from rankfield.io.text_values import require_texts, text_expression, unmarked
+from rankfield.schema import DatasetFolder, Field, Provenance, RankingDataset, ScoreScale
+from rankfield.schema.header import TABLES, Header, write_header
+from rankfield.schema.storing import save_pictures, write_table
+from rankfield.validate import fix, image_problems
+
+__all__ = ["TableOptions", "dataset_of_tables", "import_folder", "import_tables", "read_tables"]
+
+
+class TableOptions(TypedDict, total=False):
+    """The keyword arguments of `read_tables`."""
+
+    name: str | None
+    query_id: str
+    doc_id: str
+    score: str
+    query_fields: Sequence[Field | str] | None
+    document_fields: Sequence[Field | str] | None
+    score_scale: ScoreScale | None
+    score_min: float | None
+    score_max: float | None
+    relevant: float | None
+    licence: str
+    queries_file: str | Path | None
+    documents_file: str | Path | None
+    judgments_file: str | Path | None
+    bad_images: Literal["ignore", "error", "drop"]
+
+
+def read_tables(
+    src: str | Path,
+    *,
+    name: str | None = None,
+    query_id: str = "query_id",
+    doc_id: str = "doc_id",
+    score: str = "score",
+    query_fields: Sequence[Field | str] | None = None,
+    document_fields: Sequence[Field | str] | None = None,
+    score_scale: ScoreScale | None = None,
+    score_min: float | None = None,
+    score_max: float | None = None,
+    relevant: float | None = None,
+    licence: str = "",
+    queries_file: str | Path | None = None,
+    documents_file: str | Path | None = None,
+    judgments_file: str | Path | None = None,
+    bad_images: Literal["ignore", "error", "drop"] = "ignore",
+) -> tuple[RankingDataset, list[str]]:
+    """Read a folder with one file each of documents, queries and judgments; write nothing.
+
+    Ids stay to the letter as in the file. Columns that are neither ids, score nor fields are
+    kept, as numbers where every value is one. The paths of pictures start from `src`.
+
+    Args:
+        src: the folder; documents.csv, queries.tsv, judgments.parquet, or ends as in `SUFFIXES`.
+        name: of the data set; the folder's name by default.
+        query_id, doc_id: the id columns; without them query-id, qid, …, and in the queries' and
+            documents' own tables id and _id, are tried.
+        score: the score column; without it relevance, grade, label and rating are tried.
+        query_fields, document_fields: each a `Field` or text "NAME[:MODALITY[:WEIGHT]]"; guessed
+            by `guesses.guess_fields` if None. The modality "images" is an image field whose texts
+            hold several paths with "|" between them; lists need no such word.
+        score_scale: guessed by `guesses.guess_scale` if None, except for the parts given as
+            score_min, score_max and relevant.
+        licence: for the provenance.
+        queries_file, documents_file, judgments_file: files of other names, from the working folder.
+        bad_images: "ignore" opens no picture; "error" stops at those that are missing, unreadable
+            or too large; "drop" clears those fields, and drops records that have no field left,
+            with their judgments.
+
+    Returns:
+        The data set and, one per line, what was guessed.
+
+    Raises:
+        DataError: anything wrong with files, columns, ids or scores, with file, row and column
+            (rows of text files are the lines an editor shows).
+        ImageError: a bad picture, with file, row and path, and how many more there are.
+    """
+    options = TableOptions(
+        name=name,
+        query_id=query_id,
+        doc_id=doc_id,
+        score=score,
+        query_fields=query_fields,
+        document_fields=document_fields,
+        score_scale=score_scale,
+        score_min=score_min,
+        score_max=score_max,
+        relevant=relevant,
+        licence=licence,
+        queries_file=queries_file,
+        documents_file=documents_file,
+        judgments_file=judgments_file,
+        bad_images=bad_images,
+    )
+    with tempfile.TemporaryDirectory() as temporary:
+        stage = Path(temporary)
+        folder, notes = _make(src, stage, stage, options)
+        return folder.read(), notes
+
+
+def import_tables(
+    src: str | Path,
+    out: str | Path,
+    **options: Unpack[TableOptions],
+) -> tuple[RankingDataset, list[str]]:
+    """Read tables as `read_tables` does, check every picture, and write a data set folder.
+
+    Args:
+        src: the folder with the tables.
+        out: the folder to make.
+        options: as the arguments of `read_tables`; `bad_images` is "error" unless given.
+
+    Returns:
+        The data set as loaded from `out`, and what was guessed and dropped, one per line.
+
+    Raises:
+        OutputError: `out` exists or cannot be written; nothing is left there.
+        DataError, ImageError: as `read_tables`.
+    """
+    folder, notes = import_folder(src, out, **options)
+    return RankingDataset.load(folder.root), notes
+
+
+def import_folder(
+    src: str | Path,
+    out: str | Path,
+    *,
+    engine: Engine | None = None,
+    **options: Unpack[TableOptions],
+) -> tuple[DatasetFolder, list[str]]:
+    """Do what `import_tables` does, in bounded memory: no table is ever held whole.
+
+    Args:
+        src: the folder with the tables.
+        out: the folder to make.
+        engine: where pictures are checked; threads of this machine if None.
+        options: as the arguments of `read_tables`; `bad_images` is "error" unless given.
+
+    Returns:
+        The data set in `out`, opened but not loaded, and what was guessed and dropped.
+
+    Raises:
+        OutputError: `out` exists or cannot be written; nothing is left there.
+        DataError, ImageError: as `read_tables`.
+    """
+    options.setdefault("bad_images", "error")
+    with new_folder(out) as temporary:
+        stage = temporary / ".stage"
+        stage.mkdir()
+        dataset, notes = _make(src, stage, Path(out), options, engine)
+        for table in ("queries", "documents", "judgments"):
+            path = temporary / f"{table}.parquet"
+            if dataset.is_changed(table):
+                write_table(dataset.lazy(table), path)
+            else:
+                dataset.files[table].rename(path)
+        write_header(temporary, dataset)
+        save_pictures(DatasetFolder.load(temporary, pictures=src), temporary)
+        shutil.rmtree(stage)
+    return DatasetFolder.load(out), notes
+
+
+def dataset_of_tables(
+    folder: Path, tables: Mapping[str, SourceTable], **options: Unpack[TableOptions]
+) -> tuple[RankingDataset, list[str]]:
+    """Make a data set of "queries", "documents" and "judgments" already read, as `read_tables`.
+
+    Args:
+        folder: where paths of pictures start.
+        tables: the three tables; errors name their rows by `SourceTable.where`.
+        options: as the arguments of `read_tables`; those that name files are ignored.
+
+    Returns:
+        The data set and, one per line, what was guessed.
+
+    Raises:
+        DataError, ImageError: as `read_tables`.
+    """
+    source = TableSource(folder, dict(tables))
+    name_columns(source, _columns(options))
+    with tempfile.TemporaryDirectory() as temporary:
+        stage = Path(temporary)
+        return _of_source(source, stage, stage, options).read(), source.notes
+
+
+def _make(
+    src: str | Path,
+    stage: Path,
+    out: Path,
+    options: TableOptions,
+    engine: Engine | None = None,
+) -> tuple[DatasetFolder, list[str]]:
+    """Read the files, write the three tables into the folder `stage`, return the data set.
+
+    `out` is how a message names the place if its disk is full.
+    """
+    named = {
+        "documents": options.get("documents_file"),
+        "queries": options.get("queries_file"),
+        "judgments": options.get("judgments_file"),
+    }
+    source = read_source(Path(src), stage, named, _columns(options))
+    return _of_source(source, stage, out, options, engine), source.notes
+
+
+def _columns(options: TableOptions) -> dict[str, str]:
+    return {
+        "query_id": options.get("query_id", "query_id"),
+        "doc_id": options.get("doc_id", "doc_id"),
+        "score": options.get("score", "score"),
+    }
+
+
+def _of_source(
+    source: TableSource,
+    stage: Path,
+    out: Path,
+    options: TableOptions,
+    engine: Engine | None = None,
+) -> DatasetFolder:
+    """Write the three tables into the folder `stage` and return the data set made of them."""
+    scale = _scale(source, finite_numbers(source.tables["judgments"], "score"), options)
+    fields = {
+        "queries": _choose_fields(source, "queries", "query_id", options.get("query_fields")),
+        "documents": _choose_fields(source, "documents", "doc_id", options.get("document_fields")),
+        "judgments": (),
+    }
+    header = Header(
+        name=options.get("name") or source.folder.resolve().name,
+        query_fields=fields["queries"],
+        document_fields=fields["documents"],
+        score_scale=scale,
+        provenance=Provenance(
+            source=", ".join(t.path.name for t in source.tables.values()),
+            licence=options.get("licence", ""),
+            made_by="rankfield import tables",
+        ),
+    )
+    files = {table: stage / f"{table}.parquet" for table in TABLES}
+    for table, path in files.items():
+        # a broken page of a Parquet file may show here for the first time; a full disk may too
+        with reading(source.tables[table].path), storage_errors(out):
+            write_table(_typed(source, table, fields[table]), path)
+    dataset = DatasetFolder(header, source.folder, files)
+    _check(dataset, source)
+    if (bad_images := options.get("bad_images", "ignore")) != "ignore":
+        dataset = _check_images(dataset, source, drop=bad_images == "drop", engine=engine)
+    return dataset
+
+
+def _scale(source: TableSource, scores: pl.Series, options: TableOptions) -> ScoreScale:
+    if (given := options.get("score_scale")) is not None:
+        return given
+    scale = guess_scale(
+        scores,
+        minimum=options.get("score_min"),
+        maximum=options.get("score_max"),
+        relevant=options.get("relevant"),
+    )
+    source.notes.append(f"score scale: {scale}; set it with --score-min, --score-max, --relevant")
+    return scale
+
+
+def _as_score(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    number = column.str.strip_chars() if dtype == pl.String else column
+    return number.cast(pl.Float64, strict=False)
+
+
+def _choose_fields(
+    source: TableSource, table: str, identity: str, chosen: Sequence[Field | str] | None
+) -> tuple[Field, ...]:
+    read = source.tables[table]
+    if chosen:
+        parsed, divided = parse_fields(read, chosen)
+        source.divided |= {(table, name) for name in divided}
+        return parsed
+    fields = guessed_fields(read, table, identity, source.notes)
+    used = {identity, *(f.name for f in fields)}
+    if rest := [column for column in read.columns if column not in used]:
+        source.notes.append(f"{table}: kept as plain columns, not fields: {', '.join(rest)}")
+    return fields
+
+
+def _typed(source: TableSource, table: str, fields: Sequence[Field]) -> pl.LazyFrame:
+    """Ids and fields as text, pictures as `picture_column`, columns of plain numbers as numbers.
+
+    What columns become is found in one pass over the rows, lists of pictures by reading each whole;
+    the rows then pass in a stream.
+    """
+    read = source.tables[table]
+    texts = {*TABLES[table], *(f.name for f in fields if f.modality == "text")}
+    pictures = {f.name for f in fields if f.modality == "image"}
+    score = {"score"} if table == "judgments" else set()
+    others = set(read.schema) - texts - pictures - score
+    numbers = number_types(
+        read.lazy(), [name for name, d in read.schema.items() if name in others and d == pl.String]
+    )
+    changed: list[pl.Expr] = []
+    lists: list[pl.Series] = []
+    for name, dtype in read.schema.items():
+        column = pl.col(name)
+        if name in pictures:
+            divided = (table, name) in source.divided
+            if isinstance(dtype, pl.Array):
+                changed.append(column.arr.to_list())
+            elif dtype == pl.String or dtype not in PICTURE_TYPES:
+                lists.append(picture_column(read, name, divided=divided))
+        elif name in texts:
+            require_texts(read.lazy(), name, dtype, read.where)
+            changed.append(text_expression(name, dtype))
+        elif (table, name) == ("judgments", "score"):
+            changed.append(_as_score(column, dtype))
+        elif name in numbers:
+            changed.append(column.cast(numbers[name]))
+        elif dtype == pl.String:
+            changed.append(unmarked(name))
+    rows = read.lazy().with_columns(changed)
+    if not lists:
+        return rows
+    own = rows.drop(column.name for column in lists)
+    return pl.concat([own, pl.DataFrame(lists).lazy()], how="horizontal").select(read.columns)
+
+
+def _check(dataset: DatasetFolder, source: TableSource) -> None:
+    """Raise for the first bad id, pair or score, with its place in the file it came from."""
+    require_sound(dataset, lambda table, row, column: source.tables[table].where(row, column))
+    require_in_scale(
+        dataset.frame("judgments", ["score"])["score"],
+        dataset.score_scale,
+        lambda row: source.tables["judgments"].where(row, "score"),
+    )
+
+
+def _check_images(
+    dataset: DatasetFolder, source: TableSource, *, drop: bool, engine: Engine | None
+) -> DatasetFolder:
+    bad = [p for p in image_problems(dataset, engine=engine) if p.severity == "error"]
+    if bad and not drop:
+        more = f" (and {len(bad) - 1:,} more bad pictures)" if len(bad) > 1 else ""
+        item = "" if bad[0].item is None else f"item {bad[0].item} (counted from 0), "
+        raise ImageError(
+            item + bad[0].message + more,
+            where=source.tables[bad[0].table].where(bad[0].row or 0, bad[0].field),
+            remedy="Fix the pictures, or clear those fields with `--bad-images drop`.",
+        )
+    if bad:
+        dataset, dropped = fix(dataset, bad)
+        source.notes += dropped
+    return dataset

@@ -22,8 +22,8 @@ from rankfield.training import (
     parse_recipe,
     save_negatives,
 )
+from rankfield.training.mining_schedule import latest_negatives, refresh_negatives
 from rankfield.training.negatives import NegativesSection, negatives_provenance
-from rankfield.training.refresh import latest_negatives, refresh_negatives
 from training_data import tiny_shop
 
 ANY: dict[str, Any] = {"relative_margin": -3.0, "near_duplicate": 2.0}

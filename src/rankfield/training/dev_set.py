@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
@@ -10,7 +11,7 @@ from rankfield.evaluation import DevSet, dev_splits
 from rankfield.schema import SPLITS, RankingDataset, SplitName
 from rankfield.settings import Settings
 
-__all__ = ["DevSection", "dev_set"]
+__all__ = ["DevSection", "dev_set", "mean_ndcg"]
 
 
 def _number_or(word: str, least: int) -> BeforeValidator:
@@ -65,3 +66,8 @@ def dev_set(section: DevSection, dataset: RankingDataset) -> DevSet | None:
         return None
     whole = DevSet.of(dataset, splits, queries=section.queries, documents=section.documents)
     return whole.defined()
+
+
+def mean_ndcg(splits: Mapping[str, float]) -> float:
+    """Return the mean over splits, by which the best model is chosen."""
+    return sum(splits.values()) / len(splits)

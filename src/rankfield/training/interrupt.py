@@ -3,22 +3,48 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
-__all__ = ["on_interrupt"]
+import torch
+
+__all__ = ["StopRequest"]
 
 
-@contextmanager
-def on_interrupt(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Call `handler` at Ctrl-C while the block runs, as `signal.signal` does."""
-    try:
-        previous = signal.signal(signal.SIGINT, handler)
-    except ValueError:  # not the main thread: interrupts go elsewhere
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)
+class StopRequest:
+    """Whether to stop after the step in hand; a second Ctrl-C stops at once.
+
+    Args:
+        accelerator: accelerate's, to ask the other processes.
+    """
+
+    def __init__(self, accelerator: Any) -> None:
+        self.accelerator = accelerator
+        self._here = False
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take Ctrl-C as a request while the block runs."""
+        try:
+            previous = signal.signal(signal.SIGINT, self._interrupted)
+        except ValueError:  # not the main thread: interrupts go elsewhere
+            yield
+            return
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, previous)
+
+    def made(self) -> bool:
+        """Return whether any process was asked: an interrupt may reach them in different steps."""
+        if self.accelerator.num_processes == 1:
+            return self._here
+        asked = torch.tensor(float(self._here), device=self.accelerator.device)
+        return bool(self.accelerator.reduce(asked, "sum") > 0)
+
+    def _interrupted(self, _number: int, _frame: FrameType | None) -> None:
+        if self._here:
+            raise KeyboardInterrupt
+        self._here = True

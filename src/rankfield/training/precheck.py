@@ -5,17 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import polars as pl
-
 from rankfield.encoders import RankingModel
 from rankfield.encoders.present_images import require_images
 from rankfield.errors import ModelError, OutputError
 from rankfield.evaluation import DevSet
 from rankfield.files import require_writable
-from rankfield.schema import RankingDataset
-from rankfield.training.negatives import NegativesSection, load_negatives
 
-__all__ = ["check_dev_images", "check_negatives", "check_output"]
+__all__ = ["check_dev_images", "check_output"]
 
 
 def check_output(out: Path, *, resume: bool) -> None:
@@ -41,19 +37,6 @@ def check_output(out: Path, *, resume: bool) -> None:
             + (", or add --resume to go on with that run." if checkpoint else ", or remove it."),
         )
     require_writable(out)
-
-
-def check_negatives(
-    section: NegativesSection, dataset: RankingDataset, *, resume: bool
-) -> pl.DataFrame | None:
-    """Return the negatives that a new run begins with; None where it has no file.
-
-    Raises:
-        DataError: a file that cannot be used.
-    """
-    if not section.file or (resume and section.refresh_every):
-        return None  # a resumed run may have mined its own
-    return load_negatives(section.file, dataset)
 
 
 def check_dev_images(dev: DevSet | None, model: RankingModel) -> None:

@@ -4,15 +4,61 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from rankfield.encoders import Encoder
+from rankfield.encoders import Encoder, RankingModel
 from rankfield.errors import RecipeError
+from rankfield.evaluation import DevSet
+from rankfield.schema import RankingDataset
 from rankfield.training.average import AverageSection
+from rankfield.training.build import build_model
+from rankfield.training.dev_set import mean_ndcg
+from rankfield.training.lora import LoraSection
+from rankfield.training.recipe import Recipe
 
-__all__ = ["check_shares", "choose_share", "interpolated"]
+__all__ = ["BaseMixture", "check_shares", "choose_share", "interpolated"]
+
+
+class BaseMixture:
+    """The end of a run with `average.wise`: the trained model mixed with its base model.
+
+    Args:
+        recipe: of the run.
+        dataset: what is trained on.
+        encoder: of the model before training.
+        dev: what to choose the share by; None: there is one share.
+
+    Raises:
+        RecipeError: as `check_shares`.
+    """
+
+    def __init__(
+        self, recipe: Recipe, dataset: RankingDataset, encoder: Encoder, dev: DevSet | None
+    ) -> None:
+        self.recipe, self.dataset, self.dev = recipe, dataset, dev
+        check_shares(recipe.average, encoder, has_dev=dev is not None)
+
+    def save(self, tuned: Path, out: Path, device: torch.device) -> dict[str, Any]:
+        """Write the best mixture of the model in `tuned` with the base model to `out`.
+
+        Returns the share and what was measured of each, for the log; the model says the same.
+        """
+        plain = self.recipe.model_copy(update={"lora": LoraSection()})
+        base = build_model(plain, self.dataset).encoder
+        model = RankingModel.load(tuned).to(device)
+        dev = self.dev
+        measure = None if dev is None else lambda: mean_ndcg(dev.ndcg(model))
+        alpha, found = choose_share(base, model.encoder, self.recipe.average.wise, measure)
+        chosen = {"alpha": alpha, "ndcg@10": {str(share): value for share, value in found.items()}}
+        model.made |= {"wise": chosen}
+        if found:
+            model.made["dev_ndcg@10"] = found[alpha]
+        model.save(out, overwrite=True)
+        return chosen
 
 
 def check_shares(section: AverageSection, encoder: Encoder, *, has_dev: bool) -> None:

@@ -1,0 +1,127 @@
+"""Which hard negatives a run has at which step: those of its file, then those it mines itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import torch
+
+from rankfield.encoders import RankingModel
+from rankfield.encoders.modes import evaluating
+from rankfield.schema import RankingDataset
+from rankfield.training.mine import MineSettings, mine
+from rankfield.training.negatives import NegativesSection, load_negatives, save_negatives
+from rankfield.training.run_inputs import file_fingerprint
+
+__all__ = ["MiningSchedule", "latest_negatives", "refresh_negatives"]
+
+_KEPT = 10
+_NAME = re.compile(r"step-(\d{6,})\.parquet")
+
+
+class MiningSchedule:
+    """The negatives of a run from step to step, and mining them again while it trains.
+
+    Args:
+        section: of the recipe.
+        dataset: what is trained on.
+        out: the folder of the run.
+        resume: whether the run goes on, with negatives that it mined before.
+
+    Raises:
+        DataError: a file of the recipe that cannot be used.
+    """
+
+    def __init__(
+        self, section: NegativesSection, dataset: RankingDataset, out: Path, *, resume: bool
+    ) -> None:
+        self.section, self.dataset, self.out = section, dataset, out
+        checked_now = section.file and not (resume and section.refresh_every)
+        self._given = load_negatives(section.file, dataset) if checked_now else None
+
+    def spans(
+        self, model: RankingModel, accelerator: Any, first: int, total: int
+    ) -> Iterator[tuple[range, pl.DataFrame | None]]:
+        """Yield the steps from `first` to `total` in parts, each with its negatives.
+
+        Where a refresh is due, the main process mines before the part is yielded.
+
+        Raises:
+            OutputError, DataError: as `refresh_negatives` and `load_negatives`.
+        """
+        refresh_every = self.section.refresh_every
+        every = refresh_every or total
+        while first < total:
+            # A file serves until the first refresh: an untrained model would find nothing harder.
+            if refresh_every and first % every == 0 and (first or not self.section.file):
+                if accelerator.is_main_process:
+                    refresh_negatives(model, self.dataset, self.section, self.out, first)
+                accelerator.wait_for_everyone()
+            end = min(total, (first // every + 1) * every)
+            yield range(first, end), self._negatives(first)
+            first = end
+
+    def fingerprints(self, step: int) -> dict[str, str]:
+        """Return name → fingerprint of the file mined by this run that a checkpoint depends on."""
+        mined = self._mined(step)
+        return {} if mined is None else {mined.name: file_fingerprint(mined)}
+
+    def _negatives(self, step: int) -> pl.DataFrame | None:
+        mined = self._mined(step)
+        if mined is None and self._given is not None:
+            return self._given
+        path = str(mined or self.section.file)
+        return load_negatives(path, self.dataset) if path else None
+
+    def _mined(self, step: int) -> Path | None:
+        return latest_negatives(self.out, step) if self.section.refresh_every else None
+
+
+def refresh_negatives(
+    model: RankingModel,
+    dataset: RankingDataset,
+    section: NegativesSection,
+    out_folder: Path,
+    step: int,
+) -> Path:
+    """Mine with the current model and return `out_folder/negatives/step-000400.parquet`.
+
+    The file is replaced whole. Training modes and torch's random state are as before. At least ten
+    negatives a query are kept, so that each step can draw others.
+
+    Raises:
+        OutputError: it cannot be written.
+        DataError: an embedding that is not finite: the training has diverged.
+    """
+    settings = MineSettings(
+        per_query=max(_KEPT, section.per_query),
+        last=section.last,
+        margin=section.margin,
+        relative_margin=section.relative_margin,
+        near_duplicate=section.near_duplicate,
+    )
+    devices = [model.device] if model.device.type == "cuda" else []
+    with evaluating(model), torch.random.fork_rng(devices=devices):
+        mined = mine(model, dataset, settings, device=str(model.device))
+    path = out_folder / "negatives" / f"step-{step:06d}.parquet"
+    save_negatives(mined, path, overwrite=True)
+    return path
+
+
+def latest_negatives(out_folder: Path, step: int) -> Path | None:
+    """Return the last file that `refresh_negatives` wrote at or before `step`; None without one.
+
+    A run that is resumed at `step` goes on with it; files of later steps belong to the part of the
+    run that is repeated.
+    """
+    found = {
+        int(match[1]): path
+        for path in (out_folder / "negatives").glob("step-*.parquet")
+        if (match := _NAME.fullmatch(path.name))
+    }
+    reached = [number for number in found if number <= step]
+    return found[max(reached)] if reached else None

@@ -1,0 +1,137 @@
+"""One step: encode a batch, compute its loss, update the weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from rankfield.encoders import RankingModel
+from rankfield.encoders.base import Side
+from rankfield.encoders.columns import FieldColumn
+from rankfield.encoders.encoded import Encoded
+from rankfield.encoders.fusion import FieldBatch
+from rankfield.errors import RecipeError
+from rankfield.losses import gather_shares
+from rankfield.schema import ScoreScale
+from rankfield.training.augment import flip_and_shift
+from rankfield.training.batches import RawBatch
+from rankfield.training.field_dropout import drop_fields
+from rankfield.training.objective import Objective
+from rankfield.training.optimizer import set_learning_rates
+from rankfield.training.recipe import Recipe
+
+__all__ = ["TrainingStep"]
+
+
+class TrainingStep:
+    """Step number and batch → updated weights.
+
+    Args:
+        recipe: of the run.
+        model: what is trained.
+        optimizer: of `make_optimizer`.
+        scale: of the scores.
+        columns: the fields of both sides.
+        accelerator: accelerate's; it wraps model and optimizer.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        model: RankingModel,
+        optimizer: torch.optim.Optimizer,
+        *,
+        scale: ScoreScale,
+        columns: Mapping[Side, Sequence[FieldColumn]],
+        accelerator: Any,
+    ) -> None:
+        self.recipe, self.model, self.columns = recipe, model, columns
+        self.accelerator = accelerator
+        self.objective = Objective(recipe.loss, scale)
+        self.wrapped, self.optimizer = accelerator.prepare(model, optimizer)
+
+    def __call__(self, number: int, raw: RawBatch) -> dict[str, float]:
+        """Make step `number` (from 0) with a batch and return its figures for the log.
+
+        Raises:
+            RecipeError: the loss is not finite, or the batch is too small for batch norm.
+        """
+        # Dropout and augmentation depend on the seed and the step alone: nothing to save.
+        torch.manual_seed((self.recipe.seed << 32) + number * 1024 + self.accelerator.process_index)
+        device = self.accelerator.device
+        queries = self._fields(raw, "query").to(device)
+        documents = self._fields(raw, "document").to(device)
+        set_learning_rates(self.optimizer, number, self.recipe.optimizer)
+        encoded = self._encoded(number, queries, documents)
+        loss = self.objective(self._gathered(encoded, raw), raw.pairs.to(device))
+        value = loss.item()
+        if not math.isfinite(value):
+            raise RecipeError(
+                f"the loss is {value} at step {number}",
+                where="recipe, optimizer.learning_rate",
+                remedy="Lower it, warm up longer, or train in fp32.",
+            )
+        norm = self._update(loss)
+        return {
+            "loss": value,
+            "gradient_norm": norm,
+            "logit_scale": encoded.logit_scale.item(),
+            "queries": raw.queries,
+            "documents": raw.documents,
+        }
+
+    def _update(self, loss: torch.Tensor) -> float:
+        """Change the weights and return the norm of the gradient."""
+        self.accelerator.backward(loss)
+        norm = self.accelerator.clip_grad_norm_(
+            self.model.parameters(), self.recipe.optimizer.clip_norm
+        )
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        with torch.no_grad():
+            self.model.log_logit_scale.clamp_(max=math.log(self.recipe.loss.max_logit_scale))
+        return float(norm.item())
+
+    def _encoded(self, number: int, queries: FieldBatch, documents: FieldBatch) -> Encoded:
+        try:
+            encoded: Encoded = self.wrapped(queries, documents)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise RecipeError(
+                f"batch norm needs two pictures; a process met one at step {number}",
+                where="recipe, batch.size",
+                remedy="Make the batch larger, or train with fewer processes.",
+            ) from error
+        return encoded
+
+    def _gathered(self, encoded: Encoded, raw: RawBatch) -> Encoded:
+        """Return the embeddings of all processes, which each compute the global batch's loss.
+
+        Its gradient for a process's own rows, summed over the processes, is P times the global
+        one, which averaging over them takes back.
+        """
+        parts = {}
+        if self.recipe.loss.per_field:
+            for field in self.model.document_fields:
+                # All processes must take part in the gather, backwards too.
+                part = encoded.parts.get(field.name, 0.0 * encoded.documents)
+                parts[field.name] = gather_shares(part, raw.documents)
+        return encoded._replace(
+            queries=gather_shares(encoded.queries, raw.queries),
+            documents=gather_shares(encoded.documents, raw.documents),
+            parts=parts,
+        )
+
+    def _fields(self, raw: RawBatch, side: Side) -> FieldBatch:
+        rows = raw.query_rows if side == "query" else raw.document_rows
+
+        def pixels(column: FieldColumn, _codes: Any) -> torch.Tensor:
+            pictures = raw.pixels[side, column.field.name]
+            return flip_and_shift(pictures) if self.recipe.data.augment else pictures
+
+        batch = self.model.prepare(self.columns[side], rows, side, pixels)
+        return drop_fields(batch, self.recipe.data.field_dropout)

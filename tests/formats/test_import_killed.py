@@ -5,22 +5,15 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from killing import killable_commands
+
 KILLS = 20
-SCRIPT = """
-import sys
-from rankfield.formats.tables.reading import import_folder
-print("ready", flush=True)
-sys.stdin.readline()
-import_folder(sys.argv[1], sys.argv[2])
-"""
 
 
 def export(folder: Path) -> Path:
@@ -36,26 +29,6 @@ def export(folder: Path) -> Path:
     return folder
 
 
-def start(source: Path, out: Path) -> subprocess.Popen[bytes]:
-    """Return a process that has loaded everything and begins when it is told to."""
-    command = [sys.executable, "-c", SCRIPT, str(source), str(out)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"ready\n"
-    return process
-
-
-def go(process: subprocess.Popen[bytes]) -> None:
-    assert process.stdin is not None
-    process.stdin.write(b"\n")
-    process.stdin.flush()
-
-
-def finish(process: subprocess.Popen[bytes]) -> int:
-    with process:
-        return process.wait()
-
-
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
@@ -63,34 +36,28 @@ def contents(folder: Path) -> dict[str, bytes]:
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
 def test_twenty_kills_leave_nothing_half_written(tmp_path: Path) -> None:
     source = export(tmp_path / "export")
-    process = start(source, tmp_path / "whole")
-    began = time.monotonic()
-    go(process)
-    assert finish(process) == 0
-    seconds = time.monotonic() - began
-    expected = contents(tmp_path / "whole")
-    assert len(expected) == 14
-    moments = random.Random(0)
-    out = tmp_path / "folder" / "out"
-    killed = 0
-    for _ in range(KILLS):
-        process = start(source, out)
-        go(process)
-        time.sleep(moments.uniform(0, seconds))
-        process.send_signal(signal.SIGKILL)
-        code = finish(process)
-        killed += code == -signal.SIGKILL
-        # either nothing is there, or all of it: an import that was done before the signal
-        assert not out.exists() or contents(out) == expected
-        left = [p for p in out.parent.iterdir() if p != out] if out.parent.exists() else []
-        assert len(left) <= 1, "what was left before is removed by the next run"
-        if out.exists():
-            out.rename(tmp_path / "done")
-            assert contents(tmp_path / "done") == expected
-            (tmp_path / "done").rename(tmp_path / f"done-{moments.random()}")
-    assert killed >= KILLS // 2
-    process = start(source, out)
-    go(process)
-    assert finish(process) == 0
+    with killable_commands(
+        "duckdb", "pyarrow.parquet", "rankfield.formats.tables.reading"
+    ) as start:
+        began = time.monotonic()
+        assert start("import", "tables", source, tmp_path / "whole").wait() == 0
+        seconds = time.monotonic() - began
+        expected = contents(tmp_path / "whole")
+        assert len(expected) == 14
+        moments = random.Random(0)
+        out = tmp_path / "folder" / "out"
+        killed = 0
+        for _ in range(KILLS):
+            run = start("import", "tables", source, out)
+            time.sleep(moments.uniform(0, seconds))
+            killed += run.kill() == -signal.SIGKILL
+            # either nothing is there, or all of it: an import that was done before the signal
+            assert not out.exists() or contents(out) == expected
+            left = [p for p in out.parent.iterdir() if p != out] if out.parent.exists() else []
+            assert len(left) <= 1, "what was left before is removed by the next run"
+            if out.exists():
+                out.rename(tmp_path / f"done-{moments.random()}")
+        assert killed >= KILLS // 2
+        assert start("import", "tables", source, out).wait() == 0
     assert contents(out) == expected
     assert [p.name for p in out.parent.iterdir()] == ["out"]

@@ -153,3 +153,11 @@ def test_a_damaged_gzip_file_is_named(tmp_path: Path) -> None:
         log.write_bytes(damaged)
         with pytest.raises(DataError, match=r"log\.csv\.gz.*cannot be read"):
             make_labels(log, tmp_path / "out")
+
+
+def test_a_column_name_that_is_not_utf_8(tmp_path: Path) -> None:
+    path = tmp_path / "e.parquet"
+    pl.DataFrame({"query_id": ["q"], "doc_id": ["d"], "clicked": [1]}).write_parquet(path)
+    path.write_bytes(path.read_bytes().replace(b"clicked", b"\xfflicked"))
+    with pytest.raises(DataError, match=r"e\.parquet: not a whole Parquet file .*utf-8"):
+        make_labels(path, tmp_path / "out")

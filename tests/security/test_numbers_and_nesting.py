@@ -41,9 +41,9 @@ NESTED = {
 
 @contextmanager
 def soon() -> Iterator[None]:
-    start = time.perf_counter()
+    start = time.process_time()
     yield
-    assert time.perf_counter() - start < LIMIT
+    assert time.process_time() - start < LIMIT
 
 
 @given(scores=st.lists(NUMBERS, min_size=1, max_size=3), ending=st.sampled_from(("csv", "jsonl")))

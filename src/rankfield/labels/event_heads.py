@@ -142,7 +142,7 @@ def _parquet_columns(path: Path) -> tuple[str, ...]:
 
     try:
         return tuple(pq.read_schema(path).names)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:  # the last: a name not in UTF-8
         first = str(error).splitlines()[0]
         raise DataError(
             f"not a whole Parquet file ({first})",

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1] / "src" / "rankfield"
 
 LAYERS = (
     {"__init__", "errors"},
-    {"paths", "parsing", "expansion", "nearby", "terminal", "unicode_text"},
+    {"messages", "paths", "parsing", "expansion", "nearby", "terminal", "unicode_text"},
     {
         "files",
         "escaping",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, ClassVar, TypeVar, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rankfield.errors import InputError
+from rankfield.messages import did_you_mean
 from rankfield.parsing import parse_toml
 from rankfield.paths import read_bytes
 from rankfield.terminal import echo
@@ -168,8 +168,7 @@ def _explain(
         return kind(f"this key is missing{also}", where=place, remedy="Add it.")
     if first["type"] == "extra_forbidden":
         known = _known_keys(model, keys[:-1])
-        near = difflib.get_close_matches(keys[-1], known, 1)
-        remedy = f"Did you mean {near[0]!r}?" if near else f"Known keys: {', '.join(known)}."
+        remedy = did_you_mean(keys[-1], known) or f"Known keys: {', '.join(known)}."
         return kind(f"unknown key{also}", where=place, remedy=remedy)
     message = first["msg"][0].lower() + first["msg"][1:]
     return kind(f"{message}, found {_short(first['input'])}{also}", where=place)

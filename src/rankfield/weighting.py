@@ -22,7 +22,6 @@ One more, "discount", looks at the place in a query's own list instead: `discoun
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import sys
 from collections.abc import Callable, Sequence
@@ -31,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rankfield.errors import RecipeError
+from rankfield.messages import did_you_mean
 from rankfield.schema import ScoreScale
 
 __all__ = [
@@ -268,12 +268,10 @@ def _function(name: str) -> Callable[..., Floats]:
     module, colon, attribute = name.partition(":")
     if not colon:
         known = [*WEIGHT_FUNCTIONS, DISCOUNT]
-        near = difflib.get_close_matches(name, known, 1)
-        hint = f"Did you mean {near[0]!r}?" if near else ""
         raise RecipeError(
             f"unknown; expected one of {', '.join(known)} or module:function",
             where=f"weight function {name!r}",
-            remedy=hint,
+            remedy=did_you_mean(name, known),
         )
     try:
         function = getattr(importlib.import_module(module), attribute)

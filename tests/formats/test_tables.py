@@ -263,7 +263,7 @@ def test_bad_pictures_stop_or_are_dropped(
         import_tables(src, tmp_path / "out")
     text = str(caught.value)
     assert "documents.csv, row 3, column 'image': images/1.png: " in text
-    assert "(and 1 more bad pictures)" in text
+    assert "(and 1 more bad picture)" in text
     assert "--bad-images drop" in text
     assert [path.name for path in tmp_path.iterdir()] == ["shop"]
     data, notes = import_tables(src, tmp_path / "out", bad_images="drop")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rankfield.errors import InputError
 from rankfield.files import read_json
+from rankfield.messages import did_you_mean
 
 if TYPE_CHECKING:
     from rankfield.encoders import RankingModel
@@ -28,8 +29,6 @@ def chosen_baselines(names: Sequence[str], *, untrained: bool) -> list[str]:
     Raises:
         InputError: an unknown name, or "untrained" without a recipe.
     """
-    from difflib import get_close_matches
-
     from rankfield.evaluation import BASELINES
 
     known = (*BASELINES, UNTRAINED)
@@ -40,11 +39,10 @@ def chosen_baselines(names: Sequence[str], *, untrained: bool) -> list[str]:
         elif name in known:
             chosen.append(name)
         else:
-            close = get_close_matches(name, (*known, "all"), n=1)
             raise InputError(
                 f"expected one of {', '.join(known)} or all, found {name!r}",
                 where="--baseline",
-                remedy=f"Did you mean {close[0]!r}?" if close else "",
+                remedy=did_you_mean(name, (*known, "all")),
             )
     if UNTRAINED in chosen and not untrained:
         raise InputError(

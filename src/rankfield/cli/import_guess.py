@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import shlex
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +11,7 @@ from typer.core import TyperGroup
 
 from rankfield.cli import import_options as options
 from rankfield.formats.registry import LAYOUTS
+from rankfield.messages import did_you_mean
 from rankfield.terminal import echo
 
 __all__ = ["GUESS", "GuessingGroup", "command", "examples"]
@@ -28,9 +28,9 @@ class GuessingGroup(TyperGroup):
         first = args[0]
         if first in self.commands or first.startswith("-"):
             return super().resolve_command(ctx, args)
-        misspelt = difflib.get_close_matches(first, list(LAYOUTS), n=1, cutoff=0.75)
+        misspelt = did_you_mean(first, LAYOUTS, cutoff=0.75)
         if misspelt and not Path(first).exists():
-            ctx.fail(f"there is no layout {first!r}. Did you mean {misspelt[0]!r}?")
+            ctx.fail(f"there is no layout {first!r}. {misspelt}")
         return GUESS, self.commands[GUESS], args
 
 

@@ -11,6 +11,7 @@ import polars as pl
 from rankfield.encoders.base import Side
 from rankfield.errors import ImageError
 from rankfield.field_values import flat_values
+from rankfield.messages import more
 from rankfield.schema import Field, RankingDataset
 
 __all__ = ["require_images"]
@@ -49,8 +50,7 @@ def require_images(
         if len(missing):
             row = int(rows[np.flatnonzero((values == missing[0]).to_numpy())[0]])
             raise ImageError(
-                f"no such picture: {dataset.image_source(missing[0])!s}"
-                + (f" (and {len(missing) - 1:,} more)" if len(missing) > 1 else ""),
+                f"no such picture: {dataset.image_source(missing[0])!s}" + more(len(missing) - 1),
                 where=f"{_place(dataset, frame, side, row)}, field {field.name!r}",
                 remedy="Add the file, or write a copy without it: `rankfield check --fix`.",
             )

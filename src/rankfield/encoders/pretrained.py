@@ -12,6 +12,7 @@ from typing import Any
 from rankfield.encoders.model_config import require_modest
 from rankfield.errors import ModelError
 from rankfield.files import MAX_JSON
+from rankfield.messages import listed
 from rankfield.paths import require_regular
 
 __all__ = ["load_model", "load_tokenizer", "loading", "no_pickles", "require_plain_files"]
@@ -117,9 +118,8 @@ def load_model(source: str | Path, where: str, *, unused: str = "\0") -> Any:
         )
     missing = sorted(key for key in report["missing_keys"] if not key.startswith(unused))
     if missing:
-        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise ModelError(
-            f"its file lacks the weights {missing[0]}{more} of a {type(model).__name__}",
+            f"its file lacks the weights {listed(missing, 1)} of a {type(model).__name__}",
             where=where,
             remedy="Is it a checkpoint of another kind of model?",
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import polars as pl
 from rankfield.errors import MetricError
 from rankfield.evaluation.results import Results
 from rankfield.evaluation.statistics import PairedTest, holm, paired_tests
+from rankfield.messages import did_you_mean, listed
 from rankfield.metrics import canonical_name
 from rankfield.metrics.rankings import FloatArray
 
@@ -224,12 +224,10 @@ def _metrics(
 def _unknown_metric(name: str, shared: Sequence[str]) -> MetricError:
     # Upper and lower case are often all that differs, between protocols too.
     known = {metric.lower(): metric for metric in shared}
-    close = difflib.get_close_matches(name.lower(), known, n=1)
-    more = f" and {len(shared) - _LISTED} more" if len(shared) > _LISTED else ""
     return MetricError(
-        f"unknown metric {name!r}; the evaluations share {', '.join(shared[:_LISTED])}{more}",
+        f"unknown metric {name!r}; the evaluations share {listed(shared, _LISTED)}",
         where="compare",
-        remedy=f"Did you mean {known[close[0]]!r}?" if close else "",
+        remedy=did_you_mean(name.lower(), known, shown=known),
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from rankfield.errors import DataError, InputError
+from rankfield.messages import more
 from rankfield.metrics import JudgedRankings
 from rankfield.metrics.rankings import FloatArray, IntArray
 
@@ -73,9 +74,8 @@ def join_run(
     rows = pl.DataFrame({"query_id": queries}).with_row_index("query")
     unknown = run.join(rows, on="query_id", how="anti")["query_id"].unique(maintain_order=True)
     if unknown.len() and not ignore_unknown:
-        more = f" (and {unknown.len() - 1:,} more)" if unknown.len() > 1 else ""
         raise DataError(
-            f"the query {unknown[0]!r}{more} has no judgment",
+            f"the query {unknown[0]!r}{more(unknown.len() - 1)} has no judgment",
             where=name,
             remedy="Check that both files belong together, or leave such queries out "
             "(--ignore-unknown).",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,6 +19,7 @@ from rankfield.evaluation.marqo_gs import (
     marqo_gs_values,
     marqo_gs_view,
 )
+from rankfield.messages import did_you_mean
 from rankfield.metrics import JudgedRankings, Mean, standard_metrics
 from rankfield.metrics.rankings import FloatArray
 from rankfield.schema import ScoreScale, SplitView
@@ -66,11 +66,10 @@ def protocol_named(name: str) -> EvaluationProtocol:
         MetricError: an unknown name.
     """
     if name not in PROTOCOLS:
-        close = difflib.get_close_matches(name, PROTOCOLS, n=1)
         raise MetricError(
             f"expected one of {', '.join(PROTOCOLS)}, found {name!r}",
             where="protocol",
-            remedy=f"Did you mean {close[0]!r}?" if close else "",
+            remedy=did_you_mean(name, PROTOCOLS),
         )
     return PROTOCOLS[name]
 

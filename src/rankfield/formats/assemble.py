@@ -17,6 +17,7 @@ from rankfield.formats.image_lists import picture_column
 from rankfield.io.table import LocatedRows
 from rankfield.io.tables import TextTable
 from rankfield.io.text_values import text_values, without_marks
+from rankfield.messages import more
 from rankfield.schema import Field, Provenance, RankingDataset
 from rankfield.validate import image_problems
 
@@ -189,9 +190,8 @@ def _check(dataset: RankingDataset, tables: Tables, rows: pl.Series) -> None:
 def _check_pictures(dataset: RankingDataset, places: Mapping[str, LocatedRows]) -> None:
     bad = [p for p in image_problems(dataset) if p.severity == "error"]
     if bad:
-        others = f" (and {len(bad) - 1:,} more bad pictures)" if len(bad) > 1 else ""
         raise ImageError(
-            bad[0].message + others,
+            bad[0].message + more(len(bad) - 1, "bad picture"),
             where=places[bad[0].table].where(bad[0].row or 0, bad[0].field),
             remedy="Fix the pictures, or choose the fields without them.",
         )

@@ -12,6 +12,7 @@ from rankfield.column_names import quoted_names
 from rankfield.errors import DataError, ImageError
 from rankfield.field_values import is_absent
 from rankfield.io.files import PlacedTable
+from rankfield.messages import more
 from rankfield.schema import RankingDataset, ScoreScale
 from rankfield.validate import fix, image_problems
 
@@ -114,9 +115,8 @@ def check_pictures(
         first = bad[0]
         identity = "doc_id" if first.table == "documents" else "query_id"
         name = getattr(dataset, first.table)[identity][first.row or 0]
-        more = f" (and {len(bad) - 1:,} more bad pictures)" if len(bad) > 1 else ""
         raise ImageError(
-            first.message + more,
+            first.message + more(len(bad) - 1, "bad picture"),
             where=f"{dataset.root or dataset.name}, {first.table}, row {first.row} (counted from"
             f" 0), {identity} {name!r}, field {first.field!r}",
             remedy="Fix the pictures, or clear those fields with `--bad-images drop`.",
@@ -129,5 +129,4 @@ def _first(bad: pl.Series) -> int:
 
 
 def _more(bad: pl.Series) -> str:
-    count = int(bad.sum()) - 1
-    return f" (and {count:,} more rows)" if count else ""
+    return more(int(bad.sum()) - 1, "row")

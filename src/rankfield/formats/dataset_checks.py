@@ -7,6 +7,7 @@ from collections.abc import Callable
 import polars as pl
 
 from rankfield.errors import DataError
+from rankfield.messages import more
 from rankfield.schema import ScoreScale
 from rankfield.schema.tables import Tables
 from rankfield.validate import first_error
@@ -36,10 +37,10 @@ def require_sound(
         choices: whether the import has the options --unknown and --duplicates.
     """
     if found := first_error(dataset):
-        problem, more = found
+        problem, others = found
         remedies = _REMEDIES | _CHOICES if choices else _REMEDIES
         raise DataError(
-            problem.message + (f" (and {more:,} more rows)" if more else ""),
+            problem.message + more(others, "row"),
             where=where(problem.table, problem.row or 0, problem.field),
             remedy=f"{remedies.get(problem.kind, 'Fix or remove the row')}.",
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from typing import cast
 
@@ -11,6 +10,7 @@ from rankfield.errors import DataError
 from rankfield.formats.guesses import equal_weights, guess_fields, guess_modality
 from rankfield.formats.image_lists import list_column, with_lists
 from rankfield.io.table import SourceTable
+from rankfield.messages import did_you_mean
 from rankfield.schema import Field, Modality
 
 __all__ = ["guessed_fields", "parse_fields", "shown_fields"]
@@ -36,11 +36,10 @@ def parse_fields(
             _parse_field(item) if isinstance(item, str) else (item.name, item.modality, item.weight)
         )
         if name not in table.columns:
-            near = difflib.get_close_matches(name, table.columns, n=1)
             raise DataError(
                 f"there is no column {name!r}; found {quoted_names(table.columns)}",
                 where=str(table.path),
-                remedy=f"Did you mean {near[0]!r}?" if near else "",
+                remedy=did_you_mean(name, table.columns),
             )
         if modality == _DIVIDED:
             modality = "image"

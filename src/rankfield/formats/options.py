@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import types
 import typing
@@ -10,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from rankfield.errors import InputError
+from rankfield.messages import did_you_mean
 
 __all__ = ["parse_options"]
 
@@ -32,13 +32,12 @@ def parse_options(
         key, equals, value = text.partition("=")
         key = key.strip().replace("-", "_")
         if not equals or key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
             raise InputError(
                 f"expected KEY=VALUE with one of {', '.join(known)}, found {text!r}"
                 if known
                 else f"the layout {layout} has no options, found {text!r}",
                 where="--option",
-                remedy=f"Did you mean {near[0]!r}?" if near and near[0] != key else "",
+                remedy=did_you_mean(key, known) if key not in known else "",
             )
         if key in options:
             raise InputError(f"{key} is given twice", where="--option")

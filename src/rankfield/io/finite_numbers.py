@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 import polars as pl
 
 from rankfield.errors import DataError
+from rankfield.messages import more
 
 __all__ = ["finite_numbers"]
 
@@ -37,12 +38,11 @@ def finite_numbers(table: _Rows, column: str, *, unit: Literal["row", "line"] = 
     numbers = (raw.str.strip_chars() if text else raw).cast(pl.Float64, strict=False)
     bad = ~numbers.is_finite().fill_null(False)
     if bad.any():
-        row, more = int(bad.arg_max() or 0), int(bad.sum()) - 1
+        row = int(bad.arg_max() or 0)
         found = "nothing" if raw[row] is None else repr(raw[row])
         found = found if len(found) <= 60 else f"{found[:60]}…"
         raise DataError(
-            f"expected a finite number, found {found}"
-            + (f" (and {more:,} more {unit}s)" if more else ""),
+            f"expected a finite number, found {found}" + more(int(bad.sum()) - 1, unit),
             where=table.where(row, column),
             remedy=f"Fix or remove the {unit}.",
         )

@@ -9,6 +9,7 @@ import polars as pl
 
 from rankfield.errors import DataError, InputError
 from rankfield.io.tables import TextTable, read_table
+from rankfield.messages import more
 from rankfield.schema import RankingDataset
 
 __all__ = ["choose_pairs", "read_scores"]
@@ -76,9 +77,8 @@ def _known(dataset: RankingDataset, table: TextTable) -> pl.DataFrame:
         if unknown.any():
             row = int(unknown.arg_max() or 0)
             found = "nothing" if ids[row] is None else repr(ids[row])
-            more = f" (and {unknown.sum() - 1:,} more rows)" if unknown.sum() > 1 else ""
             raise DataError(
-                f"{found} is not among the {what}{more}",
+                f"{found} is not among the {what}" + more(int(unknown.sum()) - 1, "row"),
                 where=table.where(row, name),
                 remedy=f"Judge pairs of this data set, {dataset.name}.",
             )

@@ -11,6 +11,7 @@ from rankfield.labels.filters import EventFilters
 from rankfield.labels.log_rows import LogRows
 from rankfield.labels.survey import EventSurvey
 from rankfield.labels.times import Precision
+from rankfield.messages import listed
 
 __all__ = ["check_events", "nothing_left", "remarks"]
 
@@ -133,8 +134,7 @@ def _queries(found: EventSurvey, columns: Columns) -> list[str]:
 
 
 def _listed(counts: Mapping[str, int]) -> str:
-    shown = ", ".join(f"{word!r} ({n:,} rows)" for word, n in list(counts.items())[:_SHOWN])
-    return shown + (f" and {len(counts) - _SHOWN} more" if len(counts) > _SHOWN else "")
+    return listed([f"{word!r} ({n:,} rows)" for word, n in counts.items()], _SHOWN)
 
 
 def nothing_left(files: Sequence[str], dropped: Mapping[str, Any]) -> DataError:

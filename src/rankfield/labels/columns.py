@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -10,6 +9,7 @@ from rankfield.column_names import DOC_IDS, QUERY_IDS, find_column
 from rankfield.errors import DataError, InputError
 from rankfield.labels.layouts import Layout
 from rankfield.labels.nested import ColumnPath, find_path
+from rankfield.messages import did_you_mean
 
 __all__ = [
     "EVENTS",
@@ -190,8 +190,6 @@ def _known_layout(layout: Layout, columns: Mapping[str, ColumnPath]) -> str:
 
 
 def _missing(column: str, found: Sequence[str], where: str, role: str) -> DataError:
-    near = difflib.get_close_matches(column, found, n=1)
-    hint = f"Did you mean {near[0]!r}? " if near else ""
     either = " (or 'clicks' with counts)" if role == "event" and column == role else ""
     if role == "query" and column == role:
         either = " (or 'query_id')"
@@ -199,7 +197,7 @@ def _missing(column: str, found: Sequence[str], where: str, role: str) -> DataEr
     return DataError(
         f"expected a column {column!r}{either}, found {', '.join(map(repr, found)) or 'none'}",
         where=where,
-        remedy=f"{hint}Choose the column with {choice}.",
+        remedy=f"{did_you_mean(column, found)} Choose the column with {choice}.".lstrip(),
     )
 
 

@@ -11,6 +11,7 @@ from rankfield.errors import DataError
 from rankfield.labels.event_files import FILE_COLUMN
 from rankfield.labels.log_rows import LogRows
 from rankfield.labels.sql import quote_name, quote_text
+from rankfield.messages import more
 from rankfield.unicode_text import NOT_BLANK
 
 __all__ = [
@@ -229,10 +230,9 @@ def _raise_wrong(
         where = f"{source}, column {path.name!r}"
     else:
         where = files.row_of(source, path, found)
-    more = f" (and {wrong - 1:,} more rows)" if wrong > 1 else ""
     shown = found if len(found) <= 80 else f"{found[:80]}…"
     raise DataError(
-        f"expected {CHECKED[role]}, found {shown!r}{more}",
+        f"expected {CHECKED[role]}, found {shown!r}" + more(wrong - 1, "row"),
         where=where,
         remedy=f"Fix or remove the row, or choose another column with --column {role}=NAME.",
     )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from rankfield.errors import MetricError
+from rankfield.messages import did_you_mean
 from rankfield.metrics.gains import HIGHEST_GRADE
 
 __all__ = ["Metric", "canonical_name"]
@@ -239,19 +239,18 @@ def _text(value: Value) -> str:
 
 
 def _unknown_family(family: str, whole: str) -> MetricError:
-    close = difflib.get_close_matches(family.lower(), _ALIASES, n=1)
+    known = {alias: name for alias, (name, *_) in _ALIASES.items()}
     return MetricError(
         f"unknown metric; expected one of {', '.join(_FAMILIES)}",
         where=f"metric {whole!r}",
-        remedy=f"Did you mean {_ALIASES[close[0]][0]!r}?" if close else "",
+        remedy=did_you_mean(family.lower(), known, shown=known),
     )
 
 
 def _unknown_parameter(family: str, name: str) -> MetricError:
     known = _FAMILIES[family]
-    close = difflib.get_close_matches(name, known, n=1)
     return MetricError(
         f"unknown parameter {name!r}; {family} has {', '.join(known) or 'none'}",
         where=f"metric {family}",
-        remedy=f"Did you mean {close[0]!r}?" if close else "",
+        remedy=did_you_mean(name, known),
     )

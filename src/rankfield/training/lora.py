@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -13,6 +12,7 @@ from torch import nn
 
 from rankfield.encoders import Encoder
 from rankfield.errors import MissingExtraError, RecipeError
+from rankfield.messages import did_you_mean
 from rankfield.settings import Settings
 
 __all__ = ["LoraSection", "add_adapters", "merged"]
@@ -167,8 +167,7 @@ def _no_target(target: str, modules: Mapping[Any, Mapping[str, nn.Module]]) -> R
     known = _names(
         {f"{tower}.{path}": m for tower in modules for path, m in modules[tower].items()}
     )
-    near = difflib.get_close_matches(target, known.split(", "), 1)
-    remedy = f"Did you mean {near[0]!r}?" if near else f"They have {known}."
+    remedy = did_you_mean(target, known.split(", ")) or f"They have {known}."
     problem = f"the towers have no {'linear' if target == _ALL_LINEAR else target} module"
     return RecipeError(problem, where="recipe, lora.targets", remedy=remedy)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
 import polars as pl
 
 from rankfield.errors import RecipeError
+from rankfield.messages import did_you_mean
 from rankfield.schema import RankingDataset
 
 __all__ = ["DEFAULT_METHOD", "METHODS", "fitted_settings", "method_settings"]
@@ -44,11 +44,10 @@ def method_settings(name: str) -> dict[str, dict[str, Any]]:
         RecipeError: an unknown method, with the nearest known one.
     """
     if name not in METHODS:
-        near = difflib.get_close_matches(name, METHODS, 1)
         raise RecipeError(
             f"unknown; expected one of {', '.join(METHODS)}",
             where=f"method {name!r}",
-            remedy=f"Did you mean {near[0]!r}?" if near else "",
+            remedy=did_you_mean(name, METHODS),
         )
     return METHODS[name]
 

@@ -16,6 +16,7 @@ from rankfield import __version__
 from rankfield.errors import DataError, OutputError
 from rankfield.files import new_file
 from rankfield.io.parquet import read_parquet
+from rankfield.messages import more
 from rankfield.parsing import parse_json
 from rankfield.schema import RankingDataset
 from rankfield.settings import Settings
@@ -219,10 +220,8 @@ def _refuse(file: Path, frame: pl.DataFrame, name: str, bad: pl.Series, message:
     row = int(bad.arg_max() or 0)
     value = frame[name][row]
     found = "nothing" if value is None else repr(value)
-    count = int(bad.sum())
-    more = f" (and {count - 1:,} more rows)" if count > 1 else ""
     raise DataError(
-        message.format(found) + more,
+        message.format(found) + more(int(bad.sum()) - 1, "row"),
         where=f"{file}, row {row} (counted from 0), column {name!r}",
         remedy=_AGAIN,
     )

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from rankfield.errors import DataError
 from rankfield.io.tables import TextTable, read_table
+from rankfield.messages import more
 from rankfield.schema import RankingDataset, ScoreScale
 from rankfield.settings import Settings
 
@@ -188,5 +189,8 @@ def _refuse(table: TextTable, name: str, bad: pl.Series, message: str, remedy: s
     row = int(bad.arg_max() or 0)
     value = table.frame[name][row]
     found = "nothing" if value is None else repr(value)
-    more = f" (and {bad.sum() - 1:,} more rows)" if bad.sum() > 1 else ""
-    raise DataError(message.format(found) + more, where=table.where(row, name), remedy=remedy)
+    raise DataError(
+        message.format(found) + more(int(bad.sum()) - 1, "row"),
+        where=table.where(row, name),
+        remedy=remedy,
+    )

@@ -8,6 +8,7 @@ from itertools import chain
 from rankfield.engines import Engine, LocalEngine
 from rankfield.errors import DataError
 from rankfield.images import MAX_PIXELS
+from rankfield.messages import more
 from rankfield.schema import Tables
 from rankfield.validate.findings import Finding, contents, listed, off_scale, structure
 from rankfield.validate.pictures import image_problems
@@ -70,9 +71,9 @@ def require_valid(dataset: Tables) -> None:
             raise DataError("expected at least one row, found none", where=place_of(dataset, table))
     found = first_error(dataset) or _first(dataset, [off_scale(dataset)])
     if found is not None:
-        problem, more = found
+        problem, others = found
         raise DataError(
-            problem.message + (f" (and {more:,} more rows)" if more else ""),
+            problem.message + more(others, "row"),
             where=f"{place_of(dataset, problem.table)}, row {problem.row} (counted from 0),"
             f" column {problem.field!r}",
             remedy=_REMEDIES.get(problem.kind, _REMEDY),

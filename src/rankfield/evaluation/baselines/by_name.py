@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 from rankfield.errors import InputError
@@ -13,6 +12,7 @@ from rankfield.evaluation.baselines.popularity import popularity_ranking
 from rankfield.evaluation.baselines.random_order import random_ranking
 from rankfield.evaluation.evaluate import evaluate_rankings
 from rankfield.evaluation.results import Results
+from rankfield.messages import did_you_mean
 from rankfield.schema import RankingDataset, SplitView
 from rankfield.search import Hits
 
@@ -63,11 +63,10 @@ def evaluate_baseline(
     elif name == "oracle":
         search = oracle_ranking(k=k)
     else:
-        close = get_close_matches(name, BASELINES, n=1)
         raise InputError(
             f"expected one of {', '.join(BASELINES)}, found {name!r}",
             where="baseline",
-            remedy=f"Did you mean {close[0]!r}?" if close else "",
+            remedy=did_you_mean(name, BASELINES),
         )
     return evaluate_rankings(
         name,

@@ -11,6 +11,7 @@ from rankfield.errors import DataError
 from rankfield.files import new_file
 from rankfield.formats.export_texts import query_texts
 from rankfield.io.table import LocatedRows
+from rankfield.messages import more
 from rankfield.schema import RankingDataset
 
 __all__ = ["ENDINGS", "judgments_alone", "require_judgment_name", "write_judgment_file"]
@@ -97,7 +98,7 @@ def _with_ids_of(
         if unknown == "error" or kept.is_empty():
             raise DataError(
                 f"{name!r} is not among the {'queries' if query else 'documents'} of"
-                f" {dataset.name} (and {gone - 1:,} more rows)",
+                f" {dataset.name}{more(gone - 1, 'row')}",
                 where=judgments.where(first["\0row"][0], "query" if query else "doc_id"),
                 remedy="Name the data set that the list is of, or leave such judgments out with"
                 " `--unknown drop`.",

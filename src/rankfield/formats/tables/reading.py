@@ -23,6 +23,7 @@ from rankfield.io.numbers import number_types
 from rankfield.io.table import SourceTable
 from rankfield.io.text import reading
 from rankfield.io.text_values import require_texts, text_expression, unmarked
+from rankfield.messages import more
 from rankfield.schema import DatasetFolder, Field, Provenance, RankingDataset, ScoreScale
 from rankfield.schema.header import TABLES, Header, write_header
 from rankfield.schema.storing import save_pictures, write_table
@@ -361,10 +362,9 @@ def _check_images(
 ) -> DatasetFolder:
     bad = [p for p in image_problems(dataset, engine=engine) if p.severity == "error"]
     if bad and not drop:
-        more = f" (and {len(bad) - 1:,} more bad pictures)" if len(bad) > 1 else ""
         item = "" if bad[0].item is None else f"item {bad[0].item} (counted from 0), "
         raise ImageError(
-            item + bad[0].message + more,
+            item + bad[0].message + more(len(bad) - 1, "bad picture"),
             where=source.tables[bad[0].table].where(bad[0].row or 0, bad[0].field),
             remedy="Fix the pictures, or clear those fields with `--bad-images drop`.",
         )

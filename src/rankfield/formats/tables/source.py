@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ from rankfield.formats.foreign_columns import RESERVED, set_aside
 from rankfield.io.staged import stage_table
 from rankfield.io.table import SourceTable
 from rankfield.io.tables import SUFFIXES, is_table
+from rankfield.messages import did_you_mean
 
 __all__ = ["TableSource", "name_columns", "read_source"]
 
@@ -117,12 +117,10 @@ def _rename(
     found = given if given in columns else find_column(columns, candidates, where=str(path))
     if found is None:
         option = "--" + standard.replace("_", "-")
-        near = difflib.get_close_matches(given, columns, n=1)
-        hint = f"Did you mean {near[0]!r}? " if near else ""
         raise DataError(
             f"expected a column {given!r}, found {quoted_names(columns)}",
             where=str(path),
-            remedy=f"{hint}Choose the column with {option}.",
+            remedy=f"{did_you_mean(given, columns)} Choose the column with {option}.".lstrip(),
         )
     if found == standard:
         return

@@ -52,18 +52,18 @@ class Worker:
         self.name, self.folder = name, folder
         self.dataset = RankingDataset.load(folder / "split")
         self.recipe = ROOT / "recipes" / f"{name}.toml"
-        decode, known = RankingModel.load_pixels, {}
+        decode, known = RankingModel.read_pixels, {}
 
-        def load_pixels(model: Any, dataset: Any, values: Any) -> torch.Tensor:
+        def read_pixels(model: Any, values: Any, source: Any) -> torch.Tensor:
             size = model.encoder.image_transform.height
             missing = [v for v in dict.fromkeys(values) if (v, size) not in known]
             for start in range(0, len(missing), 256):
                 part = missing[start : start + 256]
-                pictures = decode(model, dataset, part)
+                pictures = decode(model, part, source)
                 known.update({(v, size): p for v, p in zip(part, pictures, strict=True)})
             return torch.stack([known[v, size] for v in values])
 
-        RankingModel.load_pixels = load_pixels  # type: ignore[method-assign, assignment]
+        RankingModel.read_pixels = read_pixels  # type: ignore[method-assign, assignment]
         self._remember_frozen_texts()
 
     def _remember_frozen_texts(self) -> None:

@@ -65,7 +65,7 @@ _BUDGET = _Pixels(MAX_PIXELS)
 
 
 def open_image(
-    source: Path | bytes, *, where: str = "", max_pixels: int = MAX_PIXELS
+    source: Path | bytes | Image.Image, *, where: str = "", max_pixels: int = MAX_PIXELS
 ) -> Image.Image:
     """Return a picture as 8-bit RGB, upright.
 
@@ -73,7 +73,8 @@ def open_image(
     on white, of an animation the first frame counts, and the EXIF orientation is applied.
 
     Args:
-        source: a path, or the bytes of an encoded picture; its format is one of `FORMATS`.
+        source: a path, or the bytes of an encoded picture; its format is one of `FORMATS`. Or an
+            image that Pillow opened, which stays as it is.
         where: how to name it in an error; the path if empty.
         max_pixels: width times height allowed.
 
@@ -87,7 +88,7 @@ def open_image(
 
 @contextmanager
 def loaded_image(
-    source: Path | bytes, *, where: str = "", max_pixels: int = MAX_PIXELS
+    source: Path | bytes | Image.Image, *, where: str = "", max_pixels: int = MAX_PIXELS
 ) -> Iterator[Image.Image]:
     """Yield what `open_image` returns, and keep room for it until the block ends.
 
@@ -142,10 +143,15 @@ def image_head(source: Path | bytes) -> tuple[int, int, str]:
 
 @contextmanager
 def _identified(
-    source: Path | bytes, where: str, max_pixels: int
+    source: Path | bytes | Image.Image, where: str, max_pixels: int
 ) -> Iterator[tuple[Image.Image, str]]:
     """Yield a picture of which only the head is read, and hold its share of the budget."""
     name = where or _name(source)
+    if isinstance(source, Image.Image):
+        _require_pixels(source, max_pixels, name)
+        with _BUDGET.held(source.width * source.height):
+            yield _copied(source, name), name
+        return
     with _file_errors(name):
         size = len(source) if isinstance(source, bytes) else require_regular(source, ImageError)
     # a large file takes all the room before it is read, others when their pixels are known
@@ -154,15 +160,26 @@ def _identified(
             data = source if isinstance(source, bytes) else read_bytes(source, MAX_BYTES)
         image = _opened(io.BytesIO(data), name)
         copies = _copies(image)
-        pixels, most = image.width * image.height, max_pixels // copies
-        if pixels > most:
-            raise ImageError(
-                f"{image.width} × {image.height} pixels; at most {most:,} are decoded",
-                where=name,
-                remedy="Scale the picture down.",
-            )
-        with _BUDGET.held(0 if size > _SMALL else copies * pixels):
+        _require_pixels(image, max_pixels // copies, name)
+        with _BUDGET.held(0 if size > _SMALL else copies * image.width * image.height):
             yield image, name
+
+
+def _require_pixels(image: Image.Image, most: int, name: str) -> None:
+    if image.width * image.height > most:
+        raise ImageError(
+            f"{image.width} × {image.height} pixels; at most {most:,} are decoded",
+            where=name,
+            remedy="Scale the picture down.",
+        )
+
+
+def _copied(image: Image.Image, name: str) -> Image.Image:
+    """Return a copy, which conversion may change; a lazily opened image is read."""
+    try:
+        return image.copy()
+    except Exception as error:  # a decoder may raise anything
+        raise ImageError(f"the picture cannot be read ({error})", where=name) from error
 
 
 def _copies(image: Image.Image) -> int:
@@ -173,8 +190,10 @@ def _copies(image: Image.Image) -> int:
     return _ANIMATION if image.format in ("WEBP", "AVIF") and _is_animated(image) else 1
 
 
-def _name(source: Path | bytes) -> str:
-    return str(source) if isinstance(source, Path) else "image bytes"
+def _name(source: Path | bytes | Image.Image) -> str:
+    if isinstance(source, Path):
+        return str(source)
+    return "image bytes" if isinstance(source, bytes) else "image"
 
 
 @contextmanager

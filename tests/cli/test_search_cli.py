@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from rankfield.cli.main import main
-from rankfield.encoders import RankingModel, small_encoder
+from rankfield.encoders import RankingModel, pipeline, small_encoder
 from rankfield.schema import Field, RankingDataset
 from ranking_shop import ranking_shop
 
@@ -50,13 +50,13 @@ def model(shop: RankingDataset, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def embedded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """(side, rows) of what is embedded."""
     found: list[tuple[str, int]] = []
-    chunk = RankingModel._embed_chunk
+    embed = pipeline.embedded
 
-    def spied(self: RankingModel, dataset: Any, frame: pl.DataFrame, side: Any) -> Any:
-        found.append((side, frame.height))
-        return chunk(self, dataset, frame, side)
+    def spied(model: RankingModel, rows: Any, side: Any, **options: Any) -> Any:
+        found.append((side, len(rows)))
+        return embed(model, rows, side, **options)
 
-    monkeypatch.setattr(RankingModel, "_embed_chunk", spied)
+    monkeypatch.setattr("rankfield.encoders.model.embedded", spied)
     return found
 
 

@@ -39,7 +39,7 @@ def test_starts_entries_and_values_give_the_column_back(values: list[str | None]
         assert len(set(column.values)) == len(column.values)
         assert held(column) == [[v] if present(v) else [] for v in expected]
         assert sorted(set(column.entries.tolist())) == list(range(len(column.values)))
-        assert not column.several
+        assert not column.multi_valued
 
 
 @given(st.lists(st.none() | st.lists(TEXTS, max_size=4)))
@@ -56,7 +56,7 @@ def test_lists_give_the_column_back(values: list[list[str | None] | None]) -> No
         given_values = frame[column.field.name].to_list()
         assert held(column) == [[v for v in items or [] if present(v)] for items in given_values]
         assert len(set(column.values)) == len(column.values)
-        assert column.several == any(len(items) > 1 for items in held(column))
+        assert column.multi_valued == any(len(items) > 1 for items in held(column))
 
 
 @pytest.mark.parametrize("most", [1, 3])

@@ -391,7 +391,7 @@ def test_an_embedding_does_not_depend_on_the_other_rows(
     )
     np.testing.assert_allclose(whole, alone, atol=2e-6)
     order = np.random.default_rng(0).permutation(len(whole))
-    monkeypatch.setattr("rankfield.encoders.model._CHUNK", 7)
+    monkeypatch.setattr("rankfield.encoders.pipeline.CHUNK", 7)
     model.batch_size = 3
     np.testing.assert_allclose(
         model.embed_documents(shop, shop.documents[order]), whole[order], atol=2e-6
@@ -429,7 +429,7 @@ def test_training_batches_and_embedding_agree(shop: RankingDataset, tmp_path: Pa
     rows = np.array([5, 0, 17, 5, 24])
 
     def pixels(column: Any, codes: Any) -> torch.Tensor:
-        return model.load_pixels(shop, [column.values[code] for code in codes])
+        return model.read_pixels([column.values[code] for code in codes], shop.image_source)
 
     with torch.inference_mode():
         found = model.encode(model.prepare(columns, rows, "document", pixels), "document")

@@ -134,7 +134,7 @@ def random_lists(seed: int, size: int) -> tuple[Tensor, Tensor, Tensor, list[lis
 @given(st.integers(0, 10_000), st.integers(1, 12))
 def test_a_list_is_the_mean_of_its_items_record_by_record(seed: int, size: int) -> None:
     raw, rows, index, records = random_lists(seed, size)
-    found = field_embeddings(size, raw, rows, index, several=True)
+    found = field_embeddings(size, raw, rows, index, multi_valued=True)
     for row, items in enumerate(records):
         expected = mean_loops(items) if items else [0.0] * 5
         torch.testing.assert_close(found[row].tolist(), expected, rtol=1e-9, atol=1e-9)
@@ -146,7 +146,7 @@ def test_lists_of_one_are_single_values(seed: int) -> None:
     fields, vectors, _ = random_case(seed, 6, 2)
     for name, triple in vectors.items():
         one = field_embeddings(6, *triple)
-        torch.testing.assert_close(field_embeddings(6, *triple, several=True), one)
+        torch.testing.assert_close(field_embeddings(6, *triple, multi_valued=True), one)
         raw, rows, index = triple
         # to the bit: single values are only normalised and put at their rows
         unit = torch.nn.functional.normalize(raw, dim=-1)
@@ -160,11 +160,11 @@ def test_the_gradient_through_lists_is_right() -> None:
     present = torch.bincount(rows, minlength=5) > 0
 
     def embed(vectors: Tensor) -> Tensor:
-        return field_embeddings(5, vectors, rows, index, several=True)[present]
+        return field_embeddings(5, vectors, rows, index, multi_valued=True)[present]
 
     assert torch.autograd.gradcheck(embed, (raw.requires_grad_(),), eps=1e-6, atol=1e-6)
     (gradient,) = torch.autograd.grad(
-        field_embeddings(5, raw, rows, index, several=True).sum(), raw
+        field_embeddings(5, raw, rows, index, multi_valued=True).sum(), raw
     )
     assert gradient.isfinite().all()
 

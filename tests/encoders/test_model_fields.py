@@ -69,7 +69,7 @@ def batch_of(model: RankingModel, data: RankingDataset, rows: list[int]) -> Fiel
     columns = field_columns(data.documents, model.document_fields)
 
     def pixels(column: Any, codes: Any) -> Tensor:
-        return model.load_pixels(data, [column.values[code] for code in codes])
+        return model.read_pixels([column.values[code] for code in codes], data.image_source)
 
     return model.prepare(columns, np.array(rows, dtype=np.int64), "document", pixels)
 
@@ -89,7 +89,8 @@ def by_loops(model: RankingModel, data: RankingDataset, weights: dict[str, float
                 ]
             else:
                 vectors = [
-                    model.encoder.encode_image(model.load_pixels(data, [b]))[0] for b in items
+                    model.encoder.encode_image(model.read_pixels([b], data.image_source))[0]
+                    for b in items
                 ]
             if vectors:
                 record[field.name] = mean_loops([v.tolist() for v in vectors])

@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from rankfield.encoders import RankingModel, small_encoder
-from rankfield.encoders.present_images import require_images
+from rankfield.encoders import RankingModel, pipeline, small_encoder
+from rankfield.encoders.rows import FrameRows
 from rankfield.errors import ImageError
 from rankfield.schema import Field, RankingDataset, ScoreScale
 
@@ -35,10 +35,10 @@ def test_the_row_is_that_of_the_table_not_of_what_was_filtered(tmp_path: Path, l
         images = [[image, "a.png"] if image else None for image in images]
     data = data_of(tmp_path, images)
     fields = data.document_fields
-    require_images(data, data.documents.head(4), "document", fields)
+    FrameRows.of(data, data.documents.head(4), "document", fields).require_images(0)
     message = r"documents, row 4 \(counted from 0\), field 'image': no such picture: .*b.png \(and "
     with pytest.raises(ImageError, match=message + r"1 more\)"):
-        require_images(data, data.documents.tail(4), "document", fields)
+        FrameRows.of(data, data.documents.tail(4), "document", fields).require_images(0)
 
 
 def test_nothing_is_embedded_before_a_missing_picture_is_said(
@@ -51,8 +51,8 @@ def test_nothing_is_embedded_before_a_missing_picture_is_said(
     )
     model = RankingModel(encoder, data.query_fields, data.document_fields).eval()
     embedded: list[Any] = []
-    monkeypatch.setattr("rankfield.encoders.model._CHUNK", 2)
-    monkeypatch.setattr(RankingModel, "_embed_chunk", lambda *given: embedded.append(given))
+    monkeypatch.setattr("rankfield.encoders.pipeline.CHUNK", 2)
+    monkeypatch.setattr(pipeline, "_vectors", lambda *given: embedded.append(given))
     with pytest.raises(ImageError, match="row 5 "):
         model.embed_documents(data)
     assert not embedded
@@ -60,4 +60,4 @@ def test_nothing_is_embedded_before_a_missing_picture_is_said(
 
 def test_pictures_in_the_table_are_no_files(tmp_path: Path) -> None:
     data = data_of(tmp_path, [b"anything", None])
-    require_images(data, data.documents, "document", data.document_fields)
+    FrameRows.of(data, data.documents, "document", data.document_fields).require_images(0)

@@ -29,7 +29,7 @@ def data() -> RankingDataset:
 
 @pytest.fixture
 def model(data: RankingDataset, monkeypatch: pytest.MonkeyPatch) -> RankingModel:
-    monkeypatch.setattr("rankfield.encoders.model._CHUNK", 16)
+    monkeypatch.setattr("rankfield.encoders.pipeline.CHUNK", 16)
     torch.manual_seed(0)
     encoder = small_encoder(data.documents["title"], ["text"], dimension=8, width=16, layers=1)
     return RankingModel(encoder, data.query_fields, data.document_fields, name="tiny").eval()

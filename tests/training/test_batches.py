@@ -240,7 +240,7 @@ def test_photos_are_the_same_with_and_without_a_cache(shop: RankingDataset) -> N
         column = next(c for c in kept.columns["document"] if c.field.name == "image")
         codes = column.codes_of(one.document_rows)
         for picture, code in zip(pixels, codes, strict=True):
-            expected = kept.model.load_pixels(shop, [column.values[code]])[0]
+            expected = kept.model.read_pixels([column.values[code]], shop.image_source)[0]
             assert torch.equal(picture, expected)
 
 

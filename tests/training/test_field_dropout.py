@@ -65,7 +65,7 @@ def test_only_items_still_held_are_encoded(seed: int, share: float) -> None:
         assert len(inputs.rows) == len(inputs.index) > 0
         assert sorted(set(inputs.index.tolist())) == list(range(len(inputs.items["ids"])))
         assert len(inputs.items["mask"]) == len(inputs.items["ids"])
-        assert inputs.several == batch.inputs[name].several
+        assert inputs.multi_valued == batch.inputs[name].multi_valued
 
 
 def test_the_draw_is_that_of_the_global_state() -> None:

@@ -42,7 +42,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any, **__: Any) -> Any:
         raise AssertionError("work has begun")
 
-    monkeypatch.setattr(RankingModel, "load_pixels", fail)
+    monkeypatch.setattr(RankingModel, "read_pixels", fail)
     monkeypatch.setattr(trainer_module._Trainer, "_step", fail)
     monkeypatch.setattr(RankingModel, "embed_chunks", fail)
 

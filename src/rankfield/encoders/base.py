@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -40,6 +40,12 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def encode_image(self, pixels: Tensor) -> Tensor:
         """Return N × D vectors, not normalised, from uint8 N × H × W × 3 pixels."""
+
+    def encode(self, modality: Modality, items: Mapping[str, Tensor]) -> Tensor:
+        """Return N × D vectors, not normalised, of token tensors or of `pixels`."""
+        if modality == "text":
+            return self.encode_text(dict(items))
+        return self.encode_image(items["pixels"])
 
     @abstractmethod
     def save(self, folder: Path) -> None:

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from PIL import Image
 
 from rankfield.field_values import flat_values
 from rankfield.ranges import ranges
 from rankfield.schema import Field
 
-__all__ = ["FieldColumn", "field_columns"]
+__all__ = ["FieldColumn", "ImageSource", "ImageValue", "field_columns", "value_column"]
+
+ImageValue = str | bytes | Image.Image
+"""A path, the bytes of an encoded image, or an image that a caller opened."""
+
+ImageSource = Callable[[Any], Path | bytes | Image.Image]
+"""From an `ImageValue` to what `images.open_image` takes."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +38,10 @@ class FieldColumn:
     field: Field
     starts: NDArray[np.int64]
     entries: NDArray[np.int64]
-    values: list[str] | list[bytes]
+    values: Sequence[ImageValue]
 
     @cached_property
-    def several(self) -> bool:
+    def multi_valued(self) -> bool:
         """Whether any record has more than one entry."""
         return bool((np.diff(self.starts) > 1).any())
 
@@ -43,7 +52,7 @@ class FieldColumn:
         """
         first = self.starts[rows]
         counts = self.starts[rows + 1] - first
-        if not self.several:
+        if not self.multi_valued:
             positions = np.flatnonzero(counts)
             return positions, self.entries[first[positions]]
         positions, place = ranges(counts)
@@ -71,3 +80,22 @@ def _column(series: pl.Series, field: Field) -> FieldColumn:
     np.cumsum(np.bincount(rows, minlength=len(series)), out=starts[1:])
     codes = joined["code"].to_numpy().astype(np.int64, copy=False)
     return FieldColumn(field, starts, codes, distinct.to_list())
+
+
+def value_column(field: Field, records: Sequence[Sequence[ImageValue]]) -> FieldColumn:
+    """Return the column of a field whose values are given record by record.
+
+    Texts, paths and bytes are distinct by value, opened images by identity.
+    """
+    codes: dict[Hashable, int] = {}
+    values: list[ImageValue] = []
+    entries = []
+    for value in (value for record in records for value in record):
+        key = id(value) if isinstance(value, Image.Image) else value
+        if key not in codes:
+            codes[key] = len(values)
+            values.append(value)
+        entries.append(codes[key])
+    starts = np.zeros(len(records) + 1, dtype=np.int64)
+    np.cumsum([len(record) for record in records], out=starts[1:])
+    return FieldColumn(field, starts, np.array(entries, dtype=np.int64), values)

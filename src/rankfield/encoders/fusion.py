@@ -9,7 +9,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["FieldBatch", "FieldInputs", "field_embeddings", "fuse"]
+from rankfield.losses.matryoshka import truncated
+
+__all__ = [
+    "FieldBatch",
+    "FieldInputs",
+    "FieldVectors",
+    "field_embeddings",
+    "fuse",
+    "fuse_fields",
+]
 
 
 @dataclass(frozen=True)
@@ -18,19 +27,19 @@ class FieldInputs:
 
     `items` is what the encoder takes for U distinct texts (token tensors) or pictures (uint8
     U × H × W × 3); every tensor has U rows. Record `rows[i]` holds item `index[i]`; a record whose
-    field is absent does not occur in `rows`. Only where `several` is true may a record occur more
-    than once: it holds a list of pictures.
+    field is absent does not occur in `rows`. Only where `multi_valued` is true may a record occur
+    more than once: it holds a list of images.
     """
 
     items: Mapping[str, Tensor]
     rows: Tensor
     index: Tensor
-    several: bool = False
+    multi_valued: bool = False
 
     def to(self, device: torch.device) -> FieldInputs:
         """Return the same on another device."""
         items = {k: v.to(device) for k, v in self.items.items()}
-        return FieldInputs(items, self.rows.to(device), self.index.to(device), self.several)
+        return FieldInputs(items, self.rows.to(device), self.index.to(device), self.multi_valued)
 
 
 @dataclass(frozen=True)
@@ -45,8 +54,47 @@ class FieldBatch:
         return FieldBatch(self.size, {k: v.to(device) for k, v in self.inputs.items()})
 
 
+@dataclass(frozen=True)
+class FieldVectors:
+    """One field of a batch of records, encoded: record `rows[i]` holds `vectors[index[i]]`.
+
+    vectors: U × D, one for each distinct item, not normalised.
+    rows, index, multi_valued: as in `FieldInputs`.
+    """
+
+    vectors: Tensor
+    rows: Tensor
+    index: Tensor
+    multi_valued: bool
+
+
+def fuse_fields(
+    size: int,
+    fields: Mapping[str, FieldVectors],
+    weights: Mapping[str, float | Tensor],
+    dimension: int,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return the fused N × d unit embeddings, and each field's own N × D.
+
+    Both are float32 or wider; a record without the field has a zero row.
+
+    Args:
+        size: number of records N.
+        fields: field name → its vectors; one at least.
+        weights: field name → ω_f, as `fuse` takes them.
+        dimension: d; the fused embeddings are `truncated` to it.
+    """
+    parts = {
+        name: field_embeddings(
+            size, field.vectors, field.rows, field.index, multi_valued=field.multi_valued
+        )
+        for name, field in fields.items()
+    }
+    return truncated(fuse(parts, weights), dimension), parts
+
+
 def field_embeddings(
-    size: int, vectors: Tensor, rows: Tensor, index: Tensor, *, several: bool = False
+    size: int, vectors: Tensor, rows: Tensor, index: Tensor, *, multi_valued: bool = False
 ) -> Tensor:
     """Return one field's N × D unit embeddings v = normalise(mean over its items of normalise(x)).
 
@@ -57,13 +105,13 @@ def field_embeddings(
         size: number of records N.
         vectors: U × D, one for each distinct item.
         rows, index: record `rows[i]` holds item `index[i]`.
-        several: whether a record may occur in `rows` more than once.
+        multi_valued: whether a record may occur in `rows` more than once.
     """
     exact = vectors.to(torch.promote_types(vectors.dtype, torch.float32))
     unit = F.normalize(exact, dim=-1)[index]
     total = unit.new_zeros(size, unit.shape[1]).index_add(0, rows, unit)
     # the length of a mean drops out, so the sum will do
-    return F.normalize(total, dim=-1) if several else total
+    return F.normalize(total, dim=-1) if multi_valued else total
 
 
 def fuse(parts: Mapping[str, Tensor], weights: Mapping[str, float | Tensor]) -> Tensor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,28 +14,20 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rankfield.encoders.base import Encoder, Side
-from rankfield.encoders.columns import FieldColumn, field_columns
-from rankfield.encoders.composed import ComposedEncoder
-from rankfield.encoders.dual import DualEncoder
+from rankfield.encoders.columns import FieldColumn, ImageSource, ImageValue
 from rankfield.encoders.encoded import Encoded
 from rankfield.encoders.field_weights import FieldWeights
-from rankfield.encoders.fusion import FieldBatch, FieldInputs, field_embeddings, fuse
-from rankfield.encoders.modes import evaluating
-from rankfield.encoders.present_images import require_images
-from rankfield.encoders.pretrained import loading, require_plain_files
-from rankfield.encoders.quiet import quiet_transformers
-from rankfield.errors import DataError, ModelError
-from rankfield.files import new_folder, read_json_object, write_json
-from rankfield.images import loaded_image
+from rankfield.encoders.fusion import FieldBatch, FieldInputs, FieldVectors, fuse_fields
+from rankfield.encoders.pipeline import embedded
+from rankfield.encoders.pixels import read_pixels
+from rankfield.encoders.records import read_records
+from rankfield.encoders.rows import FrameRows, Rows
+from rankfield.encoders.saved import load_saved, save_model
+from rankfield.errors import InputError, ModelError
 from rankfield.losses.matryoshka import truncated
-from rankfield.progress import progress
 from rankfield.schema import Field, RankingDataset
 
 __all__ = ["RankingModel"]
-
-_ENCODERS: dict[str, type[Encoder]] = {"composed": ComposedEncoder, "transformers": DualEncoder}
-_FORMAT = 1
-_CHUNK = 2048
 
 
 class RankingModel(nn.Module):
@@ -111,13 +102,16 @@ class RankingModel(nn.Module):
         Raises:
             ModelError: d is not from 1 to the encoder's dimension D.
         """
+        self.dimension = self._checked(dimension)
+        return self
+
+    def _checked(self, dimension: int) -> int:
         if not 1 <= dimension <= self.encoder.dimension:
             raise ModelError(
                 f"expected a dimension from 1 to {self.encoder.dimension}, found {dimension}",
                 where=self.name,
             )
-        self.dimension = dimension
-        return self
+        return dimension
 
     def current_fields(self, side: Side) -> tuple[Field, ...]:
         """Return the fields of a side with the weights learnt so far, of the same total."""
@@ -156,21 +150,16 @@ class RankingModel(nn.Module):
         The parts are by field name, in the model's order; a record without the field has a zero
         row, and a field that no record has is left out. After `truncate_to` all are N × d.
         """
-        parts = {}
+        found = {}
         for field in self.fields(side):
             if field.name in batch.inputs:
                 inputs = batch.inputs[field.name]
-                raw = self._vectors(field, inputs.items)
-                parts[field.name] = field_embeddings(
-                    batch.size, raw, inputs.rows, inputs.index, several=inputs.several
+                vectors = self.encoder.encode(field.modality, inputs.items)
+                found[field.name] = FieldVectors(
+                    vectors, inputs.rows, inputs.index, inputs.multi_valued
                 )
-        fused = truncated(fuse(parts, self._weights(side)), self.dimension)
+        fused, parts = fuse_fields(batch.size, found, self._weights(side), self.dimension)
         return fused, {name: truncated(part, self.dimension) for name, part in parts.items()}
-
-    def _vectors(self, field: Field, items: Mapping[str, Tensor]) -> Tensor:
-        if field.modality == "text":
-            return self.encoder.encode_text(dict(items))
-        return self.encoder.encode_image(items["pixels"])
 
     def prepare(
         self,
@@ -198,7 +187,7 @@ class RankingModel(nn.Module):
             else:
                 items = {"pixels": pixels(column, distinct)}
             inputs[column.field.name] = FieldInputs(
-                items, torch.from_numpy(positions), torch.from_numpy(index), column.several
+                items, torch.from_numpy(positions), torch.from_numpy(index), column.multi_valued
             )
         return FieldBatch(len(rows), inputs)
 
@@ -235,9 +224,7 @@ class RankingModel(nn.Module):
     ) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Yield (first row, its chunk's n × D unit embeddings) over the rows of a table, in order.
 
-        Chunks are of one size and start at its multiples, whatever is done already: an embedding
-        depends on its chunk, whose texts share batches, in the last bits. A record without any
-        field of the model has a zero row.
+        A record without any field of the model has a zero row.
 
         Args:
             dataset: whose pictures the table names.
@@ -249,20 +236,10 @@ class RankingModel(nn.Module):
             DataError: a field that the data lacks.
             ImageError: a picture that is missing, before anything is embedded, or cannot be read.
         """
-        self.check_fields(frame, side, dataset.name)
-        first = done // _CHUNK * _CHUNK if done < len(frame) else len(frame)
-        require_images(dataset, frame[first:], side, self.fields(side))
-        with (
-            evaluating(self),
-            progress(f"embed {side} rows", len(frame), done=first, unit="rows") as step,
-        ):
-            for start in range(first, len(frame), _CHUNK):
-                chunk = frame.slice(start, _CHUNK)
-                # A mode that ends before the caller gets control.
-                with torch.inference_mode():
-                    embeddings = self._embed_chunk(dataset, chunk, side)
-                yield start, embeddings
-                step(len(chunk))
+        rows = FrameRows.of(dataset, frame, side, self.current_fields(side))
+        yield from embedded(
+            self, rows, side, dimension=self.dimension, batch_size=self.batch_size, done=done
+        )
 
     def _embed(
         self, dataset: RankingDataset, frame: pl.DataFrame, side: Side
@@ -272,71 +249,126 @@ class RankingModel(nn.Module):
             out[start : start + len(embeddings)] = embeddings
         return out
 
-    def check_fields(self, frame: pl.DataFrame, side: Side, where: str) -> None:
-        """Raise a DataError that names the first field of the model that the table lacks."""
-        for field in self.fields(side):
-            if field.name not in frame.columns:
-                raise DataError(
-                    f"the model needs the {side} field {field.name!r}, which the data lacks; "
-                    f"it has {', '.join(frame.columns)}",
-                    where=where,
-                )
-
-    def _embed_chunk(
-        self, dataset: RankingDataset, frame: pl.DataFrame, side: Side
+    def encode_queries(
+        self,
+        records: Any,
+        *,
+        field: str | None = None,
+        root: str | Path | None = None,
+        batch_size: int | None = None,
+        show_progress_bar: bool | None = None,
+        device: str | torch.device | None = None,
+        truncate_dim: int | None = None,
     ) -> NDArray[np.float32]:
-        parts = {}
-        for column in field_columns(frame, self.fields(side)):
-            rows, codes = column.entries_of(np.arange(len(frame)))
-            if not len(rows):
-                continue
-            raw = self._encode_values(dataset, column, side)
-            index = torch.from_numpy(codes).to(raw.device)
-            places = torch.from_numpy(rows).to(raw.device)
-            parts[column.field.name] = field_embeddings(
-                len(frame), raw, places, index, several=column.several
-            )
-        if not parts:
-            return np.zeros((len(frame), self.dimension), dtype=np.float32)
-        fused = fuse(parts, self._weights(side))
-        return truncated(fused, self.dimension).cpu().numpy()
+        """Return the N × D float32 unit embeddings of queries.
 
-    def _encode_values(self, dataset: RankingDataset, column: FieldColumn, side: Side) -> Tensor:
-        """Encode a column's distinct values; texts of like length share a batch."""
-        text = column.field.modality == "text"
-        order = np.arange(len(column.values))
-        if text:
-            order = np.argsort([len(v) for v in column.values], kind="stable")
-        out: Tensor | None = None
-        for part in np.split(order, range(self.batch_size, len(order), self.batch_size)):
-            if text:
-                items = self.encoder.tokenize([str(column.values[i]) for i in part], side)
-            else:
-                items = {"pixels": self.load_pixels(dataset, [column.values[i] for i in part])}
-            on_device = {name: item.to(self.device) for name, item in items.items()}
-            raw = self._vectors(column.field, on_device)
-            if out is None:
-                out = raw.new_empty(len(order), raw.shape[1])
-            out[torch.from_numpy(part).to(raw.device)] = raw
-        assert out is not None
-        return out
+        An image may be asked for even where the model has no image field for queries, if its
+        encoder takes images: alone, or under the key "image". It counts as much as the text.
 
-    def load_pixels(self, dataset: RankingDataset, values: Sequence[str | bytes]) -> Tensor:
-        """Return these pictures as uint8 U × H × W × 3, resized for the vision tower.
+        Args:
+            records: strings, images (path, bytes, PIL image), dictionaries from field names to
+                values, or a frame of polars, pandas or pyarrow; a single record counts as a list
+                of one. A text field holds a string, an image field an image or a list of images;
+                None and "" are absent, and what is present is fused. In dictionaries and frames an
+                image may be a string, its path. Other keys and columns are passed over.
+            field: which field strings and images that stand alone go to; needed only where there
+                are several of that modality.
+            root: the folder that paths of images start from and stay in; None: the working
+                folder, and any path.
+            batch_size: texts or images encoded at once; default: the model's `batch_size`.
+            show_progress_bar: by default for more than one batch.
+            device: moves the model there first.
+            truncate_dim: give normalise(e[:d]), as `truncate_to` does for good.
 
         Raises:
-            ImageError: a picture that cannot be read.
+            DataError: a record of which no field is present, or something that is no record.
+            ImageError: an image that is missing or cannot be read.
+            InputError: a string or an image that could belong to several fields, or to none;
+                `batch_size` below 1.
+            ModelError: `truncate_dim` is not from 1 to the encoder's dimension.
         """
-        transform = self.encoder.image_transform
-        if transform is None:
-            raise ModelError("the encoder takes no pictures")
+        fields = self.current_fields("query")
+        spare = None
+        if "image" in self.encoder.modalities and all(f.modality == "text" for f in fields):
+            spare = Field("image", "image", fields[0].weight if fields else 1.0)
+        rows = read_records(records, "query", fields, field=field, root=root, spare=spare)
+        return self._encoded(
+            rows,
+            "query",
+            batch_size=batch_size,
+            show=show_progress_bar,
+            device=device,
+            dimension=truncate_dim,
+        )
 
-        def load(value: str | bytes) -> NDArray[np.uint8]:
-            with loaded_image(dataset.image_source(value)) as image:
-                return transform.to_array(image)
+    def encode_documents(
+        self,
+        records: Any,
+        *,
+        field: str | None = None,
+        root: str | Path | None = None,
+        batch_size: int | None = None,
+        show_progress_bar: bool | None = None,
+        device: str | torch.device | None = None,
+        truncate_dim: int | None = None,
+    ) -> NDArray[np.float32]:
+        """Return the N × D float32 unit embeddings of documents.
 
-        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-            return torch.from_numpy(np.stack(list(pool.map(load, values))))
+        Arguments and errors are those of `encode_queries`; images are for image fields alone.
+        """
+        fields = self.current_fields("document")
+        rows = read_records(records, "document", fields, field=field, root=root)
+        return self._encoded(
+            rows,
+            "document",
+            batch_size=batch_size,
+            show=show_progress_bar,
+            device=device,
+            dimension=truncate_dim,
+        )
+
+    def _encoded(
+        self,
+        rows: Rows,
+        side: Side,
+        *,
+        batch_size: int | None,
+        show: bool | None,
+        device: str | torch.device | None,
+        dimension: int | None,
+    ) -> NDArray[np.float32]:
+        dimension = self.dimension if dimension is None else self._checked(dimension)
+        batch_size = self.batch_size if batch_size is None else batch_size
+        if batch_size < 1:
+            raise InputError(f"expected batch_size to be at least 1, found {batch_size}")
+        if device is not None:
+            self.to(device)
+        out = np.empty((len(rows), dimension), dtype=np.float32)
+        for start, embeddings in embedded(
+            self,
+            rows,
+            side,
+            dimension=dimension,
+            batch_size=batch_size,
+            show=len(rows) > batch_size if show is None else show,
+        ):
+            out[start : start + len(embeddings)] = embeddings
+        return out
+
+    def read_pixels(
+        self,
+        values: Sequence[ImageValue],
+        source: ImageSource,
+    ) -> Tensor:
+        """Return images as uint8 U × H × W × 3, resized for the vision tower.
+
+        Raises:
+            ImageError: an image that cannot be read.
+            ModelError: the encoder takes no images.
+        """
+        if self.encoder.image_transform is None:
+            raise ModelError("the encoder takes no images", where=self.name)
+        return read_pixels(self.encoder.image_transform, values, source)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write the encoder's own files and `rankfield.json`.
@@ -344,22 +376,7 @@ class RankingModel(nn.Module):
         Raises:
             OutputError: the folder exists and `overwrite` is false, or it cannot be written.
         """
-        from rankfield import __version__
-
-        with quiet_transformers(), new_folder(folder, overwrite=overwrite) as temporary:
-            self.encoder.save(temporary)
-            header = {
-                "format": _FORMAT,
-                "rankfield": __version__,
-                "name": self.name,
-                "encoder": self.encoder.kind,
-                "dimension": self.dimension,
-                "query_fields": [vars(f) for f in self.current_fields("query")],
-                "document_fields": [vars(f) for f in self.current_fields("document")],
-                "log_logit_scale": float(self.log_logit_scale.detach()),
-                "made": self.made,
-            }
-            write_json(temporary / "rankfield.json", header)
+        save_model(self, folder, overwrite=overwrite)
 
     @classmethod
     def load(cls, folder: str | Path) -> RankingModel:
@@ -368,32 +385,4 @@ class RankingModel(nn.Module):
         Raises:
             ModelError: not a model folder, or one that cannot be read.
         """
-        root = Path(folder)
-        path = root / "rankfield.json"
-        if not path.is_file():
-            problem = "not a rankfield model" if root.exists() else "there is no such folder"
-            raise ModelError(
-                problem, where=str(root), remedy="Give the folder `model` of a training run."
-            )
-        require_plain_files(root)
-        with loading(str(root)), quiet_transformers():
-            header = read_json_object(path)
-            if header["format"] != _FORMAT:
-                raise ModelError(
-                    f"expected format {_FORMAT}, found {header['format']!r}",
-                    where=str(path),
-                    remedy="Use the rankfield version that wrote it.",
-                )
-            encoder = _ENCODERS[header["encoder"]].load(root)
-            model = cls(
-                encoder,
-                [Field(**f) for f in header["query_fields"]],
-                [Field(**f) for f in header["document_fields"]],
-                name=header["name"],
-                made=header["made"],
-            )
-            # Folders of earlier versions do not say it.
-            model.truncate_to(header.get("dimension", encoder.dimension))
-            with torch.no_grad():
-                model.log_logit_scale.fill_(header["log_logit_scale"])
-        return model.eval()
+        return load_saved(cls, folder)

@@ -16,6 +16,7 @@ from numpy.lib.format import open_memmap
 
 from rankfield.encoders import RankingModel
 from rankfield.encoders.base import Side
+from rankfield.encoders.rows import FrameRows
 from rankfield.errors import InputError, OutputError
 from rankfield.field_values import content_bytes, flat_values
 from rankfield.files import open_regular, read_json, refuse_others, storage_errors, write_json
@@ -90,7 +91,7 @@ class CachedEmbedder:
     def _embedded(
         self, dataset: RankingDataset, frame: pl.DataFrame, side: Side
     ) -> npt.NDArray[np.float32]:
-        self._model.check_fields(frame, side, dataset.name)
+        FrameRows.of(dataset, frame, side, self._model.fields(side))  # refuses a missing column
         made = self._made(dataset, frame, side)
         key = hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()[:16]
         folder = self._folder / key

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rankfield.encoders import RankingModel
 from rankfield.encoders.base import Side
 from rankfield.encoders.fusion import fuse
+from rankfield.encoders.rows import FrameRows
 from rankfield.errors import InputError
 from rankfield.evaluation.evaluate import evaluate_rankings
 from rankfield.evaluation.results import Results
@@ -49,7 +50,7 @@ class FieldEmbeddings:
         self._parts: dict[Side, dict[str, torch.Tensor]] = {side: {} for side in _SIDES}
         for side in _SIDES:
             frame = _frame(dataset, side)
-            model.check_fields(frame, side, dataset.name)
+            FrameRows.of(dataset, frame, side, model.fields(side))  # refuses a missing column
             for field in model.current_fields(side):
                 self._parts[side][field.name] = torch.from_numpy(self._alone(field, side, frame))
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from rankfield.encoders import RankingModel
 from rankfield.encoders.base import Side
 from rankfield.encoders.columns import FieldColumn
-from rankfield.encoders.present_images import require_images
+from rankfield.encoders.rows import FrameRows
 from rankfield.progress import progress
 from rankfield.schema import RankingDataset
 
@@ -56,7 +56,8 @@ class TrainingPhotos:
         self.kept: dict[tuple[Side, str], tuple[Ints, Tensor]] = {}
         for side, column in self.images:
             table = dataset.queries if side == "query" else dataset.documents
-            require_images(dataset, table[rows[side].tolist()], side, [column.field])
+            met = table[rows[side].tolist()]
+            FrameRows.of(dataset, met, side, [column.field]).require_images(0)
         transform = model.encoder.image_transform
         if transform is None or not self.images:
             return
@@ -92,7 +93,7 @@ class TrainingPhotos:
         for part in np.split(codes, range(_READ_AT_ONCE, len(codes), _READ_AT_ONCE)):
             if len(part):
                 values = [column.values[code] for code in part]
-                parts.append(self.model.load_pixels(self.dataset, values))
+                parts.append(self.model.read_pixels(values, self.dataset.image_source))
             if advance is not None:
                 advance(len(part))
         transform = self.model.encoder.image_transform

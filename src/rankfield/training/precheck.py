@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from rankfield.encoders import RankingModel
-from rankfield.encoders.present_images import require_images
+from rankfield.encoders.rows import FrameRows
 from rankfield.errors import ModelError, OutputError
 from rankfield.evaluation import DevSet
 from rankfield.files import require_writable
@@ -48,5 +48,7 @@ def check_dev_images(dev: DevSet | None, model: RankingModel) -> None:
     if dev is None:
         return
     for view in dev.views:
-        require_images(dev.dataset, view.queries, "query", model.query_fields)
-        require_images(dev.dataset, view.documents, "document", model.document_fields)
+        FrameRows.of(dev.dataset, view.queries, "query", model.query_fields).require_images(0)
+        FrameRows.of(dev.dataset, view.documents, "document", model.document_fields).require_images(
+            0
+        )

@@ -13,7 +13,8 @@ from rankfield.evaluation import evaluate, retrieve
 from rankfield.evaluation.baselines import BagOfWords
 from rankfield.evaluation.evaluate import evaluate_rankings
 from rankfield.schema import Field, RankingDataset
-from rankfield.training.mine import MineSettings, mine
+from rankfield.training.mining import mine
+from rankfield.training.mining_settings import MineSettings
 from ranking_shop import ranking_shop
 
 EMPTY = ["d000", "d001", "d010", "d011"]

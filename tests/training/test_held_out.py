@@ -28,7 +28,7 @@ from rankfield.schema import Field, RankingDataset, ScoreScale, SplitView
 from rankfield.training import Recipe, build_model, load_negatives, mine, parse_recipe, train
 from rankfield.training.batches import PairBatches
 from rankfield.training.methods import fitted_settings
-from rankfield.training.mine import MineSettings
+from rankfield.training.mining_settings import MineSettings
 from rankfield.training.pairs import TrainingPairs
 from rankfield.training.sources import add_judgments
 from rankfield.training.template import recipe_text

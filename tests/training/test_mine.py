@@ -17,7 +17,7 @@ from rankfield.schema import Field, RankingDataset, ScoreScale
 from rankfield.training import Mined, MineSettings, mine
 from ranking_shop import FakeModel, ranking_shop
 
-MODULE = importlib.import_module("rankfield.training.mine")
+MODULE = importlib.import_module("rankfield.training.mining")
 QUERIES, DOCUMENTS, WIDTH = 12, 40, 16
 
 

@@ -15,7 +15,7 @@ import pytest
 from rankfield.errors import ModelError
 from rankfield.schema import RankingDataset, ScoreScale
 from rankfield.training import Recipe, build_model, mine, parse_recipe, save_negatives, train
-from rankfield.training.mine import MineSettings
+from rankfield.training.mining_settings import MineSettings
 from rankfield.training.run_inputs import run_inputs
 from tiny_models import tiny_clip
 from training_data import tiny_shop

@@ -14,7 +14,8 @@ from rankfield.encoders import RankingModel
 from rankfield.errors import DataError, RecipeError
 from rankfield.schema import RankingDataset
 from rankfield.training import Recipe, build_model, parse_recipe, train
-from rankfield.training.mine import MineSettings, mine
+from rankfield.training.mining import mine
+from rankfield.training.mining_settings import MineSettings
 from rankfield.training.negatives import load_negatives, save_negatives
 from training_data import tiny_shop
 from training_runs import interrupt_in

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rankfield.cli.engine_option import EngineOption
+from rankfield.cli.options import EngineOption
 from rankfield.errors import DataError, OutputError
 from rankfield.terminal import console, echo, one_line
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rankfield.cli.load_results import load_results
+from rankfield.cli.options import Overwrite
 from rankfield.cli.text_table import show_table
 from rankfield.errors import InputError, MetricError
 from rankfield.terminal import echo, one_line
@@ -61,7 +62,7 @@ def command(
         Path | None,
         typer.Option(help="Write figures and tests here: .json, .csv or .parquet."),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,
+    overwrite: Overwrite = False,
     force: Annotated[
         bool,
         typer.Option(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from rankfield.cli.engine_option import EngineOption
+from rankfield.cli.options import EngineOption
 from rankfield.errors import InputError, OutputError
 from rankfield.terminal import console, echo
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rankfield.cli.allow_code_option import AllowCode
 from rankfield.cli.baselines import UNTRAINED, chosen_baselines, output_of, untrained_model
+from rankfield.cli.options import AllowCode, Device, Overwrite
 from rankfield.cli.results_table import show_results
 from rankfield.errors import InputError
 from rankfield.terminal import echo
@@ -52,10 +52,7 @@ def command(
     label: Annotated[
         str | None, typer.Option(help="Runs of one label are averaged by `rankfield compare`.")
     ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option(help="Where to compute, as torch names it; default: a GPU if there is one."),
-    ] = None,
+    device: Device = None,
     dimension: Annotated[
         int | None,
         typer.Option(min=1, help="Cut the embeddings to this many dimensions; default: all."),
@@ -115,7 +112,7 @@ def command(
             help="How the search multiplies: auto, float32 or bfloat16; the result is the same."
         ),
     ] = "auto",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,
+    overwrite: Overwrite = False,
     allow_code: AllowCode = False,
 ) -> None:
     """Measure how well a model ranks, by exact search over the whole corpus of each split.
@@ -292,7 +289,7 @@ def _evaluate(
     without: Sequence[str],
     robustness: bool,
 ) -> Results:
-    from rankfield.cli.device import chosen_device
+    from rankfield.cli.options import chosen_device
     from rankfield.evaluation import CachedEmbedder, evaluate
 
     device = chosen_device(device)

@@ -142,7 +142,7 @@ def command(
     people = _scores_of_people(data, human)
     chosen = choose_pairs(data, file=pairs, results=results, per_query=per_query, seed=seed)
     if asked is None:
-        from rankfield.cli.device import chosen_device
+        from rankfield.cli.options import chosen_device
         from rankfield.judging import score_pairs
 
         place = chosen_device(device)

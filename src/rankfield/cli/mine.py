@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rankfield.cli.options import Device, Overwrite, chosen_device, setting_option
 from rankfield.cli.text_table import show_table
 from rankfield.terminal import echo
+from rankfield.training.mining_settings import MineSettings, Sample
 
 if TYPE_CHECKING:
-    from rankfield.training.mine import Mined
+    from rankfield.training.mining import Mined
 
-__all__ = ["Sample", "command"]
+__all__ = ["command"]
 
 
-class Sample(StrEnum):
-    """Which of the candidates are kept."""
-
-    TOP = "top"
-    RANDOM = "random"
+_setting = partial(setting_option, MineSettings)
 
 
 def command(
@@ -29,27 +27,19 @@ def command(
     dataset: Annotated[Path, typer.Argument(help="The data set that will be trained on.")],
     *,
     out: Annotated[Path, typer.Option(help="The Parquet file to write.")],
-    per_query: Annotated[int, typer.Option(help="How many negatives to keep of a query.")] = 10,
-    first: Annotated[int, typer.Option(help="First rank; judged documents have none.")] = 1,
-    last: Annotated[int, typer.Option(help="Last rank.")] = 100,
-    margin: Annotated[
-        float | None,
-        typer.Option(help="Stay so far below the cosine of the best relevant document."),
-    ] = None,
+    per_query: Annotated[int, _setting("per_query")] = MineSettings.per_query,
+    first: Annotated[int, _setting("first")] = MineSettings.first,
+    last: Annotated[int, _setting("last")] = MineSettings.last,
+    margin: Annotated[float | None, _setting("margin")] = MineSettings.margin,
     relative_margin: Annotated[
-        float, typer.Option(help="The same as a share of that cosine.")
-    ] = 0.05,
-    near_duplicate: Annotated[
-        float, typer.Option(help="Drop what is so close to a judged document of the query.")
-    ] = 0.98,
-    sample: Annotated[Sample, typer.Option(help="Keep the top ones or random ones.")] = Sample.TOP,
-    seed: Annotated[int, typer.Option(help="Of --sample random.")] = 0,
-    memory: Annotated[int, typer.Option(help="MiB to use beside the embeddings.")] = 256,
-    device: Annotated[
-        str | None,
-        typer.Option(help="Where to compute, as torch names it; default: a GPU if there is one."),
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,
+        float | None, _setting("relative_margin")
+    ] = MineSettings.relative_margin,
+    near_duplicate: Annotated[float, _setting("near_duplicate")] = MineSettings.near_duplicate,
+    sample: Annotated[Sample, _setting("sample")] = MineSettings.sample,
+    seed: Annotated[int, _setting("seed")] = MineSettings.seed,
+    memory: Annotated[int, _setting("memory_mib", "--memory")] = MineSettings.memory_mib,
+    device: Device = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Find hard negatives for the training queries with a model.
 
@@ -58,10 +48,9 @@ def command(
 
     Example: rankfield mine runs/gcl/model shop-split --out negatives.parquet
     """
-    from rankfield.cli.device import chosen_device
     from rankfield.encoders import RankingModel
     from rankfield.schema import RankingDataset
-    from rankfield.training.mine import MineSettings, mine
+    from rankfield.training.mining import mine
     from rankfield.training.negatives import require_new_negatives, save_negatives
     from rankfield.validate import require_valid
 
@@ -72,7 +61,7 @@ def command(
         margin=margin,
         relative_margin=relative_margin,
         near_duplicate=near_duplicate,
-        sample=sample.value,
+        sample=sample,
         seed=seed,
         memory_mib=memory,
     )

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from rankfield.cli.allow_code_option import AllowCode
 from rankfield.cli.import_options import require_new
+from rankfield.cli.options import AllowCode
 from rankfield.cli.program import program
 from rankfield.terminal import echo, printable_values
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rankfield.cli.load_results import load_results, result_files
+from rankfield.cli.options import Overwrite
 from rankfield.errors import InputError, OutputError
 from rankfield.terminal import echo
 
@@ -57,7 +58,7 @@ def command(
         int, typer.Option(min=0, help="Wins and losses to show, of each the largest.")
     ] = 3,
     seed: Annotated[int, typer.Option(min=0, help="Of the draw.")] = 0,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write a report on one or more evaluations: a page that opens without a network.
 

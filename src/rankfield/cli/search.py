@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rankfield.cli.options import Device
 from rankfield.errors import OutputError
 from rankfield.terminal import cell, console, echo
 
@@ -26,10 +27,7 @@ def command(
     *,
     image: Annotated[Path | None, typer.Option(help="A picture to look for, alone or too.")] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="How many documents.")] = 10,
-    device: Annotated[
-        str | None,
-        typer.Option(help="Where to compute, as torch names it; default: a GPU if there is one."),
-    ] = None,
+    device: Device = None,
     cache: Annotated[
         Path | None,
         typer.Option(
@@ -47,7 +45,7 @@ def command(
 
     Example: rankfield search runs/gcl/model shop "red striped mug"
     """
-    from rankfield.cli.device import chosen_device
+    from rankfield.cli.options import chosen_device
     from rankfield.encoders import RankingModel
     from rankfield.encoders.fingerprint import model_fingerprint
     from rankfield.evaluation import CachedEmbedder, retrieve

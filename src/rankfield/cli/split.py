@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rankfield.cli.engine_option import EngineOption
+from rankfield.cli.options import EngineOption
 from rankfield.errors import InputError, OutputError
 from rankfield.terminal import console, echo
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from rankfield.cli.allow_code_option import AllowCode
+from rankfield.cli.options import AllowCode
 from rankfield.cli.program import program
 from rankfield.terminal import echo
 

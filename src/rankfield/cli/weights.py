@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rankfield.cli.allow_code_option import AllowCode
+from rankfield.cli.options import AllowCode
 from rankfield.errors import RecipeError
 from rankfield.terminal import console, echo, one_line
 

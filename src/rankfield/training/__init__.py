@@ -1,11 +1,36 @@
-"""Training: recipes, batches, checkpoints and the loop."""
+"""Training: recipes, batches, checkpoints and the loop.
 
-from rankfield.training.build import build_model
-from rankfield.training.mine import Mined, MineSettings, mine
-from rankfield.training.negatives import NegativeTable, load_negatives, save_negatives
-from rankfield.training.recipe import Recipe, load_recipe, parse_recipe
-from rankfield.training.sources import add_judgments
-from rankfield.training.trainer import train
+The names below load what they need when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rankfield.training.build import build_model
+    from rankfield.training.mining import Mined, mine
+    from rankfield.training.mining_settings import MineSettings
+    from rankfield.training.negatives import NegativeTable, load_negatives, save_negatives
+    from rankfield.training.recipe import Recipe, load_recipe, parse_recipe
+    from rankfield.training.sources import add_judgments
+    from rankfield.training.trainer import train
+
+_HOMES = {
+    "MineSettings": "mining_settings",
+    "Mined": "mining",
+    "NegativeTable": "negatives",
+    "Recipe": "recipe",
+    "add_judgments": "sources",
+    "build_model": "build",
+    "load_negatives": "negatives",
+    "load_recipe": "recipe",
+    "mine": "mining",
+    "parse_recipe": "recipe",
+    "save_negatives": "negatives",
+    "train": "trainer",
+}
 
 __all__ = [
     "MineSettings",
@@ -21,3 +46,9 @@ __all__ = [
     "save_negatives",
     "train",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"rankfield.training.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'rankfield.training' has no attribute {name!r}")

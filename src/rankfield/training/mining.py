@@ -17,7 +17,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -25,70 +24,21 @@ from numpy.typing import NDArray
 
 from rankfield.encoders.columns import field_columns
 from rankfield.encoders.contents import content_ids
-from rankfield.errors import DataError, InputError
+from rankfield.errors import DataError
 from rankfield.evaluation.evaluate import Embedder, checked_embeddings
 from rankfield.progress import progress
 from rankfield.schema import RankingDataset
 from rankfield.search import Corpus
+from rankfield.training.mining_settings import MineSettings
 from rankfield.training.row_numbers import row_numbers
 
-__all__ = ["MineSettings", "Mined", "mine"]
+__all__ = ["Mined", "mine"]
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 
 _LARGEST_TILE = 4096
 _BYTES_PER_HIT = 64  # row and similarity, and the copies of both while tiles are merged
-
-
-@dataclass(frozen=True)
-class MineSettings:
-    """How to choose negatives.
-
-    per_query: how many to keep of each query, at least 1.
-    first, last: the ranks to take them from, 1 ≤ first ≤ last; judged documents have no rank.
-    margin: how far below the best relevant document a candidate's cosine must stay; None: not
-        asked for.
-    relative_margin: the same as a share of that document's cosine, at most 1; negative lets
-        candidates through that are so much above it; None: not asked for.
-    near_duplicate: a candidate whose cosine with a judged document of its query is at least this
-        (> 0) is dropped; above 1, only documents of equal content are.
-    sample: of what is left, the "top" or a "random" `per_query`.
-    seed: of the random sample; the same for each query whatever the others are.
-    memory_mib: about how much to use beside the embeddings and the result.
-
-    Raises:
-        InputError: a value out of its range.
-    """
-
-    per_query: int = 10
-    first: int = 1
-    last: int = 100
-    margin: float | None = None
-    relative_margin: float | None = 0.05
-    near_duplicate: float = 0.98
-    sample: Literal["top", "random"] = "top"
-    seed: int = 0
-    memory_mib: int = 256
-
-    def __post_init__(self) -> None:
-        for name, least in (("per_query", 1), ("first", 1), ("seed", 0), ("memory_mib", 1)):
-            if getattr(self, name) < least:
-                raise _refused(name, f"at least {least}", getattr(self, name))
-        if self.last < self.first:
-            raise _refused("last", f"at least first ({self.first})", self.last)
-        if self.margin is not None and not math.isfinite(self.margin):
-            raise _refused("margin", "a finite number", self.margin)
-        if self.relative_margin is not None and not -math.inf < self.relative_margin <= 1:
-            raise _refused("relative_margin", "a share of at most 1", self.relative_margin)
-        if not 0 < self.near_duplicate < math.inf:
-            raise _refused("near_duplicate", "a cosine above 0", self.near_duplicate)
-        if self.sample not in ("top", "random"):
-            raise _refused("sample", "'top' or 'random'", self.sample)
-
-
-def _refused(name: str, expected: str, found: object) -> InputError:
-    return InputError(f"expected {expected}, found {found!r}", where=f"mining, {name}")
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,12 @@ import torch
 from rankfield.encoders import RankingModel
 from rankfield.encoders.modes import evaluating
 from rankfield.schema import RankingDataset
-from rankfield.training.mine import MineSettings, mine
+from rankfield.training.mining import mine
 from rankfield.training.negatives import NegativesSection, load_negatives, save_negatives
 from rankfield.training.run_inputs import file_fingerprint
 
 __all__ = ["MiningSchedule", "latest_negatives", "refresh_negatives"]
 
-_KEPT = 10
 _NAME = re.compile(r"step-(\d{6,})\.parquet")
 
 
@@ -97,16 +96,9 @@ def refresh_negatives(
         OutputError: it cannot be written.
         DataError: an embedding that is not finite: the training has diverged.
     """
-    settings = MineSettings(
-        per_query=max(_KEPT, section.per_query),
-        last=section.last,
-        margin=section.margin,
-        relative_margin=section.relative_margin,
-        near_duplicate=section.near_duplicate,
-    )
     devices = [model.device] if model.device.type == "cuda" else []
     with evaluating(model), torch.random.fork_rng(devices=devices):
-        mined = mine(model, dataset, settings, device=str(model.device))
+        mined = mine(model, dataset, section.mining(), device=str(model.device))
     path = out_folder / "negatives" / f"step-{step:06d}.parquet"
     save_negatives(mined, path, overwrite=True)
     return path

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from rankfield.messages import more
 from rankfield.parsing import parse_json
 from rankfield.schema import RankingDataset
 from rankfield.settings import Settings
-from rankfield.training.mine import Mined
+from rankfield.training.mining import Mined
+from rankfield.training.mining_settings import MineSettings
 from rankfield.training.row_numbers import row_numbers
 
 __all__ = [
@@ -42,6 +43,12 @@ _COLUMNS: dict[str, pl.DataType] = {
 _AGAIN = "Mine them again with `rankfield mine`."
 
 
+def _as_mined(name: str) -> Any:
+    """Declare a setting of `MineSettings` as a key of the recipe."""
+    (declared,) = (one for one in fields(MineSettings) if one.name == name)
+    return Field(declared.default, **declared.metadata)
+
+
 class NegativesSection(Settings):
     """Hard negatives beside the judged pairs; none without a file or a refresh."""
 
@@ -50,19 +57,25 @@ class NegativesSection(Settings):
     refresh_every: int = Field(
         0, ge=0, description="steps after which the model mines anew; 0: never"
     )
-    last: int = Field(100, ge=1, description="last rank to mine from")
-    margin: float | None = Field(
-        None, description="how far negatives stay below the best relevant document's cosine"
-    )
-    relative_margin: float = Field(0.05, le=1, description="the same as a share of that cosine")
-    near_duplicate: float = Field(
-        0.98, gt=0, description="drop what is so close to a judged document"
-    )
+    last: int = _as_mined("last")
+    margin: float | None = _as_mined("margin")
+    relative_margin: float = _as_mined("relative_margin")
+    near_duplicate: float = _as_mined("near_duplicate")
 
     @property
     def used(self) -> bool:
         """Whether there are any."""
         return bool(self.file or self.refresh_every)
+
+    def mining(self) -> MineSettings:
+        """Return how to mine at a refresh: each step can draw others of what it keeps."""
+        return MineSettings(
+            per_query=max(MineSettings.per_query, self.per_query),
+            last=self.last,
+            margin=self.margin,
+            relative_margin=self.relative_margin,
+            near_duplicate=self.near_duplicate,
+        )
 
 
 def save_negatives(mined: Mined, path: str | Path, *, overwrite: bool = False) -> None:

@@ -1,0 +1,55 @@
+"""The options that several commands have."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Annotated, Any
+
+import typer
+
+from rankfield.engines import EngineName
+from rankfield.errors import InputError
+
+__all__ = ["AllowCode", "Device", "EngineOption", "Overwrite", "chosen_device", "setting_option"]
+
+AllowCode = Annotated[
+    bool,
+    typer.Option(
+        "--allow-code",
+        help="Import the code that a recipe or option names (module:function, package:NAME): for "
+        "what you trust. Without it they are refused.",
+    ),
+]
+Device = Annotated[
+    str | None,
+    typer.Option(help="Where to compute, as torch names it; default: a GPU if there is one."),
+]
+EngineOption = Annotated[
+    EngineName, typer.Option(help="Work on this machine's cores, or on Ray's: same result.")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output.")]
+
+
+def setting_option(settings: type[Any], name: str, *flags: str) -> Any:
+    """Return the option of a setting that a dataclass declares: its description is the help."""
+    (declared,) = (one for one in fields(settings) if one.name == name)
+    description: str = declared.metadata["description"]
+    return typer.Option(*flags, help=f"{description[0].upper()}{description[1:]}.")
+
+
+def chosen_device(name: str | None) -> str:
+    """Return a device as torch names it; without a name a GPU if there is one.
+
+    Raises:
+        InputError: this machine has no such device.
+    """
+    import torch
+
+    if name is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.ones(1, device=name).item()
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"no such device {name!r} ({reason})", where="--device") from error
+    return name

@@ -2,11 +2,13 @@
 PYTHON ?= python3
 VENV ?= .venv
 CORE_VENV ?= .core-venv
+DOCS_VENV ?= .docs-venv
+DIST_VENV ?= .dist-venv
 OUT ?= demo-out
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check core trained clean
+.PHONY: demo test check core trained docs dist clean
 
 demo: $(STAMP)
 	$(BIN)/rankfield demo $(OUT)
@@ -32,6 +34,29 @@ core:
 	$(CORE_VENV)/bin/pip install --quiet --constraint constraints.txt .
 	OMP_NUM_THREADS=1 $(CORE_VENV)/bin/python -P tests/core_install.py
 
+# The site, build/docs/site: no page loads anything from elsewhere, and every link inside is checked.
+docs: $(DOCS_VENV)/.installed
+	$(DOCS_VENV)/bin/python docs/site/site_sources.py build/docs
+	$(DOCS_VENV)/bin/zensical build --strict --config-file build/docs/mkdocs.yml
+	$(DOCS_VENV)/bin/python docs/site/site_check.py build/docs/site
+	@echo "To read it: python3 -m http.server --directory build/docs/site"
+
+# Source archive and wheel. The wheel runs the demo where nothing else is installed.
+dist: $(DIST_VENV)/.installed
+	rm -rf dist
+	$(DIST_VENV)/bin/python -m build
+	$(DIST_VENV)/bin/twine check --strict dist/*
+
+# The packages of an extra, without rankfield itself.
+$(DOCS_VENV)/.installed: EXTRA = docs
+$(DIST_VENV)/.installed: EXTRA = dist
+$(DOCS_VENV)/.installed $(DIST_VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"] \
+	  ["optional-dependencies"]["$(EXTRA)"], sep="\n")' > $(@D)/requirements.txt
+	$(@D)/bin/pip install --quiet --constraint constraints.txt --requirement $(@D)/requirements.txt
+	touch $@
+
 # torch comes first and alone: pinned, it keeps other packages from pulling a newer build of it.
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -40,4 +65,4 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(CORE_VENV) $(OUT) build *.egg-info src/*.egg-info
+	rm -rf $(VENV) $(CORE_VENV) $(DOCS_VENV) $(DIST_VENV) $(OUT) build dist *.egg-info src/*.egg-info

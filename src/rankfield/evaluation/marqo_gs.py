@@ -57,7 +57,8 @@ QUERIES = 2000
 """The script's --top-q: how many test queries are drawn."""
 SEED = 1
 """Pandas' ``random_state`` for the draw."""
-TEXT_KEY, TEXT_MARK = "query", "_{!@#~}_"
+TEXT_KEY = "query"
+TEXT_MARK = "_{!@#~}_"
 """The script's --left-keys in the published runs, and what it puts behind the text."""
 PERSISTENCES = {"mRBP7": 0.7, "mRBP8": 0.8, "mRBP9": 0.9}
 

@@ -30,7 +30,8 @@ __all__ = [
     "vote_agreement",
 ]
 
-JOURNAL, REQUESTS = "journal.jsonl", "requests.jsonl"
+JOURNAL = "journal.jsonl"
+REQUESTS = "requests.jsonl"
 """The files of a work folder."""
 
 

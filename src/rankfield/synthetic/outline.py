@@ -25,7 +25,10 @@ __all__ = [
 
 Points = NDArray[np.float64]
 
-BODY, TRIM, DARK, PALE = 1, 2, 3, 4
+BODY = 1
+TRIM = 2
+DARK = 3
+PALE = 4
 """What a part is painted as: the product's own colour and pattern, its trim, a hole, a white."""
 
 

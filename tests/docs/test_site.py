@@ -1,0 +1,87 @@
+"""The site has every page and public name; the check of the built site finds faults."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from site_check import problems
+from site_sources import ELSEWHERE, ROOT, api_pages, public_names, stage, staged_text
+
+PAGES = sorted(path.name for path in (ROOT / "docs").glob("*.md"))
+
+
+def test_every_page_is_in_the_navigation_once() -> None:
+    configuration = (ROOT / "docs" / "site" / "mkdocs.yml").read_text("utf-8")
+    listed = re.findall(r"^ +- (?:.*: )?([\w-]+\.md)$", configuration, re.MULTILINE)
+    assert sorted(listed) == sorted([*PAGES, *ELSEWHERE.values()])
+
+
+def test_the_staged_pages_link_to_each_other(tmp_path: Path) -> None:
+    stage(tmp_path / "site")
+    pages = tmp_path / "site" / "pages"
+    for page in pages.rglob("*.md"):
+        text = page.read_text("utf-8")
+        assert "no-run\n" not in re.sub(r"`[^`\n]*`", "", text)
+        for link in re.findall(r"\]\((?!https?://|#)([^)\s#]+)", text):
+            assert (page.parent / link).is_file(), f"{page.name}: {link}"
+    configuration = (tmp_path / "site" / "mkdocs.yml").read_text("utf-8")
+    listed = re.findall(r"^ +- (api/\S+)$", configuration, re.MULTILINE)
+    assert sorted(listed) == sorted(f"api/{path.name}" for path in (pages / "api").iterdir())
+
+
+def test_links_out_of_docs_are_rewritten() -> None:
+    source = ROOT / "docs" / "losses.md"
+    copies: set[Path] = set()
+    sources = {ROOT / "benchmarks/RESULTS.md": "results.md", source: "losses.md"}
+    for target in re.findall(r"\]\(([\w-]+\.md)", source.read_text("utf-8")):
+        sources[source.parent / target] = target
+    text = staged_text(source, sources, copies)
+    assert "](results.md)" in text
+    assert "](method.md)" in text
+    assert not copies
+    del sources[ROOT / "benchmarks/RESULTS.md"]
+    assert "](files/benchmarks/RESULTS.md)" in staged_text(source, sources, copies)
+    assert copies == {ROOT / "benchmarks/RESULTS.md"}
+
+
+def test_the_api_has_every_public_name_where_static_tools_find_it() -> None:
+    pages = api_pages()
+    assert public_names("rankfield.losses")
+    for part in ("rankfield", "rankfield.losses", "rankfield.report"):
+        for name in public_names(part):
+            assert re.search(rf"^::: rankfield\.\S*\b{name}$", pages[f"{part}.md"], re.MULTILINE)
+    for page in pages.values():
+        for module, name in re.findall(r"^::: (\S+)\.(\w+)$", page, re.MULTILINE):
+            source = ROOT / "src" / Path(*module.split("."))
+            file = source / "__init__.py" if source.is_dir() else source.with_suffix(".py")
+            definition = rf"^(?:async def |def |class |type )?{name}\b(?!,)"
+            found = re.search(definition, file.read_text("utf-8"), re.MULTILINE)
+            assert found, f"{module}.{name}: define it by a statement of its own"
+
+
+@pytest.mark.parametrize(
+    ("page", "fault"),
+    [
+        ('<a href="b.html#here">', ""),
+        ('<a href="b.html#there">', "b.html#there names no element"),
+        ('<a href="c.html">', "c.html leads nowhere"),
+        ('<a href="#top">', "#top names no element"),
+        ('<a href="https://example.com/">', ""),
+        ('<script src="https://example.com/x.js"></script>', "loads https://example.com/x.js"),
+        ('<img src="//example.com/x.png">', "loads //example.com/x.png"),
+        ("<style>@import 'https://example.com/x.css'</style>", "loads https://example.com/x.css"),
+        ('<p style="background: url(//example.com/x)">', "loads //example.com/x"),
+    ],
+)
+def test_faults_of_a_built_site_are_found(tmp_path: Path, page: str, fault: str) -> None:
+    (tmp_path / "a.html").write_text(page, "utf-8")
+    (tmp_path / "b.html").write_text('<h1 id="here">', "utf-8")
+    found = problems(tmp_path)
+    assert len(found) == bool(fault)
+    assert all(fault in problem for problem in found)
+
+
+def test_a_site_without_pages_is_a_fault(tmp_path: Path) -> None:
+    assert problems(tmp_path)

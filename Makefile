@@ -5,6 +5,7 @@ CORE_VENV ?= .core-venv
 DOCS_VENV ?= .docs-venv
 DIST_VENV ?= .dist-venv
 OUT ?= demo-out
+THREADS ?= 1
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
@@ -14,7 +15,7 @@ demo: $(STAMP)
 	$(BIN)/rankfield demo $(OUT)
 
 test: check
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
+	OMP_NUM_THREADS=$(THREADS) $(BIN)/pytest -n 2 --dist worksteal
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -11,7 +11,16 @@ ROOT = Path(__file__).parents[1] / "src" / "rankfield"
 
 LAYERS = (
     {"__init__", "errors"},
-    {"messages", "paths", "parsing", "expansion", "nearby", "terminal", "unicode_text"},
+    {
+        "messages",
+        "paths",
+        "parsing",
+        "expansion",
+        "nearby",
+        "terminal",
+        "unicode_text",
+        "foreign_code",
+    },
     {
         "files",
         "escaping",

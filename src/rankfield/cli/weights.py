@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rankfield.cli.options import AllowCode
-from rankfield.errors import RecipeError
+from rankfield.foreign_code import refuse_code
 from rankfield.terminal import console, echo, one_line
 
 if TYPE_CHECKING:
@@ -49,13 +49,8 @@ def command(
     from rankfield.validate import require_valid
     from rankfield.weighting import DISCOUNT, WEIGHT_FUNCTIONS, score_weights
 
-    foreign = [name for name in names or () if ":" in name]
-    if foreign and not allow_code:
-        raise RecipeError(
-            f"would import and run code of this machine: {', '.join(foreign)}",
-            where="--weight",
-            remedy="If you trust it, add --allow-code.",
-        )
+    if not allow_code:
+        refuse_code([name for name in names or () if ":" in name], where="--weight")
     data = RankingDataset.load(dataset)
     require_valid(data)
     trained = data.training_judgments()

@@ -20,9 +20,11 @@ from rankfield.encoders.towers import TextTower
 from rankfield.errors import ModelError, RecipeError
 from rankfield.schema import Field, RankingDataset
 from rankfield.settings import Settings
-from rankfield.training.recipe_code import PACKAGE
 
-__all__ = ["EncoderSection", "build_encoder", "model_path"]
+__all__ = ["PACKAGE", "EncoderSection", "build_encoder", "model_path"]
+
+PACKAGE = "package:"
+"""Before the name of an installed package that holds a model."""
 
 
 class EncoderSection(Settings):

@@ -10,16 +10,16 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from rankfield.errors import RecipeError
+from rankfield.foreign_code import refuse_code
 from rankfield.settings import Settings, check_settings, read_toml
 from rankfield.training.average import AverageSection
 from rankfield.training.dev_set import DevSection
-from rankfield.training.encoder import EncoderSection
+from rankfield.training.encoder import PACKAGE, EncoderSection
 from rankfield.training.lora import LoraSection
 from rankfield.training.negatives import NegativesSection
 from rankfield.training.objective import LossSection
 from rankfield.training.optimizer import OptimizerSection
 from rankfield.training.order import BatchSection
-from rankfield.training.recipe_code import require_leave
 from rankfield.training.sources import JudgmentSource
 from rankfield.training.used_fields import DataSection
 
@@ -51,6 +51,19 @@ class Recipe(Settings):
         if self.negatives.used and self.loss.target == "pair":
             raise ValueError("hard negatives need a loss.target that knows the judgments")
         return self
+
+    def code(self) -> dict[str, str]:
+        """Return key → "module:function" or "package:NAME" of all that training would import."""
+        encoder = self.encoder
+        models = {
+            "encoder.model": encoder.model,
+            "encoder.text_model": encoder.text_model,
+            "encoder.vision_model": encoder.vision_model,
+        }
+        found = {key: name for key, name in models.items() if name.startswith(PACKAGE)}
+        if ":" in self.loss.weight:
+            found["loss.weight"] = self.loss.weight
+        return found
 
 
 def load_recipe(
@@ -97,11 +110,11 @@ def parse_recipe(
 
     Raises:
         RecipeError: an unknown key (with the nearest known one), a value out of range, or code
-            without leave.
+            that is not allowed.
     """
     recipe = check_settings(values, Recipe, where=where, kind=RecipeError)
     if not allow_code:
-        require_leave(recipe, where=where)
+        refuse_code([f"{key} = {name!r}" for key, name in recipe.code().items()], where=where)
     return recipe
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from rankfield.errors import InputError, OutputError
 from rankfield.files import link_or_copy, new_file, new_folder, read_json, write_json
+from rankfield.outputs import OR_OVERWRITE, require_new
 from rankfield.paths import stays_inside
 
 
@@ -48,7 +49,7 @@ def test_what_exists_is_refused_or_replaced_whole(tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
     (out / "old").write_text("old")
-    with pytest.raises(OutputError, match="out: exists already"), new_folder(out):
+    with pytest.raises(OutputError, match="out: already exists"), new_folder(out):
         pass
     with pytest.raises(ValueError, match="no"):
         fail_in_folder(out, ValueError("no"), overwrite=True)
@@ -61,7 +62,7 @@ def test_what_exists_is_refused_or_replaced_whole(tmp_path: Path) -> None:
 
 def test_a_dangling_link_counts_as_there(tmp_path: Path) -> None:
     (tmp_path / "out").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(OutputError, match="exists already"), new_folder(tmp_path / "out"):
+    with pytest.raises(OutputError, match="already exists"), new_folder(tmp_path / "out"):
         pass
 
 
@@ -226,3 +227,12 @@ def test_overwriting_a_link_leaves_what_it_leads_to(tmp_path: Path) -> None:
     (tmp_path / "file").symlink_to("victim/a")
     write_json(tmp_path / "file", {})
     assert (tmp_path / "victim" / "a").read_text() == "precious"
+
+
+def test_an_output_that_exists_is_refused_a_dead_link_too(tmp_path: Path) -> None:
+    require_new(None, tmp_path / "new")
+    (tmp_path / "dead").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(OutputError, match=r"dead: already exists. Name another output, or remove"):
+        require_new(tmp_path / "new", tmp_path / "dead")
+    with pytest.raises(OutputError, match="--overwrite"):
+        require_new(tmp_path, remedy=OR_OVERWRITE)

@@ -13,6 +13,7 @@ LAYERS = (
     {"__init__", "errors"},
     {
         "messages",
+        "outputs",
         "paths",
         "parsing",
         "expansion",

@@ -106,7 +106,7 @@ def test_fingerprints_tell_contents_apart() -> None:
 def test_saving_refuses_what_exists_and_what_is_missing(tmp_path: Path) -> None:
     data = make(tmp_path / "src")
     data.save(tmp_path / "out")
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         data.save(tmp_path / "out")
     data.save(tmp_path / "out", overwrite=True)
     for image, error, message in (

@@ -9,7 +9,7 @@ RankfieldError
 │   ├── ModelError            a model folder or checkpoint that does not fit
 │   └── MetricError           an unknown metric, or results that cannot be compared
 ├── RemoteError               a server that refuses, fails, or answers what cannot be used
-├── OutputError               the place to write to: it exists already, is not writable, is full
+├── OutputError               the place to write to: it already exists, is not writable, is full
 └── MissingExtraError         an optional package is not installed
 
 A message says where, what was expected, what was found and what to do.
@@ -91,7 +91,7 @@ class RemoteError(RankfieldError):
 
 
 class OutputError(RankfieldError):
-    """The output exists already, cannot be written, or the disk is full."""
+    """The output already exists, cannot be written, or the disk is full."""
 
 
 class MissingExtraError(RankfieldError):

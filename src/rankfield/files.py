@@ -16,7 +16,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from rankfield.errors import InputError, OutputError, RankfieldError
+from rankfield.errors import InputError, OutputError
+from rankfield.outputs import require_new, storage_errors
 from rankfield.parsing import parse_json
 from rankfield.paths import read_bytes
 from rankfield.unicode_text import decode_utf8, refuse_halves
@@ -34,9 +35,7 @@ __all__ = [
     "refuse_others",
     "remove_entry",
     "remove_stale",
-    "require_writable",
     "scratch_prefix",
-    "storage_errors",
     "usual_mode",
     "write_json",
 ]
@@ -44,61 +43,6 @@ __all__ = [
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 MAX_JSON = 1 << 28
 """Bytes of a JSON file that is read whole."""
-_FULL = ("No space left on device", "Disk quota exceeded")
-_REFUSED = (
-    *(errno.EACCES, errno.EPERM, errno.EROFS),
-    # a file stands where a folder is needed, or the name itself cannot be
-    *(errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP),
-)
-
-
-@contextmanager
-def storage_errors(target: Path) -> Iterator[None]:
-    """Turn a full disk or a refused write into an `OutputError` that names `target`."""
-    try:
-        yield
-    except RankfieldError:  # it says what is the matter
-        raise
-    except Exception as error:
-        # polars and safetensors report a full disk as errors of their own kind, with this text
-        text = str(error)
-        number = error.errno if isinstance(error, OSError) else None
-        if number in (errno.ENOSPC, errno.EDQUOT) or any(sign in text for sign in _FULL):
-            raise OutputError(
-                "the disk is full; nothing was written",
-                where=str(target),
-                remedy="Free some space or choose another place.",
-            ) from error
-        if number in _REFUSED:
-            # mkdir says "exists" of a file where the parent folder should be
-            raise _cannot_write(
-                target, errno.ENOTDIR if number == errno.EEXIST else number
-            ) from error
-        raise
-
-
-def _cannot_write(target: Path, number: int) -> OutputError:
-    return OutputError(
-        f"cannot be written ({os.strerror(number)})",
-        where=str(target),
-        remedy="Choose a folder you may write to.",
-    )
-
-
-def require_writable(target: Path) -> None:
-    """Make sure that something can be made at `target`, before long work; nothing is written.
-
-    Raises:
-        OutputError: a folder above it is a file, or may not be written to.
-    """
-    parent = next(p for p in (target.absolute()).parents if p.exists())
-    if not parent.is_dir():
-        number = errno.ENOTDIR
-    elif not os.access(parent, os.W_OK | os.X_OK):
-        number = errno.EACCES
-    else:
-        return
-    raise _cannot_write(target, number)
 
 
 @contextmanager
@@ -113,10 +57,8 @@ def new_folder(target: str | Path, *, overwrite: bool = False) -> Iterator[Path]
     """
     path = Path(target)
     with storage_errors(path):
-        if (path.exists() or path.is_symlink()) and not overwrite:
-            raise OutputError(
-                "exists already", where=str(path), remedy="Name another output, or remove it first."
-            )
+        if not overwrite:
+            require_new(path)
         made = _make_parents(path)
         remove_stale(path)
         temporary = Path(tempfile.mkdtemp(prefix=scratch_prefix(path), dir=path.parent))

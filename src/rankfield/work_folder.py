@@ -19,9 +19,9 @@ from rankfield.files import (
     remove_entry,
     remove_stale,
     scratch_prefix,
-    storage_errors,
     usual_mode,
 )
+from rankfield.outputs import storage_errors
 
 __all__ = ["WorkFolder", "work_folder"]
 

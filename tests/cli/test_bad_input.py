@@ -244,7 +244,7 @@ def test_check_names_errors_and_fixes_them(shop: Path, tmp_path: Path, run: Run)
     assert RankingDataset.load(tmp_path / "b").judgments.height == 143
     for option in ("--fix", "--out"):
         code, _, err = run("check", tmp_path / "a", option, tmp_path / "b")
-        assert (code, "exists already" in err) == (2, True)
+        assert (code, "already exists" in err) == (2, True)
 
 
 @pytest.mark.parametrize(
@@ -286,7 +286,7 @@ def test_what_exists_is_left_alone(shop: Path, tmp_path: Path, run: Run) -> None
     for words in (["import", "tables", shop], ["split", tmp_path / "a"]):
         code, _, err = run(*words, tmp_path / "a")
         assert code == 2
-        assert "a: exists already" in err
+        assert "a: already exists" in err
     assert listing(tmp_path) == before
     for words in (["check", tmp_path / "no"], ["split", tmp_path / "no", tmp_path / "b"]):
         code, _, err = run(*words)

@@ -222,5 +222,5 @@ def test_options_that_cannot_be_followed(
     assert not out.exists()
     assert run(monkeypatch, "compare", *files, "--out", out) == 0
     assert run(monkeypatch, "compare", *files, "--out", out) == 2
-    assert "exists already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert run(monkeypatch, "compare", *files, "--out", out, "--overwrite") == 0

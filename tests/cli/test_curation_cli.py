@@ -182,7 +182,7 @@ def test_page_and_card(shop: Path, tmp_path: Path) -> None:
     run("check", shop, "--html", page, "--card", card)
     assert "<h1>shop</h1>" in page.read_text("utf-8")
     assert card.read_text("utf-8").startswith('---\npretty_name: "shop"\n')
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         run("check", shop, "--html", page)
     (shop / "3.png").write_bytes(b"broken")
     with pytest.raises(DataError, match=r"1 error\(s\)"):

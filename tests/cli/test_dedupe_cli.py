@@ -62,7 +62,7 @@ def test_a_group(shop: Path) -> None:
 def test_refusals(shop: Path) -> None:
     with pytest.raises(InputError, match="neither queries nor documents"):
         run("dedupe", shop, shop / "out", "--no-queries", "--no-documents")
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         run("dedupe", shop, shop)
     data = RankingDataset.load(shop)
     split = data.judgments.with_columns(split=pl.lit("in_domain"))

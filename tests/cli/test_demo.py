@@ -62,7 +62,7 @@ def test_a_folder_of_something_else_is_refused(
 ) -> None:
     (tmp_path / "mine.txt").write_text("mine", "utf-8")
     assert run(monkeypatch, "demo", str(tmp_path), *SIZE) == 2
-    assert "exists already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 

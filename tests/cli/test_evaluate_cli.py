@@ -53,7 +53,7 @@ def test_a_model(
     assert f"{stored.splits['in_domain']['nDCG@10'].value:.3f}" in shown
 
     assert run(monkeypatch, *arguments) == 2
-    assert "exists already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert run(monkeypatch, *arguments, "--split", "zero_shot", "--overwrite") == 0
     assert list(Results.load(out).splits) == ["zero_shot"]
 
@@ -195,7 +195,7 @@ def test_all_baselines_with_one_flag(
     assert values["oracle"] > values["bm25"] > values["random"]
 
     assert run(monkeypatch, *everything) == 2
-    assert "base.bm25.json: exists already" in capsys.readouterr().err
+    assert "base.bm25.json: already exists" in capsys.readouterr().err
     alias = tmp_path / "words.json"
     assert run(monkeypatch, "evaluate", "bag-of-words", data.root, "--out", alias) == 0
     assert Results.load(alias).splits == Results.load(tmp_path / "base.bm25.json").splits

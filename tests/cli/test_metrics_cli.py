@@ -187,7 +187,7 @@ def test_our_own_rankings_measure_as_the_evaluation_did(
         (["qrels.txt", "one.run", "--scale", ":"], "finite numbers"),
         (["qrels.txt", "one.run", "--scale", "0:1"], "the score 2 of 'a' for 'q1' is outside"),
         (["qrels.txt", "one.run", "--ties", "none"], "descending, ascending, file"),
-        (["qrels.txt", "one.run", "--out", "one.run"], "one.run: exists already"),
+        (["qrels.txt", "one.run", "--out", "one.run"], "one.run: already exists"),
         (["qrels.txt", "one.run", "--per-query", "x.txt"], ".parquet or .csv"),
     ],
 )

@@ -82,7 +82,7 @@ def test_the_defaults_are_those_of_the_library(
     assert load_negatives(out, shop).equals(mined.negatives)
     before = out.read_bytes()
     code, _, err = run(model, shop.root, "--out", out)
-    assert (code, "exists already" in err) == (2, True)
+    assert (code, "already exists" in err) == (2, True)
     assert out.read_bytes() == before
     assert run(model, shop.root, "--out", out, "--overwrite", "--last", 1)[0] == 0
     assert out.read_bytes() != before

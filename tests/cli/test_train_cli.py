@@ -101,7 +101,7 @@ def test_train_writes_a_run(rankfield: Command, folder: Path, recipe: Path, tmp_
     assert [line["step"] for line in lines if line["event"] == "train"] == [2, 4]
     assert [line["step"] for line in lines if line["event"] == "dev"] == [2, 4]
 
-    assert "exists already" in rankfield.refused("train", recipe, "--out", out)
+    assert "already exists" in rankfield.refused("train", recipe, "--out", out)
 
 
 def test_train_stops_and_goes_on(

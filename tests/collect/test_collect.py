@@ -196,7 +196,7 @@ def test_killed_while_writing_it_is_the_same(
 def test_what_exists_is_left_alone(server: MisbehavingServer, tmp_path: Path) -> None:
     job = load_job(elastic_job(tmp_path, server.url, queries=2))
     collect(job, tmp_path / "out")
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         collect(job, tmp_path / "out")
 
 

@@ -372,7 +372,7 @@ def test_a_loaded_model_gives_the_same_embeddings_to_the_bit(
         encoder.train().encode_image(pictures(8, 64 if maker == "small" else 32))
     model = RankingModel(encoder, shop.query_fields, shop.document_fields, logit_scale=17.3)
     check_saved_model(model, shop, tmp_path / "model")
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         model.save(tmp_path / "model")
     model.save(tmp_path / "model", overwrite=True)
 

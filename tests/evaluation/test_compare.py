@@ -173,7 +173,7 @@ def test_a_comparison_is_written(tmp_path: Path, ending: str) -> None:
     if ending == "parquet":
         runs = json.loads(pl.read_parquet_metadata(path)["runs"])
         assert runs["b"][0]["made"]["k"] == 1000
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         save_comparison(comparison, path)
     save_comparison(comparison, path, overwrite=True)
 

@@ -100,7 +100,7 @@ def test_the_fingerprint_is_the_same_on_disk(tmp_path: Path) -> None:
 def test_refuses_to_overwrite(tmp_path: Path) -> None:
     results = evaluate(FakeModel(), ranking_shop(), splits=["in_domain"])
     results.save(tmp_path / "r.json")
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         results.save(tmp_path / "r.json")
     results.save(tmp_path / "r.json", overwrite=True)
     (tmp_path / "s.queries.parquet").write_text("precious")

@@ -32,7 +32,7 @@ def test_quepid_is_read_guessed_and_written(tmp_path: Path) -> None:
     write_quepid(data, out)
     text = "query,docid,rating\nred mug,d1,3\nred mug,d2,1\noak desk,d3,2\n"
     assert out.read_text("utf-8") == text
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         write_quepid(data, out)
     twice = data.with_tables(queries=data.queries.with_columns(query=pl.lit("mug")))
     with pytest.raises(DataError, match="two queries have the text 'mug'"):

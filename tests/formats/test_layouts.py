@@ -349,7 +349,7 @@ def test_judgment_lists_come_back(tmp_path: Path, name: str, kind: str, ids: boo
         (texts[q], d): s for (q, d), s in judgments(data).items()
     }
     assert LAYOUTS["elasticsearch"].looks_like(out)
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         LAYOUTS["elasticsearch"].write(data, out, kind=kind)
 
 

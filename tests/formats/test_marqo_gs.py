@@ -122,7 +122,7 @@ def test_another_data_set_round_trips_but_for_what_is_noted(tmp_path: Path) -> N
     pairs = ["query_id", "doc_id", "split", "score"]
     assert by_id(again.judgments.select(pairs)).equals(by_id(data.judgments.select(pairs)))
     assert any("score scale" in note for note in notes)
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         write_marqo_gs(data, tmp_path / "out")
 
 

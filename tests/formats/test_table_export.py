@@ -66,7 +66,7 @@ def test_the_command_that_is_named_gives_the_same_data_set(tmp_path: Path, endin
     back = again(tmp_path / "out", notes, tmp_path / "back")
     assert back.fingerprint() == data.fingerprint()
     assert (back.name, back.score_scale) == (data.name, data.score_scale)
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         write_tables(data, tmp_path / "out", ending=ending)
 
 

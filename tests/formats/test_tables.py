@@ -275,7 +275,7 @@ def test_bad_pictures_stop_or_are_dropped(
 
 def test_what_exists_is_refused_before_anything_is_read(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         import_tables(tmp_path / "nowhere", tmp_path / "out")
     with pytest.raises(DataError, match="no such folder"):
         import_tables(tmp_path / "nowhere", tmp_path / "out2")

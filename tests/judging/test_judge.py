@@ -353,7 +353,7 @@ def test_the_command_line(
     assert "48 of 48 pairs judged" in out
     assert "agreement with people: pairs 48, kendall tau 0." in out
     for words, message in (
-        ([shop.root, tmp_path / "o", *asked], "exists already"),
+        ([shop.root, tmp_path / "o", *asked], "already exists"),
         ([shop.root], "expected a data set and an output folder"),
         ([shop.root, tmp_path / "p"], "expected --rubric"),
         ([shop.root, tmp_path / "p", *asked, "--cross-encoder", "x"], "and --rubric"),
@@ -396,7 +396,7 @@ def test_killed_while_writing_it_is_the_same(
     assert not (tmp_path / "out.partial").exists()
     for name in ("judgments.parquet", "votes.parquet", "judge.json"):
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         judge(shop, pairs, rubric, endpoint(server), tmp_path / "out", limits=QUICK)
 
 
@@ -404,7 +404,7 @@ def test_what_exists_is_left_alone(
     server: MisbehavingServer, shop: RankingDataset, tmp_path: Path
 ) -> None:
     (tmp_path / "out").mkdir()
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         judge(
             shop,
             choose_pairs(shop),

@@ -299,7 +299,7 @@ def test_options_out_of_range(tmp_path: Path) -> None:
         with pytest.raises(InputError):
             wrong()
     (tmp_path / "out").mkdir()
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         make_labels(tmp_path / "e.csv", tmp_path / "out")
 
 

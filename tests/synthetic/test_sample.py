@@ -133,7 +133,7 @@ def test_numbers_out_of_range(wrong: dict[str, int], message: str, tmp_path: Pat
 
 def test_an_existing_folder_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "kept").write_text("mine")
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         sample_shop(tmp_path, documents=5, queries=1)
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
 
@@ -172,4 +172,4 @@ def test_command_line_refuses_an_existing_folder(
     with pytest.raises(SystemExit) as stopped:
         main()
     assert stopped.value.code == 2
-    assert "exists already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err

@@ -73,7 +73,7 @@ def test_a_file_holds_the_negatives_and_where_they_come_from(
 def test_a_file_is_replaced_only_on_demand(mined: Mined, tmp_path: Path) -> None:
     path = tmp_path / "negatives.parquet"
     path.write_text("mine")
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         save_negatives(mined, path)
     assert path.read_text() == "mine"
     save_negatives(mined, path, overwrite=True)

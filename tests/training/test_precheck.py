@@ -81,7 +81,7 @@ def test_the_folder(shop: RankingDataset, tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(OutputError, match=r"run: cannot be written \(Not a directory\)"):
         train(recipe(), shop, tmp_path / "file" / "a" / "run")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(OutputError, match=r"exists already\. Name another folder, or remove it"):
+    with pytest.raises(OutputError, match=r"already exists\. Name another folder, or remove it"):
         train(recipe(), shop, tmp_path / "empty")
     with pytest.raises(ModelError, match="Start a run without --resume, in another folder"):
         train(recipe(), shop, tmp_path / "empty", resume=True)

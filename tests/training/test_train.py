@@ -142,7 +142,7 @@ def test_checkpoints_of_something_else_are_refused(shop: RankingDataset, tmp_pat
     judgments = shop.judgments.head(len(shop.judgments) - 1)
     with pytest.raises(ModelError, match="other data"):
         train(recipe(), shop.with_tables(judgments=judgments), out, resume=True)
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         train(recipe(), shop, out)
     with pytest.raises(ModelError, match="no checkpoint"):
         train(recipe(), shop, tmp_path / "new", resume=True)
@@ -281,7 +281,7 @@ def test_a_folder_that_another_run_makes_meanwhile_stays(
 
     original = make_optimizer
     monkeypatch.setattr(trainer_module, "make_optimizer", overtaken)
-    with pytest.raises(OutputError, match="run: exists already"):
+    with pytest.raises(OutputError, match="run: already exists"):
         train(recipe(), shop, tmp_path / "run")
     assert (tmp_path / "run" / "recipe.toml").read_text() == "theirs"
 
@@ -289,7 +289,7 @@ def test_a_folder_that_another_run_makes_meanwhile_stays(
 def test_links_in_a_run_are_not_written_through(shop: RankingDataset, tmp_path: Path) -> None:
     out = tmp_path / "run"
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(OutputError, match="link: exists already"):
+    with pytest.raises(OutputError, match="link: already exists"):
         train(recipe(), shop, tmp_path / "link")
     train(recipe(checkpoint_every=4), shop, out)
     (tmp_path / "precious").write_text("precious, without a line's end")

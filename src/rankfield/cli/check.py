@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rankfield.cli.options import EngineOption
-from rankfield.errors import DataError, OutputError
+from rankfield.errors import DataError
 from rankfield.terminal import console, echo, one_line
 
 if TYPE_CHECKING:
@@ -55,11 +55,10 @@ def command(
 
     from rankfield import validate
     from rankfield.engines import make_engine
+    from rankfield.outputs import require_new
     from rankfield.schema import DatasetFolder
 
-    for target in (fix, out, html, card):
-        if target is not None and target.exists():
-            raise OutputError("exists already", where=str(target), remedy="Name another output.")
+    require_new(fix, out, html, card)
     data = DatasetFolder.load(dataset)
     work = make_engine(engine)
     problems = validate.audit(data, images=images, engine=work)

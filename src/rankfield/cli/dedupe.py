@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from rankfield.cli.options import EngineOption
-from rankfield.errors import InputError, OutputError
+from rankfield.errors import InputError
 from rankfield.terminal import console, echo
 
 if TYPE_CHECKING:
@@ -85,12 +85,10 @@ def command(
 
     from rankfield.curation import dedupe, group_duplicates
     from rankfield.engines import make_engine
+    from rankfield.outputs import require_new
     from rankfield.schema import DatasetFolder
 
-    if out.exists() or out.is_symlink():
-        raise OutputError(
-            "exists already", where=str(out), remedy="Name another output, or remove it first."
-        )
+    require_new(out)
     tables = [t for t, wanted in (("queries", queries), ("documents", documents)) if wanted]
     rules = {"queries": near_queries or [], "documents": near or []}
     _require_sense(tables, rules, pictures, as_group)

@@ -78,7 +78,7 @@ def _begin(out: Path, settings: dict[str, int | None]) -> None:
     marker = out / "demo.json"
     if out.exists() and not (marker.is_file() and read_json(marker) == settings):
         raise OutputError(
-            "exists already and is not an unfinished demo of these sizes",
+            "already exists and is not an unfinished demo of these sizes",
             where=str(out),
             remedy="Name another folder, or remove it first.",
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from rankfield.cli.program import program
+from rankfield.outputs import require_new
 from rankfield.terminal import echo
 
 if TYPE_CHECKING:
@@ -113,20 +114,6 @@ OfDataset = Annotated[
 def given(**options: Any) -> dict[str, Any]:
     """Return the options that were given: those left out have the reader's own defaults."""
     return {name: value for name, value in options.items() if value is not None}
-
-
-def require_new(out: Path) -> None:
-    """Check that the output does not exist yet, before any long work.
-
-    Raises:
-        OutputError: it exists.
-    """
-    from rankfield.errors import OutputError
-
-    if out.exists() or out.is_symlink():
-        raise OutputError(
-            "exists already", where=str(out), remedy="Name another output, or remove it first."
-        )
 
 
 def save(dataset: RankingDataset, notes: Iterable[str], out: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rankfield.cli.text_table import show_table
-from rankfield.errors import InputError, OutputError
+from rankfield.errors import InputError
 from rankfield.terminal import echo, one_line, printable_values
 
 if TYPE_CHECKING:
@@ -106,9 +106,10 @@ def command(
     """
     from rankfield.files import json_text, write_json
     from rankfield.metrics import Metric
+    from rankfield.outputs import OR_OVERWRITE, require_new
 
-    for place in (per_query, out):
-        _require_new(place, overwrite=overwrite)
+    if not overwrite:
+        require_new(per_query, out, remedy=OR_OVERWRITE)
     if per_query is not None and per_query.suffix.lower() not in (".parquet", ".csv"):
         raise InputError("expected a name ending in .parquet or .csv", where=f"{per_query}")
     wanted = [_condensed(Metric.parse(name), condensed) for name in metric or _METRICS]
@@ -140,15 +141,6 @@ def command(
         _write_queries(per_query, found, made)
     if out is not None:
         write_json(out, _means(found, made))
-
-
-def _require_new(place: Path | None, *, overwrite: bool) -> None:
-    if place is not None and place.exists() and not overwrite:
-        raise OutputError(
-            "exists already",
-            where=str(place),
-            remedy="Name another output, or overwrite it (--overwrite).",
-        )
 
 
 def _condensed(metric: Metric, condensed: bool) -> Metric:

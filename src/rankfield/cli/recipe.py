@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from rankfield.cli.import_options import require_new
 from rankfield.cli.options import AllowCode
 from rankfield.cli.program import program
+from rankfield.outputs import require_new
 from rankfield.terminal import echo, printable_values
 
 __all__ = ["command"]
@@ -41,8 +41,7 @@ def command(
     from rankfield.schema import RankingDataset
     from rankfield.training.template import recipe_text
 
-    if out is not None:
-        require_new(out)
+    require_new(out)
     data = RankingDataset.load(dataset)
     text = recipe_text(data, method=method, weight=loss_weight, allow_code=allow_code)
     if out is None:

@@ -10,7 +10,8 @@ import typer
 
 from rankfield.cli.load_results import load_results, result_files
 from rankfield.cli.options import Overwrite
-from rankfield.errors import InputError, OutputError
+from rankfield.errors import InputError
+from rankfield.outputs import OR_OVERWRITE, require_new
 from rankfield.terminal import echo
 
 if TYPE_CHECKING:
@@ -115,12 +116,8 @@ def _check_outputs(every: Sequence[Path], reports: Sequence[Path], overwrite: bo
     for path in every:
         if every.count(path) > 1:
             raise InputError("two outputs of one name", where=str(path))
-        if path.exists() and not overwrite:
-            raise OutputError(
-                "exists already",
-                where=str(path),
-                remedy="Name another output, or overwrite it (--overwrite).",
-            )
+        if not overwrite:
+            require_new(path, remedy=OR_OVERWRITE)
 
 
 def _stored_dataset(results: Results, path: Path) -> Path:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rankfield.cli.options import EngineOption
-from rankfield.errors import InputError, OutputError
+from rankfield.errors import InputError
 from rankfield.terminal import console, echo
 
 if TYPE_CHECKING:
@@ -98,12 +98,10 @@ def command(
 
     from rankfield.engines import make_engine
     from rankfield.files import new_folder
+    from rankfield.outputs import require_new
     from rankfield.schema import DatasetFolder
 
-    if out.exists() or out.is_symlink():
-        raise OutputError(
-            "exists already", where=str(out), remedy="Name another output, or remove it first."
-        )
+    require_new(out)
     _require_sense(folds, fold, queries, documents)
     data = DatasetFolder.load(dataset)
     how = {

@@ -22,7 +22,8 @@ from rankfield.collect.photos import Photos
 from rankfield.collect.queries import Report, job_queries
 from rankfield.collect.search import Search
 from rankfield.errors import DataError, OutputError, RemoteError
-from rankfield.files import read_json, storage_errors, write_json
+from rankfield.files import read_json, write_json
+from rankfield.outputs import already_exists, storage_errors
 from rankfield.progress import progress
 from rankfield.schema import RankingDataset
 from rankfield.web import Fetcher, Journal, RequestError
@@ -146,9 +147,7 @@ class _Run:
                 if isinstance(written, dict) and written.get("job") == job:
                     work.remove()
                     return RankingDataset.load(self.out)
-        raise OutputError(
-            "exists already", where=str(self.out), remedy="Name another output, or remove it first."
-        )
+        raise already_exists(self.out)
 
     def _journal(self, work: WorkFolder) -> Journal:
         return Journal(work.path / _JOURNAL, opener=work.opener)

@@ -10,11 +10,12 @@ from typing import Any
 import polars as pl
 
 from rankfield import __version__
-from rankfield.errors import InputError, OutputError
+from rankfield.errors import InputError
 from rankfield.escaping import spreadsheet_cells
 from rankfield.evaluation.compare import Comparison
 from rankfield.evaluation.results import Results
 from rankfield.files import new_file
+from rankfield.outputs import OR_OVERWRITE, require_new
 
 __all__ = ["check_comparison_file", "save_comparison"]
 
@@ -41,12 +42,8 @@ def check_comparison_file(
         raise InputError(
             "one table cannot hold slices too", where=str(target), remedy="Write .json."
         )
-    if target.exists() and not overwrite:
-        raise OutputError(
-            "exists already",
-            where=str(target),
-            remedy="Name another output, or overwrite it (--overwrite).",
-        )
+    if not overwrite:
+        require_new(target, remedy=OR_OVERWRITE)
 
 
 def save_comparison(

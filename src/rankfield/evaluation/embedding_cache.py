@@ -19,7 +19,8 @@ from rankfield.encoders.base import Side
 from rankfield.encoders.rows import FrameRows
 from rankfield.errors import InputError, OutputError
 from rankfield.field_values import content_bytes, flat_values
-from rankfield.files import open_regular, read_json, refuse_others, storage_errors, write_json
+from rankfield.files import open_regular, read_json, refuse_others, write_json
+from rankfield.outputs import storage_errors
 from rankfield.paths import require_regular
 from rankfield.schema import Field, RankingDataset
 

@@ -13,12 +13,13 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rankfield import __version__
-from rankfield.errors import InputError, OutputError
+from rankfield.errors import InputError
 from rankfield.evaluation.check_tables import check_tables
 from rankfield.files import new_file, read_json
 from rankfield.io.parquet import read_parquet
 from rankfield.metrics import Mean, canonical_name
 from rankfield.nearby import nearby_place, nearby_text
+from rankfield.outputs import OR_OVERWRITE, require_new
 
 __all__ = ["DatasetIdentity", "Results", "SplitSize", "save_results"]
 
@@ -121,13 +122,7 @@ class Results:
         Raises:
             OutputError: one of the three files exists.
         """
-        for place in (Path(path), *_tables(Path(path))):
-            if place.exists():
-                raise OutputError(
-                    "exists already",
-                    where=str(place),
-                    remedy="Name another output, or overwrite it (--overwrite).",
-                )
+        require_new(Path(path), *_tables(Path(path)), remedy=OR_OVERWRITE)
 
     @classmethod
     def load(cls, path: str | Path) -> Results:

@@ -15,8 +15,9 @@ import polars as pl
 
 from rankfield import __version__
 from rankfield.errors import OutputError
-from rankfield.files import read_json, storage_errors, write_json
+from rankfield.files import read_json, write_json
 from rankfield.judging.agreement import cohen_kappa, confusion_table, kendall_tau
+from rankfield.outputs import already_exists, storage_errors
 from rankfield.schema import RankingDataset
 from rankfield.work_folder import WorkFolder, work_folder
 
@@ -57,9 +58,7 @@ def finished_before(
             if isinstance(written, dict) and _says(written, asked | _origin(dataset)):
                 work.remove()
                 return {k: v for k, v in written.items() if k not in _origin(dataset)}
-    raise OutputError(
-        "exists already", where=str(out), remedy="Name another output, or remove it first."
-    )
+    raise already_exists(out)
 
 
 def _says(written: dict[str, Any], expected: dict[str, Any]) -> bool:

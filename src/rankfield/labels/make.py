@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 
 from rankfield import __version__
-from rankfield.errors import DataError, InputError, OutputError
-from rankfield.files import read_json, storage_errors, write_json
+from rankfield.errors import DataError, InputError
+from rankfield.files import read_json, write_json
 from rankfield.labels.calibration import CalibrationCurve
 from rankfield.labels.cells import informative_counts
 from rankfield.labels.checks import check_events, nothing_left, remarks
@@ -35,6 +35,7 @@ from rankfield.labels.scores import Scoring, grade
 from rankfield.labels.statistics import counting, write_statistics
 from rankfield.labels.survey import EventSurvey, survey
 from rankfield.labels.times import Precision, Span, robust_span, time_precision
+from rankfield.outputs import require_new, storage_errors
 from rankfield.work_folder import WorkFolder, work_folder
 
 __all__ = ["LabelOptions", "Labels", "make_labels"]
@@ -130,11 +131,11 @@ def make_labels(
     """
     options = options or LabelOptions()
     target = Path(out)
-    _refuse_existing(target)
+    require_new(target)
     files = find_event_files(events)
     partial = target.parent / f".{target.name}.partial"
     with storage_errors(target), work_folder(partial, "labels", names=_WORK_NAMES) as work:
-        _refuse_existing(target)  # a run that has just ended may have made it
+        require_new(target)  # a run that has just ended may have made it
         try:
             counted = _count(files, work, options, memory)
         except BaseException:
@@ -153,13 +154,6 @@ def make_labels(
             raise
         work.remove()
     return labels
-
-
-def _refuse_existing(target: Path) -> None:
-    if target.exists() or target.is_symlink():
-        raise OutputError(
-            "exists already", where=str(target), remedy="Name another output, or remove it first."
-        )
 
 
 def _count(

@@ -100,7 +100,7 @@ def sample_shop(
 
     Raises:
         InputError: a number out of range.
-        OutputError: `out` exists already or cannot be written.
+        OutputError: `out` already exists or cannot be written.
     """
     _at_least(1, documents=documents, queries=queries, per_query=per_query)
     _at_least(1, workers=1 if workers is None else workers)

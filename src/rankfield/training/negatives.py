@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from rankfield import __version__
-from rankfield.errors import DataError, OutputError
+from rankfield.errors import DataError
 from rankfield.files import new_file
 from rankfield.io.parquet import read_parquet
 from rankfield.messages import more
+from rankfield.outputs import OR_OVERWRITE, require_new
 from rankfield.parsing import parse_json
 from rankfield.schema import RankingDataset
 from rankfield.settings import Settings
@@ -115,12 +116,7 @@ def require_new_negatives(path: str | Path) -> None:
     Raises:
         OutputError: it exists.
     """
-    if Path(path).exists() or Path(path).is_symlink():
-        raise OutputError(
-            "exists already",
-            where=str(path),
-            remedy="Name another output, or overwrite it (--overwrite).",
-        )
+    require_new(Path(path), remedy=OR_OVERWRITE)
 
 
 def negatives_provenance(path: str | Path) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from rankfield.encoders import RankingModel
 from rankfield.encoders.rows import FrameRows
-from rankfield.errors import ModelError, OutputError
+from rankfield.errors import ModelError
 from rankfield.evaluation import DevSet
-from rankfield.files import require_writable
+from rankfield.outputs import already_exists, require_writable
 
 __all__ = ["check_dev_images", "check_output"]
 
@@ -30,10 +30,9 @@ def check_output(out: Path, *, resume: bool) -> None:
             remedy="Start a run without --resume" + (", in another folder." if there else "."),
         )
     if not resume and os.path.lexists(out):
-        raise OutputError(
-            "exists already",
-            where=str(out),
-            remedy="Name another folder"
+        raise already_exists(
+            out,
+            "Name another folder"
             + (", or add --resume to go on with that run." if checkpoint else ", or remove it."),
         )
     require_writable(out)

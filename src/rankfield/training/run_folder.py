@@ -6,8 +6,8 @@ from pathlib import Path
 
 import tomli_w
 
-from rankfield.errors import OutputError
 from rankfield.files import new_file
+from rankfield.outputs import already_exists
 from rankfield.training.recipe import Recipe
 
 __all__ = ["make_run_folder"]
@@ -23,7 +23,7 @@ def make_run_folder(out: Path, recipe: Recipe) -> None:
     try:
         out.mkdir()
     except FileExistsError:  # since the look at the beginning: another run's
-        raise OutputError("exists already", where=str(out), remedy="Name another folder.") from None
+        raise already_exists(out, "Name another folder.") from None
     values = recipe.model_dump(mode="json", exclude_none=True)
     try:
         with new_file(out / "recipe.toml") as temporary:

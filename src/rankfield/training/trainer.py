@@ -13,7 +13,7 @@ import torch
 
 from rankfield.encoders import RankingModel
 from rankfield.errors import DataError, ImageError, RankfieldError, RecipeError
-from rankfield.files import storage_errors
+from rankfield.outputs import storage_errors
 from rankfield.progress import progress
 from rankfield.schema import RankingDataset
 from rankfield.training.accelerator import make_accelerator

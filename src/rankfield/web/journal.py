@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rankfield.errors import DataError
-from rankfield.files import no_follow, refuse_others, storage_errors
+from rankfield.files import no_follow, refuse_others
+from rankfield.outputs import storage_errors
 from rankfield.parsing import MAX_DEPTH, parse_json
 from rankfield.web.closing import Closing
 

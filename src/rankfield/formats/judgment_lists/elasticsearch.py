@@ -7,7 +7,7 @@ from typing import Any, Literal, Unpack
 
 import polars as pl
 
-from rankfield.errors import DataError, OutputError
+from rankfield.errors import DataError
 from rankfield.files import new_file, write_json
 from rankfield.formats.assemble import DatasetOptions, Tables, assemble
 from rankfield.formats.export_notes import lost_columns
@@ -25,6 +25,7 @@ from rankfield.formats.judgment_lists.search_relevance import (
 from rankfield.io.json_documents import read_json_document
 from rankfield.io.table import LocatedRows
 from rankfield.io.tables import TextTable
+from rankfield.outputs import require_new
 from rankfield.schema import RankingDataset
 
 __all__ = [
@@ -126,8 +127,7 @@ def write_elasticsearch(
         OutputError: `out` exists or cannot be written.
     """
     path = Path(out)
-    if path.exists() or path.is_symlink():
-        raise OutputError("exists already", where=str(path), remedy="Name another output.")
+    require_new(path)
     notes: list[str] = []
     queries = dataset.queries.select("query_id").with_columns(
         query=query_texts(dataset, "elasticsearch", notes)

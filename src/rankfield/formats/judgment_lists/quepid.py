@@ -11,7 +11,7 @@ from typing import Unpack
 import polars as pl
 
 from rankfield.column_names import find_column, normalised_name, quoted_names
-from rankfield.errors import DataError, OutputError
+from rankfield.errors import DataError
 from rankfield.field_values import is_absent
 from rankfield.files import new_file
 from rankfield.formats.assemble import DatasetOptions, Tables, assemble
@@ -23,6 +23,7 @@ from rankfield.io.lines import kept_rows
 from rankfield.io.numbers import number_texts
 from rankfield.io.tables import TextTable, read_header, read_table
 from rankfield.io.text import table_suffix
+from rankfield.outputs import require_new
 from rankfield.schema import RankingDataset
 
 __all__ = ["looks_like_quepid", "quepid_tables", "read_quepid", "write_quepid"]
@@ -130,8 +131,7 @@ def write_quepid(dataset: RankingDataset, out: str | Path) -> list[str]:
         OutputError: `out` exists or cannot be written.
     """
     path = Path(out)
-    if path.exists() or path.is_symlink():
-        raise OutputError("exists already", where=str(path), remedy="Name another output.")
+    require_new(path)
     notes: list[str] = []
     texts = dataset.queries.select("query_id", query=query_texts(dataset, "quepid", notes))
     judged = texts.join(dataset.judgments.select("query_id"), on="query_id", how="semi")

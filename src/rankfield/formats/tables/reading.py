@@ -12,7 +12,7 @@ import polars as pl
 
 from rankfield.engines import Engine
 from rankfield.errors import ImageError
-from rankfield.files import new_folder, storage_errors
+from rankfield.files import new_folder
 from rankfield.formats.dataset_checks import require_in_scale, require_sound
 from rankfield.formats.field_options import guessed_fields, parse_fields
 from rankfield.formats.guesses import guess_scale
@@ -24,6 +24,7 @@ from rankfield.io.table import SourceTable
 from rankfield.io.text import reading
 from rankfield.io.text_values import require_texts, text_expression, unmarked
 from rankfield.messages import more
+from rankfield.outputs import storage_errors
 from rankfield.schema import DatasetFolder, Field, Provenance, RankingDataset, ScoreScale
 from rankfield.schema.header import TABLES, Header, write_header
 from rankfield.schema.storing import save_pictures, write_table

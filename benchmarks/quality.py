@@ -112,7 +112,7 @@ class Worker:
     ) -> tuple[list[Settings], pl.DataFrame, Settings]:
         import torch
 
-        from rankfield.evaluation import evaluate
+        from rankfield.evaluation import EvaluationOptions, evaluate
         from rankfield.training import load_recipe, train
 
         fixed = {"seed": seed, "trackers": [], "checkpoint_every": 0}
@@ -126,7 +126,7 @@ class Worker:
         self._recall(model)
         half = model.made["recipe"]["precision"] == "bf16"
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
-            results = evaluate(model, self.dataset, subset=None)
+            results = evaluate(model, self.dataset, EvaluationOptions(subset=None))
         log = [json.loads(line) for line in (folder / "log.jsonl").read_text("utf-8").splitlines()]
         shutil.rmtree(folder)
         columns = ["split", "query_id", *METRICS]

@@ -18,7 +18,7 @@ def baselines(
 
     `text_weights`: the document fields that all-MiniLM-L6-v2 reads; empty to leave it out.
     """
-    from rankfield.evaluation import evaluate, evaluate_baseline
+    from rankfield.evaluation import baseline, evaluate
     from rankfield.metrics import canonical_name
     from rankfield.schema import SPLITS, RankingDataset
 
@@ -27,8 +27,8 @@ def baselines(
         return {name: {canonical_name(m): v for m, v in row.items()} for name, row in kept.items()}
     data = RankingDataset.load(dataset)
     results = {
-        "Chance (random order)": evaluate_baseline("random", data),
-        "Bag of words (BM25)": evaluate_baseline("bm25", data),
+        "Chance (random order)": evaluate(baseline("random"), data),
+        "Bag of words (BM25)": evaluate(baseline("bm25"), data),
     }
     if text_weights:
         results["all-MiniLM-L6-v2, untrained"] = evaluate(_untrained(data, text_weights), data)

@@ -13,7 +13,7 @@ import polars as pl
 
 from logs_of_standards import ga4_rows, ubi_events, ubi_queries, write_bulk, write_lines
 from rankfield.cli.main import app
-from rankfield.evaluation import evaluate
+from rankfield.evaluation import EvaluationOptions, evaluate
 from ranking_shop import FakeModel, ranking_shop
 
 __all__ = ["command_targets"]
@@ -66,7 +66,7 @@ def _bulk(path: Path) -> None:
 def _results(folder: Path) -> None:
     shop = ranking_shop().save(folder / "data")
     for name in "ab":
-        results = evaluate(FakeModel(name, noise=1.0), shop, label=name)
+        results = evaluate(FakeModel(name, noise=1.0), shop, EvaluationOptions(label=name))
         results.save(folder / f"{name}.json")
         events: Sequence[dict[str, Any]] = [
             {"event": "train", "step": 1, "loss": 0.5},

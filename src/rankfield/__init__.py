@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rankfield.encoders import RankingModel
     from rankfield.evaluation.compare import compare
     from rankfield.evaluation.evaluate import evaluate
+    from rankfield.evaluation.options import EvaluationOptions
     from rankfield.evaluation.results import Results
     from rankfield.evaluation.retrieve import retrieve
     from rankfield.formats import import_tables
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from rankfield.weighting import score_weights
 
 _HOMES = {
+    "EvaluationOptions": "evaluation",
     "Field": "schema",
     "RankingDataset": "schema",
     "RankingModel": "encoders",
@@ -47,6 +49,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "EvaluationOptions",
     "Field",
     "RankingDataset",
     "RankingModel",

@@ -9,7 +9,14 @@ import polars as pl
 import pytest
 
 from rankfield.cli.main import main
-from rankfield.evaluation import Results, compare, evaluate, slice_results
+from rankfield.evaluation import (
+    EvaluationOptions,
+    ModelRanker,
+    Results,
+    compare,
+    evaluate,
+    slice_results,
+)
 from rankfield.schema import RankingDataset
 from ranking_shop import FakeModel, ranking_shop
 
@@ -26,7 +33,7 @@ def test_a_file_given_twice_is_no_second_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "clip.json"
-    evaluate(FakeModel(), ranking_shop(), label="clip").save(path)
+    evaluate(FakeModel(), ranking_shop(), EvaluationOptions(label="clip")).save(path)
     for verb in ("compare", "report"):
         assert run(monkeypatch, verb, path, tmp_path / "." / "clip.json") == 2
         assert "clip.json: the same results are given twice" in capsys.readouterr().err
@@ -41,7 +48,9 @@ def test_the_table(
     paths = [tmp_path / "clip.json"]
     for seed in range(2):
         paths.append(tmp_path / f"gcl{seed}.json")
-        evaluate(FakeModel(noise=0.5, seed=seed), dataset, label="gcl").save(paths[-1])
+        evaluate(FakeModel(noise=0.5, seed=seed), dataset, EvaluationOptions(label="gcl")).save(
+            paths[-1]
+        )
     assert run(monkeypatch, "compare", *paths, "--metric", "nDCG@10") == 0
     shown = capsys.readouterr().out
     assert "gcl (2 runs)" in shown
@@ -75,7 +84,9 @@ def files(tmp_path: Path) -> list[Path]:
     paths = []
     for name, noise in (("chance", 50.0), ("good", 0.1), ("as good", 0.1)):
         paths.append(tmp_path / f"{name}.json")
-        evaluate(FakeModel(name, noise=noise), dataset, subset=None).save(paths[-1])
+        evaluate(FakeModel(name, noise=noise), dataset, EvaluationOptions(subset=None)).save(
+            paths[-1]
+        )
     return paths
 
 
@@ -88,7 +99,9 @@ def test_what_differs_is_marked_and_explained(
     for name, noise in (("chance", 50.0), ("good", 0.1)):
         for seed in range(1, 4):
             path = files[0].parent / f"{name}-{seed}.json"
-            evaluate(FakeModel(name, noise=noise, seed=seed), dataset, subset=None).save(path)
+            evaluate(
+                FakeModel(name, noise=noise, seed=seed), dataset, EvaluationOptions(subset=None)
+            ).save(path)
             arguments.append(f"{name}={path}")
     assert run(monkeypatch, "compare", *arguments, "--metric", "nDCG@10", "--details") == 0
     shown = capsys.readouterr().out
@@ -128,7 +141,7 @@ def test_what_differs_is_marked_and_explained(
 def test_over_zero_the_difference_stands_in_place_of_a_gain(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    first = evaluate(FakeModel("nothing"), ranking_shop(), splits=["in_domain"])
+    first = evaluate(FakeModel("nothing"), ranking_shop(), EvaluationOptions(splits=["in_domain"]))
     zero = {metric: replace(mean, value=0.0) for metric, mean in first.splits["in_domain"].items()}
     zeros = first.queries.with_columns(pl.lit(0.0).alias("nDCG@10"))
     replace(first, splits={"in_domain": zero}, queries=zeros).save(tmp_path / "nothing.json")
@@ -145,7 +158,7 @@ def test_one_model_is_not_two_runs_of_a_recipe(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name, fingerprint in (("a", "1" * 16), ("b", "1" * 16), ("c", "2" * 16)):
-        found = evaluate(FakeModel(), ranking_shop(), made={"fingerprint": fingerprint})
+        found = evaluate(ModelRanker(FakeModel(), {"fingerprint": fingerprint}), ranking_shop())
         found.save(tmp_path / f"{name}.json")
     one, same, other = (f"mine={tmp_path / name}.json" for name in "abc")
     for verb in ("compare", "report"):

@@ -11,7 +11,7 @@ import pytest
 from rankfield.cli.main import main
 from rankfield.curation import split
 from rankfield.encoders.fingerprint import model_fingerprint
-from rankfield.evaluation import Results, evaluate_rankings
+from rankfield.evaluation import EvaluationOptions, Results, evaluate_rankings
 from rankfield.schema import RankingDataset, SplitView
 from rankfield.search import Hits, rank_scores
 from rankfield.synthetic import sample_shop
@@ -30,7 +30,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shape = (view.queries.height, view.documents.height)
             return rank_scores(rng.random(shape, dtype=np.float32), 100)
 
-        evaluate_rankings(name, search, data, label=name).save(folder / f"{name}.json")
+        evaluate_rankings(name, search, data, EvaluationOptions(label=name)).save(
+            folder / f"{name}.json"
+        )
     return folder
 
 
@@ -174,7 +176,7 @@ def test_names_are_drawn_as_they_are(
         shape = (view.queries.height, view.documents.height)
         return rank_scores(np.random.default_rng(0).random(shape, dtype=np.float32), 100)
 
-    evaluate_rankings("a", search, data, label="$x^2$").save(tmp_path / "a.json")
+    evaluate_rankings("a", search, data, EvaluationOptions(label="$x^2$")).save(tmp_path / "a.json")
     outs: list[str | Path] = ["--out", tmp_path / "r.html", "--out", tmp_path / "r.md"]
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -4,7 +4,7 @@ import pytest
 
 from rankfield.cli.results_table import show_results
 from rankfield.cli.text_table import show_table
-from rankfield.evaluation import evaluate_baseline, protocol_named
+from rankfield.evaluation import EvaluationOptions, baseline, evaluate, protocol_named
 from ranking_shop import ranking_shop
 
 
@@ -21,7 +21,7 @@ def test_80_columns_hold_the_figures(
     protocol: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    results = evaluate_baseline("random", ranking_shop(), protocol=protocol)
+    results = evaluate(baseline("random"), ranking_shop(), EvaluationOptions(protocol=protocol))
     show_results(results)
     shown = capsys.readouterr().out
     assert "novel_document" in shown

@@ -9,7 +9,7 @@ import pytest
 from rankfield.encoders import RankingModel
 from rankfield.encoders.modes import evaluating
 from rankfield.evaluation import evaluate, retrieve
-from rankfield.evaluation.robustness import FieldEmbeddings, evaluate_without, measure_robustness
+from rankfield.evaluation.robustness import FieldEmbeddings, measure_robustness
 from rankfield.schema import RankingDataset
 from rankfield.training import build_model, mine, parse_recipe
 from training_data import tiny_shop
@@ -27,7 +27,7 @@ def model(shop: RankingDataset) -> RankingModel:
 
 
 def _without(model: RankingModel, data: RankingDataset) -> None:
-    evaluate_without(FieldEmbeddings(model, data), ["image"])
+    FieldEmbeddings(model, data).without(["image"])
 
 
 def _robustness(model: RankingModel, data: RankingDataset) -> None:

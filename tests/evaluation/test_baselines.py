@@ -12,19 +12,22 @@ import scipy.stats
 from rankfield.errors import DataError, InputError, MissingExtraError
 from rankfield.evaluation import (
     BagOfWords,
+    EvaluationOptions,
+    Oracle,
+    RandomOrder,
+    baseline,
     compare,
     evaluate,
-    evaluate_baseline,
-    oracle_ranking,
-    random_ranking,
 )
 from rankfield.schema import Field, RankingDataset, ScoreScale
 from ranking_shop import FakeModel, ranking_shop
 
+DEEP = EvaluationOptions(keep=1000)
+
 
 def test_bag_of_words_finds_shared_words() -> None:
     dataset = ranking_shop()
-    words, chance = BagOfWords().evaluate(dataset), evaluate(FakeModel(noise=50.0), dataset)
+    words, chance = evaluate(BagOfWords(), dataset), evaluate(FakeModel(noise=50.0), dataset)
     for split in words.splits:
         found, guessed = words.splits[split]["nDCG@10"].value, chance.splits[split]["nDCG@10"].value
         assert found is not None
@@ -47,7 +50,7 @@ def tiny(titles: list[str], query: str) -> RankingDataset:
 
 def test_bm25_by_hand() -> None:
     titles = ["Red mug!", "a red lamp and a red rug", "blue sofa", ""]
-    found = BagOfWords().evaluate(tiny(titles, "RED mug")).rankings
+    found = evaluate(BagOfWords(), tiny(titles, "RED mug")).rankings
     # The third and fourth share no word with the query and are not retrieved.
     assert found["doc_id"].to_list() == ["d0", "d1"]
     mean_length = (2 + 7 + 2 + 0) / 4
@@ -62,7 +65,7 @@ def test_bm25_by_hand() -> None:
 
 @pytest.mark.parametrize(("titles", "query"), [(["", ""], "mug"), (["mug"], ""), (["mug"], "lamp")])
 def test_nothing_to_find(titles: list[str], query: str) -> None:
-    results = BagOfWords().evaluate(tiny(titles, query))
+    results = evaluate(BagOfWords(), tiny(titles, query))
     assert results.rankings.height == 0
     assert results.splits["all"]["RR@10"].value == 0
 
@@ -79,7 +82,7 @@ def test_needs_text() -> None:
         judgments=dataset.judgments,
     )
     with pytest.raises(DataError, match="BM25 needs a text field"):
-        BagOfWords().evaluate(pictures)
+        evaluate(BagOfWords(), pictures)
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,10 +93,10 @@ def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_random_order_knows_nothing_and_repeats() -> None:
     dataset = ranking_shop()
-    results = evaluate_baseline("random", dataset, keep=1000)
+    results = evaluate(baseline("random"), dataset, DEEP)
     assert results.made["seed"] == 0
-    assert results.rankings.equals(evaluate_baseline("random", dataset, keep=1000).rankings)
-    other = evaluate_baseline("random", dataset, keep=1000, seed=1).rankings
+    assert results.rankings.equals(evaluate(baseline("random"), dataset, DEEP).rankings)
+    other = evaluate(baseline("random", seed=1), dataset, DEEP).rankings
     assert not other.equals(results.rankings)
     for (split,), part in results.rankings.group_by("split"):
         documents = set(dataset.view(str(split), "test").documents["doc_id"])
@@ -104,8 +107,10 @@ def test_random_order_knows_nothing_and_repeats() -> None:
 
 
 def test_random_order_favours_no_document() -> None:
-    view = ranking_shop(split=False).view("all")
-    first = np.concatenate([random_ranking(k=5, seed=s)(view).indices.ravel() for s in range(200)])
+    dataset, five = ranking_shop(split=False), EvaluationOptions(k=5)
+    view = dataset.view("all")
+    draws = [RandomOrder(seed).searcher(dataset, five)(view) for seed in range(200)]
+    first = np.concatenate([hits.indices.ravel() for hits in draws])
     counts = np.bincount(first, minlength=80)
     # 20 queries × 5 × 200 draws over 80 documents: 250 each, with a deviation of about 16.
     assert counts.sum() == 20_000
@@ -117,7 +122,7 @@ def test_popularity_orders_by_training_gains() -> None:
     popularity = dict.fromkeys(dataset.documents["doc_id"], 0.0)
     for row in dataset.training_judgments().iter_rows(named=True):
         popularity[row["doc_id"]] += row["score"]
-    results = evaluate_baseline("popularity", dataset, keep=1000)
+    results = evaluate(baseline("popularity"), dataset, DEEP)
     for (split,), part in results.rankings.group_by("split", maintain_order=True):
         documents = dataset.view(str(split), "test").documents["doc_id"].to_list()
         expected = sorted(documents, key=lambda d: -popularity[d])
@@ -131,7 +136,7 @@ def test_popularity_of_unseen_documents_by_a_column() -> None:
     dataset = ranking_shop()
     reviews = pl.when(pl.int_range(pl.len()) % 5 > 0).then(pl.int_range(pl.len()) * 37 % 83)
     dataset = dataset.with_tables(documents=dataset.documents.with_columns(reviews=reviews))
-    results = evaluate_baseline("popularity", dataset, popularity_column="reviews", keep=1000)
+    results = evaluate(baseline("popularity", popularity_column="reviews"), dataset, DEEP)
     ordered = (
         dataset.view("zero_shot", "test")
         .documents.with_row_index()
@@ -142,12 +147,12 @@ def test_popularity_of_unseen_documents_by_a_column() -> None:
         assert group["similarity"].n_unique() == ordered["reviews"].n_unique()
     for column in ("title", "sales"):
         with pytest.raises(DataError, match=rf"column of numbers, found '{column}'.*reviews"):
-            evaluate_baseline("popularity", dataset, popularity_column=column)
+            evaluate(baseline("popularity", popularity_column=column), dataset)
 
 
 def test_nothing_is_better_than_the_oracle() -> None:
     dataset = ranking_shop()
-    oracle = evaluate_baseline("oracle", dataset)
+    oracle = evaluate(baseline("oracle"), dataset)
     for split, means in oracle.splits.items():
         for name in ("nDCG@10", "nDCG(gain=exp)@10", "mAP@1000", "Judged@10"):
             assert means[name].value == pytest.approx(1)
@@ -157,23 +162,25 @@ def test_nothing_is_better_than_the_oracle() -> None:
                 assert (model[name].value or 0) <= (mean.value or 0) + 1e-12, name
     # An unjudged document is not retrieved, a short list is cut at k.
     assert oracle.rankings["judged_score"].null_count() == 0
-    short = evaluate_baseline("oracle", dataset, k=2, keep=1000).rankings
+    short = evaluate(baseline("oracle"), dataset, EvaluationOptions(k=2, keep=1000)).rankings
     assert short["rank"].max() == 2
 
 
 def test_the_oracle_finds_what_the_corpus_has() -> None:
-    view = tiny(["mug", "lamp"], "mug").view("all")
-    nothing = oracle_ranking()(replace(view, documents=view.documents.tail(1)))
+    dataset = tiny(["mug", "lamp"], "mug")
+    view = dataset.view("all")
+    search = Oracle().searcher(dataset, EvaluationOptions())
+    nothing = search(replace(view, documents=view.documents.tail(1)))
     assert nothing.indices.shape == (1, 0)
-    assert oracle_ranking()(view).indices.tolist() == [[0]]
+    assert search(view).indices.tolist() == [[0]]
 
 
 def test_unknown_baselines_suggest_the_near_one() -> None:
     with pytest.raises(InputError, match="Did you mean 'popularity'"):
-        evaluate_baseline("populairty", ranking_shop())
+        evaluate(baseline("populairty"), ranking_shop())
     assert (
-        evaluate_baseline("bm25", ranking_shop()).splits
-        == BagOfWords().evaluate(ranking_shop()).splits
+        evaluate(baseline("bm25"), ranking_shop()).splits
+        == evaluate(BagOfWords(), ranking_shop()).splits
     )
 
 
@@ -181,5 +188,5 @@ def test_unknown_baselines_suggest_the_near_one() -> None:
 def test_popularity_does_not_take_a_column_of_that_name(foreign: pl.Expr) -> None:
     dataset = ranking_shop()
     clash = dataset.documents.with_columns(popularity=foreign)
-    found = evaluate_baseline("popularity", dataset.with_tables(documents=clash))
-    assert found.rankings.equals(evaluate_baseline("popularity", dataset).rankings)
+    found = evaluate(baseline("popularity"), dataset.with_tables(documents=clash))
+    assert found.rankings.equals(evaluate(baseline("popularity"), dataset).rankings)

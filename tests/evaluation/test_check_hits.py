@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rankfield.errors import ModelError
-from rankfield.evaluation import evaluate_rankings
+from rankfield.evaluation import EvaluationOptions, evaluate_rankings
 from rankfield.evaluation.check_hits import check_hits
 from rankfield.search import Hits
 from ranking_shop import ranking_shop
@@ -41,9 +41,9 @@ def test_takes_rankings() -> None:
     ],
 )
 def test_refuses_what_no_search_finds(changes: dict[str, float], message: str) -> None:
-    found = hits(**changes)
+    found, options = hits(**changes), EvaluationOptions(splits=["in_domain"])
     with pytest.raises(ModelError, match=message) as caught:
-        evaluate_rankings("run", lambda _: found, ranking_shop(), splits=["in_domain"])
+        evaluate_rankings("run", lambda _: found, ranking_shop(), options)
     assert caught.value.where == f"run, split in_domain, query_id {VIEW.queries['query_id'][1]!r}"
 
 

@@ -9,7 +9,15 @@ import polars as pl
 import pytest
 
 from rankfield.errors import InputError, MetricError, OutputError
-from rankfield.evaluation import Comparison, Results, compare, evaluate, holm, paired_test
+from rankfield.evaluation import (
+    Comparison,
+    EvaluationOptions,
+    Results,
+    compare,
+    evaluate,
+    holm,
+    paired_test,
+)
 from rankfield.evaluation.comparison_file import save_comparison
 from rankfield.metrics import STANDARD_METRICS, Mean
 from ranking_shop import FakeModel, ranking_shop
@@ -18,7 +26,9 @@ DATASET = ranking_shop()
 
 
 def run(noise: float, *, name: str = "fake", label: str | None = None, seed: int = 0) -> Results:
-    return evaluate(FakeModel(name, noise=noise, seed=seed), DATASET, label=label)
+    return evaluate(
+        FakeModel(name, noise=noise, seed=seed), DATASET, EvaluationOptions(label=label)
+    )
 
 
 def row(comparison: Comparison, split: str, metric: str, name: str) -> dict[str, object]:
@@ -79,7 +89,7 @@ def test_refuses_what_cannot_be_compared(what: str) -> None:
         "data": replace(first, dataset=replace(first.dataset, fingerprint="0" * 16)),
         "subset": replace(first, subset="dev"),
         "score": replace(first, made=first.made | {"gain_floor": 0.0}),
-        "splits": evaluate(FakeModel(), DATASET, splits=["in_domain"]),
+        "splits": evaluate(FakeModel(), DATASET, EvaluationOptions(splits=["in_domain"])),
         "queries": replace(first, queries=first.queries.tail(-1)),
     }[what]
     with pytest.raises(MetricError, match=f"same {what}"):
@@ -95,7 +105,10 @@ def test_refuses_nothing_and_unknown_metrics() -> None:
     assert compare([run(1.0)], metrics=["ndcg@10", "mrr@10"]).metrics == ["nDCG@10", "RR@10"]
     with pytest.raises(MetricError, match=r"unknown metric 'nDCG@5'.*nDCG@10"):
         compare([run(1.0)], metrics=["nDCG@5"])
-    one, two = (evaluate(FakeModel(), DATASET, splits=[s]) for s in ("in_domain", "zero_shot"))
+    one, two = (
+        evaluate(FakeModel(), DATASET, EvaluationOptions(splits=[s]))
+        for s in ("in_domain", "zero_shot")
+    )
     with pytest.raises(MetricError, match="no split in common"):
         compare([one, two], force=True)
 

@@ -9,9 +9,8 @@ import torch
 
 from rankfield.encoders import RankingModel
 from rankfield.encoders.small import small_encoder
-from rankfield.evaluation import evaluate, retrieve
+from rankfield.evaluation import EvaluationOptions, evaluate, retrieve
 from rankfield.evaluation.baselines import BagOfWords
-from rankfield.evaluation.evaluate import evaluate_rankings
 from rankfield.schema import Field, RankingDataset
 from rankfield.training.mining import mine
 from rankfield.training.mining_settings import MineSettings
@@ -43,9 +42,8 @@ def test_a_model_measures_what_bag_of_words_measures(
     shop: RankingDataset, model: RankingModel, protocol: str
 ) -> None:
     pytest.importorskip("bm25s")
-    deep = {"keep": 1000, "protocol": protocol}
-    ours = evaluate(model, shop, **deep)  # type: ignore[arg-type]
-    words = evaluate_rankings("bm25", BagOfWords().ranking(shop), shop, **deep)  # type: ignore[arg-type]
+    deep = EvaluationOptions(keep=1000, protocol=protocol)
+    ours, words = evaluate(model, shop, deep), evaluate(BagOfWords(), shop, deep)
     for found in (ours, words):
         assert not set(found.rankings["doc_id"]) & set(EMPTY)
     assert ours.sizes.keys() == words.sizes.keys()
@@ -74,7 +72,11 @@ def test_a_document_that_is_not_found_counts_as_missed(
 
 def test_a_query_without_fields_finds_nothing(shop: RankingDataset, model: RankingModel) -> None:
     blank = pl.when(pl.col("query_id") == "q4").then(pl.lit("")).otherwise("text").alias("text")
-    found = evaluate(model, shop.with_tables(queries=shop.queries.with_columns(blank)), subset=None)
+    found = evaluate(
+        model,
+        shop.with_tables(queries=shop.queries.with_columns(blank)),
+        EvaluationOptions(subset=None),
+    )
     assert "q4" not in found.rankings["query_id"].to_list()
     assert "q4" in found.queries["query_id"].to_list()
     recall = found.queries.filter(pl.col("query_id") == "q4")["R@100"].drop_nulls()

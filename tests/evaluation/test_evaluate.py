@@ -10,7 +10,13 @@ import pytest
 
 import reference_metrics as reference
 from rankfield.errors import DataError, ModelError, SplitError
-from rankfield.evaluation import dev_ndcg, evaluate, evaluate_rankings, join_judgments
+from rankfield.evaluation import (
+    EvaluationOptions,
+    dev_ndcg,
+    evaluate,
+    evaluate_rankings,
+    join_judgments,
+)
 from rankfield.metrics import STANDARD_METRICS
 from rankfield.schema import SPLITS, RankingDataset, SplitView
 from rankfield.search import Hits
@@ -62,13 +68,17 @@ def test_a_better_model_has_better_figures() -> None:
 
 def test_each_corpus_is_embedded_once() -> None:
     dataset, model = ranking_shop(documents=80), FakeModel()
-    evaluate(model, dataset, splits=["zero_shot", "in_domain", "novel_document", "novel_query"])
+    evaluate(
+        model,
+        dataset,
+        EvaluationOptions(splits=["zero_shot", "in_domain", "novel_document", "novel_query"]),
+    )
     assert [size for side, size in model.embedded if side == "documents"] == [40, 40]
 
 
 def test_what_results_hold() -> None:
     dataset = ranking_shop()
-    results = evaluate(FakeModel("mine"), dataset, keep=3, label="first")
+    results = evaluate(FakeModel("mine"), dataset, EvaluationOptions(keep=3, label="first"))
     assert (results.model, results.label, results.subset) == ("mine", "first", "test")
     assert results.dataset.fingerprint == dataset.fingerprint()
     assert results.queries.columns == ["split", "query_id", *STANDARD_METRICS]
@@ -95,19 +105,21 @@ def test_unsplit_data_and_subsets() -> None:
     assert unsplit.sizes["all"].documents == 80
     dataset = ranking_shop()
     counts = [
-        evaluate(FakeModel(), dataset, splits=["in_domain"], subset=subset).sizes["in_domain"]
+        evaluate(
+            FakeModel(), dataset, EvaluationOptions(splits=["in_domain"], subset=subset)
+        ).sizes["in_domain"]
         for subset in ("dev", "test", None)
     ]
     assert counts[0].queries + counts[1].queries == counts[2].queries
     with pytest.raises(SplitError, match="unknown split"):
-        evaluate(FakeModel(), dataset, splits=["in-domain"])
+        evaluate(FakeModel(), dataset, EvaluationOptions(splits=["in-domain"]))
     with pytest.raises(SplitError, match="unknown subset"):
-        evaluate(FakeModel(), dataset, subset="train")
+        evaluate(FakeModel(), dataset, EvaluationOptions(subset="train"))
 
 
 def test_dev_ndcg_equals_the_full_evaluation() -> None:
     dataset, model = ranking_shop(), FakeModel(noise=1.0)
-    full = evaluate(model, dataset, subset="dev")
+    full = evaluate(model, dataset, EvaluationOptions(subset="dev"))
     quick = dev_ndcg(model, dataset, SPLITS)
     assert quick == {split: full.splits[split]["nDCG@10"].value for split in SPLITS}
 
@@ -116,7 +128,7 @@ def test_dev_ndcg_without_anything_relevant() -> None:
     dataset = ranking_shop()
     dataset = dataset.with_tables(judgments=dataset.judgments.with_columns(score=pl.lit(0.0)))
     assert math.isnan(dev_ndcg(FakeModel(), dataset, ["in_domain"])["in_domain"])
-    empty = evaluate(FakeModel(), dataset, splits=["in_domain"])
+    empty = evaluate(FakeModel(), dataset, EvaluationOptions(splits=["in_domain"]))
     assert empty.splits["in_domain"]["nDCG@10"].value is None
     assert empty.queries["nDCG@10"].null_count() == empty.queries.height
 
@@ -130,7 +142,9 @@ def test_lists_shorter_than_the_depth() -> None:
         rows[0] = -1
         return Hits(rows, np.where(rows < 0, -np.inf, 1).astype(np.float32))
 
-    results = evaluate_rankings("first", first_documents, dataset, splits=["in_domain"])
+    results = evaluate_rankings(
+        "first", first_documents, dataset, EvaluationOptions(splits=["in_domain"])
+    )
     queries = results.sizes["in_domain"].queries
     assert results.rankings.height == 2 * (queries - 1)
     assert results.queries["Judged@10"][0] == 0

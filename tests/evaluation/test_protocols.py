@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from rankfield.errors import DataError, MetricError
-from rankfield.evaluation import Results, compare, evaluate
+from rankfield.evaluation import EvaluationOptions, Results, compare, evaluate
 from rankfield.evaluation.beir import beir_mean, beir_values
 from rankfield.evaluation.marqo_gs import (
     CUTOFFS,
@@ -210,7 +210,7 @@ def test_beir_equals_beir(seed: int) -> None:
 @pytest.mark.parametrize("protocol", ["marqo-gs", "beir"])
 def test_results_by_a_protocol(tmp_path: Path, protocol: str) -> None:
     dataset = ranking_shop().save(tmp_path / "data")
-    results = evaluate(FakeModel(noise=1.0), dataset, protocol=protocol)
+    results = evaluate(FakeModel(noise=1.0), dataset, EvaluationOptions(protocol=protocol))
     results.save(tmp_path / "r.json")
     loaded = Results.load(tmp_path / "r.json")
     assert loaded.protocol == protocol
@@ -225,7 +225,7 @@ def test_results_by_a_protocol(tmp_path: Path, protocol: str) -> None:
 def test_refusals(tmp_path: Path) -> None:
     dataset = ranking_shop().save(tmp_path / "data")
     with pytest.raises(MetricError, match="Did you mean 'marqo-gs'"):
-        evaluate(FakeModel(), dataset, protocol="marqo-sg")
+        evaluate(FakeModel(), dataset, EvaluationOptions(protocol="marqo-sg"))
     low = dataset.with_tables(judgments=dataset.judgments.with_columns(score=pl.lit(0.5)))
     with pytest.raises(DataError, match="no score of 1 or more"):
-        evaluate(FakeModel(), low, protocol="beir")
+        evaluate(FakeModel(), low, EvaluationOptions(protocol="beir"))

@@ -10,14 +10,14 @@ import pytest
 
 from rankfield import __version__
 from rankfield.errors import InputError, OutputError
-from rankfield.evaluation import Results, evaluate, mean_interval
+from rankfield.evaluation import EvaluationOptions, ModelRanker, Results, evaluate, mean_interval
 from rankfield.metrics import STANDARD_METRICS
 from ranking_shop import FakeModel, ranking_shop
 
 
 def test_save_and_load(tmp_path: Path) -> None:
     dataset = ranking_shop().save(tmp_path / "data")
-    results = evaluate(FakeModel(noise=1.0), dataset, label="a")
+    results = evaluate(FakeModel(noise=1.0), dataset, EvaluationOptions(label="a"))
     results.save(tmp_path / "deep" / "a.b.json")
     loaded = Results.load(tmp_path / "deep" / "a.b.json")
     assert loaded.queries.equals(results.queries)
@@ -98,7 +98,7 @@ def test_the_fingerprint_is_the_same_on_disk(tmp_path: Path) -> None:
 
 
 def test_refuses_to_overwrite(tmp_path: Path) -> None:
-    results = evaluate(FakeModel(), ranking_shop(), splits=["in_domain"])
+    results = evaluate(FakeModel(), ranking_shop(), EvaluationOptions(splits=["in_domain"]))
     results.save(tmp_path / "r.json")
     with pytest.raises(OutputError, match="already exists"):
         results.save(tmp_path / "r.json")
@@ -109,7 +109,7 @@ def test_refuses_to_overwrite(tmp_path: Path) -> None:
 
 
 def test_nothing_is_written_by_halves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    results = evaluate(FakeModel(), ranking_shop(), splits=["in_domain"])
+    results = evaluate(FakeModel(), ranking_shop(), EvaluationOptions(splits=["in_domain"]))
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
@@ -147,7 +147,7 @@ def test_malformed_results_say_where(
     tmp_path: Path, place: list[str], new: object, where: str
 ) -> None:
     path = tmp_path / "r.json"
-    evaluate(FakeModel(), ranking_shop(), splits=["in_domain"]).save(path)
+    evaluate(FakeModel(), ranking_shop(), EvaluationOptions(splits=["in_domain"])).save(path)
     path.write_text(json.dumps(edited(json.loads(path.read_text()), place, new)))
     with pytest.raises(InputError) as caught:
         Results.load(path)
@@ -164,7 +164,9 @@ def test_missing_or_damaged_files(tmp_path: Path) -> None:
     path.write_text("{")
     with pytest.raises(InputError, match="not valid JSON"):
         Results.load(path)
-    evaluate(FakeModel(), ranking_shop(), splits=["in_domain"]).save(path, overwrite=True)
+    evaluate(FakeModel(), ranking_shop(), EvaluationOptions(splits=["in_domain"])).save(
+        path, overwrite=True
+    )
     (tmp_path / "r.queries.parquet").write_bytes(b"PAR1")
     with pytest.raises(InputError, match="not a readable Parquet file"):
         Results.load(path)
@@ -196,7 +198,7 @@ def test_tables_that_cannot_be_are_refused_with_their_row(
     tmp_path: Path, table: str, column: str, value: object, message: str
 ) -> None:
     path = tmp_path / "r.json"
-    evaluate(FakeModel(), ranking_shop(), splits=["in_domain"]).save(path)
+    evaluate(FakeModel(), ranking_shop(), EvaluationOptions(splits=["in_domain"])).save(path)
     file = tmp_path / f"r.{table}.parquet"
     frame = pl.read_parquet(file)
     if column == "doc_id":
@@ -211,7 +213,7 @@ def test_tables_that_cannot_be_are_refused_with_their_row(
 
 def test_a_metric_without_its_column(tmp_path: Path) -> None:
     path = tmp_path / "r.json"
-    evaluate(FakeModel(), ranking_shop(), splits=["in_domain"]).save(path)
+    evaluate(FakeModel(), ranking_shop(), EvaluationOptions(splits=["in_domain"])).save(path)
     file = tmp_path / "r.queries.parquet"
     frame = pl.read_parquet(file)
     frame.drop("ERR@10").write_parquet(file)
@@ -224,7 +226,7 @@ def test_a_metric_without_its_column(tmp_path: Path) -> None:
 
 def test_files_of_earlier_versions_load(tmp_path: Path) -> None:
     path = tmp_path / "r.json"
-    evaluate(FakeModel(), ranking_shop(), splits=["in_domain"]).save(path)
+    evaluate(FakeModel(), ranking_shop(), EvaluationOptions(splits=["in_domain"])).save(path)
     value = json.loads(path.read_text())
     for key in ("protocol", "made", "robustness"):
         del value[key]
@@ -239,7 +241,9 @@ def test_files_of_earlier_versions_load(tmp_path: Path) -> None:
 
 
 def test_results_say_how_they_were_made() -> None:
-    found = evaluate(FakeModel(), ranking_shop(), k=7, made={"model": "somewhere"})
+    found = evaluate(
+        ModelRanker(FakeModel(), {"model": "somewhere"}), ranking_shop(), EvaluationOptions(k=7)
+    )
     assert found.made == {
         "intervals": {"level": 0.95, "seed": 0},
         "k": 7,

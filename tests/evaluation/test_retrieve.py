@@ -12,7 +12,7 @@ from rankfield.encoders import RankingModel, small_encoder
 from rankfield.errors import ImageError, InputError
 from rankfield.evaluation import CachedEmbedder, retrieve
 from rankfield.schema import Field, RankingDataset
-from rankfield.search import Corpus
+from rankfield.search import Corpus, SearchOptions
 from training_data import tiny_shop
 
 
@@ -136,9 +136,9 @@ def test_it_searches_where_the_model_is(
     devices: list[str] = []
     search = Corpus.search
 
-    def spied(self: Corpus, *given: Any, **options: Any) -> Any:
-        devices.append(options.get("device", "none"))
-        return search(self, *given, **options | {"device": "cpu"})
+    def spied(self: Corpus, queries: Any, k: int, options: SearchOptions) -> Any:
+        devices.append(options.device)
+        return search(self, queries, k)
 
     monkeypatch.setattr(Corpus, "search", spied)
     monkeypatch.setattr(RankingModel, "device", torch.device("cpu", 0))

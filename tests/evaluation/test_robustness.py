@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,14 +12,14 @@ import torch
 from rankfield.encoders import RankingModel
 from rankfield.encoders.small import small_encoder
 from rankfield.errors import DataError, InputError
-from rankfield.evaluation import Results, evaluate
+from rankfield.evaluation import EvaluationOptions, Results, evaluate
 from rankfield.evaluation.robustness import (
     FieldEmbeddings,
     droppable_fields,
-    evaluate_without,
     measure_robustness,
 )
 from rankfield.schema import Field, RankingDataset
+from rankfield.search import SearchOptions
 from ranking_shop import ranking_shop
 
 
@@ -80,7 +81,7 @@ def test_with_all_fields_it_is_the_model_itself() -> None:
     ):
         fused = EMBEDDINGS.fused(side)  # type: ignore[arg-type]
         np.testing.assert_allclose(fused, whole, atol=1e-6)
-    assert close(evaluate_without(EMBEDDINGS, []), evaluate(MODEL, DATASET))
+    assert close(evaluate(EMBEDDINGS.without([]), DATASET), evaluate(MODEL, DATASET))
 
 
 @pytest.mark.parametrize("learnt", [False, True])
@@ -96,14 +97,14 @@ def test_without_a_field_is_with_its_column_empty(learnt: bool) -> None:
             documents=DATASET.documents.with_columns(pl.lit(None, pl.String).alias(field))
         )
         expected = evaluate(model, emptied)
-        found = evaluate_without(embeddings, [field])
+        found = evaluate(embeddings.without([field]), embeddings.dataset)
         assert close(found, expected)
         assert found.made["without"] == [f"document.{field}"]
         assert found.dataset.fingerprint == DATASET.fingerprint()
 
 
 def test_records_of_which_nothing_is_left_fail() -> None:
-    found = evaluate_without(EMBEDDINGS, ["text", "colour", "title"])
+    found = evaluate(EMBEDDINGS.without(["text", "colour", "title"]), DATASET)
     hints = DATASET.queries.filter(pl.col("hint").is_not_null())["query_id"]
     things = DATASET.documents.filter(pl.col("thing").is_not_null())["doc_id"]
     assert set(found.rankings["query_id"]) <= set(hints)
@@ -138,14 +139,13 @@ def test_each_value_is_encoded_once() -> None:
 
 
 def test_robustness_measures_each_field(tmp_path: Path) -> None:
-    whole = evaluate(MODEL, DATASET, subset="dev", splits=["zero_shot", "in_domain"])
+    options = EvaluationOptions(subset="dev", splits=["zero_shot", "in_domain"])
+    whole = evaluate(MODEL, DATASET, options)
     results = measure_robustness(EMBEDDINGS, whole)
     names = ["query.text", "query.hint", "document.title", "document.colour", "document.thing"]
     assert list(results.robustness) == names == droppable_fields(MODEL)
     for name, splits in results.robustness.items():
-        alone = evaluate_without(
-            EMBEDDINGS, [name], subset="dev", splits=["zero_shot", "in_domain"]
-        )
+        alone = evaluate(EMBEDDINGS.without([name]), DATASET, options)
         assert splits == alone.splits
     assert results.splits == whole.splits
     results.save(tmp_path / "r.json")
@@ -159,7 +159,7 @@ def test_refuses() -> None:
         (["text", "query.hint"], "nothing is left of a query"),
     ):
         with pytest.raises(InputError, match=message):
-            evaluate_without(EMBEDDINGS, fields)
+            EMBEDDINGS.without(fields)
     plain = ranking_shop()
     single = model_of(plain)
     assert droppable_fields(single) == []
@@ -168,14 +168,17 @@ def test_refuses() -> None:
     both = plain.with_tables(queries=plain.queries.with_columns(title="text"))
     both.query_fields = (*plain.query_fields, Field("title", "text"))
     with pytest.raises(InputError, match="both sides have a field 'title'"):
-        evaluate_without(FieldEmbeddings(model_of(both), both), ["title"])
+        FieldEmbeddings(model_of(both), both).without(["title"])
 
 
 def test_the_search_goes_by_what_is_asked() -> None:
-    whole = evaluate(MODEL, DATASET, splits=["zero_shot"])
+    def searching(**options: Any) -> EvaluationOptions:
+        return EvaluationOptions(search=SearchOptions(**options))
+
+    whole = evaluate(MODEL, DATASET, EvaluationOptions(splits=["zero_shot"]))
     with pytest.raises(DataError, match="found 'float8'"):
-        measure_robustness(EMBEDDINGS, whole, precision="float8")
-    little = measure_robustness(EMBEDDINGS, whole, memory_mib=1, precision="bfloat16")
+        measure_robustness(EMBEDDINGS, whole, searching(precision="float8"))
+    little = measure_robustness(EMBEDDINGS, whole, searching(memory_mib=1, precision="bfloat16"))
     assert little.robustness == measure_robustness(EMBEDDINGS, whole).robustness
 
 

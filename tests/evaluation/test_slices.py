@@ -6,6 +6,7 @@ import pytest
 
 from rankfield.errors import InputError, MetricError
 from rankfield.evaluation import (
+    EvaluationOptions,
     compare,
     evaluate,
     mean_interval,
@@ -194,7 +195,10 @@ def test_data_without_splits() -> None:
 
 
 def test_a_comparison_is_sliced_name_by_name() -> None:
-    runs = [evaluate(FakeModel(noise=1.0, seed=i), DATASET, label="two") for i in range(2)]
+    runs = [
+        evaluate(FakeModel(noise=1.0, seed=i), DATASET, EvaluationOptions(label="two"))
+        for i in range(2)
+    ]
     comparison = compare([RESULTS, *runs])
     table = slice_comparison(comparison, DATASET, "query.colour", metric=METRIC)
     assert table["name"].unique(maintain_order=True).to_list() == ["fake", "two"]

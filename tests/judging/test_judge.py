@@ -315,10 +315,10 @@ def test_pairs_are_chosen(shop: RankingDataset, tmp_path: Path) -> None:
 
 
 def test_unjudged_results_are_chosen(shop: RankingDataset, tmp_path: Path) -> None:
-    from rankfield.evaluation import BagOfWords
+    from rankfield.evaluation import BagOfWords, evaluate
 
     some = shop.with_tables(judgments=shop.judgments.filter(pl.col("doc_id") != "d5"))
-    BagOfWords().evaluate(some).save(tmp_path / "results.json")
+    evaluate(BagOfWords(), some).save(tmp_path / "results.json")
     pairs = choose_pairs(some, results=tmp_path / "results.json")
     assert pairs.height
     assert pairs["doc_id"].unique().to_list() == ["d5"]

@@ -68,3 +68,21 @@ def test_a_memory_mapped_file(tmp_path: Path) -> None:
     found, expected = (Corpus.of(d).search(unit(1), 30).indices for d in (mapped, documents))
     assert 4 not in found
     assert sorted(found[0]) == sorted(expected[0])
+
+
+@pytest.mark.parametrize("k", [1, 6, 60])
+def test_some_of_the_documents(k: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rankfield.search.corpus._AT_ONCE", 7)
+    queries, documents = unit(4), unit(50)
+    documents[[3, 20, 41]] = documents[9]  # ties across blocks keep the first
+    documents[13] = 0
+    among = RNG.random(50) < 0.6
+    among[[3, 9, 13, 20, 41]] = True
+    found = Corpus.of(documents, among).search(queries, k)
+    rows = np.flatnonzero(among & (np.arange(50) != 13))
+    expected = exact_search(queries, documents[rows], k)
+    width = expected.indices.shape[1]
+    assert (found.indices[:, :width] == rows[expected.indices]).all()
+    assert (found.similarities[:, :width] == expected.similarities).all()
+    assert (found.indices[:, width:] == -1).all()
+    assert found.indices.shape == (4, min(k, 50))

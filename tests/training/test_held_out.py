@@ -19,7 +19,7 @@ import torch
 from rankfield.cli.main import main
 from rankfield.curation import dedupe
 from rankfield.errors import DataError
-from rankfield.evaluation import evaluate, popularity_ranking, slice_queries
+from rankfield.evaluation import EvaluationOptions, Popularity, evaluate, slice_queries
 from rankfield.formats.beir import write_beir
 from rankfield.formats.esci.reading import write_esci
 from rankfield.formats.published_splits import split_by_queries
@@ -177,7 +177,7 @@ def _trained(data: RankingDataset, folder: Path) -> Any:
 
 def _popularity(data: RankingDataset, _folder: Path) -> Any:
     view = SplitView("all", data.queries.head(3), data.documents, data.judgments)
-    return popularity_ranking(data)(view).indices
+    return Popularity().searcher(data, EvaluationOptions())(view).indices
 
 
 def _frequency(data: RankingDataset, _folder: Path) -> Any:

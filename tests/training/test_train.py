@@ -13,7 +13,7 @@ import torch
 
 from rankfield.encoders import RankingModel
 from rankfield.errors import MissingExtraError, ModelError, OutputError, RecipeError
-from rankfield.evaluation import dev_ndcg, evaluate
+from rankfield.evaluation import EvaluationOptions, dev_ndcg, evaluate
 from rankfield.schema import RankingDataset
 from rankfield.training import Recipe, build_model, parse_recipe, train
 from rankfield.training import trainer as trainer_module
@@ -259,7 +259,10 @@ def test_text_alone_and_data_without_splits(tmp_path: Path) -> None:
     model = train(recipe(), unsplit, tmp_path / "run")
     assert model.made["step"] == 12
     assert model.made["dev_ndcg@10"] is None
-    assert evaluate(model, unsplit, splits=["all"]).splits["all"]["nDCG@10"].queries > 0
+    assert (
+        evaluate(model, unsplit, EvaluationOptions(splits=["all"])).splits["all"]["nDCG@10"].queries
+        > 0
+    )
 
 
 @pytest.mark.trained

@@ -11,7 +11,7 @@ import pytest
 
 from rankfield.encoders.columns import field_columns
 from rankfield.errors import RecipeError
-from rankfield.evaluation import evaluate
+from rankfield.evaluation import EvaluationOptions, evaluate
 from rankfield.schema import Field, RankingDataset
 from rankfield.training import Recipe, build_model, parse_recipe, train
 from rankfield.training.batches import PairBatches
@@ -78,7 +78,7 @@ def test_it_trains_measures_and_says_how_many(
     told = capsys.readouterr().err
     assert f"{skipped} judgments are not trained on" in told
     assert "has none of the fields that the recipe uses." in told
-    found = evaluate(model, shop, keep=1000).rankings["doc_id"].unique()
+    found = evaluate(model, shop, EvaluationOptions(keep=1000)).rankings["doc_id"].unique()
     absent = shop.documents.filter(pl.col("description").is_null())["doc_id"]
     assert not set(found) & set(absent)
     train(recipe(data={}), shop, tmp_path / "whole")

@@ -125,7 +125,7 @@ def _recipe(label: str, steps: int | None, seed: int) -> Recipe:
 
 
 def _train_and_evaluate(recipe: Recipe, data: RankingDataset, folder: Path, label: str) -> Results:
-    from rankfield.evaluation import Results, evaluate
+    from rankfield.evaluation import EvaluationOptions, Results, evaluate
     from rankfield.training import train
 
     done = folder / "results.json"
@@ -134,7 +134,8 @@ def _train_and_evaluate(recipe: Recipe, data: RankingDataset, folder: Path, labe
     resume = (folder / "checkpoint").exists()
     if not resume:  # what an interrupt before the first checkpoint left
         shutil.rmtree(folder, ignore_errors=True)
-    results = evaluate(train(recipe, data, folder, resume=resume), data, label=label)
+    model = train(recipe, data, folder, resume=resume)
+    results = evaluate(model, data, EvaluationOptions(label=label))
     results.save(done)
     return results
 

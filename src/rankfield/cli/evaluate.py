@@ -16,8 +16,9 @@ from rankfield.terminal import echo
 
 if TYPE_CHECKING:
     from rankfield.encoders import RankingModel
-    from rankfield.evaluation import Results
+    from rankfield.evaluation import EvaluationOptions, Results
     from rankfield.schema import RankingDataset
+    from rankfield.search import SearchOptions
 
 __all__ = ["command"]
 
@@ -127,66 +128,34 @@ def command(
 
     Example: rankfield evaluate runs/gcl/model shop-split --split novel_query --split zero_shot
     """
-    from rankfield.evaluation import protocol_named, save_results
+    from rankfield.evaluation import BASELINES, save_results
     from rankfield.schema import RankingDataset
     from rankfield.validate import require_valid
 
     if model == BAG_OF_WORDS and dataset is not None and not baseline:
         model, dataset, baseline = str(dataset), None, ["bm25"]
-    folder, data_folder = _places(model, dataset, baselines=bool(baseline))
-    names = chosen_baselines(baseline or (), untrained=bool(recipe or folder))
-    _refuse_contradictions(folder, names, label, without or (), robustness=robustness)
+    place, data_folder = _places(model, dataset, baselines=bool(baseline))
+    names = chosen_baselines(baseline or (), untrained=bool(recipe or place))
+    _refuse_contradictions(place, names, label, without or (), robustness=robustness)
     if without and cache is not None:
         raise InputError("keeps whole embeddings, found --without", where="--cache")
     _refuse_unused(names, recipe, popularity_column, dimension, cache)
     _refuse_search_options(names, device, precision)
     outputs = _outputs(out, names, overwrite=overwrite)
-    if subset not in ("dev", "test", "all"):
-        raise InputError(f"expected dev, test or all, found {subset!r}", where="--subset")
-    if precision not in ("auto", "float32", "bfloat16"):
-        raise InputError(
-            f"expected auto, float32 or bfloat16, found {precision!r}", where="--precision"
-        )
-    protocol_named(protocol)
+    options = _options(split, subset, label, protocol, device, memory=memory, precision=precision)
     data = RankingDataset.load(data_folder)
     require_valid(data)
-    splits = None if not split or "all" in split else split
-    chosen_subset = None if subset == "all" else subset
-    models: dict[str, RankingModel | Path | None] = {"": folder}
+    models: dict[str, RankingModel | Path | None] = {"": place}
     if UNTRAINED in outputs:  # built first: a recipe that fails does so before the first search
-        models[UNTRAINED] = untrained_model(
-            data, recipe=recipe, model=folder, allow_code=allow_code
-        )
+        models[UNTRAINED] = untrained_model(data, recipe=recipe, model=place, allow_code=allow_code)
     found: dict[str, Results] = {}
     for name in outputs:
-        if name in models:
-            results = _evaluate(
-                models[name],
-                data,
-                splits=splits,
-                subset=chosen_subset,
-                label=label,
-                protocol=protocol,
-                device=device,
-                dimension=dimension,
-                cache=cache,
-                memory=memory,
-                precision=precision,
-                without=without or (),
-                robustness=robustness,
-            )
+        if name in BASELINES:
+            results = _of_baseline(name, data, options, seed, popularity_column)
         else:
-            from rankfield.evaluation import evaluate_baseline
-
-            results = evaluate_baseline(
-                name,
-                data,
-                splits=splits,
-                subset=chosen_subset,
-                label=label,
-                protocol=protocol,
-                seed=seed,
-                popularity_column=popularity_column,
+            loaded = _loaded(models[name], options.search, dimension)
+            results = _of_model(
+                *loaded, data, options, cache=cache, without=without or (), robustness=robustness
             )
         show_results(results)
         found[name] = results
@@ -194,6 +163,36 @@ def command(
     save_results(targets, overwrite=overwrite)
     for target in targets:
         echo(f"All metrics, each query and its best documents: {target}")
+
+
+def _options(
+    splits: Sequence[str] | None,
+    subset: str,
+    label: str | None,
+    protocol: str,
+    device: str | None,
+    *,
+    memory: int,
+    precision: str,
+) -> EvaluationOptions:
+    """Return what the command line asks for, checked."""
+    from rankfield.cli.options import chosen_device
+    from rankfield.evaluation import EvaluationOptions, protocol_named
+    from rankfield.search import PRECISIONS, SearchOptions
+
+    if subset not in ("dev", "test", "all"):
+        raise InputError(f"expected dev, test or all, found {subset!r}", where="--subset")
+    if precision not in PRECISIONS:
+        raise InputError(
+            f"expected auto, float32 or bfloat16, found {precision!r}", where="--precision"
+        )
+    return EvaluationOptions(
+        splits=None if not splits or "all" in splits else splits,
+        subset=None if subset == "all" else subset,
+        label=label,
+        protocol=protocol_named(protocol).name,
+        search=SearchOptions(memory, chosen_device(device), precision),
+    )
 
 
 def _places(model: str, dataset: Path | None, *, baselines: bool) -> tuple[Path | None, Path]:
@@ -273,86 +272,61 @@ def _outputs(out: Path | None, names: Sequence[str], *, overwrite: bool) -> dict
     return outputs
 
 
-def _evaluate(
-    model: RankingModel | Path | None,
+def _of_baseline(
+    name: str,
     data: RankingDataset,
+    options: EvaluationOptions,
+    seed: int,
+    popularity_column: str | None,
+) -> Results:
+    from rankfield.evaluation import baseline, evaluate
+
+    ranker = baseline(name, seed=seed, popularity_column=popularity_column)
+    return evaluate(ranker, data, options)
+
+
+def _of_model(
+    model: RankingModel,
+    metadata: dict[str, str | int],
+    data: RankingDataset,
+    options: EvaluationOptions,
     *,
-    splits: Sequence[str] | None,
-    subset: str | None,
-    label: str | None,
-    device: str | None,
-    dimension: int | None,
     cache: Path | None,
-    memory: int,
-    precision: str,
-    protocol: str,
     without: Sequence[str],
     robustness: bool,
 ) -> Results:
-    from rankfield.cli.options import chosen_device
-    from rankfield.evaluation import CachedEmbedder, evaluate
+    from rankfield.evaluation import CachedEmbedder, ModelRanker, evaluate
+    from rankfield.evaluation.robustness import FieldEmbeddings, measure_robustness
 
-    device = chosen_device(device)
-    loaded, made = _loaded(model, device, dimension)
     if without:
-        from rankfield.evaluation.robustness import FieldEmbeddings, evaluate_without
-
-        return evaluate_without(
-            FieldEmbeddings(loaded, data),
-            without,
-            splits=splits,
-            subset=subset,
-            label=label,
-            protocol=protocol,
-            device=device,
-            made={**made, "precision": precision},
-            memory_mib=memory,
-            precision=precision,
-        )
-    embedder: RankingModel | CachedEmbedder = loaded
+        ranker = FieldEmbeddings(model, data).without(without)
+        metadata |= ranker.metadata
+        return evaluate(ModelRanker(ranker.model, metadata), data, options)
+    embedder: RankingModel | CachedEmbedder = model
     if cache is not None:
-        embedder = CachedEmbedder(loaded, str(made["fingerprint"]), cache)
-    results = evaluate(
-        embedder,
-        data,
-        splits=splits,
-        subset=subset,
-        label=label,
-        device=device,
-        memory_mib=memory,
-        precision=precision,
-        protocol=protocol,
-        made={**made, "precision": precision},
-    )
+        embedder = CachedEmbedder(model, str(metadata["fingerprint"]), cache)
+    results = evaluate(ModelRanker(embedder, metadata), data, options)
     if robustness:
-        from rankfield.evaluation.robustness import FieldEmbeddings, measure_robustness
-
-        results = measure_robustness(
-            FieldEmbeddings(loaded, data),
-            results,
-            device=device,
-            memory_mib=memory,
-            precision=precision,
-        )
+        results = measure_robustness(FieldEmbeddings(model, data), results, options)
     return results
 
 
 def _loaded(
-    model: RankingModel | Path | None, device: str, dimension: int | None
+    model: RankingModel | Path | None, search: SearchOptions, dimension: int | None
 ) -> tuple[RankingModel, dict[str, str | int]]:
     """Return the model, loaded from its folder if it is one, and what results say of it."""
     from rankfield.encoders.fingerprint import model_fingerprint
     from rankfield.encoders.model import RankingModel
 
-    made: dict[str, str | int] = {"device": device}
+    metadata: dict[str, str | int] = {"device": search.device, "precision": search.precision}
     if isinstance(model, RankingModel):
-        loaded = model.to(device)
-        made["baseline"] = UNTRAINED
+        loaded = model.to(search.device)
+        metadata["baseline"] = UNTRAINED
     else:
         assert model is not None
-        loaded = RankingModel.load(model).to(device)
-        made |= {"model": str(model.resolve()), "fingerprint": model_fingerprint(model)}
+        loaded = RankingModel.load(model).to(search.device)
+        metadata |= {"model": str(model.resolve()), "fingerprint": model_fingerprint(model)}
     if dimension is not None:
         loaded.truncate_to(dimension)
-    made["dimension"] = loaded.dimension
-    return loaded, made
+    metadata["dimension"] = loaded.dimension
+    return loaded, metadata

@@ -5,15 +5,15 @@ from __future__ import annotations
 from rankfield.evaluation.baselines import (
     BASELINES,
     BagOfWords,
-    evaluate_baseline,
-    oracle_ranking,
-    popularity_ranking,
-    random_ranking,
+    Oracle,
+    Popularity,
+    RandomOrder,
+    baseline,
 )
 from rankfield.evaluation.compare import Comparison, compare
 from rankfield.evaluation.dev import DevSet, dev_ndcg, dev_splits
 from rankfield.evaluation.embedding_cache import CachedEmbedder
-from rankfield.evaluation.evaluate import Embedder, evaluate, evaluate_rankings
+from rankfield.evaluation.evaluate import evaluate, evaluate_rankings
 from rankfield.evaluation.intervals import (
     bootstrap_interval,
     bootstrap_intervals,
@@ -22,7 +22,9 @@ from rankfield.evaluation.intervals import (
 )
 from rankfield.evaluation.join_judgments import join_judgments
 from rankfield.evaluation.join_run import JudgedRun, join_run
+from rankfield.evaluation.options import EvaluationOptions
 from rankfield.evaluation.protocol import PROTOCOLS, EvaluationProtocol, protocol_named
+from rankfield.evaluation.ranker import Embedder, ModelRanker, Ranker
 from rankfield.evaluation.results import (
     DatasetIdentity,
     Results,
@@ -30,6 +32,7 @@ from rankfield.evaluation.results import (
     save_results,
 )
 from rankfield.evaluation.retrieve import retrieve
+from rankfield.evaluation.run_ranker import RunRanker
 from rankfield.evaluation.slices import slice_comparison, slice_queries, slice_results
 from rankfield.evaluation.statistics import PairedTest, holm, paired_test, paired_tests
 
@@ -42,30 +45,34 @@ __all__ = [
     "DatasetIdentity",
     "DevSet",
     "Embedder",
+    "EvaluationOptions",
     "EvaluationProtocol",
     "JudgedRun",
+    "ModelRanker",
+    "Oracle",
     "PairedTest",
+    "Popularity",
+    "RandomOrder",
+    "Ranker",
     "Results",
+    "RunRanker",
     "SplitSize",
+    "baseline",
     "bootstrap_interval",
     "bootstrap_intervals",
     "compare",
     "dev_ndcg",
     "dev_splits",
     "evaluate",
-    "evaluate_baseline",
     "evaluate_rankings",
     "holm",
     "join_judgments",
     "join_run",
     "mean_interval",
     "mean_intervals",
-    "oracle_ranking",
     "paired_test",
     "paired_tests",
-    "popularity_ranking",
     "protocol_named",
-    "random_ranking",
     "retrieve",
     "save_results",
     "slice_comparison",

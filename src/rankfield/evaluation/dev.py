@@ -10,10 +10,12 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from rankfield.evaluation.evaluate import Embedder, corpus_of, searcher
 from rankfield.evaluation.join_judgments import join_judgments
+from rankfield.evaluation.options import EvaluationOptions
+from rankfield.evaluation.ranker import Embedder, ModelRanker, corpus_of
 from rankfield.metrics import mean_of_defined, measure
 from rankfield.schema import RankingDataset, SplitView
+from rankfield.search import SearchOptions
 
 __all__ = ["DevSet", "dev_ndcg", "dev_splits"]
 
@@ -100,7 +102,8 @@ class DevSet:
         Raises:
             DataError, ModelError: as `evaluate`.
         """
-        search = searcher(model, self.dataset, k, device=device)
+        options = EvaluationOptions(k=k, search=SearchOptions(device=device))
+        search = ModelRanker(model).searcher(self.dataset, options)
         found = {}
         for view in self.views:
             values = measure(

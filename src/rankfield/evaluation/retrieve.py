@@ -9,9 +9,9 @@ import polars as pl
 from rankfield.column_names import free_name
 from rankfield.encoders import RankingModel
 from rankfield.errors import ImageError, InputError
-from rankfield.evaluation.evaluate import Embedder
+from rankfield.evaluation.ranker import Embedder
 from rankfield.schema import Field, RankingDataset
-from rankfield.search import Corpus
+from rankfield.search import Corpus, SearchOptions
 
 __all__ = ["retrieve"]
 
@@ -70,7 +70,7 @@ def retrieve(
             error.problem, where=error.where, remedy="Give another picture."
         ) from error
     embedded = (documents or model).embed_documents(dataset, dataset.documents)
-    hits = Corpus.of(embedded).search(asked, k, device=str(model.device))
+    hits = Corpus.of(embedded).search(asked, k, SearchOptions(device=str(model.device)))
     found = hits.indices[0] >= 0
     rows: pl.DataFrame = dataset.documents[hits.indices[0][found].tolist()]
     foreign = {c: free_name(c, [*rows.columns, *_ADDED]) for c in _ADDED if c in rows.columns}

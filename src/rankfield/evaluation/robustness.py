@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -16,15 +15,15 @@ from rankfield.encoders.base import Side
 from rankfield.encoders.fusion import fuse
 from rankfield.encoders.rows import FrameRows
 from rankfield.errors import InputError
-from rankfield.evaluation.evaluate import evaluate_rankings
+from rankfield.evaluation.evaluate import evaluate
+from rankfield.evaluation.options import EvaluationOptions
+from rankfield.evaluation.ranker import ModelRanker
 from rankfield.evaluation.results import Results
 from rankfield.field_values import flat_values
 from rankfield.losses.matryoshka import truncated
-from rankfield.metrics import Mean
-from rankfield.schema import Field, RankingDataset, SplitView
-from rankfield.search import Corpus, Hits
+from rankfield.schema import Field, RankingDataset
 
-__all__ = ["FieldEmbeddings", "droppable_fields", "evaluate_without", "measure_robustness"]
+__all__ = ["FieldEmbeddings", "droppable_fields", "measure_robustness"]
 
 _SIDES: tuple[Side, ...] = ("query", "document")
 
@@ -75,6 +74,24 @@ class FieldEmbeddings:
         parts = {n: part for n, part in self._parts[side].items() if n not in without}
         return truncated(fuse(parts, weights), self.model.dimension).numpy()
 
+    def without(self, fields: Sequence[str]) -> ModelRanker:
+        """Return the model as a ranker, as if no record had these fields.
+
+        A document of which nothing is left is not retrieved, a query of which nothing is left
+        retrieves nothing: both count as failures, since that is what users would see.
+
+        Args:
+            fields: names of fields, "title", or with their side, "document.title".
+
+        Raises:
+            InputError: an unknown field, one that both sides have without its side, or all fields
+                of a side.
+        """
+        dropped = _dropped(self.model, fields)
+        vectors = {side: self.fused(side, dropped[side]) for side in _SIDES}
+        names = [f"{side}.{name}" for side in _SIDES for name in dropped[side]]
+        return ModelRanker(_Fused(self.model.name, self.dataset, vectors), {"without": names})
+
 
 def droppable_fields(model: RankingModel) -> list[str]:
     """Return the fields that a model can do without, as "document.title": other fields remain."""
@@ -86,79 +103,15 @@ def droppable_fields(model: RankingModel) -> list[str]:
     ]
 
 
-def evaluate_without(
-    embeddings: FieldEmbeddings,
-    fields: Sequence[str],
-    *,
-    splits: Sequence[str] | None = None,
-    subset: str | None = "test",
-    k: int = 1000,
-    keep: int = 10,
-    label: str | None = None,
-    device: str = "cpu",
-    protocol: str = "rankfield",
-    made: dict[str, Any] | None = None,
-    memory_mib: int = 256,
-    precision: str = "auto",
-) -> Results:
-    """Return the same as `evaluate`, as if no record had these fields.
-
-    A document of which nothing is left is not retrieved, a query of which nothing is left
-    retrieves nothing: both count as failures, since that is what users would see.
-
-    Args:
-        embeddings: of the model and the data set.
-        fields: names of fields, "title", or with their side, "document.title".
-        splits, subset, k, keep, label, device, protocol, memory_mib, precision: as `evaluate`.
-        made: what else to write into ``Results.made``, beside the fields left out.
-
-    Raises:
-        InputError: an unknown field, one that both sides have without its side, or all fields of
-            a side.
-        SplitError, DataError: as `evaluate`.
-    """
-    model, dataset = embeddings.model, embeddings.dataset
-    dropped = _dropped(model, fields)
-    queries = embeddings.fused("query", dropped["query"])
-    documents = embeddings.fused("document", dropped["document"])
-
-    def search(view: SplitView) -> Hits:
-        asked = _rows(dataset.queries, view.queries, "query_id", queries)
-        found = _rows(dataset.documents, view.documents, "doc_id", documents)
-        return Corpus.of(found).search(
-            asked, k, device=device, memory_mib=memory_mib, precision=precision
-        )
-
-    names = [f"{side}.{name}" for side in _SIDES for name in dropped[side]]
-    return evaluate_rankings(
-        model.name,
-        search,
-        dataset,
-        splits=splits,
-        subset=subset,
-        keep=keep,
-        label=label,
-        protocol=protocol,
-        made={"k": k, **(made or {}), "without": names},
-    )
-
-
 def measure_robustness(
-    embeddings: FieldEmbeddings,
-    results: Results,
-    *,
-    k: int = 1000,
-    device: str = "cpu",
-    memory_mib: int = 256,
-    precision: str = "auto",
+    embeddings: FieldEmbeddings, results: Results, options: EvaluationOptions | None = None
 ) -> Results:
     """Return the results with ``robustness`` filled: each field of `droppable_fields` left out.
 
     Args:
         embeddings: of the model and the data set.
         results: of the whole model, whose splits, subset and protocol are used again.
-        k: how many documents to retrieve for a query.
-        device, memory_mib, precision: as `evaluate`.
+        options: those of the results; depth and search are taken of them.
 
     Raises:
         InputError: neither side has more than one field.
@@ -170,22 +123,34 @@ def measure_robustness(
             "queries and documents have one field each: without it nothing is left",
             where=embeddings.model.name,
         )
-    found: dict[str, dict[str, dict[str, Mean]]] = {}
-    for field in fields:
-        subset = None if results.subset == "all" else results.subset
-        without = evaluate_without(
-            embeddings,
-            [field],
-            splits=list(results.splits),
-            subset=subset,
-            k=k,
-            device=device,
-            protocol=results.protocol,
-            memory_mib=memory_mib,
-            precision=precision,
-        )
-        found[field] = without.splits
+    again = replace(
+        options or EvaluationOptions(),
+        splits=list(results.splits),
+        subset=None if results.subset == "all" else results.subset,
+        protocol=results.protocol,
+    )
+    found = {
+        field: evaluate(embeddings.without([field]), embeddings.dataset, again).splits
+        for field in fields
+    }
     return replace(results, robustness=found)
+
+
+@dataclass(frozen=True)
+class _Fused:
+    """Embeddings of all records that are fused already, as an `Embedder`."""
+
+    name: str
+    dataset: RankingDataset
+    vectors: Mapping[Side, NDArray[np.float32]]
+
+    def embed_queries(self, _: RankingDataset, queries: pl.DataFrame) -> NDArray[np.float32]:
+        """Return the embeddings of some of the queries."""
+        return _rows(self.dataset.queries, queries, "query_id", self.vectors["query"])
+
+    def embed_documents(self, _: RankingDataset, documents: pl.DataFrame) -> NDArray[np.float32]:
+        """Return the embeddings of some of the documents."""
+        return _rows(self.dataset.documents, documents, "doc_id", self.vectors["document"])
 
 
 def _frame(dataset: RankingDataset, side: Side) -> pl.DataFrame:

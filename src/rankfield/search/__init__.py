@@ -5,6 +5,7 @@ from __future__ import annotations
 from rankfield.search.corpus import Corpus
 from rankfield.search.exact import exact_search, rank_scores
 from rankfield.search.hits import Hits
+from rankfield.search.options import SearchOptions
 from rankfield.search.screening import PRECISIONS
 from rankfield.search.shards import merge_hits, search_on_devices, shard_of, sharded_search
 
@@ -12,6 +13,7 @@ __all__ = [
     "PRECISIONS",
     "Corpus",
     "Hits",
+    "SearchOptions",
     "exact_search",
     "merge_hits",
     "rank_scores",

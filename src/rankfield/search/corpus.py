@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from rankfield.search.exact import exact_search
 from rankfield.search.hits import Hits
+from rankfield.search.options import SearchOptions
 from rankfield.search.rows import release_pages
+from rankfield.search.shards import merge_hits
 
 __all__ = ["Corpus"]
 
@@ -24,32 +26,33 @@ class Corpus:
     embedding. It has no direction, so that its inner product of 0 says nothing: as a document it is
     not retrieved, as a query it retrieves nothing. Bag-of-words search does the same.
 
-    vectors: float32 or float16 (n, D), the embeddings that are not zero.
-    rows: int64 (n,), their rows among all documents; None where no document is left out.
-    height: number of all documents N.
+    vectors: float32 or float16 (N, D), the embeddings of all documents.
+    rows: int64 (n,), the rows of those that can be found, ascending; None where all can.
     """
 
     vectors: npt.NDArray[np.floating]
     rows: npt.NDArray[np.int64] | None
-    height: int
 
     @classmethod
-    def of(cls, documents: npt.NDArray[np.floating]) -> Corpus:
-        """Return the corpus of embeddings (N, D), which are copied only if one of them is zero."""
+    def of(
+        cls, documents: npt.NDArray[np.floating], among: npt.NDArray[np.bool_] | None = None
+    ) -> Corpus:
+        """Return the corpus of embeddings (N, D), which are not copied.
+
+        Args:
+            documents: the embeddings.
+            among: bool (N,), which documents can be found; all by default.
+        """
         present = _nonzero(documents)
-        if present.all():
-            return cls(documents, None, len(documents))
-        rows = np.flatnonzero(present).astype(np.int64)
-        return cls(documents[rows], rows, len(documents))
+        if among is not None:
+            present &= among
+        return cls(documents, None if present.all() else np.flatnonzero(present).astype(np.int64))
 
     def search(
         self,
         queries: npt.NDArray[np.float32],
         k: int,
-        *,
-        memory_mib: int = 256,
-        device: str = "cpu",
-        precision: str = "auto",
+        options: SearchOptions | None = None,
     ) -> Hits:
         """Return the best documents of each query, (Q, min(k, N)), as `exact_search`.
 
@@ -57,38 +60,38 @@ class Corpus:
 
         Args:
             queries: float32 (Q, D).
-            k, memory_mib, device, precision: as `exact_search`.
+            k: how many documents a query gets, at least 1.
+            options: how to search.
 
         Raises:
             DataError: as `exact_search`.
         """
-        asking = _nonzero(queries)
+        options, asking = options or SearchOptions(), _nonzero(queries)
         if self.rows is None and asking.all():
-            return exact_search(
-                queries,
-                self.vectors,
-                k,
-                memory_mib=memory_mib,
-                device=device,
-                precision=precision,
-            )
-        best = min(k, self.height)
+            return exact_search(queries, self.vectors, k, **asdict(options))
+        best = min(k, len(self.vectors))
         indices = np.full((len(queries), best), -1, dtype=np.int64)
-        scores = np.full(indices.shape, -np.inf, dtype=np.float32)
-        if len(self.vectors) and asking.any():
-            hits = exact_search(
-                queries[asking],
-                self.vectors,
-                k,
-                memory_mib=memory_mib,
-                device=device,
-                precision=precision,
-            )
+        similarities = np.full(indices.shape, -np.inf, dtype=np.float32)
+        if (self.rows is None or len(self.rows)) and asking.any():
+            hits = self._among(queries[asking], k, options)
             width = hits.indices.shape[1]
-            found = hits.indices if self.rows is None else self.rows[hits.indices]
-            indices[asking, :width] = found
-            scores[asking, :width] = hits.similarities
-        return Hits(indices, scores)
+            indices[asking, :width] = hits.indices
+            similarities[asking, :width] = hits.similarities
+        return Hits(indices, similarities)
+
+    def _among(self, queries: npt.NDArray[np.float32], k: int, options: SearchOptions) -> Hits:
+        """Search the rows that can be found, of which a bounded number is copied at a time."""
+        if self.rows is None:
+            return exact_search(queries, self.vectors, k, **asdict(options))
+        found: Hits | None = None
+        for start in range(0, len(self.rows), _AT_ONCE):
+            rows = self.rows[start : start + _AT_ONCE]
+            hits = exact_search(queries, self.vectors[rows], k, **asdict(options))
+            part = Hits(rows[hits.indices], hits.similarities)
+            found = part if found is None else merge_hits([found, part], [0, 0], k)
+            release_pages(self.vectors)
+        assert found is not None
+        return found
 
 
 def _nonzero(vectors: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:

@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 from rankfield.encoders.columns import field_columns
 from rankfield.encoders.contents import content_ids
 from rankfield.errors import DataError
-from rankfield.evaluation.evaluate import Embedder, checked_embeddings
+from rankfield.evaluation.ranker import Embedder, checked_embeddings
 from rankfield.progress import progress
 from rankfield.schema import RankingDataset
-from rankfield.search import Corpus
+from rankfield.search import Corpus, SearchOptions
 from rankfield.training.mining_settings import MineSettings
 from rankfield.training.row_numbers import row_numbers
 
@@ -225,8 +225,7 @@ def _mine_tile(
     hits = search.corpus.search(
         search.queries[tile],
         settings.last + judged,
-        memory_mib=max(1, settings.memory_mib // 2),
-        device=device,
+        SearchOptions(max(1, settings.memory_mib // 2), device),
     )
     for query, row, similarities in zip(
         tile.tolist(), hits.indices, hits.similarities, strict=True

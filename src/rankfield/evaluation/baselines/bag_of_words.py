@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from rankfield.errors import DataError, MissingExtraError
-from rankfield.evaluation.evaluate import evaluate_rankings
-from rankfield.evaluation.results import Results
+from rankfield.evaluation.options import EvaluationOptions
+from rankfield.evaluation.ranker import Search
 from rankfield.schema import Field, RankingDataset, SplitView
 from rankfield.search import Hits, rank_scores
 
@@ -32,38 +33,13 @@ class BagOfWords:
     """
 
     name = "bm25"
+    metadata: Mapping[str, Any] = {"baseline": name}
 
     def __init__(self) -> None:
         self._bm25s = _import_bm25s()
 
-    def evaluate(
-        self,
-        dataset: RankingDataset,
-        *,
-        splits: Sequence[str] | None = None,
-        subset: str | None = "test",
-        k: int = 1000,
-        keep: int = 10,
-        label: str | None = None,
-    ) -> Results:
-        """Return the same as `evaluation.evaluate`.
-
-        Raises:
-            DataError: the queries or the documents have no text field.
-            SplitError: an unknown split or subset, or a split without queries.
-        """
-        return evaluate_rankings(
-            self.name,
-            self.ranking(dataset, k=k),
-            dataset,
-            splits=splits,
-            subset=subset,
-            keep=keep,
-            label=label,
-        )
-
-    def ranking(self, dataset: RankingDataset, *, k: int = 1000) -> Callable[[SplitView], Hits]:
-        """Return the search over `dataset` that `evaluate_rankings` takes.
+    def searcher(self, dataset: RankingDataset, options: EvaluationOptions) -> Search:
+        """Return the search for the documents that share most with a query.
 
         Raises:
             DataError: the queries or the documents have no text field.
@@ -75,7 +51,7 @@ class BagOfWords:
                     where=f"{dataset.name}, {table}",
                 )
 
-        return lambda view: self._search(dataset, view, k)
+        return lambda view: self._search(dataset, view, options.k)
 
     def _search(self, dataset: RankingDataset, view: SplitView, k: int) -> Hits:
         documents = _words(view.documents, dataset.document_fields)

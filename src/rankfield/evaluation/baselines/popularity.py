@@ -2,50 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from rankfield.errors import DataError
+from rankfield.evaluation.options import EvaluationOptions
+from rankfield.evaluation.ranker import Search
 from rankfield.metrics import GainMap
 from rankfield.metrics.rankings import FloatArray
 from rankfield.schema import RankingDataset, SplitView
 from rankfield.search import Hits
 
-__all__ = ["popularity_ranking"]
+__all__ = ["Popularity"]
 
 
-def popularity_ranking(
-    dataset: RankingDataset, *, column: str | None = None, k: int = 1000
-) -> Callable[[SplitView], Hits]:
-    """Return a search that gives every query the min(k, N) most popular documents.
+@dataclass(frozen=True)
+class Popularity:
+    """Gives every query the min(k, N) most popular documents.
 
     A document's popularity is the sum of its linear gains (`GainMap.linear`) over the training
     judgments: 0 for a document that training never saw. Documents of equal popularity are ordered
-    by falling `column`, where one is given (null last), then by row. ``Hits.similarities`` is the
-    negated place, equal where nothing tells two documents apart.
+    by descending `column`, where one is given (null last), then by row. ``Hits.similarities`` is
+    the negated place, equal where nothing tells two documents apart.
 
-    Args:
-        dataset: the data set, for its training judgments.
-        column: a column of numbers of the documents that says how popular they are, such as a
-            count of reviews: the only sign for unseen documents.
-        k: how many documents a query gets.
-
-    Raises:
-        DataError: the documents have no such column, or not of numbers.
+    column: a column of numbers of the documents that says how popular they are, such as a count of
+        reviews: the only sign for unseen documents.
     """
-    if column is not None:
-        _check_column(dataset, column)
-    gains = _training_gains(dataset)
 
-    def search(view: SplitView) -> Hits:
+    column: str | None = None
+    name = "popularity"
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The column."""
+        return {"baseline": self.name, "column": self.column}
+
+    def searcher(self, dataset: RankingDataset, options: EvaluationOptions) -> Search:
+        """Return the search.
+
+        Raises:
+            DataError: the documents have no such column, or not of numbers.
+        """
+        if self.column is not None:
+            _check_column(dataset, self.column)
+        gains = _training_gains(dataset)
+        return lambda view: self._search(view, gains, options.k)
+
+    def _search(self, view: SplitView, gains: pl.DataFrame, k: int) -> Hits:
         # The ids alone: a column of the documents may be called popularity too.
         known = view.documents.select("doc_id").join(
             gains, on="doc_id", how="left", maintain_order="left"
         )
         popularity = known["popularity"].fill_null(0.0).to_numpy()
-        further = _numbers(view.documents, column)
+        further = _numbers(view.documents, self.column)
         order = np.lexsort((-further, -popularity))[:k]
         before, after = order[:-1], order[1:]
         steps = (popularity[before] != popularity[after]) | (further[before] != further[after])
@@ -54,8 +66,6 @@ def popularity_ranking(
         return Hits(
             np.broadcast_to(order, shape), np.broadcast_to(-places.astype(np.float32), shape)
         )
-
-    return search
 
 
 def _check_column(dataset: RankingDataset, column: str) -> None:

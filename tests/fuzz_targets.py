@@ -28,7 +28,7 @@ from rankfield.formats.rankings.reading import read_judged_pairs, read_ranked_pa
 from rankfield.formats.registry import LAYOUTS
 from rankfield.images import FORMATS, image_head, image_notes
 from rankfield.io.arrow import arrow_batches
-from rankfield.io.staged import stage_table
+from rankfield.io.tables import stage_table
 from rankfield.judging.rubric import RUBRIC_TEMPLATE, load_rubric
 from rankfield.labels.propensities import read_propensities
 from rankfield.schema import DatasetFolder, RankingDataset

@@ -22,10 +22,11 @@ from rankfield.formats.trec.tagged import read_tagged_documents, read_tagged_top
 from rankfield.formats.trec.xml import read_xml_topics
 from rankfield.io import arrow_sizes
 from rankfield.io.arrow import arrow_batches
+from rankfield.io.delimited import exact_csv_batches
+from rankfield.io.json_lines import json_batches
 from rankfield.io.lines import read_lines
-from rankfield.io.parquet_size import decoded_bytes
-from rankfield.io.staged import stage_table
-from rankfield.io.tables import read_table
+from rankfield.io.parquet import decoded_bytes
+from rankfield.io.tables import read_table, stage_table
 from rankfield.schema import DatasetFolder, RankingDataset
 from training_data import tiny_shop
 
@@ -127,8 +128,9 @@ def test_gzip_that_holds_far_more_than_its_size(
 
 
 def test_long_lines_and_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("text", "tables", "json_lines"):
+    for module in ("text", "delimited", "json_lines"):
         monkeypatch.setattr(f"rankfield.io.{module}.LONGEST", 1000)
+    monkeypatch.setattr("rankfield.io.delimited._BLOCK", 500)
     path = tmp_path / "a.csv"
     path.write_text("a,b\n1,2\n3," + "x" * 2000 + "\n")
     with pytest.raises(DataError, match=r"a\.csv, row 3: the line has 1,000 characters or more"):
@@ -153,14 +155,13 @@ def test_a_sparse_file_is_no_line(head: int | None, tmp_path: Path) -> None:
 
 
 def test_batches_are_of_bounded_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rankfield.io.tables import text_batches
-
-    monkeypatch.setattr("rankfield.io.tables._CHUNK_SIZE", 10_000)
+    for module in ("delimited", "json_lines"):
+        monkeypatch.setattr(f"rankfield.io.{module}._CHUNK_SIZE", 10_000)
     rows = [{"id": str(i), "text": "x" * 1000} for i in range(100)]
     (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (tmp_path / "a.csv").write_text("id,text\n" + "".join(f"{r['id']},{r['text']}\n" for r in rows))
-    for name in ("a.jsonl", "a.csv"):
-        batches = list(text_batches(tmp_path / name))
+    for read, name in ((json_batches, "a.jsonl"), (exact_csv_batches, "a.csv")):
+        batches = list(read(tmp_path / name))
         assert max(batch.height for batch in batches) <= 10
         assert pl.concat(batches).select("id", "text").to_dicts() == rows
 
@@ -344,6 +345,6 @@ def test_a_parquet_file_that_breaks_while_it_is_measured_is_an_error_of_the_file
         raise error("Invalid thrift: protocol error")
 
     pl.DataFrame({"a": ["x"]}).write_parquet(tmp_path / "a.parquet")
-    monkeypatch.setattr("rankfield.io.parquet_size._stated", broken)
+    monkeypatch.setattr("rankfield.io.parquet._stated", broken)
     with pytest.raises(DataError, match=r"a\.parquet: cannot be read.*Invalid thrift"):
         list(arrow_batches(tmp_path / "a.parquet"))

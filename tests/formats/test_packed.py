@@ -12,8 +12,8 @@ from format_miniatures import BEIR, TABLES, TREC_XML, write_files
 from rankfield.errors import DataError
 from rankfield.formats import guess_layout
 from rankfield.formats.registry import LAYOUTS
-from rankfield.io.json_lines import _blocks, _parsed, read_text_records
-from rankfield.io.tables import read_table
+from rankfield.io.json_lines import _blocks, text_frame_of_json
+from rankfield.io.tables import read_table, read_text_records
 from rankfield.io.text import table_suffix
 
 
@@ -76,15 +76,16 @@ def test_json_lines_over_several_blocks(tmp_path: Path, monkeypatch: pytest.Monk
     ]
     path = tmp_path / "a.jsonl"
     path.write_bytes(b"\xef\xbb\xbf" + "\n\n".join(map(json.dumps, rows)).encode())
-    table = _parsed(path, ["_id", "title", "text"])
+    frame = text_frame_of_json(path, ["_id", "title", "text"])
     exact = read_table(path)
-    assert table is not None
-    assert exact.lines is not None
-    assert table.lines is not None
-    assert table.frame.select(exact.frame.columns).equals(exact.frame)
-    assert table.lines.to_list() == exact.lines.to_list() == list(range(1, 80, 2))
+    assert frame is not None
+    assert frame.select(exact.columns).equals(exact.frame)
+    table = read_text_records(path, ["_id", "title", "text"])
+    assert [table.where(row) for row in range(40)] == [
+        f"{path}, row {line}" for line in range(1, 80, 2)
+    ]
     with path.open("rb") as file:
         assert b"".join(_blocks(path, file)) == path.read_bytes()[3:]
     path.write_bytes(path.read_bytes() + b'\n{"_id": 1}')
-    assert _parsed(path, ["_id", "title", "text"]) is None
+    assert text_frame_of_json(path, ["_id", "title", "text"]) is None
     assert read_text_records(path, ["_id"]).frame["_id"][-1] == "1"

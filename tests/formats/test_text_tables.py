@@ -28,8 +28,7 @@ def test_csv_is_kept_to_the_letter(tmp_path: Path) -> None:
         ("1e3", "two\r\nlines", "x"),
         (" 9 ", "é", "NaN"),
     ]
-    assert table.lines is not None
-    assert table.lines.to_list() == [2, 4, 6]
+    assert [table.where(row) for row in range(3)] == [f"{table.path}, row {n}" for n in (2, 4, 6)]
     assert table.where(1, "name") == f"{tmp_path / 't.csv'}, row 4, column 'name'"
 
 

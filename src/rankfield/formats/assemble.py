@@ -14,8 +14,7 @@ from rankfield.formats.dataset_checks import require_in_scale, require_sound
 from rankfield.formats.field_options import guessed_fields, parse_fields, shown_fields
 from rankfield.formats.guesses import equal_weights, guess_scale
 from rankfield.formats.image_lists import picture_column
-from rankfield.io.table import LocatedRows
-from rankfield.io.tables import TextTable
+from rankfield.io.table import Table
 from rankfield.io.text_values import text_values, without_marks
 from rankfield.messages import more
 from rankfield.schema import Field, Provenance, RankingDataset
@@ -62,9 +61,9 @@ class Tables:
     layout: str
     source: Path
     root: Path
-    queries: TextTable
-    documents: TextTable
-    judgments: LocatedRows
+    queries: Table
+    documents: Table
+    judgments: Table
     query_fields: Sequence[str] | None = None
     document_fields: Sequence[str] | None = None
     notes: list[str] = field(default_factory=list)
@@ -115,7 +114,7 @@ def _name(source: Path) -> str:
 def _fields(
     tables: Tables, name: Literal["queries", "documents"], chosen: Sequence[Field | str] | None
 ) -> tuple[Field, ...]:
-    table: TextTable = getattr(tables, name)
+    table: Table = getattr(tables, name)
     identity, standard = (
         ("query_id", tables.query_fields)
         if name == "queries"
@@ -130,7 +129,7 @@ def _fields(
     )
 
 
-def _typed(table: TextTable, fields: Sequence[Field]) -> pl.DataFrame:
+def _typed(table: Table, fields: Sequence[Field]) -> pl.DataFrame:
     """Return the rows with pictures as `picture_column` and texts as `text_values` have them."""
     columns = [
         picture_column(table, f.name, divided=False)
@@ -169,7 +168,7 @@ def _kept(tables: Tables, options: DatasetOptions) -> tuple[pl.DataFrame, pl.Ser
 
 def _check(dataset: RankingDataset, tables: Tables, rows: pl.Series) -> None:
     """Raise for the first bad id, pair, score or picture, with its place in its file."""
-    places: dict[str, LocatedRows] = {
+    places: dict[str, Table] = {
         "queries": tables.queries,
         "documents": tables.documents,
         "judgments": tables.judgments,
@@ -187,7 +186,7 @@ def _check(dataset: RankingDataset, tables: Tables, rows: pl.Series) -> None:
     _check_pictures(dataset, places)
 
 
-def _check_pictures(dataset: RankingDataset, places: Mapping[str, LocatedRows]) -> None:
+def _check_pictures(dataset: RankingDataset, places: Mapping[str, Table]) -> None:
     bad = [p for p in image_problems(dataset) if p.severity == "error"]
     if bad:
         raise ImageError(

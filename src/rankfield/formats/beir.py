@@ -17,12 +17,10 @@ from rankfield.formats.export_notes import lost_columns
 from rankfield.formats.export_record import write_record
 from rankfield.formats.export_texts import joined_texts, query_texts, text_fields
 from rankfield.formats.foreign_columns import with_standard_names
-from rankfield.io.finite_numbers import finite_numbers
-from rankfield.io.json_lines import read_text_records
-from rankfield.io.lines import kept_rows, read_lines, split_lines
-from rankfield.io.numbers import number_texts
-from rankfield.io.table import JoinedRows
-from rankfield.io.tables import TextTable
+from rankfield.io.lines import read_lines, split_lines
+from rankfield.io.numbers import finite_numbers, number_texts
+from rankfield.io.table import Table, stack
+from rankfield.io.tables import read_text_records
 from rankfield.io.text import table_suffix
 from rankfield.paths import safe_name
 from rankfield.schema import RankingDataset
@@ -70,14 +68,12 @@ def read_beir(
     )
     fields = _with_text(documents, notes)
     files = _qrels_files(folder, subsets)
-    judgments = JoinedRows(tuple(_qrels(path, name) for name, path in files.items()))
+    judgments = stack([_qrels(path, name) for name, path in files.items()])
     tables = Tables(
         layout="beir",
         source=folder,
         root=folder,
-        queries=TextTable(
-            queries.path, _with_subset(queries.frame, judgments.frame, notes), queries.lines
-        ),
+        queries=queries.with_frame(_with_subset(queries.frame, judgments.frame, notes)),
         documents=documents,
         judgments=judgments,
         query_fields=["query"],
@@ -162,7 +158,7 @@ def _file(folder: Path, name: str) -> Path:
     )
 
 
-def _with_text(documents: TextTable, notes: list[str]) -> list[str]:
+def _with_text(documents: Table, notes: list[str]) -> list[str]:
     columns = documents.frame.columns
     fields: list[str] = [name for name in ("title", "text") if name in columns]
     if not fields:
@@ -201,7 +197,7 @@ def _qrels_files(folder: Path, subsets: Sequence[str] | None) -> dict[str, Path]
     return {n: found[n] for n in order if n in found and (subsets is None or n in subsets)}
 
 
-def _qrels(path: Path, name: str) -> TextTable:
+def _qrels(path: Path, name: str) -> Table:
     lines = read_lines(path)
     header = lines.frame["text"][0].strip().split("\t")
     if header[-1].strip() == "score" or header == _HEADER:
@@ -211,8 +207,7 @@ def _qrels(path: Path, name: str) -> TextTable:
                 where=lines.where(0),
                 remedy="Name and order the columns so, delimited by tabs.",
             )
-        below = pl.int_range(lines.frame.height, eager=True) > 0
-        lines = kept_rows(lines, below)
+        lines = lines.filter(pl.int_range(pl.len()) > 0)
         if lines.frame.is_empty():
             raise DataError(
                 "expected judgments below the header, found none",
@@ -220,10 +215,8 @@ def _qrels(path: Path, name: str) -> TextTable:
                 remedy="Fetch the file again, or remove it.",
             )
     table = split_lines(lines, ["query_id", "doc_id", "score"], tabs=True)
-    frame = table.frame.with_columns(
-        finite_numbers(table, "score", unit="line"), pl.lit(name).alias(_SUBSET)
-    )
-    return TextTable(path, frame, table.lines)
+    scores = finite_numbers(table, "score", unit="line")
+    return table.with_columns(scores, pl.lit(name).alias(_SUBSET))
 
 
 def _with_subset(queries: pl.DataFrame, judgments: pl.DataFrame, notes: list[str]) -> pl.DataFrame:

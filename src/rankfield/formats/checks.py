@@ -11,7 +11,7 @@ import polars as pl
 from rankfield.column_names import quoted_names
 from rankfield.errors import DataError, ImageError
 from rankfield.field_values import is_absent
-from rankfield.io.files import PlacedTable
+from rankfield.io.table import Table
 from rankfield.messages import more
 from rankfield.schema import RankingDataset, ScoreScale
 from rankfield.validate import fix, image_problems
@@ -19,6 +19,7 @@ from rankfield.validate import fix, image_problems
 __all__ = [
     "BadImages",
     "best_of_pairs",
+    "check_pairs",
     "check_pictures",
     "require_columns",
     "require_known",
@@ -41,7 +42,7 @@ def require_columns(path: Path, columns: Sequence[str], needed: Sequence[str]) -
         )
 
 
-def require_values(table: PlacedTable, *columns: str) -> None:
+def require_values(table: Table, *columns: str) -> None:
     """Raise `DataError` for the first row without a value in one of the columns (ids, texts)."""
     for column in columns:
         values = table.frame[column]
@@ -56,7 +57,7 @@ def require_values(table: PlacedTable, *columns: str) -> None:
 
 
 def require_within(
-    table: PlacedTable, column: str, scores: pl.Series, scale: ScoreScale, remedy: str
+    table: Table, column: str, scores: pl.Series, scale: ScoreScale, remedy: str
 ) -> None:
     """Raise `DataError` for the first score outside the scale."""
     bad = (scores < scale.minimum) | (scores > scale.maximum)
@@ -69,7 +70,7 @@ def require_within(
         )
 
 
-def require_known(table: PlacedTable, column: str, known: pl.Series, what: str) -> None:
+def require_known(table: Table, column: str, known: pl.Series, what: str) -> None:
     """Raise `DataError` for the first value that is not among the known ones; `what` names them."""
     values = table.frame.select(pl.col(column).unique())
     unknown = values.join(known.to_frame(column), on=column, how="anti")
@@ -80,6 +81,31 @@ def require_known(table: PlacedTable, column: str, known: pl.Series, what: str) 
             where=table.where(_first(bad), column),
             remedy="Add it there, or remove the row.",
         )
+
+
+def check_pairs(table: Table, remedy: str = "Keep one of them.") -> None:
+    """Check that no (query_id, doc_id) occurs twice.
+
+    Raises:
+        DataError: the second line of the first such pair, and where the other is.
+    """
+    keys = ["query_id", "doc_id"]
+    # hashes rule out nearly all rows in little memory; the rest is compared
+    hashes = table.frame.select(pl.struct(keys).hash()).to_series()
+    if hashes.n_unique() == len(hashes):
+        return
+    rows = table.frame.select(keys).with_row_index("row").filter(hashes.is_duplicated())
+    second = rows.filter(~pl.struct(keys).is_first_distinct())
+    if second.is_empty():
+        return
+    row, query, document = second.row(0)
+    first = rows.filter(query_id=query, doc_id=document)["row"][0]
+    raise DataError(
+        f"the document {document!r} occurs twice for the query {query!r}, first in"
+        f" {table.where(first).removeprefix(f'{table.path}, ')}",
+        where=table.where(row, "doc_id"),
+        remedy=remedy,
+    )
 
 
 def best_of_pairs(judgments: pl.DataFrame, notes: list[str]) -> pl.DataFrame:

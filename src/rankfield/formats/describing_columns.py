@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from rankfield.formats.guesses import guess_modality
-from rankfield.io.files import PlacedTable
+from rankfield.io.table import Table
 
 __all__ = [
     "Differing",
@@ -47,7 +47,7 @@ def differing_records(frame: pl.DataFrame, identity: str, column: str) -> Differ
 
 
 def describing_columns(
-    rows: PlacedTable,
+    rows: Table,
     identity: str,
     columns: Sequence[str],
     what: str,

@@ -9,7 +9,7 @@ from rankfield.column_names import quoted_names
 from rankfield.errors import DataError
 from rankfield.formats.guesses import equal_weights, guess_fields, guess_modality
 from rankfield.formats.image_lists import list_column, with_lists
-from rankfield.io.table import SourceTable
+from rankfield.io.table import Table
 from rankfield.messages import did_you_mean
 from rankfield.schema import Field, Modality
 
@@ -20,7 +20,7 @@ _OPTIONS = {"queries": "--query-field", "documents": "--document-field"}
 
 
 def parse_fields(
-    table: SourceTable, chosen: Sequence[Field | str]
+    table: Table, chosen: Sequence[Field | str]
 ) -> tuple[tuple[Field, ...], frozenset[str]]:
     """Return the chosen fields, and the names of those declared as "images".
 
@@ -69,9 +69,7 @@ def _parse_field(text: str) -> tuple[str, str | None, float | None]:
         ) from None
 
 
-def guessed_fields(
-    table: SourceTable, name: str, identity: str, notes: list[str]
-) -> tuple[Field, ...]:
+def guessed_fields(table: Table, name: str, identity: str, notes: list[str]) -> tuple[Field, ...]:
     """Return the columns of "queries" or "documents" that look like fields, with a note.
 
     Raises:

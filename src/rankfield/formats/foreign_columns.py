@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol, Self, TypeVar
 
 import polars as pl
 
 from rankfield.column_names import find_column, free_name, quoted_names
 from rankfield.errors import DataError
-from rankfield.io.table import SourceTable
+from rankfield.io.table import Table
 
 __all__ = ["RESERVED", "set_aside", "set_aside_in_frame", "with_standard_names"]
 
@@ -21,14 +20,7 @@ RESERVED: Mapping[str, tuple[str, ...]] = {
 """The columns of each table that splits are told by."""
 
 
-class _Renamable(SourceTable, Protocol):
-    def rename(self, names: Mapping[str, str]) -> Self: ...
-
-
-T = TypeVar("T", bound=_Renamable)
-
-
-def set_aside(table: T, names: Collection[str], what: str, notes: list[str]) -> T:
+def set_aside(table: Table, names: Collection[str], what: str, notes: list[str]) -> Table:
     """Return the table with columns of these names kept as "source_NAME", and a note for each.
 
     Args:
@@ -49,8 +41,13 @@ def set_aside_in_frame(
 
 
 def with_standard_names(
-    table: T, names: Mapping[str, str], what: str, notes: list[str], *, taken: Sequence[str] = ()
-) -> T:
+    table: Table,
+    names: Mapping[str, str],
+    what: str,
+    notes: list[str],
+    *,
+    taken: Sequence[str] = (),
+) -> Table:
     """Return the table with the layout's columns under rankfield's names.
 
     Other spellings of a column are found too (`column_names.find_column`). A foreign column of a

@@ -9,7 +9,7 @@ import polars as pl
 
 from rankfield.errors import DataError
 from rankfield.formats.guesses import guess_modality
-from rankfield.io.table import SourceTable
+from rankfield.io.table import Table
 from rankfield.io.text_values import MARK
 
 __all__ = ["PICTURE_TYPES", "list_column", "picture_column", "with_lists"]
@@ -19,7 +19,7 @@ PICTURE_TYPES = (pl.String, pl.Binary, pl.List(pl.String), pl.List(pl.Binary))
 _DIVIDER = "|"
 
 
-def with_lists(table: SourceTable) -> Iterator[pl.Series]:
+def with_lists(table: Table) -> Iterator[pl.Series]:
     """Yield the columns, arrays that look like pictures as lists, for guessing the fields.
 
     Other arrays of JSON Lines stay JSON text, which may be a text field.
@@ -28,7 +28,7 @@ def with_lists(table: SourceTable) -> Iterator[pl.Series]:
         yield _as_list(column)
 
 
-def list_column(table: SourceTable, name: str) -> pl.Series:
+def list_column(table: Table, name: str) -> pl.Series:
     """Return a column; if it holds arrays that look like pictures, as lists."""
     return _as_list(table.column(name))
 
@@ -39,7 +39,7 @@ def _as_list(column: pl.Series) -> pl.Series:
     return lists if pictures else column
 
 
-def picture_column(table: SourceTable, name: str, *, divided: bool) -> pl.Series:
+def picture_column(table: Table, name: str, *, divided: bool) -> pl.Series:
     """Return the column of an image field: paths or bytes, one a record or a list of them.
 
     Args:

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rankfield.formats.dataset_checks import require_sound
-from rankfield.io.table import LocatedRows
+from rankfield.io.table import Table
 from rankfield.schema import RankingDataset
 from rankfield.schema.header import read_header
 
 __all__ = ["read_saved_header"]
 
 
-def read_saved_header(folder: Path, tables: Mapping[str, LocatedRows]) -> RankingDataset:
+def read_saved_header(folder: Path, tables: Mapping[str, Table]) -> RankingDataset:
     """Return the data set whose header stands in `folder`, of "queries", "documents", "judgments".
 
     Raises:

@@ -17,7 +17,8 @@ from rankfield.formats.export_texts import joined_texts, query_texts, text_field
 from rankfield.formats.foreign_columns import set_aside_in_frame, with_standard_names
 from rankfield.formats.grades import require_grades
 from rankfield.io.lines import read_lines
-from rankfield.io.tables import TextTable, read_table
+from rankfield.io.table import Table
+from rankfield.io.tables import read_table
 from rankfield.schema import RankingDataset
 
 __all__ = ["WANDS_GRADES", "looks_like_wands", "read_wands", "write_wands"]
@@ -131,12 +132,12 @@ def _folder(src: Path) -> Path:
     )
 
 
-def _read(path: Path) -> TextTable:
+def _read(path: Path) -> Table:
     header = read_lines(path, head=100).frame["text"][0]
     return read_table(path, delimiter="\t" if "\t" in header else None)
 
 
-def _scored(labels: TextTable, grades: Mapping[str, float], notes: list[str]) -> TextTable:
+def _scored(labels: Table, grades: Mapping[str, float], notes: list[str]) -> Table:
     names = {"query_id": "query_id", "product_id": "doc_id", "label": "label"}
     table = with_standard_names(labels, names, "judgments", notes, taken=["score"])
     scores = (
@@ -153,8 +154,7 @@ def _scored(labels: TextTable, grades: Mapping[str, float], notes: list[str]) ->
             where=table.where(row, "label"),
             remedy="Fix the label, or say what it is worth with --grades.",
         )
-    frame = table.frame.with_columns(score=scores)
-    return TextTable(table.path, frame, table.lines)
+    return table.with_columns(score=scores)
 
 
 def _products(dataset: RankingDataset, notes: list[str]) -> pl.DataFrame:

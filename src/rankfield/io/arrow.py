@@ -11,8 +11,8 @@ import polars as pl
 
 from rankfield.errors import DataError
 from rankfield.io.arrow_sizes import require_bounded_stream
-from rankfield.io.columns import require_names, require_width
-from rankfield.io.parquet_size import require_bounded
+from rankfield.io.columns import require_distinct, require_names, require_width
+from rankfield.io.parquet import require_bounded
 from rankfield.parsing import parse_json
 
 __all__ = ["arrow_batches", "arrow_columns"]
@@ -67,13 +67,13 @@ def _reader(path: Path) -> Iterator[tuple[Any, Any]]:
         if path.suffix.lower() == ".parquet":
             require_bounded(path)
             with parquet.ParquetFile(path) as file:
-                _require_distinct(path, file.schema_arrow.names)
+                _check_names(path, file.schema_arrow.names)
                 yield file.schema_arrow, lambda c: file.iter_batches(_ROWS, columns=c)
         else:
             _require_end(path)
             require_bounded_stream(path)
             with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as stream:
-                _require_distinct(path, stream.schema.names)
+                _check_names(path, stream.schema.names)
                 yield stream.schema, lambda _: _divided(stream)
     except (
         *(pa.ArrowException, OSError, UnicodeDecodeError),  # the last: of a column's name
@@ -109,17 +109,10 @@ def _require_end(path: Path) -> None:
             )
 
 
-def _require_distinct(path: Path, names: Sequence[str]) -> None:
+def _check_names(path: Path, names: Sequence[str]) -> None:
     require_width(path, len(names))
     require_names(path, names)
-    seen: set[str] = set()
-    twice = next((name for name in names if name in seen or seen.add(name)), None)  # type: ignore[func-returns-value]
-    if twice is not None:
-        raise DataError(
-            f"the column {twice!r} occurs more than once",
-            where=str(path),
-            remedy="Rename or remove one of them.",
-        )
+    require_distinct(names, str(path))
 
 
 def _require_utf8(path: Path, batch: Any, start: int) -> None:

@@ -1,4 +1,4 @@
-"""Records with any names as columns of text, and how many columns a table may have."""
+"""The columns of a table: their names, how many there may be, and records as columns of text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ import polars as pl
 from rankfield.column_names import require_literal
 from rankfield.errors import DataError
 
-__all__ = ["MAX_CELLS", "MAX_COLUMNS", "require_names", "require_width", "text_frame"]
+__all__ = [
+    "MAX_CELLS",
+    "MAX_COLUMNS",
+    "require_distinct",
+    "require_names",
+    "require_width",
+    "text_frame",
+]
 
 MAX_COLUMNS = 10_000
 """Columns of a table; later steps look at each of them."""
@@ -32,6 +39,19 @@ def require_names(path: Path, names: Iterable[str]) -> None:
                 where=str(path),
                 remedy="Rename the column.",
             )
+
+
+def require_distinct(names: Iterable[str], where: str) -> None:
+    """Raise `DataError` for the name of a column that is duplicated."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise DataError(
+                f"the column {name!r} occurs more than once",
+                where=where,
+                remedy="Rename or remove one of them.",
+            )
+        seen.add(name)
 
 
 def require_width(path: Path, width: int) -> None:

@@ -12,20 +12,19 @@ from typing import BinaryIO
 import polars as pl
 
 from rankfield.errors import DataError
-from rankfield.io.tables import TextTable
+from rankfield.io.table import Table, numbered_lines
 from rankfield.io.text import LONGEST, not_utf8, open_bytes, reading, require_short_lines
 
-__all__ = ["check_pairs", "kept_rows", "read_lines", "split_lines"]
+__all__ = ["read_lines", "split_lines"]
 
 _BLANKS, _TABS = "blanks or tabs", "tabs"
 _OTHERS = {",": "commas", ";": "semicolons", "|": "vertical bars", "\t": "tabs", " ": "blanks"}
 
 
-def read_lines(path: str | Path, *, head: int | None = None) -> TextTable:
+def read_lines(path: str | Path, *, head: int | None = None) -> Table:
     """Return the lines of a UTF-8 file that are not blank, in the column "text".
 
-    A byte order mark is dropped; a file compressed with gzip is unpacked. With `head`, only so many
-    lines are read.
+    A byte order mark is dropped, gzip is decompressed. With `head`, only so many lines are read.
 
     Raises:
         DataError: no such file, no line, one of `LONGEST` bytes or more, not UTF-8, or a gzip
@@ -42,7 +41,7 @@ def read_lines(path: str | Path, *, head: int | None = None) -> TextTable:
             if path.stat().st_size >= LONGEST:
                 require_short_lines(path, file)
             source = path
-        else:  # polars would unpack it itself, without a limit
+        else:  # polars would decompress it itself, without a limit
             source = io.BytesIO(file.read())
             require_short_lines(path, source)
             source.seek(0)
@@ -66,7 +65,7 @@ def read_lines(path: str | Path, *, head: int | None = None) -> TextTable:
             where=str(path),
             remedy="Export or fetch the file again.",
         )
-    return TextTable(path, lines.select("text"), lines["line"] + 1)
+    return Table(path, lines.select("text"), numbered_lines(path), lines["line"] + 1)
 
 
 def _head(path: Path, file: BinaryIO, lines: int) -> bytes:
@@ -77,9 +76,9 @@ def _head(path: Path, file: BinaryIO, lines: int) -> bytes:
 
 
 def split_lines(
-    lines: TextTable, names: Sequence[str], *, tabs: bool = False, rest: bool = False
-) -> TextTable:
-    """Divide each line into the columns `names`, all of them text.
+    lines: Table, names: Sequence[str], *, tabs: bool = False, rest: bool = False
+) -> Table:
+    """Return each line split into the columns `names`, all of them text.
 
     Args:
         lines: as `read_lines` returns them.
@@ -100,45 +99,14 @@ def split_lines(
         raise _other_columns(lines, row, names, tabs=tabs)
     if tabs:
         frame = frame.with_columns(pl.all().replace("", None))
-    return TextTable(lines.path, frame, lines.lines)
+    return lines.with_frame(frame)
 
 
-def check_pairs(table: TextTable, remedy: str = "Keep one of them.") -> None:
-    """Check that no (query_id, doc_id) occurs twice.
-
-    Raises:
-        DataError: the second line of the first such pair, and where the other is.
-    """
-    keys = ["query_id", "doc_id"]
-    # hashes rule out nearly all rows in little memory; the rest is compared
-    hashes = table.frame.select(pl.struct(keys).hash()).to_series()
-    if hashes.n_unique() == len(hashes):
-        return
-    rows = table.frame.select(keys).with_row_index("row").filter(hashes.is_duplicated())
-    second = rows.filter(~pl.struct(keys).is_first_distinct())
-    if second.is_empty():
-        return
-    row, query, document = second.row(0)
-    first = rows.filter(query_id=query, doc_id=document)["row"][0]
-    raise DataError(
-        f"the document {document!r} occurs twice for the query {query!r}, first in"
-        f" {table.where(first).removeprefix(f'{table.path}, ')}",
-        where=table.where(row, "doc_id"),
-        remedy=remedy,
-    )
-
-
-def kept_rows(table: TextTable, keep: pl.Series) -> TextTable:
-    """Return the rows for which `keep` is true, with their lines."""
-    lines = None if table.lines is None else table.lines.filter(keep)
-    return TextTable(table.path, table.frame.filter(keep), lines)
-
-
-def _other_columns(lines: TextTable, row: int, names: Sequence[str], *, tabs: bool) -> DataError:
+def _other_columns(lines: Table, row: int, names: Sequence[str], *, tabs: bool) -> DataError:
     text = lines.frame["text"][row]
     parts = text.split("\t") if tabs else text.split()
     divider = _TABS if tabs else _BLANKS
-    remedy = f"Write {len(names)} columns a line, delimited by {divider}."
+    remedy = f"Write {len(names)} columns per line, delimited by {divider}."
     for sign, name in _OTHERS.items():
         if name not in divider and len(re.split(re.escape(sign), text)) >= len(names):
             remedy = f"The line seems to be delimited by {name}: delimit it by {divider}."

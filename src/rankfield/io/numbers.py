@@ -1,12 +1,17 @@
-"""Numbers as texts, and texts as numbers where nothing is lost by it."""
+"""Numbers as texts, and texts as numbers; what is no finite number is refused with its place."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import polars as pl
 
-__all__ = ["number_texts", "number_type", "number_types", "with_numbers"]
+from rankfield.errors import DataError
+from rankfield.io.table import Table
+from rankfield.messages import more
+
+__all__ = ["finite_numbers", "number_texts", "number_type", "number_types", "with_numbers"]
 
 _NUMBER = r"^-?(0|[1-9]\d{0,14})(\.\d+)?$"
 
@@ -61,3 +66,34 @@ def with_numbers(frame: pl.DataFrame, texts: Sequence[str]) -> pl.DataFrame:
         kind = None if text or column.null_count() == len(column) else number_type(column)
         columns.append(column if kind is None else column.cast(kind))
     return pl.DataFrame(columns)
+
+
+def finite_numbers(table: Table, column: str, *, unit: Literal["row", "line"] = "row") -> pl.Series:
+    """Return a column of numbers, or of texts that spell them, as float64.
+
+    `unit` is what a message calls a row.
+
+    Raises:
+        DataError: a value that is no number, NaN or infinite (1e400 too), with its row and how many
+            more there are.
+    """
+    raw = table.column(column)
+    text = raw.dtype == pl.String
+    if not (text or raw.dtype.is_numeric() or raw.dtype in (pl.Boolean, pl.Null)):
+        raise DataError(
+            f"expected numbers, found {raw.dtype}",
+            where=table.where(0, column),
+            remedy="Choose another column as the score.",
+        )
+    numbers = (raw.str.strip_chars() if text else raw).cast(pl.Float64, strict=False)
+    bad = ~numbers.is_finite().fill_null(False)
+    if bad.any():
+        row = int(bad.arg_max() or 0)
+        found = "nothing" if raw[row] is None else repr(raw[row])
+        found = found if len(found) <= 60 else f"{found[:60]}…"
+        raise DataError(
+            f"expected a finite number, found {found}" + more(int(bad.sum()) - 1, unit),
+            where=table.where(row, column),
+            remedy=f"Fix or remove the {unit}.",
+        )
+    return numbers

@@ -1,110 +1,55 @@
-"""One table from a CSV, TSV, JSON Lines or Parquet file; each value as text, errors with a row."""
+"""Tables from files, by the end of their names: in memory, of several files, or of any size."""
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, Self, TextIO, TypeVar
 
 import polars as pl
 
 from rankfield.errors import DataError
-from rankfield.io.columns import MAX_CELLS, require_names, require_width
-from rankfield.io.parquet_size import require_bounded
-from rankfield.io.text import LONGEST, open_text, reading, short_lines, table_suffix
-from rankfield.io.text_values import MARK
-from rankfield.parsing import MAX_DEPTH, require_shallow
+from rankfield.io.arrow import arrow_batches, arrow_columns
+from rankfield.io.columns import require_names, require_width
+from rankfield.io.delimited import DELIMITERS, csv_batches, csv_lines, read_header
+from rankfield.io.json_lines import json_batches, json_lines, text_frame_of_json
+from rankfield.io.parquet import require_bounded
+from rankfield.io.table import Place, Table, counted_rows, stack
+from rankfield.io.text import reading, table_suffix
+from rankfield.io.text_values import marked, with_lists_of_json
 from rankfield.paths import require_regular
-from rankfield.progress import progress
-from rankfield.unicode_text import refuse_halves
-
-T = TypeVar("T")
 
 __all__ = [
-    "DELIMITERS",
-    "LINE",
+    "ENDINGS",
     "SUFFIXES",
-    "TextTable",
+    "file_columns",
     "is_table",
-    "line_of",
-    "read_header",
+    "read_files",
     "read_table",
-    "require_rows",
+    "read_text_records",
     "require_table",
-    "text_batches",
+    "stage_table",
 ]
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
-"""The file names that `read_table` knows, by their ends; of texts also with .gz behind."""
+"""The file names that `read_table` knows, by their ends; text may have .gz after them."""
+ENDINGS = (".parquet", ".arrow", ".csv", ".tsv", ".jsonl", ".ndjson")
+"""The file names that `read_files` knows, by their ends."""
 
-_CHUNK = 100_000
-_CHUNK_SIZE = 1 << 26
-_NESTED = (dict, list)
-LINE = "\0line"
-"""The column of `text_batches` with the line at which a row begins."""
-DELIMITERS = {".csv": ",", ".tsv": "\t"}
-"""What divides the columns of a text table, by the end of its file's name."""
-_NAMES = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
+_BINARY = (".parquet", ".arrow")
 
 
-@dataclass(frozen=True)
-class TextTable:
-    """A table and where its rows stand in its file.
+def read_table(path: Path, *, delimiter: str | None = None, marks: bool = False) -> Table:
+    """Read a table into memory: text as text, null where there is nothing; Parquet with its types.
 
-    frame: strings, null where the file has nothing; from Parquet the columns keep their types.
-    lines: for each row its line in the file, counted from 1 as an editor shows it (the header is
-        line 1; a value with line breaks counts where its row begins); None for Parquet.
-    """
+    Text is UTF-8 with or without a byte order mark, perhaps compressed with gzip. CSV and TSV have
+    a header and are quoted with '"'; JSON Lines holds one object per line, numbers keep their
+    spelling, nested values become JSON text.
 
-    path: Path
-    frame: pl.DataFrame
-    lines: pl.Series | None
-
-    @property
-    def columns(self) -> list[str]:
-        """Return the names of the columns."""
-        return self.frame.columns
-
-    @property
-    def schema(self) -> pl.Schema:
-        """The columns and their types."""
-        return self.frame.schema
-
-    def column(self, name: str) -> pl.Series:
-        """Return a column."""
-        return self.frame[name]
-
-    def each_column(self) -> Iterator[pl.Series]:
-        """Yield the columns."""
-        yield from self.frame
-
-    def lazy(self) -> pl.LazyFrame:
-        """Return the rows, to be read in a stream."""
-        return self.frame.lazy()
-
-    def rename(self, names: Mapping[str, str]) -> Self:
-        """Return the table with other names: old → new."""
-        return replace(self, frame=self.frame.rename(names))
-
-    def where(self, row: int, column: str = "") -> str:
-        """Return how to name a row, and a column of it, in a message."""
-        number = f"{row} (counted from 0)" if self.lines is None else str(self.lines[row])
-        return f"{self.path}, row {number}" + (f", column {column!r}" if column else "")
-
-
-def read_table(path: Path, *, delimiter: str | None = None, marks: bool = False) -> TextTable:
-    """Read a table by the end of its name: .csv, .tsv, .jsonl, .ndjson or .parquet.
-
-    All but Parquet may be compressed with gzip, and end in .gz then. `delimiter` is that of a .csv
-    or .tsv file that is not what its name says. With `marks`, lists and objects of JSON
-    Lines have `text_values.MARK` before their JSON text.
-
-    CSV and TSV are UTF-8 with or without a byte order mark, with a header, quoted with '"'.
-    JSON Lines holds one object a line; numbers keep their spelling, nested values become JSON text.
+    Args:
+        path: a file ending in one of `SUFFIXES`.
+        delimiter: of a .csv or .tsv file that is not what its name says.
+        marks: whether lists and objects of JSON Lines have `text_values.MARK` before their text.
 
     Raises:
         DataError: no such file, no rows, or the file is broken; says at which row.
@@ -113,26 +58,91 @@ def read_table(path: Path, *, delimiter: str | None = None, marks: bool = False)
     if table_suffix(path) == ".parquet":
         with reading(path):
             require_bounded(path)
-            table = TextTable(path, pl.read_parquet(path, glob=False), None)
-        require_width(path, table.frame.width)
-        require_names(path, table.frame.columns)
+            frame = pl.read_parquet(path, glob=False)
+        require_width(path, frame.width)
+        require_names(path, frame.columns)
     else:
-        frames = list(text_batches(path, delimiter=delimiter, marks=marks))
-        frame = pl.concat(frames, how="diagonal") if frames else pl.DataFrame({LINE: []})
-        table = TextTable(path, frame.drop(LINE), frame[LINE])
+        frame = _concatenated(_text_batches(path, delimiter=delimiter, marks=marks))
     # without columns, as of {} in JSON Lines, there are no rows that could be named
-    require_rows(path, table.frame.height if table.frame.width else 0)
+    _require_rows(path, frame.height if frame.width else 0)
+    return Table(path, frame, _place(path, delimiter))
+
+
+def read_text_records(path: Path, keys: Collection[str]) -> Table:
+    """Read a file as `read_table` does with `marks`, ten times as fast if all of `keys` are texts.
+
+    Other keys, numbers, broken lines and half surrogate pairs are left to `read_table`, which names
+    the line. Keys whose every value is an empty object are left out.
+
+    Raises:
+        DataError: as `read_table`.
+    """
+    require_table(path)
+    frame = text_frame_of_json(path, keys)
+    if frame is None:
+        frame = read_table(path, marks=True).frame
+    empty = [c.name for c in frame if c.dtype == pl.String and c.eq_missing(marked({})).all()]
+    return Table(path, frame.drop(empty), _place(path))
+
+
+def read_files(paths: Sequence[Path], columns: Sequence[str] | None = None) -> Table:
+    """Read files of the same columns into one table, one below the other.
+
+    Text as `read_table` reads it, lists of JSON Lines as lists; Parquet and Arrow with images as
+    bytes and class labels by name (`arrow.arrow_batches`).
+
+    Args:
+        paths: files that end in one of `ENDINGS`; at least one.
+        columns: those to read, of which a file may lack some; all by default.
+
+    Raises:
+        DataError: a file is missing, broken or without rows, or columns of two files don't fit.
+    """
+    return stack([_read_file(path, columns) for path in paths])
+
+
+def file_columns(path: Path, *, sample: bool = False) -> list[str]:
+    """Return the names of a file's columns; with `sample` those of the first JSON Lines only.
+
+    Raises:
+        DataError: no such file, broken, or (JSON Lines) without rows.
+    """
+    suffix = _known_suffix(path)
+    if suffix in _BINARY:
+        return arrow_columns(path)
+    if suffix in DELIMITERS:
+        return read_header(path)
+    if sample:
+        return next(json_batches(path), pl.DataFrame()).columns
+    return read_table(path).frame.columns
+
+
+def stage_table(path: Path, folder: Path) -> Table:
+    """Return a table of any size, of the files that `read_table` reads, without holding its rows.
+
+    Args:
+        path: the file.
+        folder: where a text file's rows are written as Parquet.
+
+    Raises:
+        DataError: no such file, no rows, or the file is broken; says at which row.
+    """
+    require_table(path)
+    if table_suffix(path) == ".parquet":
+        stored = path
+        with reading(path):
+            require_bounded(path)
+    else:
+        stored = folder / f"{path.name}.parquet"
+        csv = table_suffix(path) in DELIMITERS
+        _write(stored, csv_batches(path) if csv else _records(path))
+        _require_rows(path, int(stored.is_file()))
+    table = Table(path, pl.scan_parquet(stored, glob=False), _place(path))
+    require_width(path, len(table.schema))
+    require_names(path, table.columns)
+    with reading(path):
+        _require_rows(path, table.lazy().select(pl.len()).collect().item())
     return table
-
-
-def require_rows(path: Path, height: int) -> None:
-    """Raise `DataError` if a file has no rows."""
-    if not height:
-        raise DataError(
-            "expected at least one row, found none",
-            where=str(path),
-            remedy="Export or fetch the file again, or remove it.",
-        )
 
 
 def is_table(path: Path, name: str) -> bool:
@@ -141,11 +151,7 @@ def is_table(path: Path, name: str) -> bool:
 
 
 def require_table(path: Path) -> None:
-    """Look whether there is a file, and its name one that `read_table` knows.
-
-    Raises:
-        DataError: it is not so.
-    """
+    """Raise `DataError` unless there is a file with a name that `read_table` knows."""
     if not path.is_file():
         raise DataError(
             "there is no such file", where=str(path), remedy="Look at the spelling of its name."
@@ -159,235 +165,93 @@ def require_table(path: Path) -> None:
         )
 
 
-def text_batches(
-    path: Path, *, delimiter: str | None = None, marks: bool = False
+def _place(path: Path, delimiter: str | None = None) -> Place:
+    """Return how a file's rows are named: by the line where each begins, if they have any.
+
+    The line is looked up in the file, which happens once, for a message.
+    """
+    suffix = table_suffix(path)
+    if suffix in _BINARY:
+        return counted_rows(path)
+
+    def place(row: int) -> str:
+        lines = csv_lines(path, delimiter) if suffix in DELIMITERS else json_lines(path)
+        return f"{path}, row {next(islice(lines, row, None))}"
+
+    return place
+
+
+def _text_batches(
+    path: Path,
+    columns: Sequence[str] | None = None,
+    *,
+    delimiter: str | None = None,
+    marks: bool = False,
 ) -> Iterator[pl.DataFrame]:
-    """Yield a text file's rows as `read_table` reads them, with their lines in the column `LINE`.
-
-    `delimiter` divides the columns of a text table; that of `DELIMITERS` if None. `marks` as there.
-
-    Raises:
-        DataError: the file is broken; says at which row.
-    """
-    usual = DELIMITERS.get(table_suffix(path))
-    delimiter = (delimiter or usual) if usual else None
-    with reading(path), open_text(path) as (file, raw):
-        chunks = (
-            _csv(path, file, delimiter)
-            if delimiter
-            else _json_lines(path, file, MARK if marks else "")
-        )
-        yield from _shown(path, raw, chunks)
+    if table_suffix(path) in DELIMITERS:
+        return csv_batches(path, columns, delimiter=delimiter)
+    return json_batches(path, marks=marks)
 
 
-def line_of(path: Path, row: int) -> int:
-    """Return the line of a text file, counted from 1, at which a row (from 0) begins."""
-    delimiter = DELIMITERS.get(table_suffix(path))
-    with open_text(path) as (file, _):
-        if delimiter:
-            reader = _csv_reader(path, file, delimiter)
-            lines = (line for line, _ in islice(_csv_rows(path, reader), 1, None))
-        else:
-            lines = (line for line, text in enumerate(file, 1) if text.strip())
-        return next(islice(lines, row, None))
+def _concatenated(frames: Iterator[pl.DataFrame]) -> pl.DataFrame:
+    found = list(frames)
+    return pl.concat(found, how="diagonal_relaxed") if found else pl.DataFrame()
 
 
-def read_header(path: Path) -> list[str]:
-    """Return the names of a CSV or TSV file's columns, without blanks around them.
-
-    Raises:
-        DataError: the file is empty, not UTF-8, or delimited by something else, or a name occurs
-            twice.
-    """
-    delimiter = DELIMITERS[table_suffix(path)]
-    with reading(path), open_text(path) as (file, _):
-        first = file.readline(LONGEST)
-        for other, divider in _NAMES.items():
-            if f'"{other}"' in first and f'"{delimiter}"' not in first:
-                raise _divided_by(path, divider, delimiter, first.strip())
-        file.seek(0)
-        rows = _csv_rows(path, _csv_reader(path, file, delimiter))
-        return _header(path, next(rows, (1, []))[1], delimiter)
+def _read_file(path: Path, columns: Sequence[str] | None) -> Table:
+    if _known_suffix(path) in _BINARY:
+        frame = _concatenated(arrow_batches(path, columns))
+    else:
+        frame = _concatenated(_text_batches(path, columns, marks=True))
+        if table_suffix(path) not in DELIMITERS:
+            frame = with_lists_of_json(frame)
+            frame = frame.select(c for c in frame.columns if columns is None or c in columns)
+    _require_rows(path, frame.height)
+    return Table(path, frame.rechunk(), _place(path))
 
 
-def _shown(path: Path, file: BinaryIO, chunks: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """Pass the chunks on, and show how much of the file is read."""
-    with progress(f"reading {path.name}", path.stat().st_size >> 20, unit="MB") as advance:
-        read = 0
-        for chunk in chunks:
-            now = file.tell() >> 20
-            advance(now - read)
-            read = now
-            yield chunk
-
-
-def _csv(path: Path, file: TextIO, delimiter: str) -> Iterator[pl.DataFrame]:
-    """Yield the rows in chunks, with their line numbers in the column `LINE`."""
-    rows = _csv_rows(path, _csv_reader(path, file, delimiter))
-    header = _header(path, next(rows, (1, []))[1], delimiter)
-    checked = _of_width(path, rows, len(header))
-    most = max(min(_CHUNK, MAX_CELLS // len(header)), 1)
-    for chunk in _chunks(checked, most, lambda row: sum(map(len, row[1]))):
-        columns = zip(*(row for _, row in chunk), strict=True)
-        named = {
-            name: pl.Series(name, values, dtype=pl.String).replace("", None)
-            for name, values in zip(header, columns, strict=True)
-        }
-        yield pl.DataFrame({LINE: pl.Series([line for line, _ in chunk]), **named})
-
-
-def _csv_reader(path: Path, file: TextIO, delimiter: str) -> Any:
-    csv.field_size_limit(LONGEST)
-    return csv.reader(short_lines(path, file), delimiter=delimiter, strict=True)
-
-
-def _chunks(items: Iterator[T], most: int, size: Callable[[T], int]) -> Iterator[list[T]]:
-    """Yield items, at most so many and about `_CHUNK_SIZE` characters at a time."""
-    chunk: list[T] = []
-    total = 0
-    for item in items:
-        chunk.append(item)
-        total += size(item)
-        if len(chunk) >= most or total >= _CHUNK_SIZE:
-            yield chunk
-            chunk, total = [], 0
-    if chunk:
-        yield chunk
-
-
-def _csv_rows(path: Path, reader: Any) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line where it begins, values) of each row that is not blank."""
-    line = 1
-    try:
-        for row in reader:
-            if row:
-                yield line, row
-            line = reader.line_num + 1
-    except csv.Error as error:
-        unclosed = "unexpected end of data" in str(error) or "field limit" in str(error)
+def _known_suffix(path: Path) -> str:
+    if not path.is_file():
         raise DataError(
-            "a quote is opened and never closed" if unclosed else f"malformed ({error})",
-            where=f"{path}, row {line}",
-            remedy="Write a quote inside a quoted value twice.",
-        ) from None
-
-
-def _header(path: Path, row: list[str], delimiter: str) -> list[str]:
-    if not row:
-        raise DataError(
-            "the file is empty; expected a header row",
+            "there is no such file",
             where=str(path),
-            remedy="Export or fetch the file again.",
+            remedy="Fetch it, or name the right folder and layout.",
         )
-    if len(row) == 1:
-        for other, divider in _NAMES.items():
-            if other != delimiter and other in row[0]:
-                raise _divided_by(path, divider, delimiter, row[0])
-    names = [name.strip() or f"unnamed_{i}" for i, name in enumerate(row)]
-    require_width(path, len(names))
-    require_names(path, names)
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise DataError(
-                f"the column {name!r} occurs more than once",
-                where=f"{path}, row 1",
-                remedy="Rename or remove one of them.",
-            )
-        seen.add(name)
-    return names
+    suffix = table_suffix(path)
+    if suffix not in ENDINGS:
+        raise DataError(f"expected a file ending in {', '.join(ENDINGS)}", where=str(path))
+    return suffix
 
 
-def _divided_by(path: Path, divider: str, delimiter: str, found: str) -> DataError:
-    return DataError(
-        f"expected columns delimited by {_NAMES[delimiter]}, found one column named"
-        f" {found!r}: the file seems to be delimited by {divider}",
-        where=str(path),
-        remedy="Save it with commas as .csv or with tabs as .tsv.",
-    )
+def _require_rows(path: Path, height: int) -> None:
+    if not height:
+        raise DataError(
+            "expected at least one row, found none",
+            where=str(path),
+            remedy="Export or fetch the file again, or remove it.",
+        )
 
 
-def _of_width(
-    path: Path, rows: Iterator[tuple[int, list[str]]], width: int
-) -> Iterator[tuple[int, list[str]]]:
-    for line, row in rows:
-        if len(row) != width:
-            raise DataError(
-                f"expected {width} values as in the header, found {len(row)}",
-                where=f"{path}, row {line}",
-                remedy="Quote values that hold the delimiter or line breaks.",
-            )
-        yield line, row
+def _records(path: Path) -> Iterator[pl.DataFrame]:
+    """Yield JSON Lines' rows; a first reading finds the names, which no header states."""
+    names: dict[str, None] = {}
+    for batch in json_batches(path):
+        names |= dict.fromkeys(batch.columns)
+        require_width(path, len(names))
+    nothing = pl.lit(None, pl.String)
+    for batch in json_batches(path, marks=True):
+        yield batch.select(n if n in batch.columns else nothing.alias(n) for n in names)
 
 
-def _json_lines(path: Path, file: TextIO, mark: str) -> Iterator[pl.DataFrame]:
-    for chunk in _json_chunks(path, file):
-        names = dict.fromkeys(name for _, record in chunk for name in record)
-        columns = {
-            name: pl.Series(
-                [_as_text(record.get(name), mark) for _, record in chunk], dtype=pl.String
-            )
-            for name in names
-        }
-        yield pl.DataFrame({LINE: pl.Series([line for line, _ in chunk]), **columns})
+def _write(path: Path, batches: Iterator[pl.DataFrame]) -> None:
+    from pyarrow import parquet
 
-
-def _json_chunks(path: Path, file: TextIO) -> Iterator[list[tuple[int, dict[str, Any]]]]:
-    """Yield numbered records, so many at a time that their table stays small."""
-    chunk: list[tuple[int, dict[str, Any]]] = []
-    names: set[str] = set()
-    total = 0
-    for line, record, size in _json_objects(path, file):
-        require_width(path, len(record))
-        require_names(path, record.keys() - names)
-        names.update(record)
-        chunk.append((line, record))
-        total += size
-        full = len(chunk) >= _CHUNK or len(chunk) * len(names) >= MAX_CELLS
-        if full or total >= _CHUNK_SIZE:
-            yield chunk
-            chunk, names, total = [], set(), 0
-    if chunk:
-        yield chunk
-
-
-def _json_objects(path: Path, file: TextIO) -> Iterator[tuple[int, dict[str, Any], int]]:
-    """Yield line, record and length of each."""
-    # numbers stay as they are spelt, so that ids are kept to the letter
-    decoder = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_constant)
-    for line, text in enumerate(short_lines(path, file), 1):
-        if not text.strip():
-            continue
-        try:
-            record = decoder.decode(text.strip())
-            if text.count("[") + text.count("{") > MAX_DEPTH:
-                require_shallow(record)
-            if isinstance(record, dict) and any(isinstance(v, _NESTED) for v in record.values()):
-                # within these, numbers are numbers
-                record |= {k: v for k, v in json.loads(text).items() if isinstance(v, _NESTED)}
-        except (ValueError, RecursionError) as error:
-            raise DataError(
-                f"not valid JSON ({error})",
-                where=f"{path}, row {line}",
-                remedy="Fix the line, or fetch the file again if it is cut off.",
-            ) from None
-        refuse_halves(text, record, where=f"{path}, row {line}", kind=DataError)
-        if not isinstance(record, dict):
-            raise DataError(
-                f"expected a JSON object, found {text.strip()[:40]!r}",
-                where=f"{path}, row {line}",
-                remedy="Write one object a line, {…}.",
-            )
-        yield line, record, len(text)
-
-
-def _constant(name: str) -> str | None:
-    """Return nothing for NaN, which is how others write that there is no value."""
-    return None if name == "NaN" else name
-
-
-def _as_text(value: Any, mark: str) -> str | None:
-    if value is None or isinstance(value, str):
-        return value or None
-    nested = isinstance(value, dict | list)
-    return (mark if nested else "") + json.dumps(value, ensure_ascii=False)
+    writer: parquet.ParquetWriter | None = None
+    try:
+        for batch in batches:
+            rows = batch.to_arrow(compat_level=pl.CompatLevel.oldest())
+            writer = writer or parquet.ParquetWriter(path, rows.schema, compression="zstd")
+            writer.write_table(rows)
+    finally:
+        if writer is not None:
+            writer.close()

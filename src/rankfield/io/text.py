@@ -5,21 +5,22 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO, cast
+from typing import Any, BinaryIO, TextIO, TypeVar, cast
 
 import polars as pl
 
 from rankfield.errors import DataError
 from rankfield.expansion import allowed_bytes, require_expansion
 from rankfield.paths import require_regular
+from rankfield.progress import progress
 from rankfield.unicode_text import wrong_byte
 
 __all__ = [
     "LONGEST",
-    "is_packed",
+    "is_compressed",
     "not_utf8",
     "open_bytes",
     "open_text",
@@ -27,17 +28,20 @@ __all__ = [
     "require_short_lines",
     "short_lines",
     "table_suffix",
+    "with_progress",
 ]
+
+T = TypeVar("T")
 
 LONGEST = 64 << 20
 """Characters of a line, and of a value."""
 _BLOCK = 16 << 20
 _GZIP = b"\x1f\x8b"
-# polars unpacks these by itself, without a limit
-_OTHER_PACKERS = (b"\x28\xb5\x2f\xfd", b"\x78\x01", b"\x78\x9c", b"\x78\xda")
+# polars decompresses these by itself, without a limit
+_OTHER_CODECS = (b"\x28\xb5\x2f\xfd", b"\x78\x01", b"\x78\x9c", b"\x78\xda")
 
 
-def is_packed(path: Path) -> bool:
+def is_compressed(path: Path) -> bool:
     """Return whether a file is compressed with gzip, by its first bytes."""
     with path.open("rb") as file:
         return file.read(2) == _GZIP
@@ -51,7 +55,7 @@ def table_suffix(path: Path) -> str:
     return suffixes[-1] if suffixes else ""
 
 
-class _Unpacked(io.RawIOBase):
+class _Decompressed(io.RawIOBase):
     """What a gzip file holds, up to what `expansion` allows."""
 
     def __init__(self, path: Path, raw: BinaryIO) -> None:
@@ -88,7 +92,7 @@ class _Unpacked(io.RawIOBase):
 
 @contextmanager
 def open_bytes(path: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
-    """Yield a file to read from, unpacked if it is compressed with gzip, and the file as it is.
+    """Yield a file to read from, decompressed if it is gzip, and the file as it is.
 
     Raises:
         DataError: while it is read: it holds more than `expansion.allowed_bytes`; at once: it is
@@ -98,15 +102,15 @@ def open_bytes(path: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
     with path.open("rb") as raw:
         head = raw.read(6)
         raw.seek(0)
-        if head.startswith(_OTHER_PACKERS):
+        if head.startswith(_OTHER_CODECS):
             raise DataError(
                 "compressed, but not with gzip",
                 where=str(path),
                 remedy="Decompress it, or compress it with gzip.",
             )
         if head.startswith(_GZIP):
-            with io.BufferedReader(_Unpacked(path, raw), 1 << 20) as unpacked:
-                yield cast(BinaryIO, unpacked), raw
+            with io.BufferedReader(_Decompressed(path, raw), 1 << 20) as decompressed:
+                yield cast(BinaryIO, decompressed), raw
         else:
             yield raw, raw
 
@@ -158,6 +162,17 @@ def open_text(path: Path) -> Iterator[tuple[TextIO, BinaryIO]]:
         io.TextIOWrapper(data, encoding="utf-8-sig", newline="") as text,
     ):
         yield text, raw
+
+
+def with_progress(path: Path, file: BinaryIO, chunks: Iterable[T]) -> Iterator[T]:
+    """Pass on what is read of a file, and show how much of it is read."""
+    with progress(f"reading {path.name}", path.stat().st_size >> 20, unit="MB") as advance:
+        read = 0
+        for chunk in chunks:
+            now = file.tell() >> 20
+            advance(now - read)
+            read = now
+            yield chunk
 
 
 @contextmanager

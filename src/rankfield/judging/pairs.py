@@ -8,7 +8,8 @@ from pathlib import Path
 import polars as pl
 
 from rankfield.errors import DataError, InputError
-from rankfield.io.tables import TextTable, read_table
+from rankfield.io.table import Table
+from rankfield.io.tables import read_table
 from rankfield.messages import more
 from rankfield.schema import RankingDataset
 
@@ -61,7 +62,7 @@ def _of_file(dataset: RankingDataset, path: Path) -> pl.DataFrame:
     return _known(dataset, read_table(path))
 
 
-def _known(dataset: RankingDataset, table: TextTable) -> pl.DataFrame:
+def _known(dataset: RankingDataset, table: Table) -> pl.DataFrame:
     for name, known, what in (
         ("query_id", dataset.queries, "queries"),
         ("doc_id", dataset.documents, "documents"),

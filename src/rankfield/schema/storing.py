@@ -12,7 +12,7 @@ import polars as pl
 from rankfield.errors import DataError, ImageError
 from rankfield.field_values import content_bytes, flat_values
 from rankfield.files import link_or_copy, new_folder
-from rankfield.io.parquet_size import require_bounded
+from rankfield.io.parquet import require_bounded
 from rankfield.paths import inside, require_regular
 from rankfield.schema.header import TABLES, write_header
 from rankfield.schema.tables import Tables

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from rankfield.errors import DataError
-from rankfield.io.tables import TextTable, read_table
+from rankfield.io.table import Table
+from rankfield.io.tables import read_table
 from rankfield.messages import more
 from rankfield.schema import RankingDataset, ScoreScale
 from rankfield.settings import Settings
@@ -118,7 +119,7 @@ def map_scores(scores: Floats, how: str, training: Floats, scale: ScoreScale) ->
     return np.quantile(training, (ranks - 0.5) / len(scores), method="hazen")
 
 
-def _training_pairs(table: TextTable, dataset: RankingDataset) -> pl.DataFrame:
+def _training_pairs(table: Table, dataset: RankingDataset) -> pl.DataFrame:
     """Return the rows whose pair training may see, with their number in the file as ``row``."""
     for name in (*_PAIR, "score"):
         if name not in table.frame.columns:
@@ -140,7 +141,7 @@ def _training_pairs(table: TextTable, dataset: RankingDataset) -> pl.DataFrame:
     )
 
 
-def _check_ids(table: TextTable, name: str, known: pl.DataFrame, what: str) -> None:
+def _check_ids(table: Table, name: str, known: pl.DataFrame, what: str) -> None:
     ids = table.frame[name]
     if ids.dtype != pl.String:
         raise DataError(f"expected text, found {ids.dtype}", where=f"{table.path}, column {name!r}")
@@ -148,7 +149,7 @@ def _check_ids(table: TextTable, name: str, known: pl.DataFrame, what: str) -> N
     _refuse(table, name, ~found, f"{{}} is not among the {what}")
 
 
-def _scores(table: TextTable) -> pl.Series:
+def _scores(table: Table) -> pl.Series:
     raw = table.frame["score"]
     text = raw.dtype == pl.String
     if not text and not raw.dtype.is_numeric():
@@ -163,7 +164,7 @@ def _scores(table: TextTable) -> pl.Series:
 
 
 def _mapped(
-    table: TextTable,
+    table: Table,
     found: pl.DataFrame,
     source: JudgmentSource,
     training: Floats,
@@ -183,7 +184,7 @@ def _mapped(
         raise DataError(error.problem, where=str(table.path), remedy=error.remedy) from None
 
 
-def _refuse(table: TextTable, name: str, bad: pl.Series, message: str, remedy: str = "") -> None:
+def _refuse(table: Table, name: str, bad: pl.Series, message: str, remedy: str = "") -> None:
     if not bad.any():
         return
     row = int(bad.arg_max() or 0)

@@ -23,8 +23,8 @@ from rankfield.formats.field_options import parse_fields
 from rankfield.formats.foreign_columns import set_aside
 from rankfield.formats.guesses import guess_scale, with_relevant_inside
 from rankfield.formats.published_splits import part_name, split_by_queries
-from rankfield.io.files import PlacedTable, file_columns, read_files
-from rankfield.io.tables import TextTable
+from rankfield.io.table import Table
+from rankfield.io.tables import file_columns, read_files
 from rankfield.io.text_values import text_values
 from rankfield.schema import Field, Provenance, RankingDataset, ScoreScale
 
@@ -97,8 +97,8 @@ def read_esci(
     products = _read_products(folder, locale, notes)
     one = locale is not None
     key = pl.col("product_id") if one else pl.format("{}:{}", "product_locale", "product_id")
-    products = products.with_frame(products.frame.with_columns(doc_id=key))
-    examples = examples.with_frame(examples.frame.with_columns(doc_id=key))
+    products = products.with_columns(doc_id=key)
+    examples = examples.with_columns(doc_id=key)
     _require_distinct(products)
     require_known(examples, "doc_id", products.frame["doc_id"], f"among the products of {PRODUCTS}")
     documents = products.frame.select("doc_id", pl.exclude("doc_id", *(["product_id"] * one)))
@@ -106,7 +106,7 @@ def read_esci(
         judged = examples.frame["doc_id"].unique().implode()
         documents = documents.filter(pl.col("doc_id").is_in(judged))
     fields = (
-        parse_fields(TextTable(folder / PRODUCTS, documents, None), document_fields)[0]
+        parse_fields(Table.counted(folder / PRODUCTS, documents), document_fields)[0]
         if document_fields
         else tuple(f for f in _FIELDS if f.name in documents.columns)
     )
@@ -137,7 +137,7 @@ def _scores(grades: Mapping[str, float] | None) -> dict[str, float]:
     return scores
 
 
-def _read_examples(folder: Path, locale: str | None, version: str, notes: list[str]) -> PlacedTable:
+def _read_examples(folder: Path, locale: str | None, version: str, notes: list[str]) -> Table:
     path = folder / EXAMPLES
     columns = file_columns(path)
     flag = f"{version}_version"
@@ -147,7 +147,7 @@ def _read_examples(folder: Path, locale: str | None, version: str, notes: list[s
     labels = pl.Series(_PAIR[-1], list(GRADES))
     require_known(table, "esci_label", labels, "one of the labels E, S, C, I")
     texts = [text_values(table.frame, name, table.where) for name in _PAIR]
-    table = table.with_frame(table.frame.with_columns(texts))
+    table = table.with_columns(*texts)
     locales = ", ".join(map(str, table.frame["product_locale"].unique().sort()))
     table = table.filter(pl.col(flag).cast(pl.Float64, strict=False) == 1)
     if locale is not None:
@@ -161,7 +161,7 @@ def _read_examples(folder: Path, locale: str | None, version: str, notes: list[s
     return table
 
 
-def _read_products(folder: Path, locale: str | None, notes: list[str]) -> PlacedTable:
+def _read_products(folder: Path, locale: str | None, notes: list[str]) -> Table:
     path = folder / PRODUCTS
     columns = file_columns(path)
     require_columns(path, columns, ("product_id", "product_title", "product_locale"))
@@ -177,7 +177,7 @@ def _read_products(folder: Path, locale: str | None, notes: list[str]) -> Placed
     return table
 
 
-def _require_distinct(products: PlacedTable) -> None:
+def _require_distinct(products: Table) -> None:
     twice = ~products.frame["doc_id"].is_first_distinct()
     if twice.any():
         row = int(twice.arg_max() or 0)
@@ -189,7 +189,7 @@ def _require_distinct(products: PlacedTable) -> None:
 
 
 def _assemble(
-    examples: PlacedTable,
+    examples: Table,
     documents: pl.DataFrame,
     scores: Mapping[str, float],
     relevant: float | None,
@@ -228,7 +228,7 @@ def _scale(scores: Mapping[str, float], relevant: float | None) -> ScoreScale:
     return with_relevant_inside(scale)
 
 
-def _require_one_text(examples: PlacedTable) -> None:
+def _require_one_text(examples: Table) -> None:
     frame = examples.frame
     texts = frame.select("query_id", "query").unique()
     if texts["query_id"].n_unique() == texts.height:

@@ -10,7 +10,7 @@ from rankfield.errors import DataError, InputError
 from rankfield.files import read_json
 from rankfield.foreign_files import own_paths
 from rankfield.formats.published_splits import part_name
-from rankfield.io.files import ENDINGS
+from rankfield.io.tables import ENDINGS
 from rankfield.paths import inside, is_file
 
 __all__ = ["find_parts"]

@@ -25,7 +25,8 @@ from rankfield.formats.image_files import picture_bytes
 from rankfield.formats.published_splits import PARTS, split_by_queries
 from rankfield.formats.saved_header import read_saved_header
 from rankfield.formats.tables.reading import TableOptions, dataset_of_tables
-from rankfield.io.files import PlacedTable, read_files, stack
+from rankfield.io.table import Table, stack
+from rankfield.io.tables import read_files
 from rankfield.schema import SPLITS, RankingDataset
 
 __all__ = ["looks_like_hugging_face", "read_hugging_face", "write_hugging_face"]
@@ -100,9 +101,9 @@ def read_hugging_face(
     return replace(dataset, provenance=made_by), notes
 
 
-def _with_part(paths: list[Path], part: str) -> PlacedTable:
+def _with_part(paths: list[Path], part: str) -> Table:
     table = read_files(paths)
-    return table.with_frame(table.frame.with_columns(pl.lit(part).alias(PART)))
+    return table.with_columns(pl.lit(part).alias(PART))
 
 
 def _of_tables(
@@ -126,7 +127,7 @@ def _of_tables(
     return dataset, notes
 
 
-def _records(parts: Mapping[str, list[Path]]) -> PlacedTable:
+def _records(parts: Mapping[str, list[Path]]) -> Table:
     """Return the records of a table; one that stands in several splits alike counts once."""
     table = read_files([path for paths in parts.values() for path in paths])
     if len(parts) < 2:

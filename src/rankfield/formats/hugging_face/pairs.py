@@ -12,7 +12,7 @@ from rankfield.errors import DataError
 from rankfield.formats.checks import require_values
 from rankfield.formats.describing_columns import describing_columns, first_known
 from rankfield.formats.tables.reading import TableOptions, dataset_of_tables
-from rankfield.io.files import PlacedTable
+from rankfield.io.table import Table
 from rankfield.schema import Field, RankingDataset
 
 __all__ = ["PART", "dataset_of_pairs"]
@@ -23,7 +23,7 @@ _QUERIES = ("query", "query_text", "question", "search_term", "anchor")
 
 
 def dataset_of_pairs(
-    root: Path, rows: PlacedTable, query: str | None, options: TableOptions
+    root: Path, rows: Table, query: str | None, options: TableOptions
 ) -> tuple[RankingDataset, list[str]]:
     """Make a data set of rows with a query's text, a document's columns and a score.
 
@@ -109,6 +109,6 @@ def _numbered(frame: pl.DataFrame, columns: list[str], sign: str, name: str) -> 
     return ids.select(pl.format(sign + "{}", "\0id").alias(name)).to_series()
 
 
-def _distinct(rows: PlacedTable, identity: str, columns: list[str]) -> PlacedTable:
+def _distinct(rows: Table, identity: str, columns: list[str]) -> Table:
     table = rows.filter(pl.col(identity).is_first_distinct())
     return table.with_frame(first_known(rows.frame, identity, columns))

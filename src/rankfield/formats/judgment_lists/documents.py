@@ -14,8 +14,8 @@ from rankfield.formats.foreign_columns import (
     set_aside_in_frame,
     with_standard_names,
 )
-from rankfield.io.lines import kept_rows
-from rankfield.io.tables import TextTable, read_table
+from rankfield.io.table import Table
+from rankfield.io.tables import read_table
 from rankfield.io.text_values import marked, text_values, unmarked
 
 __all__ = ["read_listed_documents"]
@@ -23,7 +23,7 @@ __all__ = ["read_listed_documents"]
 _DOC_IDS = ("_id", "doc_id", "id", *DOC_IDS, *PLAIN_IDS)
 
 
-def read_listed_documents(path: Path, notes: list[str]) -> TextTable:
+def read_listed_documents(path: Path, notes: list[str]) -> Table:
     """Read a table with a row for each document; the id in _id, doc_id, id, product_id or the like.
 
     Of exports of an index the keys of `_source` are the columns; bulk requests are read too.
@@ -44,10 +44,10 @@ def read_listed_documents(path: Path, notes: list[str]) -> TextTable:
     frame = table.frame.with_columns(text_values(table.frame, "doc_id", table.where))
     if frame.schema.get("_source") == pl.String:
         frame = _with_source(path, frame, notes)
-    return TextTable(path, frame, table.lines)
+    return table.with_frame(frame)
 
 
-def _without_actions(table: TextTable) -> TextTable:
+def _without_actions(table: Table) -> Table:
     """Return the documents of a bulk request: a line {"index": {"_id": …}}, then one with its keys.
 
     Any other table is returned as it is.
@@ -66,7 +66,7 @@ def _without_actions(table: TextTable) -> TextTable:
             remedy="Export the index again, or write one document a line with its _id.",
         )
     frame = table.frame.select(ids.shift(1), pl.exclude("_id", *verbs))
-    return kept_rows(TextTable(table.path, frame, table.lines), follows)
+    return table.with_frame(frame).filter(follows)
 
 
 def _with_source(path: Path, frame: pl.DataFrame, notes: list[str]) -> pl.DataFrame:

@@ -16,15 +16,13 @@ from rankfield.formats.export_texts import joined_texts, query_texts, text_field
 from rankfield.formats.judgment_lists.documents import read_listed_documents
 from rankfield.formats.judgment_lists.ltr import judgment_lines, ltr_tables
 from rankfield.formats.judgment_lists.rank_eval import rank_eval_ratings, rank_eval_request
-from rankfield.formats.judgment_lists.ratings import Ratings
 from rankfield.formats.judgment_lists.search_relevance import (
     judgment_list,
     search_relevance_ratings,
     search_relevance_source,
 )
 from rankfield.io.json_documents import read_json_document
-from rankfield.io.table import LocatedRows
-from rankfield.io.tables import TextTable
+from rankfield.io.table import Table
 from rankfield.outputs import require_new
 from rankfield.schema import RankingDataset
 
@@ -88,7 +86,7 @@ def read_elasticsearch(
     return assemble(tables, **options)
 
 
-def listed_tables(path: Path, notes: list[str]) -> tuple[pl.DataFrame, LocatedRows, bool]:
+def listed_tables(path: Path, notes: list[str]) -> tuple[pl.DataFrame, Table, bool]:
     """Return the queries and judgments of a list, and whether it has no ids of queries.
 
     Raises:
@@ -195,25 +193,15 @@ def _content(path: Path) -> tuple[Kind, Any]:
     return "opensearch", entries
 
 
-def _judgments(
-    path: Path, kind: Kind, content: Any, notes: list[str]
-) -> tuple[TextTable, LocatedRows]:
+def _judgments(path: Path, kind: Kind, content: Any, notes: list[str]) -> tuple[Table, Table]:
     if kind == "ltr":
-        queries, judgments = ltr_tables(path)
-        return queries, judgments
-    found: Ratings = (
-        rank_eval_ratings(path, content, notes)
-        if kind == "rank-eval"
-        else search_relevance_ratings(path, content)
-    )
-    frame = pl.DataFrame(
-        {"query_id": list(found.queries), "query": list(found.queries.values())},
-        schema={"query_id": pl.String, "query": pl.String},
-    )
-    return TextTable(path, frame, None), found
+        return ltr_tables(path)
+    if kind == "rank-eval":
+        return rank_eval_ratings(path, content, notes)
+    return search_relevance_ratings(path, content)
 
 
-def _titles(path: Path, judgments: LocatedRows) -> TextTable:
+def _titles(path: Path, judgments: Table) -> Table:
     frame = judgments.frame
     if "title" not in frame.columns or frame["title"].null_count() == frame.height:
         raise DataError(
@@ -222,7 +210,7 @@ def _titles(path: Path, judgments: LocatedRows) -> TextTable:
             remedy="Name a table with them, --documents FILE, or take --judgments-only.",
         )
     titles = frame.group_by("doc_id", maintain_order=True).agg(pl.col("title").drop_nulls().first())
-    return TextTable(path, titles, None)
+    return Table.counted(path, titles)
 
 
 def _ltr_lines(

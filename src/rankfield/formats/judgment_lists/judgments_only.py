@@ -10,7 +10,7 @@ import polars as pl
 from rankfield.errors import DataError
 from rankfield.files import new_file
 from rankfield.formats.export_texts import query_texts
-from rankfield.io.table import LocatedRows
+from rankfield.io.table import Table
 from rankfield.messages import more
 from rankfield.schema import RankingDataset
 
@@ -23,7 +23,7 @@ _PAIR = ["query_id", "doc_id"]
 
 def judgments_alone(
     queries: pl.DataFrame,
-    judgments: LocatedRows,
+    judgments: Table,
     notes: list[str],
     *,
     by_text: bool = False,
@@ -69,7 +69,7 @@ def judgments_alone(
 def _with_ids_of(
     frame: pl.DataFrame,
     dataset: RankingDataset,
-    judgments: LocatedRows,
+    judgments: Table,
     unknown: Literal["error", "drop"],
     notes: list[str],
 ) -> pl.DataFrame:

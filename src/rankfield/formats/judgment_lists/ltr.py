@@ -7,10 +7,9 @@ from pathlib import Path
 import polars as pl
 
 from rankfield.errors import DataError
-from rankfield.io.finite_numbers import finite_numbers
-from rankfield.io.lines import kept_rows, read_lines
-from rankfield.io.numbers import number_texts
-from rankfield.io.tables import TextTable
+from rankfield.io.lines import read_lines
+from rankfield.io.numbers import finite_numbers, number_texts
+from rankfield.io.table import Table
 
 __all__ = ["judgment_lines", "ltr_tables"]
 
@@ -19,7 +18,7 @@ _WEIGHT = r"\*[0-9.]+$"
 _JUDGMENT = r"^\s*(\S+)\s+qid:(\S+)(?:\s+\d+:\S+)*\s*#\s*(\S+)(?:\s+(.*?))?\s*$"
 
 
-def ltr_tables(path: Path) -> tuple[TextTable, TextTable]:
+def ltr_tables(path: Path) -> tuple[Table, Table]:
     """Read `# qid:1: rambo` for each query and `4 qid:1 # 7555 Rambo` for each judgment.
 
     Feature values between qid and # are dropped, and the weight of `# qid:1: rambo*1`.
@@ -33,8 +32,8 @@ def ltr_tables(path: Path) -> tuple[TextTable, TextTable]:
     """
     lines = read_lines(path)
     comments = lines.frame["text"].str.contains(r"^\s*#")
-    queries = _queries(kept_rows(lines, comments))
-    rated = kept_rows(lines, ~comments)
+    queries = _queries(lines.filter(comments))
+    rated = lines.filter(~comments)
     if rated.frame.is_empty():
         raise DataError(
             "expected at least one judgment, found none",
@@ -43,7 +42,7 @@ def ltr_tables(path: Path) -> tuple[TextTable, TextTable]:
         )
     names = ["score", "query_id", "doc_id", "title"]
     groups = rated.frame["text"].str.extract_groups(_JUDGMENT).struct.rename_fields(names)
-    table = TextTable(path, groups.struct.unnest(), rated.lines)
+    table = rated.with_frame(groups.struct.unnest())
     missing = table.frame["score"].is_null()
     if missing.any():
         row = int(missing.arg_max() or 0)
@@ -64,9 +63,7 @@ def ltr_tables(path: Path) -> tuple[TextTable, TextTable]:
             where=table.where(row, "query_id"),
             remedy="Add it to the head of the file.",
         )
-    return queries, TextTable(
-        path, frame.select("query_id", "doc_id", "score", "title"), table.lines
-    )
+    return queries, table.with_frame(frame.select("query_id", "doc_id", "score", "title"))
 
 
 def judgment_lines(
@@ -101,11 +98,11 @@ def judgment_lines(
     return pl.concat([head["line"], pl.Series("line", ["#"]), body["line"]])
 
 
-def _queries(comments: TextTable) -> TextTable:
+def _queries(comments: Table) -> Table:
     groups = comments.frame["text"].str.extract_groups(_QUERY)
     frame = groups.struct.rename_fields(["query_id", "query"]).struct.unnest()
     known = frame["query_id"].is_not_null() & (frame["query"] != "")
-    table = kept_rows(TextTable(comments.path, frame, comments.lines), known)
+    table = comments.with_frame(frame).filter(known)
     twice = ~table.frame["query_id"].is_first_distinct()
     if twice.any():
         row = int(twice.arg_max() or 0)

@@ -18,10 +18,10 @@ from rankfield.formats.assemble import DatasetOptions, Tables, assemble
 from rankfield.formats.export_notes import lost_columns
 from rankfield.formats.export_texts import query_texts
 from rankfield.formats.judgment_lists.documents import read_listed_documents
-from rankfield.io.finite_numbers import finite_numbers
-from rankfield.io.lines import kept_rows
-from rankfield.io.numbers import number_texts
-from rankfield.io.tables import TextTable, read_header, read_table
+from rankfield.io.delimited import read_header
+from rankfield.io.numbers import finite_numbers, number_texts
+from rankfield.io.table import Table
+from rankfield.io.tables import read_table
 from rankfield.io.text import table_suffix
 from rankfield.outputs import require_new
 from rankfield.schema import RankingDataset
@@ -74,7 +74,7 @@ def read_quepid(
     return assemble(tables, **options)
 
 
-def quepid_tables(path: Path, notes: list[str]) -> tuple[TextTable, TextTable]:
+def quepid_tables(path: Path, notes: list[str]) -> tuple[Table, Table]:
     """Return the queries (query_id, query) and the judgments (query_id, doc_id, score) of a file.
 
     Raises:
@@ -91,7 +91,7 @@ def quepid_tables(path: Path, notes: list[str]) -> tuple[TextTable, TextTable]:
                 remedy="Quepid's judgments have the columns query, docid and rating.",
             )
         names[found] = standard
-    table = TextTable(path, table.frame.select(list(names)).rename(names), table.lines)
+    table = table.with_frame(table.frame.select(list(names)).rename(names))
     for name in ("query", "doc_id"):
         bad = table.frame.select(is_absent(name, pl.String()))[name]
         if bad.any():
@@ -103,7 +103,7 @@ def quepid_tables(path: Path, notes: list[str]) -> tuple[TextTable, TextTable]:
     rated = ~table.frame.select(is_absent("score", pl.String()))["score"]
     if gone := int((~rated).sum()):
         notes.append(f"judgments: {gone:,} without a rating are left out")
-    table = kept_rows(table, rated)
+    table = table.filter(rated)
     if table.frame.is_empty():
         raise DataError(
             "expected at least one rating, found none",
@@ -116,8 +116,8 @@ def quepid_tables(path: Path, notes: list[str]) -> tuple[TextTable, TextTable]:
     )
     scored = table.frame.with_columns(finite_numbers(table, "score"))
     scored = scored.join(queries, on="query", how="left", maintain_order="left")
-    judgments = TextTable(path, scored.select("query_id", "doc_id", "score"), table.lines)
-    return TextTable(path, queries, None), judgments
+    judgments = table.with_frame(scored.select("query_id", "doc_id", "score"))
+    return Table.counted(path, queries), judgments
 
 
 def write_quepid(dataset: RankingDataset, out: str | Path) -> list[str]:

@@ -11,6 +11,7 @@ import polars as pl
 from rankfield.errors import DataError
 from rankfield.formats.judgment_lists.ratings import Ratings
 from rankfield.io.json_documents import text_of
+from rankfield.io.table import Table
 
 __all__ = ["rank_eval_ratings", "rank_eval_request"]
 
@@ -21,7 +22,7 @@ _TEXT_QUERIES = (
 _TEXT_KEYS = ("query", "query_text", "model_text", "value")
 
 
-def rank_eval_ratings(path: Path, content: Any, notes: list[str]) -> Ratings:
+def rank_eval_ratings(path: Path, content: Any, notes: list[str]) -> tuple[Table, Table]:
     """Read {"requests": [{"id", "request" or "params", "ratings": [{_index, _id, rating}]}]}.
 
     The text of a query is the one text that its request searches for (match, multi_match,
@@ -57,7 +58,7 @@ def rank_eval_ratings(path: Path, content: Any, notes: list[str]) -> Ratings:
     if len(indices) > 1:
         shown = ", ".join(sorted(map(str, indices)))
         notes.append(f"judgments: of several indices ({shown}); ids are taken as one namespace")
-    return found.require_some()
+    return found.tables()
 
 
 def rank_eval_request(

@@ -1,4 +1,4 @@
-"""Ratings of documents for queries, as judgment lists hold them, each with its place."""
+"""The ratings of a judgment list in JSON, gathered one by one, each with its place."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from rankfield.errors import DataError
+from rankfield.io.table import Table
 
 __all__ = ["Ratings"]
 
@@ -24,7 +25,6 @@ class Ratings:
     queries: dict[str, str] = field(default_factory=dict)
     rows: list[tuple[str, str, float]] = field(default_factory=list)
     places: list[str] = field(default_factory=list)
-    titles: dict[str, str] = field(default_factory=dict)
 
     def add(self, query_id: str, doc_id: str, rating: object, place: str) -> None:
         """Add a judgment.
@@ -46,21 +46,11 @@ class Ratings:
         self.rows.append((query_id, doc_id, score))
         self.places.append(place)
 
-    @property
-    def frame(self) -> pl.DataFrame:
-        """The judgments: query_id, doc_id, score."""
-        schema = {"query_id": pl.String, "doc_id": pl.String, "score": pl.Float64}
-        return pl.DataFrame(self.rows, schema=schema, orient="row")
-
-    def where(self, row: int, column: str = "") -> str:
-        """Return how to name a judgment, and a column of it, in a message."""
-        return f"{self.path}, {self.places[row]}" + (f", column {column!r}" if column else "")
-
-    def require_some(self) -> Ratings:
-        """Return the ratings.
+    def tables(self) -> tuple[Table, Table]:
+        """Return the queries (query_id, query) and the judgments (query_id, doc_id, score).
 
         Raises:
-            DataError: there is none.
+            DataError: there is no judgment.
         """
         if not self.rows:
             raise DataError(
@@ -68,4 +58,11 @@ class Ratings:
                 where=str(self.path),
                 remedy="Name a file that holds ratings.",
             )
-        return self
+        texts = {"query_id": pl.String, "query": pl.String}
+        queries = pl.DataFrame(list(self.queries.items()), schema=texts, orient="row")
+        schema = {"query_id": pl.String, "doc_id": pl.String, "score": pl.Float64}
+        judgments = pl.DataFrame(self.rows, schema=schema, orient="row")
+        return Table.counted(self.path, queries), Table(self.path, judgments, self._place)
+
+    def _place(self, row: int) -> str:
+        return f"{self.path}, {self.places[row]}"

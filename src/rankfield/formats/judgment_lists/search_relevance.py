@@ -10,6 +10,7 @@ import polars as pl
 from rankfield.errors import DataError
 from rankfield.formats.judgment_lists.ratings import Ratings
 from rankfield.io.json_documents import text_of
+from rankfield.io.table import Table
 
 __all__ = ["judgment_list", "search_relevance_ratings", "search_relevance_source"]
 
@@ -33,7 +34,7 @@ def search_relevance_source(content: Any) -> list[Any] | None:
     return found if isinstance(found, list) else None
 
 
-def search_relevance_ratings(path: Path, entries: list[Any]) -> Ratings:
+def search_relevance_ratings(path: Path, entries: list[Any]) -> tuple[Table, Table]:
     """Read [{"query", "ratings": [{"docId", "rating"}]}]; ratings are numbers or texts of them.
 
     The list has no ids of queries: equal texts are one query, q1, q2 … in order.
@@ -64,7 +65,7 @@ def search_relevance_ratings(path: Path, entries: list[Any]) -> Ratings:
                 )
             doc_id = text_of(rating.get("docId"), f"{path}, {at}, 'docId'")
             found.add(query_id, doc_id, rating.get("rating"), at)
-    return found.require_some()
+    return found.tables()
 
 
 def judgment_list(name: str, queries: pl.DataFrame, judgments: pl.DataFrame) -> dict[str, Any]:

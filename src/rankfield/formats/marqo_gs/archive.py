@@ -37,9 +37,10 @@ from rankfield.formats.marqo_gs.pairs import (
     chosen_score,
     document_fields_of,
 )
-from rankfield.io.files import PlacedTable, file_columns, read_files, stack
 from rankfield.io.json_objects import object_entries
 from rankfield.io.numbers import with_numbers
+from rankfield.io.table import Table, stack
+from rankfield.io.tables import file_columns, read_files
 from rankfield.io.text_values import marked, text_values, without_marks
 from rankfield.paths import is_file, stays_inside
 from rankfield.schema import Field, Provenance, RankingDataset
@@ -245,7 +246,7 @@ def _plain(documents: pl.DataFrame, fields: tuple[Field, ...], folder: Path) -> 
 
 def _read_pairs(
     path: Path, split: str, corpus: pl.DataFrame, score: str, notes: list[str]
-) -> PlacedTable:
+) -> Table:
     """Return a file's pairs and sides, without the columns that the corpus has too."""
     columns = file_columns(path)
     require_columns(path, columns, ("query", "product_id", score))
@@ -258,13 +259,11 @@ def _read_pairs(
     query_seen, document_seen = SIDES[split]
     frame = with_numbers(table.frame, ("query", "product_id", "query_id"))
     table = set_aside(table.with_frame(frame), PAIR_NAMES - {score}, "judgments", notes)
-    return table.with_frame(
-        table.frame.with_columns(
-            # a query stands in a hundred rows: its text is held once
-            pl.col("query").cast(pl.Categorical).cast(pl.String),
-            query_seen=pl.lit(query_seen),
-            document_seen=pl.lit(document_seen),
-        )
+    return table.with_columns(
+        # a query stands in a hundred rows: its text is held once
+        pl.col("query").cast(pl.Categorical).cast(pl.String),
+        query_seen=pl.lit(query_seen),
+        document_seen=pl.lit(document_seen),
     )
 
 

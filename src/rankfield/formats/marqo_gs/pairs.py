@@ -19,10 +19,8 @@ from rankfield.formats.field_options import guessed_fields, parse_fields, shown_
 from rankfield.formats.foreign_columns import set_aside_in_frame
 from rankfield.formats.guesses import guess_scale
 from rankfield.formats.published_splits import hashed_subsets, sided
-from rankfield.io.files import PlacedTable
-from rankfield.io.finite_numbers import finite_numbers
-from rankfield.io.numbers import with_numbers
-from rankfield.io.tables import TextTable
+from rankfield.io.numbers import finite_numbers, with_numbers
+from rankfield.io.table import Table
 from rankfield.schema import Field, Provenance, RankingDataset, ScoreScale
 
 __all__ = [
@@ -69,7 +67,7 @@ class MarqoPairs:
     subsets: split, subset ("dev", "test") and key (a query's text or id) of the ground truth.
     """
 
-    table: PlacedTable
+    table: Table
     documents: pl.DataFrame
     score: str
     subsets: pl.DataFrame | None = None
@@ -153,7 +151,7 @@ def document_fields_of(
     Raises:
         DataError: a chosen field is no column or of another type, or none can be guessed.
     """
-    table = TextTable(where, documents.drop("seen", strict=False), None)
+    table = Table.counted(where, documents.drop("seen", strict=False))
     if chosen:
         return parse_fields(table, chosen)[0]
     if fields := tuple(f for name, f in usual.items() if name in table.columns):

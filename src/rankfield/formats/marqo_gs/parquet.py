@@ -35,7 +35,8 @@ from rankfield.formats.marqo_gs.pairs import (
     with_free_columns,
 )
 from rankfield.io.arrow import arrow_batches
-from rankfield.io.files import PlacedTable, file_columns, read_files, stack
+from rankfield.io.table import Table, stack
+from rankfield.io.tables import file_columns, read_files
 from rankfield.schema import Field, Provenance, RankingDataset
 
 __all__ = ["looks_like_marqo_gs_parquet", "read_marqo_gs_parquet", "write_marqo_gs_parquet"]
@@ -129,7 +130,7 @@ def read_marqo_gs_parquet(
 
 def _read_pairs(
     paths: list[Path], split: str, described: list[str], score: str, notes: list[str]
-) -> PlacedTable:
+) -> Table:
     """Return a split's pairs and sides, without the columns that describe the products."""
     columns = file_columns(paths[0])
     for path in paths:
@@ -145,7 +146,7 @@ def _read_pairs(
 
 
 def _read_documents(
-    files: list[Path], pairs: PlacedTable, described: list[str], notes: list[str]
+    files: list[Path], pairs: Table, described: list[str], notes: list[str]
 ) -> pl.DataFrame:
     """Return the products, each as its first row describes it: seen ones come first."""
     first = pairs.frame["product_id"].is_first_distinct()

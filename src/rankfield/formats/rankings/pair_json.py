@@ -12,14 +12,14 @@ import polars as pl
 
 from rankfield.errors import DataError
 from rankfield.files import MAX_JSON
-from rankfield.io.tables import TextTable
+from rankfield.io.table import Table
 from rankfield.paths import read_bytes
 from rankfield.unicode_text import SPELT_HALF, decode_utf8, is_blank, refuse_halves
 
 __all__ = ["read_pair_json"]
 
 
-def read_pair_json(path: Path) -> TextTable:
+def read_pair_json(path: Path) -> Table:
     """Read ``{query: {document: number}}``: query_id, doc_id (text), score (float64).
 
     Raises:
@@ -46,7 +46,7 @@ def read_pair_json(path: Path) -> TextTable:
     if not columns[0]:
         raise DataError("expected at least one query with a document", where=str(path))
     schema = {"query_id": pl.String, "doc_id": pl.String, "score": pl.Float64}
-    return TextTable(path, pl.DataFrame(columns, schema=schema), None)
+    return Table.counted(path, pl.DataFrame(columns, schema=schema))
 
 
 class _Pairs(list[tuple[str, Any]]):

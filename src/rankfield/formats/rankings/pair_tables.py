@@ -10,9 +10,11 @@ import polars as pl
 from rankfield.column_names import DOC_IDS, QUERY_IDS, find_column, quoted_names
 from rankfield.errors import DataError
 from rankfield.field_values import is_absent
-from rankfield.io.finite_numbers import finite_numbers
-from rankfield.io.lines import kept_rows, read_lines, split_lines
-from rankfield.io.tables import DELIMITERS, SUFFIXES, TextTable, read_table
+from rankfield.io.delimited import DELIMITERS
+from rankfield.io.lines import read_lines, split_lines
+from rankfield.io.numbers import finite_numbers
+from rankfield.io.table import Table
+from rankfield.io.tables import SUFFIXES, read_table
 from rankfield.io.text import table_suffix
 
 __all__ = ["SPLIT", "pairs_of", "read_pair_table"]
@@ -25,7 +27,7 @@ _TREC = {4: 3, 6: 4}
 """Columns of TREC's qrels and run files, and the place of the score among them."""
 
 
-def read_pair_table(path: Path) -> TextTable | None:
+def read_pair_table(path: Path) -> Table | None:
     """Return the table of a file with a header, None of a file in TREC's form.
 
     The end of the name says what a table is; but MS MARCO's .tsv are TREC's qrels without a
@@ -52,7 +54,7 @@ def read_pair_table(path: Path) -> TextTable | None:
     return read_table(path)
 
 
-def pairs_of(table: TextTable, numbers: Sequence[Sequence[str]], *, split: str | None) -> TextTable:
+def pairs_of(table: Table, numbers: Sequence[Sequence[str]], *, split: str | None) -> Table:
     """Return query_id, doc_id (text), the numbers (float64), and the split where there is one.
 
     Args:
@@ -91,10 +93,10 @@ def pairs_of(table: TextTable, numbers: Sequence[Sequence[str]], *, split: str |
         ),
         *([SPLIT] if SPLIT in table.columns else []),
     )
-    return TextTable(table.path, frame, table.lines)
+    return table.with_frame(frame)
 
 
-def _of_split(table: TextTable, split: str) -> TextTable:
+def _of_split(table: Table, split: str) -> Table:
     keep = (table.frame[SPLIT].cast(pl.String) == split).fill_null(False)
     if not keep.any():
         names = table.frame[SPLIT].cast(pl.String).drop_nulls().unique().sort().to_list()
@@ -102,7 +104,7 @@ def _of_split(table: TextTable, split: str) -> TextTable:
             f"no row is of the split {split!r}; there are {quoted_names(names) or 'none'}",
             where=str(table.path),
         )
-    return kept_rows(table, keep)
+    return table.filter(keep)
 
 
 def _has_ids(words: Sequence[str]) -> bool:
@@ -119,7 +121,7 @@ def _is_number(words: Sequence[str], place: int | None) -> bool:
     return True
 
 
-def _blank_divided(path: Path) -> TextTable | None:
+def _blank_divided(path: Path) -> Table | None:
     """Return the rows below a header delimited by blanks or tabs, or None if there is no header."""
     first = read_lines(path, head=1).frame["text"][0]
     tabs = "\t" in first
@@ -127,13 +129,13 @@ def _blank_divided(path: Path) -> TextTable | None:
     if not _has_ids(names) or len(set(names)) < len(names):
         return None
     lines = read_lines(path)
-    rows = kept_rows(lines, pl.int_range(lines.frame.height, eager=True) > 0)
+    rows = lines.filter(pl.int_range(pl.len()) > 0)
     if rows.frame.is_empty():
         raise DataError("expected at least one row below the header, found none", where=str(path))
     return split_lines(rows, names, tabs=tabs)
 
 
-def _refuse_empty(table: TextTable, column: str) -> None:
+def _refuse_empty(table: Table, column: str) -> None:
     ids = table.frame.select(pl.col(column).cast(pl.String))
     empty = ids.select(is_absent(column, pl.String()))[column]
     if empty.any():

@@ -8,11 +8,11 @@ import polars as pl
 
 from rankfield.column_names import SCORES, quoted_names
 from rankfield.errors import DataError
+from rankfield.formats.checks import check_pairs
 from rankfield.formats.rankings.pair_json import read_pair_json
 from rankfield.formats.rankings.pair_tables import SPLIT, pairs_of, read_pair_table
 from rankfield.formats.trec.runs import qrels_table, run_table
-from rankfield.io.lines import check_pairs
-from rankfield.io.tables import TextTable
+from rankfield.io.table import Table
 
 __all__ = ["has_splits", "read_judged_pairs", "read_ranked_pairs"]
 
@@ -70,7 +70,7 @@ def read_ranked_pairs(path: str | Path, *, split: str | None = None) -> pl.DataF
         table = run_table(path)
     else:
         if set(table.columns) == _RANKINGS:
-            table = TextTable(table.path, table.frame.drop("score"), table.lines)
+            table = table.with_frame(table.frame.drop("score"))
         table = pairs_of(table, [("score",), ("rank",), ("similarity",)], split=split)
         _refuse_several_splits(table)
         check_pairs(table)
@@ -92,7 +92,7 @@ def has_splits(path: str | Path) -> bool:
     return table is not None and SPLIT in table.columns
 
 
-def _refuse_several_splits(table: TextTable) -> None:
+def _refuse_several_splits(table: Table) -> None:
     if SPLIT not in table.columns:
         return
     lists = table.frame.select("query_id", SPLIT).unique()
@@ -107,7 +107,7 @@ def _refuse_several_splits(table: TextTable) -> None:
         )
 
 
-def _check_ranks(table: TextTable) -> None:
+def _check_ranks(table: Table) -> None:
     """Refuse a rank that a query has twice."""
     if "rank" not in table.frame.columns or table.frame["rank"].n_unique() == 1:
         return

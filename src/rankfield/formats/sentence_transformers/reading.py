@@ -30,8 +30,9 @@ from rankfield.formats.guesses import guess_scale
 from rankfield.formats.hugging_face.folders import find_parts
 from rankfield.formats.published_splits import split_by_queries
 from rankfield.formats.sentence_transformers.writing import write_sentence_transformers
-from rankfield.io.files import PlacedTable, file_columns, read_files, stack
-from rankfield.io.finite_numbers import finite_numbers
+from rankfield.io.numbers import finite_numbers
+from rankfield.io.table import Table, stack
+from rankfield.io.tables import file_columns, read_files
 from rankfield.io.text_values import require_texts
 from rankfield.schema import Field, Modality, Provenance, RankingDataset, ScoreScale
 
@@ -109,7 +110,7 @@ def read_sentence_transformers(
     names = [c for c in table.frame.columns if c != _PART]
     chosen = label or find_column(names, _LABELS, where=str(path))
     inputs = list(columns or [c for c in names if c != chosen])
-    file = table.files[0][0]
+    file = table.path
     require_columns(file, names, [*inputs, *([chosen] if chosen else [])])
     if len(inputs) < 2:
         raise DataError(
@@ -131,7 +132,7 @@ def read_sentence_transformers(
     dataset, of_parts = _assemble(rows.frame, scale, notes)
     dataset.name = name or path.resolve().stem
     dataset.provenance = Provenance(
-        source=", ".join(dict.fromkeys(file.name for file, _ in table.files)),
+        source=", ".join(dict.fromkeys(file.name for paths in parts.values() for file in paths)),
         licence=licence,
         made_by="rankfield import sentence-transformers",
     )
@@ -139,9 +140,9 @@ def read_sentence_transformers(
     return split_by_queries(dataset, of_parts, held_out=held_out, notes=notes), notes + cleared
 
 
-def _read_part(paths: list[Path], part: str) -> PlacedTable:
+def _read_part(paths: list[Path], part: str) -> Table:
     table = read_files(paths)
-    return table.with_frame(table.frame.with_columns(pl.lit(part).alias(_PART)))
+    return table.with_columns(pl.lit(part).alias(_PART))
 
 
 def _is_margin(frame: pl.DataFrame, inputs: list[str], label: str) -> bool:
@@ -149,7 +150,7 @@ def _is_margin(frame: pl.DataFrame, inputs: list[str], label: str) -> bool:
     return len(inputs) > 2 and not isinstance(frame.schema[label], pl.List)
 
 
-def _judged(table: PlacedTable, inputs: list[str], label: str | None) -> PlacedTable:
+def _judged(table: Table, inputs: list[str], label: str | None) -> Table:
     """Return query, document, score and part: a row for each document of each row."""
     frame = table.frame.with_row_index(_ROW)
     lists = [name for name in inputs[1:] if isinstance(frame.schema[name], pl.List)]
@@ -161,7 +162,7 @@ def _judged(table: PlacedTable, inputs: list[str], label: str | None) -> PlacedT
         if dtype not in (pl.String, pl.Binary):
             raise DataError(
                 f"expected texts or the bytes of pictures, found {frame.schema[name]}",
-                where=f"{table.files[0][0]}, column {name!r}",
+                where=f"{table.path}, column {name!r}",
                 remedy="Name the columns in order with --column, and the label with --label.",
             )
         if dtype == pl.String and name not in lists:
@@ -183,10 +184,10 @@ def _judged(table: PlacedTable, inputs: list[str], label: str | None) -> PlacedT
         columns.append(part.filter(pl.col("document").cast(pl.Binary).bin.size() > 0))
     rows = pl.concat(columns).sort(_ROW, maintain_order=True)
     placed = _placed(table, rows)
-    return placed.with_frame(placed.frame.with_columns(score=finite_numbers(placed, "score")))
+    return placed.with_columns(score=finite_numbers(placed, "score"))
 
 
-def _of_positives(table: PlacedTable, frame: pl.DataFrame, inputs: list[str]) -> PlacedTable:
+def _of_positives(table: Table, frame: pl.DataFrame, inputs: list[str]) -> Table:
     """Return a row for each document of lists, score 1 in the first column, 0 in the others."""
     columns = []
     for place, name in enumerate(inputs[1:]):
@@ -207,13 +208,11 @@ def _of_positives(table: PlacedTable, frame: pl.DataFrame, inputs: list[str]) ->
     return _placed(table, rows)
 
 
-def _of_lists(
-    table: PlacedTable, frame: pl.DataFrame, inputs: list[str], label: str | None
-) -> PlacedTable:
+def _of_lists(table: Table, frame: pl.DataFrame, inputs: list[str], label: str | None) -> Table:
     if len(inputs) > 2 or label is None or not isinstance(frame.schema[label], pl.List):
         raise DataError(
             "expected a query, a list of documents and a list of labels",
-            where=f"{table.files[0][0]}, column {inputs[1]!r}",
+            where=f"{table.path}, column {inputs[1]!r}",
             remedy="Name the columns in order with --column, and the labels with --label.",
         )
     documents, labels = pl.col(inputs[1]).list, pl.col(label).list
@@ -221,10 +220,10 @@ def _of_lists(
     rows = frame.select(_ROW, *_renamed(*inputs), pl.col(label).alias("score"))
     placed = _placed(table, rows.explode("document", "score", empty_as_null=False))
     require_values(placed, "document")
-    return placed.with_frame(placed.frame.with_columns(score=finite_numbers(placed, "score")))
+    return placed.with_columns(score=finite_numbers(placed, "score"))
 
 
-def _require_lengths(table: PlacedTable, label: str, fits: pl.Expr) -> None:
+def _require_lengths(table: Table, label: str, fits: pl.Expr) -> None:
     bad = ~table.frame.select(fits.fill_null(False)).to_series()
     if bad.any():
         raise DataError(
@@ -242,8 +241,8 @@ def _renamed(query: str, document: str) -> list[pl.Expr]:
     ]
 
 
-def _placed(table: PlacedTable, rows: pl.DataFrame) -> PlacedTable:
-    return PlacedTable(rows.drop(_ROW), table.files, rows[_ROW])
+def _placed(table: Table, rows: pl.DataFrame) -> Table:
+    return table.taken(rows.drop(_ROW), rows[_ROW])
 
 
 def _scale(

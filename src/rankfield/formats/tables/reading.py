@@ -18,9 +18,8 @@ from rankfield.formats.field_options import guessed_fields, parse_fields
 from rankfield.formats.guesses import guess_scale
 from rankfield.formats.image_lists import PICTURE_TYPES, picture_column
 from rankfield.formats.tables.source import TableSource, name_columns, read_source
-from rankfield.io.finite_numbers import finite_numbers
-from rankfield.io.numbers import number_types
-from rankfield.io.table import SourceTable
+from rankfield.io.numbers import finite_numbers, number_types
+from rankfield.io.table import Table
 from rankfield.io.text import reading
 from rankfield.io.text_values import require_texts, text_expression, unmarked
 from rankfield.messages import more
@@ -188,13 +187,13 @@ def import_folder(
 
 
 def dataset_of_tables(
-    folder: Path, tables: Mapping[str, SourceTable], **options: Unpack[TableOptions]
+    folder: Path, tables: Mapping[str, Table], **options: Unpack[TableOptions]
 ) -> tuple[RankingDataset, list[str]]:
     """Make a data set of "queries", "documents" and "judgments" already read, as `read_tables`.
 
     Args:
         folder: where paths of pictures start.
-        tables: the three tables; errors name their rows by `SourceTable.where`.
+        tables: the three tables; errors name their rows by `Table.where`.
         options: as the arguments of `read_tables`; those that name files are ignored.
 
     Returns:

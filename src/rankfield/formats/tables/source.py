@@ -17,9 +17,8 @@ from rankfield.column_names import (
 from rankfield.errors import DataError
 from rankfield.foreign_files import own_paths
 from rankfield.formats.foreign_columns import RESERVED, set_aside
-from rankfield.io.staged import stage_table
-from rankfield.io.table import SourceTable
-from rankfield.io.tables import SUFFIXES, is_table
+from rankfield.io.table import Table
+from rankfield.io.tables import SUFFIXES, is_table, stage_table
 from rankfield.messages import did_you_mean
 
 __all__ = ["TableSource", "name_columns", "read_source"]
@@ -33,7 +32,7 @@ class TableSource:
     """
 
     folder: Path
-    tables: dict[str, SourceTable] = field(default_factory=dict)
+    tables: dict[str, Table] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     divided: set[tuple[str, str]] = field(default_factory=set)
 

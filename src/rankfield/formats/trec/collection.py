@@ -21,8 +21,9 @@ from rankfield.formats.guesses import guess_fields
 from rankfield.formats.trec.runs import qrels_table, require_words, run_table, write_qrels
 from rankfield.formats.trec.tagged import holds_tag, read_tagged_documents, read_tagged_topics
 from rankfield.formats.trec.xml import holds_xml_topics, read_xml_topics
-from rankfield.io.lines import kept_rows, read_lines, split_lines
-from rankfield.io.tables import TextTable, read_table
+from rankfield.io.lines import read_lines, split_lines
+from rankfield.io.table import Table
+from rankfield.io.tables import read_table
 from rankfield.io.text import table_suffix
 from rankfield.io.text_values import text_values
 from rankfield.schema import RankingDataset
@@ -179,7 +180,7 @@ def _find(folder: Path, what: str) -> Path:
     )
 
 
-def _topics(path: Path, notes: list[str]) -> TextTable:
+def _topics(path: Path, notes: list[str]) -> Table:
     """Return the topics with query_id and query."""
     table = _with_header(path, _QUERY_IDS, "queries", notes)
     if table is None:
@@ -204,7 +205,7 @@ def _topics(path: Path, notes: list[str]) -> TextTable:
     return table
 
 
-def _documents(path: Path, notes: list[str]) -> TextTable:
+def _documents(path: Path, notes: list[str]) -> Table:
     table = _with_header(path, _DOC_IDS, "documents", notes)
     if table is not None:
         return table
@@ -216,7 +217,7 @@ def _documents(path: Path, notes: list[str]) -> TextTable:
     return split_lines(lines, columns.get(count, ["doc_id", "text"]), tabs=True)
 
 
-def _text_columns(table: TextTable) -> list[str] | None:
+def _text_columns(table: Table) -> list[str] | None:
     """Return title and text unless they are empty, and what else looks like a text."""
     frame = table.frame
     texts = {f.name for f in guess_fields(frame, "documents", "doc_id") if f.modality == "text"}
@@ -226,7 +227,7 @@ def _text_columns(table: TextTable) -> list[str] | None:
 
 def _with_header(
     path: Path, ids: Sequence[str], what: Literal["queries", "documents"], notes: list[str]
-) -> TextTable | None:
+) -> Table | None:
     """Return a table that names its columns, with its id column named, or None."""
     suffix = table_suffix(path)
     if suffix == ".tsv":
@@ -245,11 +246,10 @@ def _with_header(
         )
     identity = IDS[what]
     table = with_standard_names(table, {found: identity}, what, notes)
-    named = table.frame.with_columns(text_values(table.frame, identity, table.where))
-    return TextTable(path, named, table.lines)
+    return table.with_columns(text_values(table.frame, identity, table.where))
 
 
-def _positions(path: Path, depth: int | None, notes: list[str]) -> TextTable:
+def _positions(path: Path, depth: int | None, notes: list[str]) -> Table:
     """Return the ranking of a run as judgments: score = depth + 1 - rank."""
     table = run_table(path)
     ranks = table.frame["rank"]
@@ -272,4 +272,4 @@ def _positions(path: Path, depth: int | None, notes: list[str]) -> TextTable:
         run_score="score",
         run="tag",
     )
-    return kept_rows(TextTable(table.path, frame, table.lines), keep)
+    return table.with_frame(frame).filter(keep)

@@ -9,10 +9,10 @@ import polars as pl
 
 from rankfield.errors import DataError
 from rankfield.files import new_file
-from rankfield.io.finite_numbers import finite_numbers
-from rankfield.io.lines import check_pairs, read_lines, split_lines
-from rankfield.io.numbers import number_texts
-from rankfield.io.tables import TextTable
+from rankfield.formats.checks import check_pairs
+from rankfield.io.lines import read_lines, split_lines
+from rankfield.io.numbers import finite_numbers, number_texts
+from rankfield.io.table import Table
 
 __all__ = [
     "qrels_table",
@@ -44,17 +44,14 @@ def read_qrels(path: str | Path) -> pl.DataFrame:
     return qrels_table(path).frame
 
 
-def qrels_table(
-    path: str | Path, *, once: bool = True, remedy: str = "Keep one of them."
-) -> TextTable:
+def qrels_table(path: str | Path, *, once: bool = True, remedy: str = "Keep one of them.") -> Table:
     """Read a qrels file as `read_qrels` does, and keep where each row stands.
 
     Without `once` a pair may be judged twice; else `remedy` says what to do about one.
     """
     table = split_lines(read_lines(path), _QRELS)
     scores = finite_numbers(table, "score", unit="line")
-    frame = table.frame.select("query_id", "doc_id", score=scores)
-    table = TextTable(table.path, frame, table.lines)
+    table = table.with_frame(table.frame.select("query_id", "doc_id", score=scores))
     if once:
         check_pairs(table, remedy)
     return table
@@ -73,7 +70,7 @@ def read_run(path: str | Path) -> pl.DataFrame:
     return run_table(path).frame
 
 
-def run_table(path: str | Path) -> TextTable:
+def run_table(path: str | Path) -> Table:
     """Read a run file as `read_run` does, and keep where each row stands."""
     table = split_lines(read_lines(path), _RUN, rest=True)
     ranks, scores = (finite_numbers(table, name, unit="line") for name in ("rank", "score"))
@@ -88,7 +85,7 @@ def run_table(path: str | Path) -> TextTable:
     frame = table.frame.select(
         "query_id", "doc_id", rank=ranks.cast(pl.Int64), score=scores, tag="tag"
     )
-    table = TextTable(table.path, frame, table.lines)
+    table = table.with_frame(frame)
     check_pairs(table)
     return table
 

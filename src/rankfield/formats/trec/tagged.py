@@ -9,7 +9,7 @@ from collections.abc import Callable
 from rankfield.errors import DataError
 from rankfield.formats.trec.markup import elements, without_tags
 from rankfield.io.columns import text_frame
-from rankfield.io.tables import TextTable
+from rankfield.io.table import Table
 
 __all__ = ["holds_tag", "read_tagged_documents", "read_tagged_topics"]
 
@@ -17,12 +17,12 @@ _TAG = re.compile(r"<(\w+)>", re.ASCII)
 _LABEL = re.compile(r"^(number|topic|description|narrative)\s*:", re.IGNORECASE)
 
 
-def holds_tag(lines: TextTable, tag: str) -> bool:
+def holds_tag(lines: Table, tag: str) -> bool:
     """Return whether one of the first hundred lines begins with <tag>, in any case."""
     return bool(lines.frame["text"].head(100).str.contains(rf"(?i)^\s*<{tag}>").any())
 
 
-def read_tagged_topics(lines: TextTable) -> TextTable:
+def read_tagged_topics(lines: Table) -> Table:
     """Read <top> … </top>: query_id from <num>, and a column for each other tag, as title, desc.
 
     Words like "Number:" and "Description:" at the head of a value are dropped.
@@ -33,7 +33,7 @@ def read_tagged_topics(lines: TextTable) -> TextTable:
     return _records(lines, "top", "num", "query_id", _topic)
 
 
-def read_tagged_documents(lines: TextTable) -> TextTable:
+def read_tagged_documents(lines: Table) -> Table:
     """Read <DOC> … </DOC>: doc_id from <DOCNO>, title, and the text of all other tags.
 
     The title is that of <TITLE>, <HEADLINE>, <HL> or <H3>. Other tags' texts are joined with line
@@ -46,12 +46,12 @@ def read_tagged_documents(lines: TextTable) -> TextTable:
 
 
 def _records(
-    lines: TextTable,
+    lines: Table,
     tag: str,
     number: str,
     identity: str,
     read: Callable[[str], dict[str, str]],
-) -> TextTable:
+) -> Table:
     """Read each record; a line that begins with <tag> begins one, </tag> ends it."""
     opening, closing = re.compile(rf"^\s*<{tag}>", re.I), re.compile(rf"</{tag}>\s*$", re.I)
     found: list[dict[str, str]] = []
@@ -78,11 +78,11 @@ def _records(
     if inside is not None:
         raise _unclosed(lines, first, tag)
     frame = text_frame(lines.path, found, [identity])
-    return TextTable(lines.path, frame, None if lines.lines is None else lines.lines.gather(starts))
+    return lines.taken(frame, starts)
 
 
 def _identified(
-    lines: TextTable, row: int, record: dict[str, str], number: str, identity: str
+    lines: Table, row: int, record: dict[str, str], number: str, identity: str
 ) -> dict[str, str]:
     name = record.pop(number.lower(), "")
     if not name:
@@ -100,7 +100,7 @@ def _identified(
     return {identity: name, **record}
 
 
-def _unclosed(lines: TextTable, row: int, tag: str) -> DataError:
+def _unclosed(lines: Table, row: int, tag: str) -> DataError:
     return DataError(
         f"<{tag}> is opened and never closed",
         where=lines.where(row),

@@ -17,7 +17,7 @@ from rankfield.formats.trec.markup import (
     without_tags,
 )
 from rankfield.io.columns import text_frame
-from rankfield.io.tables import TextTable
+from rankfield.io.table import Table
 
 __all__ = ["holds_xml_topics", "read_xml_topics"]
 
@@ -26,13 +26,13 @@ _TOPIC = re.compile(r"<topic(?=[\s>])|</topic\s*>", re.IGNORECASE)
 _IDS = ("number", "num", "id", "qid", "identifier")
 
 
-def holds_xml_topics(lines: TextTable) -> bool:
+def holds_xml_topics(lines: Table) -> bool:
     """Return whether a file begins with a tag and has <topic …> in its first hundred lines."""
     head = lines.frame["text"].head(100)
     return head[0].lstrip().startswith("<") and bool(head.str.contains(r"(?i)<topic[\s>]").any())
 
 
-def read_xml_topics(lines: TextTable) -> TextTable:
+def read_xml_topics(lines: Table) -> Table:
     """Read <topic> … </topic>: query_id, and a column for each element in it, as query, narrative.
 
     The id is the attribute number, num, id or qid, or the element of such a name. Elements of one
@@ -55,7 +55,7 @@ def read_xml_topics(lines: TextTable) -> TextTable:
             )
         found.append(_topic(lines, rows[-1], head, body))
     frame = text_frame(lines.path, found, ["query_id"])
-    return TextTable(lines.path, frame, None if lines.lines is None else lines.lines.gather(rows))
+    return lines.taken(frame, rows)
 
 
 def _topics(whole: str) -> Iterator[tuple[int, str, str | None]]:
@@ -79,7 +79,7 @@ def _topics(whole: str) -> Iterator[tuple[int, str, str | None]]:
         yield begun[0], "", None
 
 
-def _topic(lines: TextTable, row: int, head: str, body: str) -> dict[str, str]:
+def _topic(lines: Table, row: int, head: str, body: str) -> dict[str, str]:
     record: dict[str, str] = {}
     for name, value in elements(body):
         text = _words(value)

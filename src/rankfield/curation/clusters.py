@@ -16,6 +16,7 @@ __all__ = [
     "Scores",
     "clusters_of_keys",
     "clusters_of_pairs",
+    "components",
     "mark_clusters",
     "merge_clusters",
 ]
@@ -56,16 +57,23 @@ def clusters_of_pairs(pairs: NDArray[np.int64], ids: pl.Series) -> NDArray[np.in
         pairs: rows of records that are the same, int64 (P, 2); their order says nothing.
         ids: N different strings.
     """
-    labels = np.arange(len(ids), dtype=np.int64)
-    first, second = pairs[:, 0], pairs[:, 1]
-    while (labels[first] != labels[second]).any():
-        least = np.minimum(labels[first], labels[second])
-        # the label of a label moves too: chains halve with every turn
-        np.minimum.at(labels, labels[first], least)
-        np.minimum.at(labels, labels[second], least)
-        while (labels[labels] != labels).any():
-            labels = labels[labels]
-    return clusters_of_keys(pl.Series(labels), ids)
+    return clusters_of_keys(pl.Series(components(pairs, len(ids))), ids)
+
+
+def components(pairs: NDArray[np.int64], count: int) -> NDArray[np.int32]:
+    """Return the number of the connected component of each row, int32 (count,).
+
+    Args:
+        pairs: rows that belong together, int64 (P, 2); their order does not matter.
+        count: how many rows there are.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    edges = np.ones(len(pairs), dtype=bool)  # repeated edges are added: True stays True
+    graph = coo_array((edges, (pairs[:, 0], pairs[:, 1])), shape=(count, count))
+    _, labels = connected_components(graph, directed=False)
+    return np.asarray(labels)
 
 
 def merge_clusters(

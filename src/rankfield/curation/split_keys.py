@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from rankfield.curation.clusters import IDS
-from rankfield.curation.forest import Forest
+from rankfield.curation.clusters import IDS, components
 from rankfield.curation.texts import joined_text, near_key
 from rankfield.errors import SplitError
 from rankfield.schema import Tables
@@ -121,10 +120,10 @@ def _judgments(dataset: Tables, table: str) -> pl.Series:
 
 def _linked(first: pl.Series, second: pl.Series) -> pl.Series:
     """Return one key for all that hang together by either; the least of the first ones."""
-    forest = Forest(len(first))
-    for keys in (first, second):
-        rows = pl.DataFrame({"key": keys}).with_row_index("row")
-        pairs = rows.select(pl.col("row").first().over("key").alias("first"), "row")
-        forest.join(pairs.to_numpy().astype(np.int64))
-    both = pl.DataFrame({"key": first, "root": forest.labels()})
-    return both.select(pl.col("key").min().over("root"))["key"]
+    rows = pl.DataFrame({"first": first, "second": second}).with_row_index("row")
+    pairs = [
+        rows.select(pl.col("row").first().over(key).alias("of_key"), "row").to_numpy()
+        for key in ("first", "second")
+    ]
+    both = pl.DataFrame({"key": first, "component": components(np.concatenate(pairs), len(first))})
+    return both.select(pl.col("key").min().over("component"))["key"]

@@ -20,7 +20,7 @@ def confusion_table(first: ArrayLike, second: ArrayLike, grades: ArrayLike) -> N
     Args:
         first: grades, shape (N,), of pairs that both judged.
         second: grades, shape (N,).
-        grades: the K grades there are, rising.
+        grades: the K grades there are, ascending.
 
     Raises:
         MetricError: different lengths, or a value that is none of the grades.
@@ -50,7 +50,7 @@ def cohen_kappa(
 
     κ = 1 − Σ w_ij O_ij / Σ w_ij E_ij with E_ij = (row sum i · column sum j) / N and w_ij = [i ≠ j],
     |i − j| (linear) or (i − j)² (quadratic), i and j the places of the grades (Cohen 1960, 1968).
-    None where chance alone would agree always: both judges give one grade, or nothing was judged.
+    None where chance alone would always agree: both judges give one grade, or nothing was judged.
     """
     observed = np.asarray(table, dtype=np.float64)
     total = observed.sum()
@@ -64,29 +64,21 @@ def cohen_kappa(
 
 
 def kendall_tau(first: ArrayLike, second: ArrayLike) -> float | None:
-    """Return Kendall's τ_b of two lists of scores, from −1 to 1, in O(N log N) (Knight 1966).
+    """Return Kendall's τ_b of two lists of scores, from −1 to 1 (`scipy.stats.kendalltau`).
 
     τ_b = (C − D) / √((n₀ − n₁)(n₀ − n₂)) with C pairs in the same order and D in opposite order,
     n₀ = N(N − 1)/2, and n₁, n₂ the pairs that tie in the first and in the second list. None where
-    a list has one value only.
+    all scores of a list are equal.
 
     Raises:
         MetricError: different lengths, or a score that is not finite.
     """
+    from scipy.stats import kendalltau
+
     one, other = _pair(first, second)
-    order = np.lexsort((other, one))
-    one, other = one[order], other[order]
-    pairs = len(one) * (len(one) - 1) / 2
-    ties_first = _ties(one)
-    ties_second = _ties(np.sort(other))
-    joint = np.flatnonzero((np.diff(one) != 0) | (np.diff(other) != 0)) + 1
-    sizes = np.diff(np.concatenate([[0], joint, [len(one)]])).astype(np.float64)
-    ties_both = float((sizes * (sizes - 1) / 2).sum())
-    spread = (pairs - ties_first) * (pairs - ties_second)
-    if spread <= 0:
+    if not len(one) or (one == one[0]).all() or (other == other[0]).all():
         return None
-    agreeing = pairs - ties_first - ties_second + ties_both - 2 * _inversions(other)
-    return float(agreeing / np.sqrt(spread))
+    return float(kendalltau(one, other).statistic)
 
 
 def _pair(first: ArrayLike, second: ArrayLike) -> tuple[Floats, Floats]:
@@ -99,19 +91,3 @@ def _pair(first: ArrayLike, second: ArrayLike) -> tuple[Floats, Floats]:
     if not (np.isfinite(one).all() and np.isfinite(other).all()):
         raise MetricError("expected finite scores", where="agreement")
     return one, other
-
-
-def _ties(ordered: Floats) -> float:
-    """Return how many pairs of a sorted list are equal."""
-    _, counts = np.unique(ordered, return_counts=True)
-    return float((counts * (counts - 1.0) / 2).sum())
-
-
-def _inversions(values: Floats) -> int:
-    """Return how many pairs stand in falling order, by merging."""
-    if len(values) <= 64:
-        return int(np.triu(values[:, None] > values[None, :], 1).sum())
-    middle = len(values) // 2
-    left, right = values[:middle], values[middle:]
-    across = int(np.searchsorted(np.sort(right), left, side="left").sum())
-    return _inversions(left) + _inversions(right) + across

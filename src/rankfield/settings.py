@@ -24,6 +24,7 @@ __all__ = [
     "present_words",
     "read_settings",
     "read_toml",
+    "toml_value",
 ]
 
 MAX_TOML = 1 << 24
@@ -68,6 +69,14 @@ def read_toml(
         raise kind(f"not valid TOML ({error})", where=str(path), remedy=remedy) from error
     except OSError as error:
         raise kind(f"cannot be read ({error.strerror})", where=str(path)) from error
+
+
+def toml_value(text: str) -> Any:
+    """Return the value of KEY=VALUE on a command line: TOML, or else the text as it is."""
+    try:
+        return parse_toml(f"value = {text}")["value"]
+    except ValueError:
+        return text
 
 
 def read_settings(path: Path, model: type[S], *, remedy: str = "") -> S:

@@ -102,26 +102,12 @@ def command(
         table: _likenesses(data, table, rules[table], shingles, vectors, engine=work)
         for table in tables
     }
+    how: dict[str, Any] = {"pictures": pictures, "link": link, "engine": work}
     if as_group is None:
-        done, report = dedupe(
-            data,
-            tables=tables,
-            pictures=pictures,
-            near=alike,
-            link=link,
-            scores=scores,
-            engine=work,
-        )
+        done, report = dedupe(data, tables=tables, near=alike, scores=scores, **how)
     else:
-        done, report = group_duplicates(
-            data,
-            as_group,
-            table=tables[0],
-            pictures=pictures,
-            near=alike[tables[0]],
-            link=link,
-            engine=work,
-        )
+        (table,) = tables
+        done, report = group_duplicates(data, as_group, table=table, near=alike[table], **how)
     done.save(out)
     console().print(report)
     for one in report.found:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rankfield.cli.options import chosen_device
 from rankfield.errors import InputError
 from rankfield.terminal import echo
 
@@ -29,6 +30,7 @@ class Aggregate(StrEnum):
     MAJORITY = "majority"
 
 
+# Long by its options, each of which it hands on.
 def command(
     dataset: Annotated[
         Path | None, typer.Argument(help="Data set folder.", show_default=False)
@@ -115,18 +117,18 @@ def command(
     Example: rankfield judge shop judged --rubric rubric.toml --endpoint http://localhost:8000/v1
     --model qwen --votes 3 --human dataset
     """
+    from rankfield.judging import JudgeSettings, choose_pairs, judge, load_rubric, score_pairs
+    from rankfield.judging.cost import Prices
     from rankfield.judging.rubric import RUBRIC_TEMPLATE
+    from rankfield.web import Limits
 
     if example_rubric:
         echo(RUBRIC_TEMPLATE, nl=False)
-        return
+        return None
     if dataset is None or out is None:
         raise InputError("expected a data set and an output folder", where="rankfield judge")
     if cross_encoder is not None:
         _refuse_others({"--rubric": rubric, "--endpoint": endpoint, "--dry-run": dry_run or None})
-    from rankfield.judging import JudgeSettings, choose_pairs
-    from rankfield.judging.cost import Prices
-
     settings = JudgeSettings(
         votes=votes, aggregate=aggregate.value, image_side=image_side, seed=seed,
         prices=Prices(price_in, price_out, photo_tokens), max_cost=max_cost,
@@ -142,31 +144,22 @@ def command(
     people = _scores_of_people(data, human)
     chosen = choose_pairs(data, file=pairs, results=results, per_query=per_query, seed=seed)
     if asked is None:
-        from rankfield.cli.options import chosen_device
-        from rankfield.judging import score_pairs
-
-        place = chosen_device(device)
         record = score_pairs(
             data, chosen, str(cross_encoder), out,
-            batch_size=batch_size, device=place, human=people, report=_note,
+            batch_size=batch_size, device=chosen_device(device), human=people, report=_note,
         )  # fmt: skip
-    else:
-        from rankfield.judging import judge, load_rubric
-        from rankfield.web import Limits
-
-        grades = load_rubric(rubric or Path())
-        if dry_run:
-            _dry_run(data, chosen, grades, settings)
-            return
-        limits = Limits(
-            requests_per_second=requests_per_second, burst=concurrency, concurrency=concurrency
-        )
-        record = judge(
-            data, chosen, grades, asked, out,
-            settings=settings, limits=limits, human=people, skip_failed=skip_failed,
-            report=_note,
-        )  # fmt: skip
-    _show(record, out)
+        return _show(record, out)
+    grades = load_rubric(rubric or Path())
+    if dry_run:
+        return _dry_run(data, chosen, grades, settings)
+    limits = Limits(
+        requests_per_second=requests_per_second, burst=concurrency, concurrency=concurrency
+    )
+    record = judge(
+        data, chosen, grades, asked, out,
+        settings=settings, limits=limits, human=people, skip_failed=skip_failed, report=_note,
+    )  # fmt: skip
+    return _show(record, out)
 
 
 def _note(text: str) -> None:
@@ -185,17 +178,14 @@ def _refuse_others(given: dict[str, Any]) -> None:
 
 def _extra(pairs: list[str]) -> dict[str, Any]:
     """Return KEY=VALUE pairs by key; a value is TOML, or else a text."""
-    import tomllib
+    from rankfield.settings import toml_value
 
     found: dict[str, Any] = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals or not key.strip():
             raise InputError(f"expected KEY=VALUE, found {pair!r}", where="--extra")
-        try:
-            found[key.strip()] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
-            found[key.strip()] = text
+        found[key.strip()] = toml_value(text)
     return found
 
 

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from rankfield.errors import RecipeError
 from rankfield.foreign_code import refuse_code
-from rankfield.settings import Settings, check_settings, read_toml
+from rankfield.settings import Settings, check_settings, read_toml, toml_value
 from rankfield.training.average import AverageSection
 from rankfield.training.dev_set import DevSection
 from rankfield.training.encoder import PACKAGE, EncoderSection
@@ -126,15 +126,11 @@ def _override(values: dict[str, Any], override: str) -> None:
         *sections, last = _key_parts(key)
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"{key!r} is not a TOML key ({error})", where="--set") from None
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text
     for section in sections:
         values = values.setdefault(section, {})
         if not isinstance(values, dict):
             raise RecipeError(f"{section!r} is a value, not a section", where=f"--set {override}")
-    values[last] = value
+    values[last] = toml_value(text)
 
 
 def _key_parts(key: str) -> list[str]:

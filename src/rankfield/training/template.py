@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, get_args
 
 import tomli_w
@@ -40,34 +41,8 @@ def recipe_text(
     """
     if dataset.root is None:
         raise InputError("the data set has no folder; save it first", where=dataset.name)
-    settings = fitted_settings(method, dataset)
-    loss = settings["loss"] | ({} if weight is None else {"weight": weight})
-    pairs = len(dataset.training_judgments())
-    recipe = parse_recipe(
-        {
-            "name": method,
-            "data": {
-                "dataset": str(dataset.root.resolve()),
-                "query_weights": _weights(dataset.query_fields),
-                "document_weights": _weights(dataset.document_fields),
-            },
-            "loss": loss,
-            "batch": settings["batch"] | {"size": 2},
-        },
-        where="--weight",
-        allow_code=allow_code,
-    )
-    pool = len(TrainingPairs.of(recipe, dataset).pool)  # refuses a weight that does not fit
-    batch = recipe.batch.model_copy(update={"size": max(2, min(128, pool // 4))})
-    recipe = recipe.model_copy(update={"batch": batch})
-    scale = dataset.score_scale
-    lines = [
-        f"# Recipe for {_one_line(dataset.name)}: {len(dataset.queries):,} queries, "
-        f"{len(dataset.documents):,} documents, {pairs:,} judged pairs to train on.",
-        f"# Scores {scale.minimum:g} to {scale.maximum:g}"
-        + (f": {_one_line(scale.meaning)}." if scale.meaning else "."),
-        "",
-    ]
+    recipe = _fitted(dataset, dataset.root, method, weight, allow_code=allow_code)
+    lines = [*_summary(dataset), ""]
     sections = []
     for name, info in Recipe.model_fields.items():
         value = getattr(recipe, name)
@@ -79,6 +54,43 @@ def recipe_text(
         else:
             lines.append(_line(name, value, info.description))
     return "\n".join(lines) + "\n\n" + "\n\n".join(sections) + "\n"
+
+
+def _fitted(
+    dataset: RankingDataset, root: Path, method: str, weight: str | None, *, allow_code: bool
+) -> Recipe:
+    """Return the method's recipe for a data set, with a batch of at most a quarter of its pairs."""
+    settings = fitted_settings(method, dataset)
+    loss = settings["loss"] | ({} if weight is None else {"weight": weight})
+    recipe = parse_recipe(
+        {
+            "name": method,
+            "data": {
+                "dataset": str(root.resolve()),
+                "query_weights": _weights(dataset.query_fields),
+                "document_weights": _weights(dataset.document_fields),
+            },
+            "loss": loss,
+            "batch": settings["batch"] | {"size": 2},
+        },
+        where="--weight",
+        allow_code=allow_code,
+    )
+    pool = len(TrainingPairs.of(recipe, dataset).pool)  # refuses a weight that does not fit
+    batch = recipe.batch.model_copy(update={"size": max(2, min(128, pool // 4))})
+    return recipe.model_copy(update={"batch": batch})
+
+
+def _summary(dataset: RankingDataset) -> list[str]:
+    """Return what the data set is, as comments."""
+    pairs = len(dataset.training_judgments())
+    scale = dataset.score_scale
+    return [
+        f"# Recipe for {_one_line(dataset.name)}: {len(dataset.queries):,} queries, "
+        f"{len(dataset.documents):,} documents, {pairs:,} judged pairs to train on.",
+        f"# Scores {scale.minimum:g} to {scale.maximum:g}"
+        + (f": {_one_line(scale.meaning)}." if scale.meaning else "."),
+    ]
 
 
 def _one_line(text: str) -> str:

@@ -23,7 +23,7 @@ from rankfield.formats import (
     write_tables,
 )
 from rankfield.judging.prompt import photo_address
-from rankfield.report.audit_numbers import picture_bars
+from rankfield.report.audit_numbers import image_bars
 from rankfield.report.thumbnails import Thumbnails
 from rankfield.schema import DatasetFolder, Field, RankingDataset, ScoreScale
 from rankfield.synthetic import sample_shop
@@ -132,7 +132,7 @@ def test_what_reads_one(shop: Path) -> None:
         with pytest.raises(DataError, match=OUTSIDE):
             Thumbnails(data).address(path)
     assert Thumbnails(data, DataError).address(path) == ""
-    assert {bars.unit for bars in picture_bars(data, "documents", "pic")} == {"of 11 pictures"}
+    assert {bars.unit for bars in image_bars(data, "documents", "pic")} == {"of 11 images"}
 
 
 @pytest.mark.parametrize("name", ["../../OUTSIDE/image", "/OUTSIDE/image", "..", "a/b"])

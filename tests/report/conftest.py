@@ -1,4 +1,4 @@
-"""A tiny data set with drawn pictures, and results over it."""
+"""A tiny data set with drawn images, and results over it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def dataset(tmp_path: Path) -> RankingDataset:
     root.mkdir()
     documents, judgments = [], []
     for i in range(12):
-        if i != 11:  # the last picture is missing
+        if i != 11:  # the last image is missing
             Image.new("RGB", (140, 200), (20 * i, 90, 200)).save(root / f"{i}.png")
         documents.append((f"d{i}", f"{i}.png", f"Mug <b>{i}</b>", "glazed & matt", i % 2 == 0))
     for q in range(QUERIES):

@@ -14,7 +14,7 @@ from parsed_page import Page
 from rankfield import audit
 from rankfield.errors import OutputError
 from rankfield.report import write_audit_page, write_data_card
-from rankfield.report.audit_numbers import coverage, judgments_each, picture_bars, score_bars
+from rankfield.report.audit_numbers import coverage, image_bars, judgments_each, score_bars
 from rankfield.report.data_card import data_card
 from rankfield.schema import DatasetFolder, Field, Provenance, RankingDataset
 from rankfield.validate import summarise
@@ -65,7 +65,7 @@ def test_it_says_what_is_there_and_what_is_wrong(tmp_path: Path, divided: Rankin
     assert "9 queries, 12 documents and 99 judgments. 1 error to be fixed" in words
     assert "error documents, image bad image 1 ×" in words
     assert "row 11: 11.png: no such picture" in words
-    assert "no picture" in words
+    assert "no image" in words
     for section in ("Coverage of the fields", "Splits", "Leaks", "Data card", "CC0-1.0"):
         assert section in words
     assert "documents same title 0 –" in words
@@ -139,18 +139,18 @@ def test_the_figures_are_those_of_the_tables(dataset: RankingDataset) -> None:
     assert found["image"][1] is None
 
 
-def test_sizes_shapes_and_formats_of_pictures(tmp_path: Path, dataset: RankingDataset) -> None:
+def test_sizes_shapes_and_formats_of_images(tmp_path: Path, dataset: RankingDataset) -> None:
     root = dataset.root
     assert root is not None
     Image.new("RGB", (900, 300)).save(root / "0.png")
     Image.new("RGB", (60, 60)).save(root / "1.png", format="JPEG")
-    sides, shapes, formats = picture_bars(dataset, "documents", "image")
+    sides, shapes, formats = image_bars(dataset, "documents", "image")
     assert sides.rows == (
         ("under 64", 1), ("64 – 127", 0), ("128 – 255", 9), ("256 – 511", 0), ("512 – 1023", 1),
     )  # fmt: skip
     assert [count for _, count in shapes.rows] == [9, 1, 1]
     assert formats.rows == (("PNG", 10), ("JPEG", 1))
-    assert sides.unit == "of 11 pictures"  # the twelfth is missing
+    assert sides.unit == "of 11 images"  # the twelfth is missing
 
 
 def test_the_card_is_what_the_hub_reads(tmp_path: Path, dataset: RankingDataset) -> None:
@@ -187,7 +187,7 @@ def test_licences(dataset: RankingDataset, licence: str, expected: dict[str, str
     assert {key: head.get(key) for key in expected} == expected
 
 
-def test_texts_without_pictures_and_a_place_that_cannot_be(
+def test_texts_without_images_and_a_place_that_cannot_be(
     tmp_path: Path, unsplit: RankingDataset
 ) -> None:
     data = dataclasses.replace(unsplit, document_fields=(Field("title", "text"),))

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rankfield.evaluation import Results, compare
-from rankfield.report.examples import _picture, _texts, choose_extremes, choose_queries
+from rankfield.report.examples import _texts, _thumbnail, choose_extremes, choose_queries
 from rankfield.report.thumbnails import Thumbnails
 from rankfield.schema import Field
 
@@ -84,6 +84,6 @@ def test_of_several_pictures_the_first_that_is_there_is_shown() -> None:
         {"photos": [], "drawing": "d.png"},
         {"photos": None, "drawing": [b"e"]},
     ):
-        assert _picture(record, fields, Recorder()) == "address"
+        assert _thumbnail(record, fields, Recorder()) == "address"
     assert shown == ["b.png", "d.png", b"e"]
-    assert _picture({"photos": [None]}, fields, Recorder()) == ""
+    assert _thumbnail({"photos": [None]}, fields, Recorder()) == ""

@@ -26,7 +26,7 @@ def content(dataset: RankingDataset, make_results: MakeResults, log: Path) -> Co
     )
 
 
-def test_json_holds_the_figures_and_no_picture(content: Content) -> None:
+def test_json_holds_the_figures_and_no_image(content: Content) -> None:
     value = json.loads(json.dumps(content.to_json(), allow_nan=False))
     cell = value["rows"][0]["cells"][1]
     assert (cell["value"], cell["gain"]) == (0.625, pytest.approx(0.25))
@@ -35,6 +35,18 @@ def test_json_holds_the_figures_and_no_picture(content: Content) -> None:
     assert value["version"]
     assert "data:image" not in json.dumps(value)
     assert len(value["extremes"]) == 3
+
+
+def test_json_keeps_models_of_any_name(
+    dataset: RankingDataset, make_results: MakeResults, log: Path
+) -> None:
+    results = [make_results("logs", 0.5), make_results("thumbnail", 0.6), make_results("x", 0.7)]
+    content = gather(
+        dataset, results, title="Names", training_logs={"logs": log, "thumbnail": log, "x": log}
+    )
+    value = content.to_json()
+    for named in ("models", "runs", "recipes"):
+        assert list(value[named]) == ["logs", "thumbnail", "x"]
 
 
 def test_markdown_says_the_same_and_escapes(content: Content) -> None:

@@ -146,17 +146,17 @@ def test_relevance_ideal_rank_and_unjudged(
     assert "unjudged" in page.words  # d11 is in rankings, not in judgments
 
 
-def test_pictures_are_small_and_a_missing_one_is_said(
+def test_images_are_small_and_a_missing_one_is_said(
     tmp_path: Path, dataset: RankingDataset, results: list[Results]
 ) -> None:
     path = tmp_path / "report.html"
     _, page = _write(path, dataset, results)
     assert len(page.all("img")) > 50
-    assert "no picture" in page.words
+    assert "no image" in page.words
     assert path.stat().st_size < 500_000
 
 
-def test_pictures_in_the_table_itself(
+def test_images_in_the_table_itself(
     tmp_path: Path, dataset: RankingDataset, make_results: MakeResults
 ) -> None:
     root = dataset.root
@@ -171,7 +171,7 @@ def test_pictures_in_the_table_itself(
     results = [_measured_on(make_results("CLIP", 0.5), inside)]
     _, page = _write(tmp_path / "report.html", inside, results)
     assert len(page.all("img")) > 20
-    assert "no picture" in page.words
+    assert "no image" in page.words
 
 
 def _measured_on(results: Results, dataset: RankingDataset) -> Results:
@@ -186,7 +186,7 @@ def test_without_image_fields(
     measured = [_measured_on(one, text_only) for one in results]
     _, page = _write(tmp_path / "report.html", text_only, measured)
     assert page.all("img") == []
-    assert "no picture" not in page.words
+    assert "no image" not in page.words
     assert "Mug" in page.words
 
 

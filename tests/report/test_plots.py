@@ -24,8 +24,8 @@ def test_weights_as_svg_and_png(tmp_path: Path) -> None:
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
     words = {text.text for text in ET.parse(tmp_path / "a.svg").iter() if text.text}
     assert {"linear", "inverse", "constant", "score", "weight", "judgments"} <= words
-    with Image.open(tmp_path / "c.png") as picture:
-        assert picture.size == (1200, 720)
+    with Image.open(tmp_path / "c.png") as image:
+        assert image.size == (1200, 720)
     assert dict(mpl.rcParams) == before
 
 

@@ -64,7 +64,7 @@ def command(
     """Write a report on one or more evaluations: a page that opens without a network.
 
     Splits with intervals, gains with their significance, scores by rank, slices, missing fields,
-    queries won and lost with pictures, data and recipes. Training logs and recipes are taken from
+    queries won and lost with images, data and recipes. Training logs and recipes are taken from
     the runs' folders, where they are beside the results or the model.
 
     Example: rankfield report clip.json gcl.json --out report.html --out report.md

@@ -20,8 +20,8 @@ __all__ = [
     "Bars",
     "Coverage",
     "coverage",
+    "image_bars",
     "judgments_each",
-    "picture_bars",
     "score_bars",
     "word_bars",
 ]
@@ -29,7 +29,7 @@ __all__ = [
 _IDS = {"queries": "query_id", "documents": "doc_id"}
 _STEPS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 10_000)
 _SIDES = (64, 128, 256, 512, 1024, 2048)
-_PICTURES = 2_000
+_IMAGES = 2_000
 
 
 @dataclass(frozen=True)
@@ -130,12 +130,12 @@ def coverage(dataset: Tables, table: str) -> Iterator[tuple[Coverage, Bars | Non
         yield Coverage(table, f.name, f.modality, f.weight, int(count), records, words), bars
 
 
-def picture_bars(dataset: Tables, table: str, field: str) -> list[Bars]:
-    """Return the longer sides, shapes and formats of up to 2,000 pictures, evenly chosen.
+def image_bars(dataset: Tables, table: str, field: str) -> list[Bars]:
+    """Return the longer sides, shapes and formats of up to 2,000 images, evenly chosen.
 
     Only the heads of files are read; what cannot be read is left out.
     """
-    rows = np.unique(np.linspace(0, max(dataset.height(table) - 1, 0), _PICTURES).astype(np.int64))
+    rows = np.unique(np.linspace(0, max(dataset.height(table) - 1, 0), _IMAGES).astype(np.int64))
     chosen = (
         dataset.lazy(table)
         .select(field)
@@ -145,7 +145,7 @@ def picture_bars(dataset: Tables, table: str, field: str) -> list[Bars]:
     )
     _, values = flat_values(chosen[field])
     heads = [head for value in values if (head := _head(dataset, value)) is not None]
-    note = f"of {len(heads):,} pictures"
+    note = f"of {len(heads):,} images"
     sides = Counter(int(np.searchsorted(_SIDES, max(w, h), side="right")) for w, h, _ in heads)
     names = ["under 64", *(f"{a} – {b - 1}" for a, b in pairwise(_SIDES))]
     names.append(f"{_SIDES[-1]} and more")

@@ -22,8 +22,8 @@ from rankfield.report.audit_numbers import (
     Bars,
     Coverage,
     coverage,
+    image_bars,
     judgments_each,
-    picture_bars,
     score_bars,
 )
 from rankfield.report.data_card import card_facts
@@ -46,8 +46,8 @@ class _Record:
 
     name: str
     title: str
-    picture: str
-    has_picture: bool
+    thumbnail: str
+    has_image: bool
     remark: str = ""
 
 
@@ -89,19 +89,27 @@ def write_audit_page(
 ) -> None:
     """Write a page with sizes, distributions, coverage, problems, splits and a data card.
 
-    The page needs no network: styles and pictures (WebP of at most 96 pixels, of the records shown
+    The page needs no network: styles and images (WebP of at most 96 pixels, of the records shown
     alone) are inside. The same input gives the same bytes. Tables are read in a stream; sizes of
-    pictures are those of up to 2,000.
+    images are those of up to 2,000.
 
     Args:
         path: the HTML file to write; an older one is replaced.
         dataset: any ranking data set, in memory or in its folder.
         problems: what `validate.audit` found.
-        engine: where texts and pictures are compared; threads of this machine if None.
+        engine: where texts and images are compared; threads of this machine if None.
 
     Raises:
         OutputError: the page cannot be written.
     """
+    page = template_environment().get_template("audit_page.html")
+    text = page.render(_context(dataset, problems, engine))
+    with new_file(path) as temporary:
+        temporary.write_text(text, "utf-8")
+
+
+def _context(dataset: Tables, problems: Sequence[Problem], engine: Engine | None) -> dict[str, Any]:
+    """Return the values that the template reads."""
     summary = summarise(dataset)
     shown = _Shown(dataset)
     kinds = _kinds(problems, shown)
@@ -109,7 +117,7 @@ def write_audit_page(
     fields = [found for table in _IDS for found in coverage(dataset, table)]
     duplicates = [_duplicates(dataset, table, shown, engine) for table in _IDS]
     leaks = leak_report(dataset, engine=engine) if divided else None
-    context = {
+    return {
         "css": Markup((TEMPLATES / "page.css").read_text("utf-8")),
         "own_css": Markup((TEMPLATES / "audit_page.css").read_text("utf-8")),
         "version": __version__,
@@ -118,7 +126,7 @@ def write_audit_page(
         "sizes": _sizes(summary),
         "distributions": [score_bars(summary), *(judgments_each(dataset, t) for t in _IDS)],
         "coverage": [found for found, _ in fields],
-        "contents": [bars for _, bars in fields if bars] + _pictures(dataset),
+        "contents": [bars for _, bars in fields if bars] + _images(dataset),
         "problems": kinds,
         "duplicates": [found for found in duplicates if found.extra],
         "splits": split_sizes(dataset).rows(named=True) if divided else [],
@@ -127,9 +135,6 @@ def write_audit_page(
         "leaks": leaks,
         "facts": card_facts(dataset),
     }
-    page = template_environment().get_template("audit_page.html").render(context)
-    with new_file(path) as temporary:
-        temporary.write_text(page, "utf-8")
 
 
 def _sentences(
@@ -186,13 +191,13 @@ def _sizes(summary: Summary) -> list[tuple[str, str]]:
     ]
 
 
-def _pictures(dataset: Tables) -> list[Bars]:
+def _images(dataset: Tables) -> list[Bars]:
     return [
         bars
         for table in _IDS
         for f in dataset.fields(table)
         if f.modality == "image"
-        for bars in picture_bars(dataset, table, f.name)
+        for bars in image_bars(dataset, table, f.name)
     ]
 
 
@@ -223,11 +228,11 @@ def _listed(table: str, group: list[Problem], shown: _Shown) -> list[_Record]:
 
 def _duplicates(dataset: Tables, table: str, shown: _Shown, engine: Engine | None) -> _Duplicates:
     """Find the records whose texts are all equal; the largest groups are shown, largest first."""
-    stands = exact_clusters(dataset, table, engine=engine)
-    sizes = np.bincount(stands, minlength=1)
+    representatives = exact_clusters(dataset, table, engine=engine)
+    sizes = np.bincount(representatives, minlength=1)
     several = np.flatnonzero(sizes > 1)
     largest = several[np.lexsort((several, -sizes[several]))][: _SHOWN // 2]
-    groups = [np.flatnonzero(stands == root)[:_SIDE_BY_SIDE].tolist() for root in largest]
+    groups = [np.flatnonzero(representatives == root)[:_SIDE_BY_SIDE].tolist() for root in largest]
     return _Duplicates(
         table,
         int((sizes[several] - 1).sum()),
@@ -263,13 +268,13 @@ class _Shown:
         fields = self._dataset.fields(table)
         name = " · ".join(str(row[column]) for column in _ids(table))
         texts = [str(row[f.name]) for f in fields if f.modality == "text" and row[f.name]]
-        pictures = [first_value(row[f.name]) for f in fields if f.modality == "image"]
-        present = [picture for picture in pictures if picture is not None]
+        images = [first_value(row[f.name]) for f in fields if f.modality == "image"]
+        present = [image for image in images if image is not None]
         return _Record(
             name,
             " · ".join(texts),
             self._thumbnails.address(present[0]) if present else "",
-            bool(pictures),
+            bool(images),
             remarks[row["\0row"]],
         )
 

@@ -15,7 +15,7 @@ from rankfield.report.examples import Example, choose_extremes, choose_queries, 
 from rankfield.report.log import TrainingLog, read_log
 from rankfield.report.numbers import PRIMARY, SplitRow, split_rows, summary
 from rankfield.report.rank_scores import RankScores, rank_scores
-from rankfield.report.style import SPLIT_TITLES, decimal, series_names
+from rankfield.report.style import decimal, series_names, split_title
 from rankfield.schema import RankingDataset
 
 __all__ = ["Content", "RobustnessRow", "SliceTable", "gather"]
@@ -83,10 +83,13 @@ class Content:
         return dict(zip(self.names, series_names(len(self.names)), strict=True))
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything but the pictures as plain values, ready for JSON."""
-        plain = _without_pictures(asdict(self))
-        assert isinstance(plain, dict)
-        return plain
+        """Return everything but images and logs as plain values, ready for JSON."""
+        images = {"examples": ("thumbnail",), "extremes": ("thumbnail",)}
+        return {
+            name: _plain(value, images.get(name, ()))
+            for name, value in asdict(self).items()
+            if name != "logs"
+        }
 
 
 def gather(
@@ -160,7 +163,7 @@ def _compared(
     if protocol.name == "rankfield":
         return main, compare(results), rank_scores(main, dataset)
     # Other protocols have over a hundred figures, the same few at many cutoffs, and grades of their
-    # own, which do not go into one picture with the data set's scores.
+    # own, which do not go into one figure with the data set's scores.
     return main, compare(results, metrics=protocol.main), []
 
 
@@ -181,7 +184,7 @@ def _every_metric(
     for split in splits:
         for metric in comparison.metrics:
             values = comparison.table.filter(split=split, metric=metric)["value"].to_list()
-            found.append((SPLIT_TITLES.get(split, split), metric, tuple(values)))
+            found.append((split_title(split), metric, tuple(values)))
     return found
 
 
@@ -297,11 +300,10 @@ def _run(log: TrainingLog) -> str:
     return ", ".join(parts) or "its log is empty"
 
 
-def _without_pictures(value: Any) -> Any:
+def _plain(value: Any, left_out: Sequence[str]) -> Any:
+    """Return lists in place of tuples, and dictionaries without some of their keys."""
     if isinstance(value, dict):
-        return {
-            str(k): _without_pictures(v) for k, v in value.items() if k not in ("picture", "logs")
-        }
+        return {str(k): _plain(v, left_out) for k, v in value.items() if k not in left_out}
     if isinstance(value, list | tuple):
-        return [_without_pictures(item) for item in value]
+        return [_plain(item, left_out) for item in value]
     return value

@@ -87,38 +87,39 @@ def data_card(dataset: Tables, problems: list[Problem]) -> str:
         "",
         f"# {markdown_text(dataset.name)}",
         "",
-    ]
-    lines += [
         f"A ranking data set: {summary.queries:,} queries, {summary.documents:,} documents and"
         f" {summary.judgments:,} judgments with a score ({summary.judgments_per_query:,.1f} per"
         f" judged query; {summary.never_judged:,} documents were never judged).",
         "",
         "| | |",
         "|---|---|",
-    ]
-    lines += [f"| {name} | {markdown_text(value)} |" for name, value in card_facts(dataset)]
-    lines += ["", "## Tables", "", "| table | column | type |", "|---|---|---|"]
-    for table in ("queries", "documents", "judgments"):
-        lines += [
+        *(f"| {name} | {markdown_text(value)} |" for name, value in card_facts(dataset)),
+        *("", "## Tables", "", "| table | column | type |", "|---|---|---|"),
+        *(
             f"| {table} | {markdown_text(name)} | {markdown_text(str(dtype))} |"
+            for table in ("queries", "documents", "judgments")
             for name, dtype in dataset.schema(table).items()
-        ]
-    lines += ["", "## Scores", "", "| score | judgments |", "|---|---|"]
-    lines += [
-        f"| {low:.4g}{'' if low == high else f' – {high:.4g}'} | {count:,} |"
-        for low, high, count in summary.scores
+        ),
+        *("", "## Scores", "", "| score | judgments |", "|---|---|"),
+        *(
+            f"| {low:.4g}{'' if low == high else f' – {high:.4g}'} | {count:,} |"
+            for low, high, count in summary.scores
+        ),
+        *("", "## Known problems", "", *_known_problems(problems)),
     ]
-    lines += ["", "## Known problems", ""]
+    return "\n".join(lines) + "\n"
+
+
+def _known_problems(problems: list[Problem]) -> list[str]:
     counts: dict[tuple[str, str, str], int] = {}
     for problem in sorted(problems, key=lambda p: p.severity):
         place = f"{problem.table}, {problem.field}" if problem.field else problem.table
         key = (problem.severity, problem.kind, place)
         counts[key] = counts.get(key, 0) + problem.count
-    lines += [
+    return [
         f"- {severity}: {markdown_text(kind)}, {markdown_text(place)}: {count:,}"
         for (severity, kind, place), count in counts.items()
     ] or ["`rankfield check` found none."]
-    return "\n".join(lines) + "\n"
 
 
 def write_data_card(path: str | Path, dataset: Tables, problems: list[Problem]) -> None:

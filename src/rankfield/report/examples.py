@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ class Shown:
     rank: int
     title: str
     details: str
-    picture: str
+    thumbnail: str
     similarity: float | None
     score: float | None
     ideal: int | None
@@ -57,7 +57,7 @@ class Example:
     split: str
     query_id: str
     text: str
-    picture: str
+    thumbnail: str
     difference: float
     judged: int
     columns: list[Column]
@@ -151,37 +151,26 @@ def make_examples(
         The examples of each choice, in its order.
     """
     names = list(dict.fromkeys((comparison.names[0], comparison.names[-1])))
-    chosen = pl.concat(choices)
-    keys = list(zip(chosen["split"], chosen["query_id"], strict=True))
-    judged = [_judged(dataset, *key) for key in keys]
-    tops = [[_top(comparison.runs[n][0], *key, depth) for n in names] for key in keys]
-    shown = {d for table in judged for d in table["doc_id"].head(depth)}
-    shown |= {d for pair in tops for top in pair for d in top["doc_id"]}
+    rows = [list(choice.iter_rows(named=True)) for choice in choices]
+    keys = {(row["split"], row["query_id"]) for choice in rows for row in choice}
+    judged = {key: _judged(dataset, *key) for key in keys}
+    tops = {key: [_top(comparison.runs[n][0], *key, depth) for n in names] for key in keys}
+    shown = {d for table in judged.values() for d in table["doc_id"].head(depth)}
+    shown |= {d for lists in tops.values() for top in lists for d in top["doc_id"]}
     maker = _Maker(dataset, shown)
-    examples = []
-    for row, best, pair in zip(chosen.iter_rows(named=True), judged, tops, strict=True):
+
+    def example(row: Mapping[str, Any]) -> Example:
+        key = (row["split"], row["query_id"])
         values = (row["first"], row["last"])[-len(names) :]
         columns = [
-            Column(name, colours[name], value, maker.ranked(top, best))
-            for name, value, top in zip(names, values, pair, strict=True)
+            Column(name, colours[name], value, maker.ranked(top, judged[key]))
+            for name, value, top in zip(names, values, tops[key], strict=True)
         ]
-        text, picture = maker.query(row["query_id"])
-        examples.append(
-            Example(
-                split=row["split"],
-                query_id=row["query_id"],
-                text=text,
-                picture=picture,
-                difference=row["difference"],
-                judged=len(best),
-                columns=columns,
-                ideal=maker.ranked(best.head(depth), best),
-            )
-        )
-    ends = list(accumulate(map(len, choices)))
-    return [
-        tuple(examples[end - len(choice) : end]) for choice, end in zip(choices, ends, strict=True)
-    ]
+        text, thumbnail = maker.query(row["query_id"])
+        ideal = maker.ranked(judged[key].head(depth), judged[key])
+        return Example(*key, text, thumbnail, row["difference"], len(judged[key]), columns, ideal)
+
+    return [tuple(map(example, choice)) for choice in rows]
 
 
 def _top(result: Results, split: str, query_id: str, depth: int) -> pl.DataFrame:
@@ -212,12 +201,12 @@ class _Maker:
         self.records = {record["doc_id"]: record for record in needed.iter_rows(named=True)}
 
     def query(self, query_id: str) -> tuple[str, str]:
-        """Return a query's text and the address of its picture; the id if it has neither."""
+        """Return a query's text and its thumbnail; the id if it has neither."""
         found = self.dataset.queries.filter(pl.col("query_id") == query_id)
         record = found.row(0, named=True) if len(found) else {}
-        picture = _picture(record, self.dataset.query_fields, self.thumbnails)
+        thumbnail = _thumbnail(record, self.dataset.query_fields, self.thumbnails)
         text = " · ".join(_texts(record, self.dataset.query_fields))
-        return text or ("" if picture else query_id), picture
+        return text or ("" if thumbnail else query_id), thumbnail
 
     def ranked(self, top: pl.DataFrame, judged: pl.DataFrame) -> list[Shown]:
         """Return the documents of `top` in its order, with what the judgments say of them."""
@@ -245,7 +234,7 @@ class _Maker:
             rank=rank,
             title=title,
             details=" · ".join(details),
-            picture=_picture(record, self.dataset.document_fields, self.thumbnails),
+            thumbnail=_thumbnail(record, self.dataset.document_fields, self.thumbnails),
             similarity=similarity,
             score=score,
             ideal=ideal,
@@ -264,9 +253,9 @@ def _texts(record: Mapping[str, Any], fields: Sequence[Field]) -> list[str]:
     return [text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…" for text in texts]
 
 
-def _picture(record: Mapping[str, Any], fields: Sequence[Field], thumbnails: Thumbnails) -> str:
+def _thumbnail(record: Mapping[str, Any], fields: Sequence[Field], thumbnails: Thumbnails) -> str:
     for f in fields:
-        picture = first_value(record.get(f.name)) if f.modality == "image" else None
-        if picture is not None:
-            return thumbnails.address(picture)
+        image = first_value(record.get(f.name)) if f.modality == "image" else None
+        if image is not None:
+            return thumbnails.address(image)
     return ""

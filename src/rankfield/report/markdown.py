@@ -1,4 +1,4 @@
-"""The report as Markdown: the same figures as the page, without pictures."""
+"""The report as Markdown: the same figures as the page, without images."""
 
 from __future__ import annotations
 

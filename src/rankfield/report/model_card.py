@@ -11,7 +11,7 @@ from rankfield.escaping import fenced_code, markdown_text, yaml_value
 from rankfield.report.content import Content
 from rankfield.report.markdown import markdown_table, splits_table
 from rankfield.report.numbers import PRIMARY, about_tests
-from rankfield.report.style import SPLIT_TITLES, decimal
+from rankfield.report.style import SPLIT_TITLES, decimal, split_title
 from rankfield.terminal import printable_values
 
 __all__ = ["render_model_card"]
@@ -20,9 +20,9 @@ __all__ = ["render_model_card"]
 def render_model_card(content: Content) -> str:
     """Return the card of the last model of a report, in the form that model hubs read.
 
-    Between the first two lines of dashes stands YAML (each value as JSON, which YAML contains) with
-    the metrics of every split as a ``model-index``; then Markdown: use, fields, training with the
-    whole recipe, data, evaluation with intervals, limits. Nothing in names and texts is Markdown.
+    YAML front matter (each value as JSON, which YAML contains) with the metrics of every split as a
+    `model-index`; then Markdown: use, training with the whole recipe, data, evaluation with
+    intervals, limits. Names and texts are escaped.
     """
     name = content.names[-1]
     facts = dict(content.facts)
@@ -43,13 +43,7 @@ def render_model_card(content: Content) -> str:
         "## Evaluation",
         markdown_text(" ".join(content.summary)),
         splits_table(content),
-        markdown_table(
-            ["split", "metric", markdown_text(name)],
-            [
-                [markdown_text(title), markdown_text(metric), decimal(values[-1], 4)]
-                for title, metric, values in content.every_metric
-            ],
-        ),
+        _every_metric(content, name),
         "Exact search over the whole corpus of each split; scores stay floats, an unjudged "
         "document counts as worth nothing. Intervals are 95 %, over queries. "
         f"{about_tests(content.rows) if len(content.names) > 1 else ''}".rstrip(),
@@ -83,10 +77,18 @@ def _front_matter(content: Content, name: str, facts: Mapping[str, str]) -> str:
     return "\n".join(["---", *lines, "---"])
 
 
+def _every_metric(content: Content, name: str) -> str:
+    rows = [
+        [markdown_text(title), markdown_text(metric), decimal(values[-1], 4)]
+        for title, metric, values in content.every_metric
+    ]
+    return markdown_table(["split", "metric", markdown_text(name)], rows)
+
+
 def _index(content: Content, facts: Mapping[str, str]) -> list[dict[str, Any]]:
     results = []
     for row in content.rows:
-        title = SPLIT_TITLES.get(row.split, row.split)
+        title = split_title(row.split)
         metrics = [
             {"type": metric, "name": metric, "value": values[-1]}
             for group, metric, values in content.every_metric
@@ -130,7 +132,7 @@ def _limits(content: Content) -> str:
     )
     if worst is not None:
         value, split, name, title = worst
-        where = SPLIT_TITLES.get(split, split)
+        where = split_title(split)
         weakest = markdown_text(f"{title.lower()}, {name} ({where})")
         lines.append(f"- Weakest slice: {weakest}: {decimal(value)}.")
     return "\n".join(lines)

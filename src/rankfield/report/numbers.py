@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from rankfield.evaluation import Comparison, mean_interval
-from rankfield.report.style import SPLIT_MEANINGS, SPLIT_TITLES, SPLIT_WHERE, decimal, percent
+from rankfield.report.style import SPLIT_MEANINGS, SPLIT_WHERE, decimal, percent, split_title
 from rankfield.schema import SPLITS
 
 __all__ = [
@@ -91,7 +91,7 @@ def split_rows(comparison: Comparison) -> list[SplitRow]:
         rows.append(
             SplitRow(
                 split=split,
-                title=SPLIT_TITLES.get(split, split),
+                title=split_title(split),
                 meaning=SPLIT_MEANINGS.get(split, ""),
                 queries=int(table["queries"].max() or 0),  # type: ignore[arg-type]
                 documents=size.documents if size else None,

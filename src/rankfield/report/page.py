@@ -25,6 +25,7 @@ from rankfield.report.style import (
     series_names,
     signed,
     signed_percent,
+    split_title,
 )
 from rankfield.report.templates import TEMPLATES, template_environment
 from rankfield.schema import RankingDataset
@@ -76,11 +77,11 @@ def write_report(
 
 
 def render_page(content: Content, next_steps: Sequence[str] = ()) -> str:
-    """Return the page: models compared, their training, and pictures of what they find.
+    """Return the page: models compared, their training, and images of what they find.
 
-    The page needs no network: styles, figures (SVG) and pictures (WebP of at most 96 pixels) are
+    The page needs no network: styles, figures (SVG) and images (WebP of at most 96 pixels) are
     inside. The same content gives the same bytes. Gains are relative to the first of the models;
-    the pictures compare the first with the last.
+    the images compare the first with the last.
     """
     colours = content.colours
     documents = [
@@ -104,7 +105,7 @@ def render_page(content: Content, next_steps: Sequence[str] = ()) -> str:
                 for title, rows in groupby(content.every_metric, key=lambda row: row[0])
             ],
             several_runs=any(cell.runs > 1 for row in content.rows for cell in row.cells),
-            has_pictures=any(document.picture for document in documents),
+            has_images=any(document.thumbnail for document in documents),
             next_steps=[step.split("`") for step in next_steps],
             split_titles=SPLIT_TITLES,
             significant=SIGNIFICANT,
@@ -126,7 +127,7 @@ def _environment() -> Environment:
 def _by_split(rows: Sequence[Any]) -> list[tuple[str, list[Any]]]:
     """Return the rows under the title of their split."""
     return [
-        (SPLIT_TITLES.get(split, split), list(group))
+        (split_title(split), list(group))
         for split, group in groupby(rows, key=lambda row: row.split)
     ]
 
@@ -156,7 +157,7 @@ def _bars(content: Content) -> dict[str, Markup]:
 def _rank_curve(scores: RankScores, colours: Mapping[str, str]) -> dict[str, Any]:
     lines = [("best possible", "faint", scores.ideal)]
     lines += [(name, colours[name], values) for name, values in scores.models.items()]
-    title = SPLIT_TITLES.get(scores.split, scores.split)
+    title = split_title(scores.split)
     said = "; ".join(
         f"{name} {decimal(values[0], 2)} at rank 1 and {decimal(values[-1], 2)} at rank "
         f"{len(values)}"
@@ -217,7 +218,7 @@ def _figure(
 
 def _slice_figure(table: SliceTable, colours: Mapping[str, str]) -> dict[str, Markup]:
     groups = [
-        (SPLIT_TITLES.get(split, split), [name for _, name, _ in rows])
+        (split_title(split), [name for _, name, _ in rows])
         for split, rows in (
             (split, list(rows)) for split, rows in groupby(table.rows, key=lambda row: row[0])
         )

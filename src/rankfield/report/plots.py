@@ -115,7 +115,7 @@ def bar_chart(
         groups: the groups' names.
         series: (name, colour name of `style.series_names`, one value or None for each group).
         width: in inches; the height follows.
-        upright: whether the bars stand; lying ones fit a narrow page.
+        upright: whether the bars are vertical; horizontal ones fit a narrow page.
         description: what a screen reader says.
     """
     bars = len(groups) * len(series)
@@ -132,18 +132,27 @@ def bar_chart(
             size = 10 if bars <= 16 or not upright else 8
             axes.bar_label(drawn, [decimal(v, 2) for v in values], padding=3, fontsize=size)
         highest = max((v for _, _, vs in series for v in vs if v is not None), default=1.0)
-        limit = max(highest * 1.12, 0.1)
-        if upright:
-            names = [_label(name, width / max(len(groups), 1)) for name in groups]
-            axes.set_xticks(np.arange(len(groups)), names)
-            axes.set(ylim=(0, limit), ylabel="nDCG@10")
-        else:
-            names = [_label(name, width).replace(" ", "\n") for name in groups]
-            axes.set_yticks(np.arange(len(groups)), names)
-            axes.set(xlim=(0, limit), xlabel="nDCG@10", ylim=(len(groups) - 0.5, -0.5))
-            axes.grid(visible=False, axis="y")
-            axes.grid(visible=True, axis="x")
+        _bar_axes(axes, groups, max(highest * 1.12, 0.1), width=width, upright=upright)
         return _inline(figure, description)
+
+
+def _bar_axes(
+    axes: Axes, groups: Sequence[str], limit: float, *, width: float, upright: bool
+) -> None:
+    if upright:
+        names = [_label(name, width / max(len(groups), 1)) for name in groups]
+        axes.set_xticks(np.arange(len(groups)), names)
+        axes.set(ylim=(0, limit), ylabel="nDCG@10")
+    else:
+        names = [_label(name, width).replace(" ", "\n") for name in groups]
+        axes.set_yticks(np.arange(len(groups)), names)
+        axes.set(xlim=(0, limit), xlabel="nDCG@10", ylim=(len(groups) - 0.5, -0.5))
+        _vertical_grid(axes)
+
+
+def _vertical_grid(axes: Axes) -> None:
+    axes.grid(visible=False, axis="y")
+    axes.grid(visible=True, axis="x")
 
 
 def line_chart(
@@ -223,24 +232,28 @@ def interval_chart(
         step = 0.56 / max(len(series), 1)
         for i, (_, colour, means) in enumerate(series):
             offset = (i - (len(series) - 1) / 2) * step
-            for row, (value, low, high) in zip(places, means, strict=True):
-                if value is None:
-                    continue
-                at, ink = row + offset, _STAND_INS[colour]
-                if low is not None and high is not None:
-                    axes.plot([low, high], [at, at], "-", color=ink, linewidth=1.4)
-                axes.plot([value], [at], "o", color=ink, markersize=4.5)
+            _draw_intervals(axes, [row + offset for row in places], means, _STAND_INS[colour])
         axes.set_yticks(places, labels)
         axes.set_ylim(place - 0.6, -0.6)
         axes.set_xlabel(x_label)
         axes.margins(x=0.04)
-        axes.grid(visible=False, axis="y")
-        axes.grid(visible=True, axis="x")
+        _vertical_grid(axes)
         for at, heading in headings:
             axes.text(
                 0, at, heading, transform=axes.get_yaxis_transform(), va="center", weight="bold"
             )
         return _inline(figure, description)
+
+
+def _draw_intervals(
+    axes: Axes, places: Sequence[float], means: Sequence[Interval], ink: str
+) -> None:
+    for at, (value, low, high) in zip(places, means, strict=True):
+        if value is None:
+            continue
+        if low is not None and high is not None:
+            axes.plot([low, high], [at, at], "-", color=ink, linewidth=1.4)
+        axes.plot([value], [at], "o", color=ink, markersize=4.5)
 
 
 def _label(text: str, width: float) -> str:
@@ -296,24 +309,22 @@ def weights_figure(
         raise InputError(
             f"expected a .svg, .png or .pdf file, found {path.name!r}", where=str(path)
         )
-    x, n = np.asarray(scores, np.float64), np.asarray(counts, np.float64)
-    curves = {name: np.asarray(values, np.float64) for name, values in weights.items()}
-    lengths = {array.shape for array in (x, n, *curves.values())}
-    if x.ndim != 1 or x.size == 0 or len(lengths) != 1:
-        raise InputError(f"expected equally long scores, counts and weights, found {lengths}")
+    x, n, *values = [np.asarray(array, np.float64) for array in (scores, counts, *weights.values())]
+    shapes = {array.shape for array in (x, n, *values)}
+    if x.ndim != 1 or x.size == 0 or len(shapes) != 1:
+        raise InputError(f"expected equally long scores, counts and weights, found {shapes}")
     order = np.argsort(x, kind="stable")
     with figure_style():
         figure = Figure(figsize=(8, 4.8), layout="constrained", facecolor="white")
         axes = figure.add_subplot()
         _draw_histogram(axes.twinx(), x, n)
         axes.set_zorder(2)
-        _draw_curves(axes, x[order], {name: w[order] for name, w in curves.items()})
+        _draw_curves(axes, x[order], {k: w[order] for k, w in zip(weights, values, strict=True)})
         axes.set_title(title, loc="left", fontweight="bold", pad=12)
         figure.legend(loc="outside lower center", ncols=4, frameon=False)
-        metadata: dict[str, Any] = {"Date": None} if kind == "svg" else {}
-        metadata |= {"CreationDate": None} if kind == "pdf" else {}
+        dates: Any = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
         with new_file(path) as temporary, temporary.open("wb") as file:
-            figure.savefig(file, format=kind, dpi=150, metadata=metadata)
+            figure.savefig(file, format=kind, dpi=150, metadata=dates.get(kind, {}))
 
 
 def _draw_histogram(axes: Axes, scores: Any, counts: Any) -> None:

@@ -14,6 +14,7 @@ __all__ = [
     "series_names",
     "signed",
     "signed_percent",
+    "split_title",
 ]
 
 SPLIT_TITLES = {
@@ -37,6 +38,12 @@ SPLIT_WHERE = {
     "zero_shot": "on zero-shot",
     "all": "over all judgments",
 }
+
+
+def split_title(split: str) -> str:
+    """Return the title of a split; of one with a name of its own, the name."""
+    return SPLIT_TITLES.get(split, split)
+
 
 _MIDDLE = ("teal", "violet", "pink", "olive")
 

@@ -1,4 +1,4 @@
-"""Small pictures for a page: downscaled, encoded once, inlined."""
+"""Thumbnails for a page: downscaled, encoded once, inlined."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _QUALITY = 72
 
 
 class Thumbnails:
-    """Turns values of image fields into `data:` addresses of WebP pictures of at most 96 pixels.
+    """Turns values of image fields into `data:` addresses of WebP images of at most 96 pixels.
 
-    Each picture is decoded once, however often it is shown.
+    Each image is decoded once, however often it is shown.
 
     Args:
-        dataset: whose pictures.
-        passed: the errors that leave a picture out; others are raised.
+        dataset: whose images.
+        passed: the errors that leave an image out; others are raised.
     """
 
     def __init__(self, dataset: Tables, passed: type[DataError] = ImageError) -> None:
@@ -32,7 +32,7 @@ class Thumbnails:
         self._encoded: dict[str | bytes, str] = {}
 
     def address(self, value: str | bytes) -> str:
-        """Return the address, or "" when the picture is missing or cannot be decoded.
+        """Return the address, or "" when the image is missing or cannot be decoded.
 
         Raises:
             DataError: the path leads out of the data set's folder, unless that is passed.

@@ -428,9 +428,9 @@ def test_training_batches_and_embedding_agree(shop: RankingDataset, tmp_path: Pa
     columns = field_columns(shop.documents, model.document_fields)
     rows = np.array([5, 0, 17, 5, 24])
 
-    def pixels(column: Any, codes: Any) -> torch.Tensor:
-        return model.read_pixels([column.values[code] for code in codes], shop.image_source)
-
+    image = next(column for column in columns if column.field.name == "image")
+    values = [image.values[code] for code in image.codes_of(rows)]
+    pixels = {"image": model.read_pixels(values, shop.image_source)}
     with torch.inference_mode():
         found = model.encode(model.prepare(columns, rows, "document", pixels), "document")
     np.testing.assert_allclose(found.numpy(), model.embed_documents(shop)[rows], atol=1e-6)

@@ -12,7 +12,6 @@ import polars as pl
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor
 
 from rankfield.encoders import RankingModel, small_encoder
 from rankfield.encoders.columns import field_columns
@@ -67,11 +66,15 @@ def make(data: RankingDataset, **options: Any) -> RankingModel:
 
 def batch_of(model: RankingModel, data: RankingDataset, rows: list[int]) -> FieldBatch:
     columns = field_columns(data.documents, model.document_fields)
-
-    def pixels(column: Any, codes: Any) -> Tensor:
-        return model.read_pixels([column.values[code] for code in codes], data.image_source)
-
-    return model.prepare(columns, np.array(rows, dtype=np.int64), "document", pixels)
+    numbers = np.array(rows, dtype=np.int64)
+    pixels = {
+        column.field.name: model.read_pixels(
+            [column.values[code] for code in column.codes_of(numbers)], data.image_source
+        )
+        for column in columns
+        if column.field.modality == "image" and len(column.codes_of(numbers))
+    }
+    return model.prepare(columns, numbers, "document", pixels)
 
 
 def by_loops(model: RankingModel, data: RankingDataset, weights: dict[str, float]) -> list[Any]:

@@ -35,7 +35,7 @@ def test_embeddings_are_cut_and_renormalised(shop: RankingDataset, model: Rankin
     np.testing.assert_allclose(cut, expected, rtol=1e-5, atol=1e-6)
     rows = np.arange(4)
     columns = field_columns(shop.documents, shop.document_fields)
-    batch = model.prepare(columns, rows, "document", lambda *_: torch.empty(0))
+    batch = model.prepare(columns, rows, "document", {})
     np.testing.assert_allclose(
         model.encode(batch, "document").detach().numpy(), cut[:4], rtol=1e-4, atol=1e-5
     )

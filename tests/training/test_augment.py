@@ -6,33 +6,32 @@ import torch
 from rankfield.training.augment import flip_and_shift
 
 
-def gradient_pictures(count: int, height: int, width: int) -> torch.Tensor:
-    """Channel 0 holds the row, channel 1 the column, channel 2 the picture's number."""
+def gradient_images(count: int, height: int, width: int) -> torch.Tensor:
+    """Channel 0 holds the row, channel 1 the column, channel 2 the image's number."""
     rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     one = torch.stack([rows, columns, torch.zeros_like(rows)], dim=-1)
-    pictures = one.expand(count, -1, -1, -1).clone()
-    pictures[..., 2] = torch.arange(count).view(-1, 1, 1)
-    return pictures.to(torch.uint8)
+    images = one.expand(count, -1, -1, -1).clone()
+    images[..., 2] = torch.arange(count).view(-1, 1, 1)
+    return images.to(torch.uint8)
 
 
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (16, 48), (7, 9), (1, 1)])
-def test_each_picture_is_a_shift_or_its_mirror_image(height: int, width: int) -> None:
-    torch.manual_seed(0)
-    pictures = gradient_pictures(200, height, width)
-    before = pictures.clone()
-    found = flip_and_shift(pictures)
-    assert torch.equal(pictures, before)
-    assert found.shape == pictures.shape
+def test_each_image_is_a_shift_or_its_mirror_image(height: int, width: int) -> None:
+    images = gradient_images(200, height, width)
+    before = images.clone()
+    found = flip_and_shift(images, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(images, before)
+    assert found.shape == images.shape
     assert found.dtype == torch.uint8
     shifts, mirrored = set(), 0
-    for number, picture in enumerate(found.long()):
-        assert picture[..., 2].eq(number).all()
+    for number, image in enumerate(found.long()):
+        assert image[..., 2].eq(number).all()
         matches = [
             (dy, dx, flip)
             for flip in (False, True)
             for dy in range(-(height // 16), height // 16 + 1)
             for dx in range(-(width // 16), width // 16 + 1)
-            if torch.equal(picture[..., :2], expected(height, width, dy, dx, flip))
+            if torch.equal(image[..., :2], expected(height, width, dy, dx, flip))
         ]
         assert matches
         shifts.add(matches[0][:2])
@@ -50,14 +49,17 @@ def expected(height: int, width: int, dy: int, dx: int, flip: bool) -> torch.Ten
 
 
 def test_the_seed_decides() -> None:
-    pictures = gradient_pictures(8, 32, 32)
+    images = gradient_images(8, 32, 32)
     drawn = []
     for seed in (1, 1, 2):
-        torch.manual_seed(seed)
-        drawn.append(flip_and_shift(pictures))
+        drawn.append(flip_and_shift(images, generator=torch.Generator().manual_seed(seed)))
     assert torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], drawn[2])
 
 
-def test_no_pictures_at_all() -> None:
-    assert flip_and_shift(torch.empty(0, 8, 8, 3, dtype=torch.uint8)).shape == (0, 8, 8, 3)
+def test_no_images_at_all() -> None:
+    generator = torch.Generator()
+    state = generator.get_state()
+    none = torch.empty(0, 8, 8, 3, dtype=torch.uint8)
+    assert flip_and_shift(none, generator=generator).shape == (0, 8, 8, 3)
+    assert torch.equal(generator.get_state(), state)

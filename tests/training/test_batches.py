@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ from rankfield.encoders import ComposedEncoder, TransformersTextTower
 from rankfield.errors import DataError, RecipeError
 from rankfield.schema import RankingDataset
 from rankfield.training import Recipe, build_model, parse_recipe
-from rankfield.training.batches import PairBatches, RawBatch
+from rankfield.training.augment import flip_and_shift
+from rankfield.training.batches import PairBatches, TrainingBatch
+from rankfield.training.field_dropout import drop_fields
+from rankfield.training.packed import tensors
 from rankfield.training.pairs import TrainingPairs
 from rankfield.weighting import score_weights
 from trained import assert_above
@@ -44,7 +48,7 @@ def batches(shop: RankingDataset, wanted: Recipe, **share: int) -> PairBatches:
     return PairBatches(wanted, shop, build_model(wanted, shop), **share)
 
 
-def pairs_of(batch: RawBatch) -> list[tuple[int, int, float]]:
+def pairs_of(batch: TrainingBatch) -> list[tuple[int, int, float]]:
     """The sampled pairs of a batch of one process, as rows of the tables."""
     sampled = batch.pairs.sampled
     queries = batch.query_rows[sampled.queries.numpy()]
@@ -219,18 +223,28 @@ def test_only_training_pairs_and_only_above_the_minimum_score(shop: RankingDatas
         TrainingPairs.of(recipe(minimum_score=9.0), shop)
 
 
-def test_photos_are_the_same_with_and_without_a_cache(shop: RankingDataset) -> None:
+def pixels_of(batch: TrainingBatch) -> torch.Tensor:
+    return batch.inputs["document"].inputs["image"].items["pixels"]
+
+
+def same_tensors(one: TrainingBatch, other: TrainingBatch) -> bool:
+    pairs = zip(tensors(one), tensors(other), strict=True)
+    return all(a.dtype == b.dtype and torch.equal(a, b) for a, b in pairs)
+
+
+def test_images_are_the_same_with_and_without_a_cache(shop: RankingDataset) -> None:
     kept, read = batches(shop, recipe()), batches(shop, recipe(image_cache_mib=0))
-    assert kept.photos.kept
-    assert not read.photos.kept
+    assert kept.images.kept
+    assert not read.images.kept
     transform = kept.model.encoder.image_transform
     assert transform is not None
     for step in (0, 3):
         one, other = kept[step], read[step]
-        assert list(one.pixels) == [("document", "image")]
-        pixels = one.pixels["document", "image"]
+        assert list(one.inputs["query"].inputs) == ["query"]
+        assert set(one.inputs["document"].inputs) == {"image", "title"}
+        pixels = pixels_of(one)
         assert pixels.dtype == torch.uint8
-        assert torch.equal(pixels, other.pixels["document", "image"])
+        assert same_tensors(one, other)
         present = [
             value
             for row in np.unique(one.document_rows)
@@ -239,19 +253,45 @@ def test_photos_are_the_same_with_and_without_a_cache(shop: RankingDataset) -> N
         assert len(pixels) == len(set(present))
         column = next(c for c in kept.columns["document"] if c.field.name == "image")
         codes = column.codes_of(one.document_rows)
-        for picture, code in zip(pixels, codes, strict=True):
+        for image, code in zip(pixels, codes, strict=True):
             expected = kept.model.read_pixels([column.values[code]], shop.image_source)[0]
-            assert torch.equal(picture, expected)
+            assert torch.equal(image, expected)
 
 
 @pytest.mark.parametrize("cache", [0, 64])
 def test_workers_read_the_same_batches(shop: RankingDataset, cache: int) -> None:
-    made = batches(shop, recipe(image_cache_mib=cache))
+    made = batches(shop, recipe(image_cache_mib=cache, augment=True, field_dropout=0.3))
     loader = DataLoader(made, batch_size=None, sampler=range(2, 8), num_workers=2)
     for step, batch in enumerate(loader, 2):
         assert pairs_of(batch) == pairs_of(made[step])
-        for key, pixels in batch.pixels.items():
-            assert torch.equal(pixels, made[step].pixels[key])
+        assert same_tensors(batch, made[step])
+
+
+def test_a_batch_is_finished(shop: RankingDataset) -> None:
+    plain = batches(shop, recipe())
+    made = batches(shop, recipe(augment=True, field_dropout=0.3))
+    before = torch.get_rng_state()
+    batch = made[3]
+    assert torch.equal(torch.get_rng_state(), before)
+    # the images of all rows are augmented, then fields are dropped, queries first
+    torch.manual_seed(batch.seed)
+    drawn = torch.default_generator
+    queries = drop_fields(plain[3].inputs["query"], 0.3, generator=drawn)
+    documents = plain[3].inputs["document"]
+    image = documents.inputs["image"]
+    pixels = flip_and_shift(image.items["pixels"], generator=drawn)
+    changed = dict(documents.inputs) | {"image": replace(image, items={"pixels": pixels})}
+    documents = drop_fields(replace(documents, inputs=changed), 0.3, generator=drawn)
+    for one, other in ((queries, batch.inputs["query"]), (documents, batch.inputs["document"])):
+        assert list(one.inputs) == list(other.inputs)
+        pairs = zip(tensors(one), tensors(other), strict=True)
+        assert all(torch.equal(a, b) for a, b in pairs)
+    assert len(pixels_of(batch)) < len(pixels)
+    assert torch.equal(batch.random_state, torch.get_rng_state()), "the step goes on from there"
+    seeds = {made[step].seed for step in range(4)} | {
+        batches(shop, recipe(), rank=1, processes=2)[0].seed
+    }
+    assert len(seeds) == 5
 
 
 def test_texts_are_those_that_training_meets(shop: RankingDataset) -> None:

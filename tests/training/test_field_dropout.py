@@ -29,6 +29,10 @@ def random_batch(seed: int, size: int = 12) -> FieldBatch:
     return FieldBatch(size, inputs)
 
 
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
 def contents(batch: FieldBatch) -> dict[str, list[list[int]]]:
     """Return field → what each record holds."""
     held = {}
@@ -45,8 +49,7 @@ def contents(batch: FieldBatch) -> dict[str, list[list[int]]]:
 @given(st.integers(0, 10_000), SHARES)
 def test_whole_fields_go_and_never_all_of_a_record(seed: int, share: float) -> None:
     batch = random_batch(seed)
-    torch.manual_seed(seed)
-    dropped = drop_fields(batch, share)
+    dropped = drop_fields(batch, share, generator=seeded(seed))
     before, after = contents(batch), contents(dropped)
     assert dropped.size == batch.size
     assert list(after) == [name for name in before if name in after]
@@ -60,32 +63,26 @@ def test_whole_fields_go_and_never_all_of_a_record(seed: int, share: float) -> N
 @given(st.integers(0, 10_000), SHARES)
 def test_only_items_still_held_are_encoded(seed: int, share: float) -> None:
     batch = random_batch(seed)
-    torch.manual_seed(seed)
-    for name, inputs in drop_fields(batch, share).inputs.items():
+    for name, inputs in drop_fields(batch, share, generator=seeded(seed)).inputs.items():
         assert len(inputs.rows) == len(inputs.index) > 0
         assert sorted(set(inputs.index.tolist())) == list(range(len(inputs.items["ids"])))
         assert len(inputs.items["mask"]) == len(inputs.items["ids"])
         assert inputs.multi_valued == batch.inputs[name].multi_valued
 
 
-def test_the_draw_is_that_of_the_global_state() -> None:
-    batch = random_batch(1, 40)
-    torch.manual_seed(5)
-    one, next_one = contents(drop_fields(batch, 0.5)), contents(drop_fields(batch, 0.5))
-    torch.manual_seed(5)
-    assert contents(drop_fields(batch, 0.5)) == one
-    assert next_one != one
+def test_the_draw_is_that_of_the_generator() -> None:
+    batch, generator = random_batch(1, 40), seeded(5)
+    one, other = (contents(drop_fields(batch, 0.5, generator=generator)) for _ in range(2))
+    assert contents(drop_fields(batch, 0.5, generator=seeded(5))) == one
+    assert other != one
 
 
 def test_without_a_share_nothing_is_drawn() -> None:
-    batch = random_batch(1)
-    torch.manual_seed(5)
-    assert drop_fields(batch, 0.0) is batch
-    drawn = torch.rand(3)
-    torch.manual_seed(5)
-    assert torch.equal(torch.rand(3), drawn)
+    batch, generator = random_batch(1), seeded(5)
+    assert drop_fields(batch, 0.0, generator=generator) is batch
+    assert torch.equal(generator.get_state(), seeded(5).get_state())
     empty = FieldBatch(3, {})
-    assert drop_fields(empty, 0.5) is empty
+    assert drop_fields(empty, 0.5, generator=generator) is empty
 
 
 @pytest.mark.parametrize("share", [0.2, 0.6])
@@ -97,8 +94,7 @@ def test_how_often_each_is_dropped(share: float) -> None:
         name: FieldInputs({"ids": torch.zeros(1, 1)}, rows, torch.zeros(size, dtype=torch.long))
         for name in ("title", "photo")
     }
-    torch.manual_seed(0)
-    found = drop_fields(FieldBatch(size, inputs), share).inputs
+    found = drop_fields(FieldBatch(size, inputs), share, generator=seeded(0)).inputs
     title, photo = (
         torch.zeros(size, dtype=torch.bool).index_fill(0, found[n].rows, True) for n in inputs
     )

@@ -17,6 +17,7 @@ from rankfield.errors import ImageError, OutputError, RecipeError
 from rankfield.schema import RankingDataset
 from rankfield.training import Recipe, build_model, parse_recipe, train
 from rankfield.training.batches import PairBatches
+from rankfield.training.packed import pack, tensors, unpack
 from rankfield.training.read_ahead import batches_ahead, require_shared_memory
 from training_data import tiny_shop
 from training_runs import log_of
@@ -72,9 +73,12 @@ def test_it_reads_the_same_batches(shop: RankingDataset) -> None:
     alone, ahead = (list(batches_ahead(batches, range(1, 4), workers=n)) for n in (0, 2))
     assert len(alone) == len(ahead) == 3
     for one, other in zip(alone, ahead, strict=True):
-        pairs = list(zip(one.tensors(), other.tensors(), strict=True))
-        assert len(pairs) == 9
+        pairs = list(zip(tensors(one), tensors(other), strict=True))
+        # of the sampled and the judged pairs, of three fields, and the random state
+        assert len(pairs) == 4 + 4 + 4 + 4 + 3 + 1
         assert all(torch.equal(*pair) for pair in pairs)
+        assert all(a.dtype == b.dtype for a, b in pairs)
+        assert one.seed == other.seed
         assert (one.query_rows == other.query_rows).all()
 
 
@@ -91,7 +95,7 @@ def test_too_little_shared_memory_is_refused_before_training(
 
 def test_what_is_read_ahead_must_fit_and_not_more(shop: RankingDataset, shared: Any) -> None:
     batches = PairBatches(recipe(), shop, build_model(recipe(), shop))
-    size = sum(tensor.nbytes for tensor in batches[0].tensors())
+    size = sum(tensor.nbytes for tensor in tensors(batches[0]))
     least = size * (2 * 3 + 1)
     shared(least)
     with pytest.raises(RecipeError):
@@ -177,3 +181,38 @@ def later_picture(shop: RankingDataset, wanted: Recipe) -> tuple[int, Path]:
             return step, shop.root / images[0]
         known = np.union1d(known, new)
     raise AssertionError("all pictures are in the first batch")
+
+
+def test_packing_keeps_types_shapes_and_values() -> None:
+    value = {
+        "empty": torch.empty(0, 3, dtype=torch.int64),
+        "scalar": torch.tensor(3.5),
+        "bytes": torch.arange(7, dtype=torch.uint8),
+        "strided": torch.arange(12.0).view(3, 4).T,
+        "flags": torch.tensor([True, False]),
+        "other": ("text", 3),
+    }
+    packed = pack(value)
+    assert packed.block.is_shared()  # type: ignore[no-untyped-call]
+    assert not tensors(packed.value)
+    found = unpack(packed)
+    assert found["other"] == value["other"]
+    for one, other in zip(tensors(value), tensors(found), strict=True):
+        assert one.dtype == other.dtype
+        assert torch.equal(one, other)
+
+
+def test_no_word_of_tokenizers_about_forks(
+    shop: RankingDataset, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would deadlock in the processes, whose threads are not there, or say so."""
+    for setting in (None, "true"):
+        monkeypatch.delenv("TOKENIZERS_PARALLELISM", raising=False)
+        if setting:
+            monkeypatch.setenv("TOKENIZERS_PARALLELISM", setting)
+        model = build_model(recipe(), shop)
+        model.encoder.tokenize(["red ball"] * 500, "query")  # by several threads
+        batches = PairBatches(recipe(), shop, model)
+        assert len(list(batches_ahead(batches, range(3), workers=2))) == 3
+        assert "tokenizers" not in capfd.readouterr().err
+        assert os.environ.get("TOKENIZERS_PARALLELISM") == setting

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -166,7 +166,7 @@ class RankingModel(nn.Module):
         columns: Sequence[FieldColumn],
         rows: NDArray[np.int64],
         side: Side,
-        pixels: Callable[[FieldColumn, NDArray[np.int64]], Tensor],
+        pixels: Mapping[str, Tensor],
     ) -> FieldBatch:
         """Return the batch of these rows of a table.
 
@@ -174,7 +174,7 @@ class RankingModel(nn.Module):
             columns: the table's fields, from `field_columns`.
             rows: row numbers.
             side: query or document.
-            pixels: function (column, codes) → uint8 U × H × W × 3 tensor of these pictures.
+            pixels: image field → uint8 U × H × W × 3, the images of `column.codes_of(rows)`.
         """
         inputs = {}
         for column in columns:
@@ -185,7 +185,7 @@ class RankingModel(nn.Module):
             if column.field.modality == "text":
                 items = self.encoder.tokenize([str(column.values[c]) for c in distinct], side)
             else:
-                items = {"pixels": pixels(column, distinct)}
+                items = {"pixels": pixels[column.field.name]}
             inputs[column.field.name] = FieldInputs(
                 items, torch.from_numpy(positions), torch.from_numpy(index), column.multi_valued
             )

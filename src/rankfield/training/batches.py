@@ -16,17 +16,20 @@ from rankfield.encoders import RankingModel
 from rankfield.encoders.base import Side
 from rankfield.encoders.columns import FieldColumn, field_columns
 from rankfield.encoders.contents import content_ids
+from rankfield.encoders.fusion import FieldBatch
 from rankfield.schema import RankingDataset
+from rankfield.training.augment import flip_and_shift
+from rankfield.training.field_dropout import drop_fields
 from rankfield.training.negatives import NegativeTable
 from rankfield.training.objective import BatchPairs
 from rankfield.training.order import epoch_order, similar_groups
 from rankfield.training.pairs import TrainingPairs
-from rankfield.training.photos import TrainingPhotos
 from rankfield.training.recipe import Recipe
 from rankfield.training.sources import add_judgments
+from rankfield.training.training_images import TrainingImages
 from rankfield.training.used_fields import without_fields
 
-__all__ = ["PairBatches", "RawBatch"]
+__all__ = ["PairBatches", "TrainingBatch"]
 
 Ints = NDArray[np.int64]
 
@@ -34,15 +37,16 @@ _DRAW, _MORE = 7, 8  # tell a step's random numbers for one purpose from those f
 
 
 @dataclass(frozen=True)
-class RawBatch:
+class TrainingBatch:
     """One process's share of a step.
 
     query_rows, document_rows: the distinct rows that this process encodes: every P-th of the global
         batch's, filled up with the first one so that all processes have as many.
     queries, documents: how many distinct ones the global batch has.
     pairs: indices into those.
-    pixels: (side, image field) → the share's distinct pictures, uint8 U × H × W × 3, in the order
-        of their codes.
+    inputs: side → what the encoder takes for this process's rows, augmented, some fields dropped.
+    seed: of the step's random numbers.
+    random_state: of torch's generator for the CPU after what was drawn for `inputs`.
     """
 
     query_rows: NDArray[np.int64]
@@ -50,17 +54,12 @@ class RawBatch:
     queries: int
     documents: int
     pairs: BatchPairs
-    pixels: dict[tuple[Side, str], Tensor]
-
-    def tensors(self) -> list[Tensor]:
-        """Return the tensors that it holds."""
-        found = list(self.pixels.values())
-        for pairs in (self.pairs.sampled, self.pairs.judged):
-            found += [pairs.queries, pairs.documents, pairs.scores, pairs.weights]
-        return found
+    inputs: dict[Side, FieldBatch]
+    seed: int
+    random_state: Tensor
 
 
-class PairBatches(Dataset[RawBatch]):
+class PairBatches(Dataset[TrainingBatch]):
     """Step → batch, a function of the seed and the step alone, so that a run can go on anywhere.
 
     Each epoch takes the pairs in a new order (`order.epoch_order`); the pairs left over at its end
@@ -88,7 +87,7 @@ class PairBatches(Dataset[RawBatch]):
         self._orders: dict[int, Ints] = {}
         self._rows = self._possible_rows()
         self._vectors = self._query_vectors() if recipe.batch.similar_queries else None
-        self.photos = TrainingPhotos(
+        self.images = TrainingImages(
             model, dataset, self.columns, self._rows, limit_mib=recipe.data.image_cache_mib
         )
         if recipe.batch.more_queries:
@@ -97,7 +96,7 @@ class PairBatches(Dataset[RawBatch]):
     def __len__(self) -> int:
         return self.recipe.optimizer.steps
 
-    def __getitem__(self, step: int) -> RawBatch:
+    def __getitem__(self, step: int) -> TrainingBatch:
         """Return this process's share of a step."""
         chosen = self.indices(step)
         queries = np.unique(self.pairs.query_rows[chosen])
@@ -112,10 +111,28 @@ class PairBatches(Dataset[RawBatch]):
         pairs = BatchPairs(
             self.pairs.sampled(chosen, queries, documents), self.pairs.among(queries, documents)
         )
+        seed = (self.recipe.seed << 32) + step * 1024 + self.rank
+        generator = torch.Generator().manual_seed(seed)
         rows: dict[Side, Ints] = {"query": self._share(queries), "document": self._share(documents)}
-        pixels = self.photos.pixels(rows)
-        sizes = len(queries), len(documents)
-        return RawBatch(rows["query"], rows["document"], *sizes, pairs, pixels)
+        inputs = {side: self._inputs(side, shared, generator) for side, shared in rows.items()}
+        return TrainingBatch(
+            rows["query"],
+            rows["document"],
+            len(queries),
+            len(documents),
+            pairs,
+            inputs,
+            seed,
+            generator.get_state(),
+        )
+
+    def _inputs(self, side: Side, rows: Ints, generator: torch.Generator) -> FieldBatch:
+        """Return what the encoder takes for these rows."""
+        pixels = self.images.pixels(side, rows)
+        if self.recipe.data.augment:
+            pixels = {k: flip_and_shift(v, generator=generator) for k, v in pixels.items()}
+        batch = self.model.prepare(self.columns[side], rows, side, pixels)
+        return drop_fields(batch, self.recipe.data.field_dropout, generator=generator)
 
     def use_negatives(self, frame: pl.DataFrame) -> None:
         """Add hard negatives to every batch: a frame with ``query_id`` and ``doc_id``.

@@ -12,17 +12,18 @@ from rankfield.encoders.fusion import FieldBatch, FieldInputs
 __all__ = ["drop_fields"]
 
 
-def drop_fields(batch: FieldBatch, share: float) -> FieldBatch:
-    """Return the batch without some of its fields, drawn from torch's global CPU state.
+def drop_fields(batch: FieldBatch, share: float, *, generator: torch.Generator) -> FieldBatch:
+    """Return the batch without some of its fields, drawn at random.
 
-    Each field that a record has is dropped with probability `share`, a list of pictures as a whole,
+    Each field that a record has is dropped with probability `share`, a list of images as a whole,
     independently of all others; a record that would lose all of them keeps one, drawn uniformly.
-    Texts and pictures that no record holds any more are left out, and are not encoded. With a share
+    Texts and images that no record holds any more are left out, and are not encoded. With a share
     of 0 nothing is drawn.
 
     Args:
         batch: on the CPU.
         share: 0 ≤ share < 1.
+        generator: on the CPU.
     """
     if not share or not batch.inputs:
         return batch
@@ -30,8 +31,9 @@ def drop_fields(batch: FieldBatch, share: float) -> FieldBatch:
     present = torch.zeros(len(names), batch.size, dtype=torch.bool)
     for i, name in enumerate(names):
         present[i, batch.inputs[name].rows] = True
-    kept = present & (torch.rand(present.shape) >= share)
-    rescued = torch.rand(present.shape).masked_fill(~present, -1.0).argmax(dim=0)
+    kept = present & (torch.rand(present.shape, generator=generator) >= share)
+    chances = torch.rand(present.shape, generator=generator)
+    rescued = chances.masked_fill(~present, -1.0).argmax(dim=0)
     lost = ~kept.any(dim=0) & present.any(dim=0)
     kept[rescued[lost], lost.nonzero()[:, 0]] = True
     inputs = {}

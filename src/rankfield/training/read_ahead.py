@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from torch.utils.data import DataLoader, Dataset
 
 from rankfield.errors import RankfieldError, RecipeError
-from rankfield.training.batches import PairBatches, RawBatch
+from rankfield.training.batches import PairBatches, TrainingBatch
+from rankfield.training.packed import Packed, pack, packed_size, unpack
 
 __all__ = ["ReadAheadError", "batches_ahead", "require_shared_memory"]
 
@@ -24,7 +26,7 @@ _PAGE = 4096
 
 def batches_ahead(
     batches: PairBatches, steps: range, *, workers: int, processes: int = 1
-) -> Iterator[RawBatch]:
+) -> Iterator[TrainingBatch]:
     """Yield the batches of these steps, read by `workers` processes; by this one if 0.
 
     Args:
@@ -47,10 +49,12 @@ def batches_ahead(
         prefetch_factor=_AHEAD if workers else None,
     )
     try:
-        for found in loader:
+        with _tokenizers_may_fork():
+            reading = iter(loader)
+        for found in reading:
             if isinstance(found, RankfieldError):
                 raise found
-            yield found
+            yield unpack(found) if isinstance(found, Packed) else found
     except RankfieldError:
         raise
     except (RuntimeError, OSError) as error:
@@ -73,9 +77,7 @@ def require_shared_memory(
         return
     state = os.statvfs(_SHARED)
     free = state.f_bavail * state.f_frsize
-    size = sum(
-        math.ceil(tensor.nbytes / _PAGE) * _PAGE + _PAGE for tensor in batches[step].tensors()
-    )
+    size = math.ceil(packed_size(batches[step]) / _PAGE) * _PAGE + _PAGE
     needed = int(size * (_AHEAD * workers + 1) * processes * _SPARE)
     if needed > free:
         raise _refused(
@@ -89,28 +91,42 @@ class ReadAheadError(RecipeError):
     """Processes cannot read ahead: shared memory is too small, or one of them was ended."""
 
 
-class _Readable(Dataset[RawBatch | RankfieldError]):
+class _Readable(Dataset[TrainingBatch | Packed | RankfieldError]):
     """Batches in shared memory; what cannot be read is a value, which no traceback is put into."""
 
     def __init__(self, batches: PairBatches) -> None:
         self.batches = batches
 
-    def __getitem__(self, step: int) -> RawBatch | RankfieldError:
+    def __getitem__(self, step: int) -> TrainingBatch | Packed | RankfieldError:
         from torch.utils.data import get_worker_info
 
         try:
             batch = self.batches[step]
         except RankfieldError as error:
             return error
-        if get_worker_info() is not None:
-            try:
-                # Here, not in the thread that sends it: where that one fails, nobody hears of it,
-                # and the training waits for ever.
-                for tensor in batch.tensors():
-                    tensor.share_memory_()  # type: ignore[no-untyped-call]
-            except (RuntimeError, OSError) as error:
-                return _refused(f"{_SHARED} is full ({_first_line(error)})")
-        return batch
+        if get_worker_info() is None:
+            return batch
+        try:
+            # Here, not in the thread that sends it: where that one fails, nobody hears of it, and
+            # the training waits for ever.
+            return pack(batch)
+        except (RuntimeError, OSError) as error:
+            return _refused(f"{_SHARED} is full ({_first_line(error)})")
+
+
+@contextmanager
+def _tokenizers_may_fork() -> Iterator[None]:
+    """Let processes start whose tokenizers use no threads: those of this one do not reach them."""
+    name = "TOKENIZERS_PARALLELISM"
+    usual = os.environ.get(name)
+    os.environ[name] = "false"
+    try:
+        yield
+    finally:
+        if usual is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = usual
 
 
 def _refused(problem: str, *, size: str = "1g") -> ReadAheadError:

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
 from rankfield.encoders import RankingModel
-from rankfield.encoders.base import Side
-from rankfield.encoders.columns import FieldColumn
 from rankfield.encoders.encoded import Encoded
 from rankfield.encoders.fusion import FieldBatch
 from rankfield.errors import RecipeError
 from rankfield.losses import gather_shares
 from rankfield.schema import ScoreScale
-from rankfield.training.augment import flip_and_shift
-from rankfield.training.batches import RawBatch
-from rankfield.training.field_dropout import drop_fields
+from rankfield.training.batches import TrainingBatch
 from rankfield.training.objective import Objective
 from rankfield.training.optimizer import set_learning_rates
 from rankfield.training.recipe import Recipe
@@ -34,7 +29,6 @@ class TrainingStep:
         model: what is trained.
         optimizer: of `make_optimizer`.
         scale: of the scores.
-        columns: the fields of both sides.
         accelerator: accelerate's; it wraps model and optimizer.
     """
 
@@ -45,28 +39,28 @@ class TrainingStep:
         optimizer: torch.optim.Optimizer,
         *,
         scale: ScoreScale,
-        columns: Mapping[Side, Sequence[FieldColumn]],
         accelerator: Any,
     ) -> None:
-        self.recipe, self.model, self.columns = recipe, model, columns
+        self.recipe, self.model = recipe, model
         self.accelerator = accelerator
         self.objective = Objective(recipe.loss, scale)
         self.wrapped, self.optimizer = accelerator.prepare(model, optimizer)
 
-    def __call__(self, number: int, raw: RawBatch) -> dict[str, float]:
+    def __call__(self, number: int, batch: TrainingBatch) -> dict[str, float]:
         """Make step `number` (from 0) with a batch and return its figures for the log.
 
         Raises:
             RecipeError: the loss is not finite, or the batch is too small for batch norm.
         """
-        # Dropout and augmentation depend on the seed and the step alone: nothing to save.
-        torch.manual_seed((self.recipe.seed << 32) + number * 1024 + self.accelerator.process_index)
+        # Dropout depends on the seed and the step alone: nothing to save.
+        torch.manual_seed(batch.seed)
+        # A clone: of a view, torch reads the storage from its start.
+        torch.set_rng_state(batch.random_state.clone())
         device = self.accelerator.device
-        queries = self._fields(raw, "query").to(device)
-        documents = self._fields(raw, "document").to(device)
+        queries, documents = (batch.inputs[side].to(device) for side in ("query", "document"))
         set_learning_rates(self.optimizer, number, self.recipe.optimizer)
         encoded = self._encoded(number, queries, documents)
-        loss = self.objective(self._gathered(encoded, raw), raw.pairs.to(device))
+        loss = self.objective(self._gathered(encoded, batch), batch.pairs.to(device))
         value = loss.item()
         if not math.isfinite(value):
             raise RecipeError(
@@ -79,8 +73,8 @@ class TrainingStep:
             "loss": value,
             "gradient_norm": norm,
             "logit_scale": encoded.logit_scale.item(),
-            "queries": raw.queries,
-            "documents": raw.documents,
+            "queries": batch.queries,
+            "documents": batch.documents,
         }
 
     def _update(self, loss: torch.Tensor) -> float:
@@ -108,7 +102,7 @@ class TrainingStep:
             ) from error
         return encoded
 
-    def _gathered(self, encoded: Encoded, raw: RawBatch) -> Encoded:
+    def _gathered(self, encoded: Encoded, batch: TrainingBatch) -> Encoded:
         """Return the embeddings of all processes, which each compute the global batch's loss.
 
         Its gradient for a process's own rows, summed over the processes, is P times the global
@@ -119,19 +113,9 @@ class TrainingStep:
             for field in self.model.document_fields:
                 # All processes must take part in the gather, backwards too.
                 part = encoded.parts.get(field.name, 0.0 * encoded.documents)
-                parts[field.name] = gather_shares(part, raw.documents)
+                parts[field.name] = gather_shares(part, batch.documents)
         return encoded._replace(
-            queries=gather_shares(encoded.queries, raw.queries),
-            documents=gather_shares(encoded.documents, raw.documents),
+            queries=gather_shares(encoded.queries, batch.queries),
+            documents=gather_shares(encoded.documents, batch.documents),
             parts=parts,
         )
-
-    def _fields(self, raw: RawBatch, side: Side) -> FieldBatch:
-        rows = raw.query_rows if side == "query" else raw.document_rows
-
-        def pixels(column: FieldColumn, _codes: Any) -> torch.Tensor:
-            pictures = raw.pixels[side, column.field.name]
-            return flip_and_shift(pictures) if self.recipe.data.augment else pictures
-
-        batch = self.model.prepare(self.columns[side], rows, side, pixels)
-        return drop_fields(batch, self.recipe.data.field_dropout)

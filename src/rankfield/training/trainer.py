@@ -18,7 +18,7 @@ from rankfield.progress import progress
 from rankfield.schema import RankingDataset
 from rankfield.training.accelerator import make_accelerator
 from rankfield.training.average import WeightAverage
-from rankfield.training.batches import PairBatches, RawBatch
+from rankfield.training.batches import PairBatches, TrainingBatch
 from rankfield.training.build import build_model
 from rankfield.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from rankfield.training.data_notes import note_data
@@ -114,7 +114,6 @@ class _Trainer:
                 self.model,
                 optimizer,
                 scale=self.dataset.score_scale,
-                columns=self.batches.columns,
                 accelerator=self.accelerator,
             )
             self.accelerator.init_trackers("tensorboard")
@@ -157,7 +156,7 @@ class _Trainer:
                 if stopping:
                     raise KeyboardInterrupt
 
-    def _batches(self, first: int) -> Iterator[tuple[int, RawBatch]]:
+    def _batches(self, first: int) -> Iterator[tuple[int, TrainingBatch]]:
         """Yield the steps that are left; new negatives come between two loaders' lives."""
         total = self.recipe.optimizer.steps
         for steps, negatives in self.mining.spans(self.model, self.accelerator, first, total):
@@ -171,8 +170,8 @@ class _Trainer:
             )
             yield from enumerate(read, steps.start)
 
-    def _step(self, number: int, raw: RawBatch) -> dict[str, float]:
-        values = self.step(number, raw)
+    def _step(self, number: int, batch: TrainingBatch) -> dict[str, float]:
+        values = self.step(number, batch)
         if self.average is not None:
             self.average.update(number)
         return values

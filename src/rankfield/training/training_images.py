@@ -1,4 +1,4 @@
-"""The photos that training needs: all in memory if they fit, else read for each batch."""
+"""The images that training needs: all in memory if they fit, else read for each batch."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from rankfield.encoders.rows import FrameRows
 from rankfield.progress import progress
 from rankfield.schema import RankingDataset
 
-__all__ = ["TrainingPhotos"]
+__all__ = ["TrainingImages"]
 
 Ints = NDArray[np.int64]
 
 _READ_AT_ONCE = 256
 
 
-class TrainingPhotos:
-    """Pixels of the distinct pictures of a batch, resized for the model's vision tower.
+class TrainingImages:
+    """Pixels of the distinct images of a batch, resized for the model's vision tower.
 
     Args:
         model: whose transform resizes.
         dataset: where paths start from.
         columns: the fields of both sides; texts are passed over.
         rows: the rows of each side that training can meet.
-        limit_mib: keep all of their pictures in memory if they fit into this.
+        limit_mib: keep all of their images in memory if they fit into this.
 
     Raises:
-        ImageError: a picture is missing, or of those that are kept one cannot be read.
+        ImageError: an image is missing, or of those that are kept one cannot be read.
     """
 
     def __init__(
@@ -65,25 +65,25 @@ class TrainingPhotos:
         if sum(map(len, used)) * transform.height * transform.width * 3 > limit_mib * 2**20:
             return
         for (side, column), codes in zip(self.images, used, strict=True):
-            with progress("read photos", len(codes), unit="photos") as advance:
+            with progress("read images", len(codes), unit="images") as advance:
                 self.kept[side, column.field.name] = codes, self._read(column, codes, advance)
 
-    def pixels(self, rows: Mapping[Side, Ints]) -> dict[tuple[Side, str], Tensor]:
-        """Return (side, image field) → the distinct pictures of these rows, by rising code.
+    def pixels(self, side: Side, rows: Ints) -> dict[str, Tensor]:
+        """Return image field → the distinct images of these rows, by ascending code.
 
         They are uint8 U × H × W × 3.
 
         Raises:
-            ImageError: a picture that cannot be read.
+            ImageError: an image that cannot be read.
         """
         found = {}
-        for side, column in self.images:
-            key, codes = (side, column.field.name), column.codes_of(rows[side])
-            if key in self.kept:
-                known, pictures = self.kept[key]
-                found[key] = pictures[torch.from_numpy(np.searchsorted(known, codes))]
+        for column in (column for of, column in self.images if of == side):
+            name, codes = column.field.name, column.codes_of(rows)
+            if (side, name) in self.kept:
+                known, images = self.kept[side, name]
+                found[name] = images[torch.from_numpy(np.searchsorted(known, codes))]
             else:
-                found[key] = self._read(column, codes)
+                found[name] = self._read(column, codes)
         return found
 
     def _read(

@@ -22,7 +22,7 @@ from rankfield.training.augment import flip_and_shift
 from rankfield.training.field_dropout import drop_fields
 from rankfield.training.negatives import NegativeTable
 from rankfield.training.objective import BatchPairs
-from rankfield.training.order import epoch_order, similar_groups
+from rankfield.training.order import epoch_order, query_clusters
 from rankfield.training.pairs import TrainingPairs
 from rankfield.training.recipe import Recipe
 from rankfield.training.sources import add_judgments
@@ -184,17 +184,17 @@ class PairBatches(Dataset[TrainingBatch]):
             batch = self.recipe.batch
             pool = self.pairs.pool
             queries = self.pairs.query_rows[pool]
-            groups = None
+            clusters = None
             if self._vectors is not None:
                 inverse = np.unique(queries, return_inverse=True)[1]
-                groups = similar_groups(self._vectors, batch.similar_queries, rng)[inverse]
+                clusters = query_clusters(self._vectors, batch.similar_queries, rng)[inverse]
             order = epoch_order(
                 queries,
                 self.pairs.scores[pool],
                 self.pairs.weights[pool],
                 documents_per_query=batch.documents_per_query,
                 choice=batch.choice,
-                groups=groups,
+                clusters=clusters,
                 rng=rng,
             )
             self._orders = {epoch: pool[order]}

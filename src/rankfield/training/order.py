@@ -12,7 +12,7 @@ from rankfield.ranges import ranges
 from rankfield.settings import Settings
 from rankfield.weighting import grade_shares
 
-__all__ = ["BatchSection", "Choice", "epoch_order", "similar_groups"]
+__all__ = ["BatchSection", "Choice", "epoch_order", "query_clusters"]
 
 Choice = Literal["uniform", "score", "stratified", "balanced"]
 Ints = NDArray[np.int64]
@@ -44,23 +44,23 @@ def epoch_order(
     *,
     documents_per_query: int,
     choice: Choice,
-    groups: Ints | None,
+    clusters: Ints | None,
     rng: np.random.Generator,
 ) -> Ints:
     """Return the pairs of an epoch, int64 indices, to be cut into batches.
 
-    The pairs of a query are dealt into ⌈pairs / `documents_per_query`⌉ *visits*, which follow each
-    other in random order; a visit's pairs stand together, so that a batch holds several documents
-    of each of its queries.
+    The pairs of a query are dealt into ⌈pairs / `documents_per_query`⌉ *groups*, which follow each
+    other in random order. The pairs of a group follow each other, so that a batch holds several
+    documents of each of its queries.
 
-    uniform     each pair once; a visit is a random part of the query's list
+    uniform     each pair once; a group is a random part of the query's list
     stratified  each pair once; the list is cut by score into `documents_per_query` strata, and a
-                visit gets one pair of each: good and bad together, every time
+                group gets one pair of each: good and bad together, every time
     balanced    pairs are drawn by `weighting.grade_shares`: no grade of the list takes a larger
-                part of a visit than the best one, however many documents it holds; a list that
-                fits into a visit is taken whole
-    score       as many pairs, drawn in proportion to their weights: a pair of large weight comes in
-                several visits (at most once in each), one of small weight in few epochs
+                part of a group than the best one, however many documents it holds; a list that
+                fits into a group is taken whole
+    score       as many pairs, drawn in proportion to their weights: a pair of large weight is in
+                several groups (at most once in each), one of small weight in few epochs
 
     Args:
         queries: P query numbers, in any order.
@@ -68,25 +68,26 @@ def epoch_order(
         weights: P weights ≥ 0, for "score".
         documents_per_query: how many pairs of a query go together; 1 is a plain random order.
         choice: see above.
-        groups: P group numbers, the same for all pairs of a query: visits of one group (the first
-            of each query, the second of each …) stand together. None for no groups.
+        clusters: P cluster numbers, the same for all pairs of a query. The first groups of the
+            queries of one cluster follow each other, then their second groups, and so on. None:
+            no clusters.
         rng: the randomness of the epoch.
     """
-    if documents_per_query == 1 and choice != "score" and groups is None:
+    if documents_per_query == 1 and choice != "score" and clusters is None:
         return rng.permutation(len(queries))
     if choice == "balanced":
-        taken, visit = _balanced(queries, scores, documents_per_query, rng)
+        taken, group = _balanced(queries, scores, documents_per_query, rng)
     elif choice == "score":
-        # Copies of a pair stand next to each other, and so go to different visits.
+        # Copies of a pair are adjacent, and so go to different groups.
         taken = _drawn(queries, weights, documents_per_query, rng)
         owner = queries[taken]
-        visits = -(-np.bincount(owner) // documents_per_query)
-        visit = _places(owner, (np.arange(len(taken)),)) % visits[owner]
+        groups = -(-np.bincount(owner) // documents_per_query)
+        group = _places(owner, (np.arange(len(taken)),)) % groups[owner]
     else:
         taken = np.arange(len(queries))
-        visit = _dealt(queries, scores, documents_per_query, choice, rng)
-    block = queries[taken] if groups is None else groups[taken]
-    order = taken[_shuffled_blocks(block, visit, queries[taken], rng)]
+        group = _dealt(queries, scores, documents_per_query, choice, rng)
+    block = queries[taken] if clusters is None else clusters[taken]
+    order = taken[_shuffled_blocks(block, group, queries[taken], rng)]
     return np.resize(order, len(queries))  # drawn pairs may be some more or fewer
 
 
@@ -97,23 +98,23 @@ def _dealt(
     choice: Choice,
     rng: np.random.Generator,
 ) -> Ints:
-    """Return the visit of each pair: its query's pairs are dealt out, each once."""
-    visits = -(-np.bincount(queries) // width)
+    """Return the group of each pair: its query's pairs are dealt out, each once."""
+    groups = -(-np.bincount(queries) // width)
     if choice == "uniform":
-        return _places(queries, (rng.random(len(queries)),)) % visits[queries]
+        return _places(queries, (rng.random(len(queries)),)) % groups[queries]
     place = _places(queries, (rng.random(len(queries)), -scores))
-    stratum = place // visits[queries]
+    stratum = place // groups[queries]
     return _places(queries * (int(stratum.max()) + 1) + stratum, (rng.random(len(queries)),))
 
 
 def _balanced(
     queries: Ints, scores: NDArray[np.float64], width: int, rng: np.random.Generator
 ) -> tuple[Ints, Ints]:
-    """Return the pairs that a query's visits draw from its grades, and the visits.
+    """Return the pairs that a query's groups draw from its grades, and the groups.
 
-    Each pair has its share of `grade_shares` as mass. A visit takes the pairs at `width` places,
-    one in each equal part of the list's mass: systematic sampling, so that every visit meets high
-    and low scores. A list of at most `width` pairs is a visit as it is, each pair once.
+    Each pair has its share of `grade_shares` as mass. A group takes the pairs at `width` places,
+    one in each equal part of the list's mass: systematic sampling, so that every group meets high
+    and low scores. A list of at most `width` pairs is a group as it is, each pair once.
     """
     order = np.lexsort((rng.random(len(queries)), -scores, queries))
     owner = queries[order]
@@ -123,17 +124,17 @@ def _balanced(
     lengths = np.diff(np.append(starts, len(order)))
     total = np.add.reduceat(mass, starts)
     lower = (upper - mass)[starts]
-    visits = -(-lengths // width)
-    query = np.repeat(np.arange(len(starts)), visits)
+    groups = -(-lengths // width)
+    query = np.repeat(np.arange(len(starts)), groups)
     offset = rng.random(len(query))
     turn, place = ranges(np.minimum(lengths, width)[query])
-    query, visit = query[turn], ranges(visits)[1][turn]
+    query, group = query[turn], ranges(groups)[1][turn]
     wanted = lower[query] + (place + offset[turn]) / width * total[query]
     found = np.searchsorted(upper, wanted, side="right")
     # Rounding must not lead into a neighbour's list.
     found = np.clip(found, starts[query], (starts + lengths - 1)[query])
     found = np.where(lengths[query] <= width, starts[query] + place, found)
-    return order[found], visit
+    return order[found], group
 
 
 def _places(owner: Ints, keys: tuple[NDArray[np.floating] | Ints, ...]) -> Ints:
@@ -151,15 +152,15 @@ def _drawn(
 ) -> Ints:
     """Return as many pairs of each query as it has, each in proportion to its weight.
 
-    Systematic sampling: a pair of expected count c comes ⌊c⌋ or ⌈c⌉ times, at most once a visit.
+    Systematic sampling: a pair of expected count c comes ⌊c⌋ or ⌈c⌉ times, at most once a group.
     """
     order = np.lexsort((rng.random(len(queries)), queries))
     owner = queries[order]
     counts = np.bincount(owner)
     totals = np.bincount(owner, weights[order])
-    visits = -(-counts // documents_per_query)
+    groups = -(-counts // documents_per_query)
     share = np.where(totals[owner] > 0, weights[order] / np.maximum(totals[owner], 1e-300), 0.0)
-    expected = np.minimum(share * counts[owner], visits[owner])
+    expected = np.minimum(share * counts[owner], groups[owner])
     upper = np.cumsum(expected)
     starts = np.concatenate([[0.0], upper])[np.cumsum(counts) - counts]
     offset = rng.random(len(counts))
@@ -168,39 +169,39 @@ def _drawn(
     return np.repeat(order, np.maximum(copies, 0).astype(np.int64))
 
 
-def _shuffled_blocks(block: Ints, visit: Ints, owner: Ints, rng: np.random.Generator) -> Ints:
-    """Order entries by random blocks (block, visit), within them by owner in random order."""
-    width = int(visit.max()) + 1
-    codes, inverse = np.unique(block * width + visit, return_inverse=True)
+def _shuffled_blocks(block: Ints, group: Ints, owner: Ints, rng: np.random.Generator) -> Ints:
+    """Order entries by random blocks (block, group), within them by owner in random order."""
+    width = int(group.max()) + 1
+    codes, inverse = np.unique(block * width + group, return_inverse=True)
     turn = rng.permutation(len(codes))[inverse]
     within = rng.permutation(int(owner.max()) + 1)[owner]
     return np.lexsort((within, turn))
 
 
-def similar_groups(vectors: NDArray[np.float32], size: int, rng: np.random.Generator) -> Ints:
-    """Return a group number for each vector; groups hold about `size` vectors near each other.
+def query_clusters(vectors: NDArray[np.float32], size: int, rng: np.random.Generator) -> Ints:
+    """Return a cluster number for each vector; clusters hold about `size` vectors near each other.
 
     A random projection tree (Dasgupta & Freund, STOC 2008): the set is cut at the median of its
     projection on the line through two random members, until a part holds at most `size` vectors.
-    Other random numbers give other groups, so that no two epochs meet the same neighbours.
+    Other random numbers give other clusters, so that no two epochs meet the same neighbours.
 
     Args:
         vectors: N × D.
-        size: the most vectors of a group, ≥ 1.
+        size: the most vectors of a cluster, ≥ 1.
         rng: the randomness of the tree.
     """
-    groups = np.zeros(len(vectors), dtype=np.int64)
+    clusters = np.zeros(len(vectors), dtype=np.int64)
     parts, number = [np.arange(len(vectors))], 0
     while parts:
         members = parts.pop()
         if len(members) <= size:
-            groups[members] = number
+            clusters[members] = number
             number += 1
             continue
         one, other = rng.choice(members, 2, replace=False)
         height = vectors[members] @ (vectors[one] - vectors[other])
         order = members[np.lexsort((rng.random(len(members)), height))]
-        # A multiple of `size` on one side keeps the groups full.
+        # A multiple of `size` on one side keeps the clusters full.
         half = max(size, len(order) // 2 // size * size)
         parts += [order[:half], order[half:]]
-    return groups
+    return clusters

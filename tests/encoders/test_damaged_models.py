@@ -92,3 +92,10 @@ def test_a_token_that_the_model_does_not_know(folder: Path, data: RankingDataset
     path.write_text(json.dumps(values))
     with pytest.raises(ModelError, match="gives the token 99,999, the model knows"):
         RankingModel.load(folder).embed_queries(data, data.queries)
+
+
+@pytest.mark.parametrize("dimension", [99_999_999, 9, "8"])
+def test_a_dimension_that_its_projections_do_not_have(folder: Path, dimension: Any) -> None:
+    change(folder / "composed.json", dimension=dimension)
+    with pytest.raises(ModelError, match=f"dimension {dimension}, text.weight has 8"):
+        RankingModel.load(folder)

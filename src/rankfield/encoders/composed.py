@@ -147,15 +147,25 @@ class ComposedEncoder(Encoder):
         text = _TEXT_TOWERS[config["text"]].load(folder / "text") if config["text"] else None
         vision = VisionTower.load(folder / "vision") if config["vision"] else None
         prefixes = {k: config[k] for k in ("query_prefix", "document_prefix")}
-        encoder = cls(text, vision, dimension=config["dimension"], **prefixes)
-        if encoder.projected:
-            weights = load_file(folder / _PROJECTIONS)
-            with torch.no_grad():
-                for name in ("text", "vision"):
-                    layer = getattr(encoder, f"{name}_projection")
-                    if isinstance(layer, nn.Linear):
-                        layer.weight.copy_(weights[f"{name}.weight"])
+        dimension = config["dimension"]
+        weights = load_file(folder / _PROJECTIONS) if dimension is not None else {}
+        for name, weight in weights.items():
+            # before a layer of that size is made
+            if len(weight) != dimension:
+                raise ModelError(
+                    f"{_CONFIG} has dimension {dimension}, {name} has {len(weight)}",
+                    where=str(folder),
+                    remedy="Save the model again.",
+                )
+        encoder = cls(text, vision, dimension=dimension, **prefixes)
+        encoder._load_projections(weights)
         return encoder
+
+    def _load_projections(self, weights: dict[str, Tensor]) -> None:
+        for name in ("text", "vision"):
+            layer = getattr(self, f"{name}_projection")
+            if isinstance(layer, nn.Linear):
+                layer.load_state_dict({"weight": weights[f"{name}.weight"]})
 
 
 def _projection(tower: TextTower | VisionTower | None, dimension: int | None) -> nn.Module:

@@ -191,7 +191,9 @@ class _Vectors:
                 raise InputError(
                     "--embeddings are those of the documents", remedy="For queries, give --model."
                 )
-            return _read_matrix(self.file)
+            from rankfield.io.matrix import map_matrix
+
+            return map_matrix(self.file)
         if self.model is None:
             return None
         from rankfield.encoders import RankingModel
@@ -199,14 +201,3 @@ class _Vectors:
         model = RankingModel.load(self.model)
         embed = model.embed_queries if table == "queries" else model.embed_documents
         return embed(self.data.read())
-
-
-def _read_matrix(path: Path) -> Any:
-    import numpy as np
-
-    try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"expected a matrix as numpy.save writes it ({error})", where=str(path)
-        ) from error

@@ -20,6 +20,7 @@ from rankfield.encoders.rows import FrameRows
 from rankfield.errors import InputError, OutputError
 from rankfield.field_values import content_bytes, flat_values
 from rankfield.files import open_regular, read_json, refuse_others, write_json
+from rankfield.io.matrix import map_matrix
 from rankfield.outputs import storage_errors
 from rankfield.paths import require_regular
 from rankfield.schema import Field, RankingDataset
@@ -112,8 +113,7 @@ class CachedEmbedder:
                     self._complete(dataset, frame, side, folder, made)
                 finally:
                     os.close(descriptor)
-        found: npt.NDArray[np.float32] = np.load(path, mmap_mode="r" if frame.height else None)
-        return found
+        return map_matrix(path)
 
     def _complete(
         self,
@@ -172,7 +172,7 @@ def _rows_done(folder: Path, made: dict[str, Any]) -> int | None:
     try:
         header = read_json(folder / _HEADER)
         require_regular(folder / _ROWS)
-        rows = np.load(folder / _ROWS, mmap_mode="r" if made["rows"] else None)
+        rows = map_matrix(folder / _ROWS)
         done = header.pop("done")
     except (InputError, OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

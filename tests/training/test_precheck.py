@@ -7,12 +7,15 @@ from typing import Any
 
 import polars as pl
 import pytest
+import torch
 
 from rankfield.encoders import RankingModel
 from rankfield.errors import DataError, ImageError, ModelError, OutputError, RecipeError
 from rankfield.schema import RankingDataset
-from rankfield.training import Recipe, parse_recipe, train
+from rankfield.training import Recipe, build_model, parse_recipe, train
 from rankfield.training import trainer as trainer_module
+from rankfield.training.batches import PairBatches
+from rankfield.training.precheck import check_batch_norm, single_image_error
 from training_data import tiny_shop
 from training_runs import log_of
 
@@ -138,3 +141,63 @@ def test_dev_that_failed_is_measured_when_the_run_goes_on(
     made = [RankingModel.load(tmp_path / n / "model").made for n in ("run", "whole")]
     assert made[0]["dev_ndcg@10"] == made[1]["dev_ndcg@10"]
     assert made[0]["step"] == made[1]["step"]
+
+
+def with_images(shop: RankingDataset, *wanted: int) -> RankingDataset:
+    """The shop with titles everywhere, and the images of these of its trained documents alone."""
+    seen = shop.training_judgments()["doc_id"].unique().to_list()
+    pictured = shop.documents.filter(pl.col("doc_id").is_in(seen), pl.col("image").is_not_null())
+    chosen = pictured["doc_id"][list(wanted)]
+    image = pl.when(pl.col("doc_id").is_in(chosen.implode())).then("image")
+    titles = pl.col("title").fill_null("nice thing")
+    return shop.with_tables(documents=shop.documents.with_columns(image=image, title=titles))
+
+
+@pytest.mark.parametrize("negatives", [{}, {"refresh_every": 2}])
+def test_a_batch_of_one_image_is_too_small_for_batch_norm(
+    shop: RankingDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, negatives: Any
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise AssertionError("a step is made")
+
+    monkeypatch.setattr(trainer_module._Trainer, "_step", fail)
+    with pytest.raises(RecipeError, match=r"batch norm needs two images; a process has one"):
+        train(recipe(negatives=negatives), with_images(shop, 0), tmp_path / "run")
+    assert (tmp_path / "run").exists() == bool(negatives)  # what was mined stays
+
+
+def test_every_step_is_looked_at_for_a_single_image(shop: RankingDataset) -> None:
+    data = with_images(shop, 0, 1)
+    wanted = recipe(
+        batch={"size": 8, "documents_per_query": 1, "more_queries": 0},
+        optimizer={"steps": 12},
+    )
+    model = build_model(wanted, data).train()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    batches = PairBatches(wanted, data, model)
+    counts = [
+        len(batch.inputs["document"].inputs["image"].items["pixels"])
+        if "image" in batch.inputs["document"].inputs
+        else 0
+        for batch in (batches[step] for step in range(12))
+    ]
+    first = counts.index(1)
+    check_batch_norm(batches, range(first))
+    with pytest.raises(RecipeError, match=f"one in step {first}\\b"):
+        check_batch_norm(batches, range(12))
+    after = model.state_dict()
+    assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
+
+
+def test_one_image_suffices_where_its_last_feature_map_has_several_pixels(
+    shop: RankingDataset, tmp_path: Path
+) -> None:
+    encoder = {"dimension": 16, "text_width": 32, "image_size": 64, "image_width": 32}
+    train(recipe(encoder=encoder, optimizer={"steps": 1}), with_images(shop, 0), tmp_path / "run")
+
+
+def test_a_single_image_that_field_dropout_leaves_is_explained() -> None:
+    with pytest.raises(ValueError, match="Expected more than 1 value") as refused:
+        torch.nn.BatchNorm1d(3)(torch.zeros(1, 3))
+    assert "in step 7" in str(single_image_error(refused.value, 7))
+    assert single_image_error(ValueError("another"), 7) is None

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
 import torch
 
@@ -136,16 +135,3 @@ def test_workers_read_the_batches_of_the_training_process(
 def test_negatives_need_a_loss_that_knows_the_judgments() -> None:
     with pytest.raises(RecipeError, match="hard negatives need a loss"):
         recipe({"refresh_every": 5}, loss={"target": "pair"})
-
-
-def test_a_batch_of_one_picture_is_too_small_for_batch_norm(
-    shop: RankingDataset, tmp_path: Path
-) -> None:
-    seen = shop.training_judgments()["doc_id"].unique().to_list()
-    pictured = shop.documents.filter(pl.col("doc_id").is_in(seen), pl.col("image").is_not_null())
-    alone = pl.when(pl.col("doc_id") == pictured["doc_id"][0]).then("image")
-    titles = pl.col("title").fill_null("nice thing")
-    documents = shop.documents.with_columns(image=alone, title=titles)
-    with pytest.raises(RecipeError, match=r"batch norm needs two pictures; a process met one"):
-        train(recipe({}), shop.with_tables(documents=documents), tmp_path / "run")
-    assert not (tmp_path / "run").exists()

@@ -98,22 +98,16 @@ class PairBatches(Dataset[TrainingBatch]):
 
     def __getitem__(self, step: int) -> TrainingBatch:
         """Return this process's share of a step."""
-        chosen = self.indices(step)
-        queries = np.unique(self.pairs.query_rows[chosen])
-        documents = np.unique(self.pairs.document_rows[chosen])
-        if self.recipe.batch.more_queries:
-            rng = np.random.default_rng([self.recipe.seed, step, _MORE])
-            most = self.recipe.batch.more_queries
-            more = self.pairs.judging(documents, most, queries, rng)
-            queries = np.union1d(queries, more)
-        if self.negatives is not None:
-            documents = np.union1d(documents, self._draw(step, queries))
+        chosen, queries, documents = self.rows(step)
         pairs = BatchPairs(
             self.pairs.sampled(chosen, queries, documents), self.pairs.among(queries, documents)
         )
         seed = (self.recipe.seed << 32) + step * 1024 + self.rank
         generator = torch.Generator().manual_seed(seed)
-        rows: dict[Side, Ints] = {"query": self._share(queries), "document": self._share(documents)}
+        rows: dict[Side, Ints] = {
+            "query": self.share(queries, self.rank),
+            "document": self.share(documents, self.rank),
+        }
         inputs = {side: self._inputs(side, shared, generator) for side, shared in rows.items()}
         return TrainingBatch(
             rows["query"],
@@ -125,6 +119,20 @@ class PairBatches(Dataset[TrainingBatch]):
             seed,
             generator.get_state(),
         )
+
+    def rows(self, step: int) -> tuple[Ints, Ints, Ints]:
+        """Return the pairs of a step's global batch, and its distinct query and document rows."""
+        chosen = self.indices(step)
+        queries = np.unique(self.pairs.query_rows[chosen])
+        documents = np.unique(self.pairs.document_rows[chosen])
+        if self.recipe.batch.more_queries:
+            rng = np.random.default_rng([self.recipe.seed, step, _MORE])
+            most = self.recipe.batch.more_queries
+            more = self.pairs.judging(documents, most, queries, rng)
+            queries = np.union1d(queries, more)
+        if self.negatives is not None:
+            documents = np.union1d(documents, self._draw(step, queries))
+        return chosen, queries, documents
 
     def _inputs(self, side: Side, rows: Ints, generator: torch.Generator) -> FieldBatch:
         """Return what the encoder takes for these rows."""
@@ -165,9 +173,9 @@ class PairBatches(Dataset[TrainingBatch]):
         drawn = self.negatives.draw(queries, self.recipe.negatives.per_query, rng)
         return drawn[drawn >= 0]
 
-    def _share(self, rows: Ints) -> Ints:
-        """Return this process's part of distinct rows, as long as every other process's."""
-        mine = rows[self.rank :: self.processes]
+    def share(self, rows: Ints, rank: int) -> Ints:
+        """Return a process's part of distinct rows, as long as every other process's."""
+        mine = rows[rank :: self.processes]
         missing = -(-len(rows) // self.processes) - len(mine)
         return np.concatenate([mine, rows[:missing]])
 

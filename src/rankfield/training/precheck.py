@@ -5,13 +5,22 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from rankfield.encoders import RankingModel
+import torch
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from rankfield.encoders import Encoder, RankingModel
+from rankfield.encoders.base import Side
 from rankfield.encoders.rows import FrameRows
-from rankfield.errors import ModelError
+from rankfield.errors import ModelError, RecipeError
 from rankfield.evaluation import DevSet
 from rankfield.outputs import already_exists, require_writable
+from rankfield.training.batches import PairBatches
 
-__all__ = ["check_dev_images", "check_output"]
+__all__ = ["check_batch_norm", "check_dev_images", "check_output", "single_image_error"]
+
+_ONE_VALUE = "more than 1 value per channel"
+"""In torch's message."""
+_SIDES: tuple[Side, Side] = ("query", "document")
 
 
 def check_output(out: Path, *, resume: bool) -> None:
@@ -51,3 +60,62 @@ def check_dev_images(dev: DevSet | None, model: RankingModel) -> None:
         FrameRows.of(dev.dataset, view.documents, "document", model.document_fields).require_images(
             0
         )
+
+
+def check_batch_norm(batches: PairBatches, steps: range) -> None:
+    """Make sure that no process gets a single image in a step where batch norm needs two.
+
+    The encoder must be in training mode. Field dropout is not looked at.
+
+    Raises:
+        RecipeError: a process does.
+    """
+    images = [
+        (place, column)
+        for place, side in enumerate(_SIDES)
+        for column in batches.columns[side]
+        if column.field.modality == "image"
+    ]
+    if not images or not _needs_two_images(batches.model.encoder):
+        return
+    for step in steps:
+        rows = batches.rows(step)[1:]
+        for place, column in images:
+            for rank in range(batches.processes):
+                if len(column.codes_of(batches.share(rows[place], rank))) == 1:
+                    raise _too_few_images(step)
+
+
+def single_image_error(error: ValueError, step: int) -> RecipeError | None:
+    """Return what to say of torch's refusal of a single image; None of any other error."""
+    return _too_few_images(step) if _ONE_VALUE in str(error) else None
+
+
+def _needs_two_images(encoder: Encoder) -> bool:
+    """Return whether the encoder refuses one image: its last feature map may be a single pixel."""
+    norms = [m for m in encoder.modules() if isinstance(m, _BatchNorm) and m.training]
+    transform = encoder.image_transform
+    if transform is None or not norms:
+        return False
+    statistics = [(buffer, buffer.clone()) for norm in norms for buffer in norm.buffers()]
+    device = next(encoder.parameters()).device
+    image = torch.zeros(1, transform.height, transform.width, 3, dtype=torch.uint8, device=device)
+    try:
+        with torch.no_grad():
+            encoder.encode_image(image)
+    except ValueError as error:
+        if _ONE_VALUE not in str(error):
+            raise
+        return True
+    finally:
+        for buffer, before in statistics:
+            buffer.copy_(before)
+    return False
+
+
+def _too_few_images(step: int) -> RecipeError:
+    return RecipeError(
+        f"batch norm needs two images; a process has one in step {step}",
+        where="recipe, batch.size",
+        remedy="Make the batch larger, or train with fewer processes.",
+    )

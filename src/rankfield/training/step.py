@@ -16,6 +16,7 @@ from rankfield.schema import ScoreScale
 from rankfield.training.batches import TrainingBatch
 from rankfield.training.objective import Objective
 from rankfield.training.optimizer import set_learning_rates
+from rankfield.training.precheck import single_image_error
 from rankfield.training.recipe import Recipe
 
 __all__ = ["TrainingStep"]
@@ -93,13 +94,10 @@ class TrainingStep:
         try:
             encoded: Encoded = self.wrapped(queries, documents)
         except ValueError as error:
-            if "more than 1 value per channel" not in str(error):
+            refused = single_image_error(error, number)  # field dropout may leave one
+            if refused is None:
                 raise
-            raise RecipeError(
-                f"batch norm needs two pictures; a process met one at step {number}",
-                where="recipe, batch.size",
-                remedy="Make the batch larger, or train with fewer processes.",
-            ) from error
+            raise refused from error
         return encoded
 
     def _gathered(self, encoded: Encoded, batch: TrainingBatch) -> Encoded:

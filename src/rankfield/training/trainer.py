@@ -27,7 +27,7 @@ from rankfield.training.interrupt import StopRequest
 from rankfield.training.lora import merged
 from rankfield.training.mining_schedule import MiningSchedule
 from rankfield.training.optimizer import make_optimizer, schedule
-from rankfield.training.precheck import check_dev_images, check_output
+from rankfield.training.precheck import check_batch_norm, check_dev_images, check_output
 from rankfield.training.published_recipe import published_recipe
 from rankfield.training.read_ahead import ReadAheadError, batches_ahead, require_shared_memory
 from rankfield.training.recipe import Recipe
@@ -162,6 +162,7 @@ class _Trainer:
         for steps, negatives in self.mining.spans(self.model, self.accelerator, first, total):
             if negatives is not None:
                 self.batches.use_negatives(negatives)
+            check_batch_norm(self.batches, steps)
             read = batches_ahead(
                 self.batches,
                 steps,

@@ -32,7 +32,7 @@ PAIRS: Settings = {
 LISTS: Settings = {
     **DISCOUNT,
     "loss.target": "ranked",
-    "loss.direction": "rows",
+    "loss.direction": "query_to_document",
     "batch.documents_per_query": 4,
     "batch.choice": "balanced",
     "batch.more_queries": 64,
@@ -112,7 +112,7 @@ def arms_of(wanted: BenchmarkSet) -> list[Arm]:
     low, high = ({"data.minimum_score": t} for t in wanted.thresholds)
     weights = (DISCOUNT, EXPONENTIAL[0])
     listnet = {"loss.target": "mask", "loss.listwise": "listnet"}
-    sigmoid = {"loss.target": "mask", "loss.form": "sigmoid", "loss.logit_scale": 10.0}
+    sigmoid = {"loss.target": "mask", "loss.name": "sigmoid", "loss.logit_scale": 10.0}
     few = [
         Arm("CLIP, all judged pairs", {**PAIRS, **CONSTANT}, main=True),
         Arm(THRESHOLD, {**PAIRS, **CONSTANT}, (low, high), main=True),
@@ -127,7 +127,11 @@ def arms_of(wanted: BenchmarkSet) -> list[Arm]:
         Arm("soft", {**LISTS, "loss.target": "soft"}, weights),
         Arm("mask, sigmoid", {**LISTS, **sigmoid}, weights),
         Arm("mask + ListNet", {**LISTS, **listnet}, weights),
-        Arm("ranked, columns", {**LISTS, "loss.direction": "columns"}, (DISCOUNT, CONSTANT)),
+        Arm(
+            "ranked, columns",
+            {**LISTS, "loss.direction": "document_to_query"},
+            (DISCOUNT, CONSTANT),
+        ),
         Arm("ranked, both", {**LISTS, "loss.direction": "both"}, (DISCOUNT, CONSTANT)),
         Arm("ranked, no more queries", {**LISTS, "batch.more_queries": 0}, (DISCOUNT, CONSTANT)),
         Arm(

@@ -19,14 +19,15 @@ from rankfield.losses import (
     listnet_loss,
     sigmoid_loss,
 )
-from rankfield.losses.judged import Direction
-from rankfield.losses.listwise import LambdaScheme
-from rankfield.losses.targets import Target
+from rankfield.losses.judged_contrastive import Target
+from rankfield.losses.lambda_loss import LambdaScheme
+from rankfield.losses.reduction import Direction
 
 __all__ = [
     "LOSSES",
     "PATTERNS",
     "SHAPES",
+    "TARGETS",
     "Batch",
     "JudgedLoss",
     "assert_same",
@@ -41,6 +42,9 @@ JudgedLoss = Callable[[Tensor, Tensor, JudgedPairs, Tensor | float], Tensor]
 
 SHAPES = [(1, 1), (1, 5), (4, 1), (7, 3), (5, 11)]
 
+TARGETS: tuple[Target, ...] = ("mask", "soft", "ranked")
+"""Those that take every judgment."""
+
 PATTERNS = ["random", "full row", "all", "tied", "single"]
 
 
@@ -48,13 +52,13 @@ PATTERNS = ["random", "full row", "all", "tied", "single"]
 class Batch:
     """m × D, n × D and their judged pairs."""
 
-    left: Tensor
-    right: Tensor
+    queries: Tensor
+    documents: Tensor
     pairs: JudgedPairs
 
     def to(self, dtype: torch.dtype) -> Batch:
         pairs = replace(self.pairs, weights=self.pairs.weights.to(dtype))
-        return Batch(self.left.to(dtype), self.right.to(dtype), pairs)
+        return Batch(self.queries.to(dtype), self.documents.to(dtype), pairs)
 
 
 def random_batch(
@@ -68,7 +72,7 @@ def random_batch(
     random order.
     """
     g = torch.Generator().manual_seed(seed)
-    left, right = (torch.randn(k, width, generator=g, dtype=torch.float64) for k in (m, n))
+    embeddings = [torch.randn(k, width, generator=g, dtype=torch.float64) for k in (m, n)]
     judged = torch.rand(m, n, generator=g) < 0.5
     if pattern == "full row":
         judged[0] = True
@@ -86,7 +90,8 @@ def random_batch(
     }.get(pattern, torch.randint(4, (len(queries),), generator=g).float())
     weights = torch.rand(len(queries), generator=g, dtype=torch.float64) + 0.01
     pairs = JudgedPairs(queries, documents, scores, weights)
-    return Batch(F.normalize(left, dim=-1), F.normalize(right, dim=-1), pairs)
+    normalised = [F.normalize(x, dim=-1) for x in embeddings]
+    return Batch(normalised[0], normalised[1], pairs)
 
 
 def from_logits(logits: Tensor) -> tuple[Tensor, Tensor]:
@@ -108,11 +113,16 @@ def gains(pairs: JudgedPairs) -> Tensor:
 
 
 def value_and_gradients(loss: JudgedLoss, batch: Batch, scale: float = 7.3) -> list[Tensor]:
-    """Return the loss and its gradients by left, right, weights and scale; 0 by what it lacks."""
-    leaves = [batch.left, batch.right, batch.pairs.weights, batch.left.new_tensor(scale)]
+    """Return the loss and its gradients by embeddings, weights and scale; 0 by what it lacks."""
+    leaves = [
+        batch.queries,
+        batch.documents,
+        batch.pairs.weights,
+        batch.queries.new_tensor(scale),
+    ]
     leaves = [x.detach().clone().requires_grad_() for x in leaves]
-    left, right, weights, s = leaves
-    value = loss(left, right, replace(batch.pairs, weights=weights), s)
+    queries, documents, weights, s = leaves
+    value = loss(queries, documents, replace(batch.pairs, weights=weights), s)
     found = torch.autograd.grad(value, leaves, allow_unused=True)
     return [value.detach()] + [
         torch.zeros_like(x) if g is None else g for g, x in zip(found, leaves, strict=True)
@@ -126,9 +136,9 @@ def assert_same(found: list[Tensor], expected: list[Tensor], tolerance: float = 
 
 def _with_gains(loss: Callable[..., Tensor], scheme: LambdaScheme) -> JudgedLoss:
     def with_gains(
-        left: Tensor, right: Tensor, pairs: JudgedPairs, scale: Tensor | float
+        queries: Tensor, documents: Tensor, pairs: JudgedPairs, scale: Tensor | float
     ) -> Tensor:
-        return loss(left, right, pairs, gains(pairs), scale, scheme=scheme)
+        return loss(queries, documents, pairs, gains(pairs), scale, scheme=scheme)
 
     return with_gains
 
@@ -137,7 +147,7 @@ def _losses() -> dict[str, tuple[JudgedLoss, JudgedLoss]]:
     found: dict[str, tuple[JudgedLoss, JudgedLoss]] = {
         "listnet": (listnet_loss, reference.listnet_loops)
     }
-    for target in get_args(Target):
+    for target in TARGETS:
         for direction in get_args(Direction):
             keywords = {"target": target, "direction": direction}
             found[f"{target} {direction}"] = (
@@ -157,4 +167,4 @@ def _losses() -> dict[str, tuple[JudgedLoss, JudgedLoss]]:
 
 
 LOSSES = _losses()
-"""Name → (the loss, its plain loops), over (left, right, pairs, scale)."""
+"""Name → (the loss, its plain loops), over (queries, documents, pairs, scale)."""

@@ -24,26 +24,26 @@ __all__ = [
 ]
 
 Judgment = tuple[int, int, float, Tensor]
-"""Row, column, score, weight."""
+"""Row and column of the logits, score, weight."""
 
 Term = Callable[[list[Tensor], int, list[int]], Tensor]
 """A pair's loss from its row's logits, its column, and the columns that it competes with."""
 
 
 def contrastive_loss_loops(
-    left: Tensor,
-    right: Tensor,
+    queries: Tensor,
+    documents: Tensor,
     weights: Tensor,
     scale: float,
     *,
     direction: str = "both",
-    normaliser: str,
+    reduction: str,
 ) -> float:
     """Weighted symmetric cross-entropy, pair by pair, in Python floats."""
-    n = len(left)
+    n = len(queries)
     logit = [
         [
-            scale * sum(float(a) * float(b) for a, b in zip(left[i], right[j], strict=True))
+            scale * sum(float(a) * float(b) for a, b in zip(queries[i], documents[j], strict=True))
             for j in range(n)
         ]
         for i in range(n)
@@ -52,20 +52,24 @@ def contrastive_loss_loops(
     for i in range(n):
         row = math.log(sum(math.exp(logit[i][j]) for j in range(n))) - logit[i][i]
         column = math.log(sum(math.exp(logit[j][i]) for j in range(n))) - logit[i][i]
-        loss = {"rows": row, "columns": column, "both": 0.5 * (row + column)}[direction]
+        loss = {
+            "query_to_document": row,
+            "document_to_query": column,
+            "both": 0.5 * (row + column),
+        }[direction]
         total += float(weights[i]) * loss
-    return total / (float(torch.sum(weights)) if normaliser == "weights" else n)
+    return total / {"mean": float(torch.sum(weights)), "batchmean": n, "sum": 1}[reduction]
 
 
 def judged_contrastive_loops(
-    left: Tensor,
-    right: Tensor,
+    queries: Tensor,
+    documents: Tensor,
     pairs: JudgedPairs,
     scale: Tensor | float,
     *,
     target: str,
     direction: str = "both",
-    normaliser: str = "weights",
+    reduction: str = "mean",
     margin: float = 0.0,
 ) -> Tensor:
     """Cross-entropy of each judged pair against its competitors."""
@@ -74,37 +78,44 @@ def judged_contrastive_loops(
         own = row[j] - scale * margin
         return log_sum_exp([own] + [row[k] for k in others]) - own
 
-    logit = logits_loops(left, right, scale)
+    logit = logits_loops(queries, documents, scale)
     return weighted_sum(
-        logit, judgments(pairs), term, target=target, direction=direction, normaliser=normaliser
+        logit, judgments(pairs), term, target=target, direction=direction, reduction=reduction
     )
 
 
 def sigmoid_loops(
-    left: Tensor,
-    right: Tensor,
+    queries: Tensor,
+    documents: Tensor,
     pairs: JudgedPairs,
     scale: Tensor | float,
     bias: Tensor | float,
     *,
     target: str,
     direction: str = "both",
-    normaliser: str = "weights",
+    reduction: str = "mean",
 ) -> Tensor:
     """Binary cross-entropy of each judged pair and of its competitors."""
 
     def term(row: list[Tensor], j: int, others: list[int]) -> Tensor:
         return log_one_plus_exp(-row[j]) + sum_of(log_one_plus_exp(row[k]) for k in others)
 
-    logit = [[x + bias for x in row] for row in logits_loops(left, right, scale)]
+    logit = [[x + bias for x in row] for row in logits_loops(queries, documents, scale)]
     return weighted_sum(
-        logit, judgments(pairs), term, target=target, direction=direction, normaliser=normaliser
+        logit, judgments(pairs), term, target=target, direction=direction, reduction=reduction
     )
 
 
-def listnet_loops(left: Tensor, right: Tensor, pairs: JudgedPairs, scale: Tensor | float) -> Tensor:
+def listnet_loops(
+    queries: Tensor,
+    documents: Tensor,
+    pairs: JudgedPairs,
+    scale: Tensor | float,
+    *,
+    reduction: str = "mean",
+) -> Tensor:
     """Kullback–Leibler divergence of each query's softmax from its shares of weight."""
-    logit = logits_loops(left, right, scale)
+    logit = logits_loops(queries, documents, scale)
     losses = []
     for row, own in by_row(judgments(pairs)).items():
         weight = sum_of(w for _, _, _, w in own)
@@ -114,20 +125,21 @@ def listnet_loops(left: Tensor, right: Tensor, pairs: JudgedPairs, scale: Tensor
             if float(w.detach()) > 0:
                 loss = loss + w / weight * (torch.log(w / weight) - (logit[row][j] - total))
         losses.append(loss)
-    return sum_of(losses) / len(losses)
+    return of_lists(losses, reduction)
 
 
 def lambda_loops(
-    left: Tensor,
-    right: Tensor,
+    queries: Tensor,
+    documents: Tensor,
     pairs: JudgedPairs,
     gains: Tensor,
     scale: Tensor | float,
     *,
     scheme: str,
+    reduction: str = "mean",
 ) -> Tensor:
     """LambdaLoss with ranks by an explicit sort."""
-    logit = logits_loops(left, right, scale)
+    logit = logits_loops(queries, documents, scale)
     gain = {(i, j): float(g) for (i, j, _, _), g in zip(judgments(pairs), gains, strict=True)}
     losses = []
     for row, own in by_row(judgments(pairs)).items():
@@ -144,7 +156,14 @@ def lambda_loops(
                     cost = log_one_plus_exp(-(logit[row][a] - logit[row][b])) / math.log(2)
                     loss = loss + (gain[row, a] - gain[row, b]) * factor * cost
         losses.append(loss)
-    return sum_of(losses) / len(losses)
+    return of_lists(losses, reduction)
+
+
+def of_lists(losses: list[Tensor], reduction: str) -> Tensor:
+    """The mean or the sum of the lists' losses, or each, by ascending row."""
+    if reduction == "none":
+        return torch.stack(losses)
+    return sum_of(losses) / (len(losses) if reduction == "mean" else 1)
 
 
 def discount_change(a: int, b: int, scheme: str) -> float:
@@ -162,20 +181,28 @@ def weighted_sum(
     *,
     target: str,
     direction: str,
-    normaliser: str,
+    reduction: str,
 ) -> Tensor:
-    """Σ_e w_e · term(e) / n over rows, columns, or half of each."""
+    """Σ_e w_e · term(e) / n of the logits, the transposed ones, or half of each."""
     columns = [[row[j] for row in logit] for j in range(len(logit[0]))]
     flipped = [(j, i, score, weight) for i, j, score, weight in pairs]
-    total = sum_of(w for _, _, _, w in pairs) if normaliser == "weights" else len(pairs)
-    sides = {"rows": [(logit, pairs)], "columns": [(columns, flipped)]}
-    sides["both"] = sides["rows"] + sides["columns"]
+    sides = {"query_to_document": [(logit, pairs)], "document_to_query": [(columns, flipped)]}
+    sides["both"] = sides["query_to_document"] + sides["document_to_query"]
     losses = [
-        weight * term(rows[i], j, competitors((i, j, score), judged, len(rows[i]), target))
+        [
+            weight * term(rows[i], j, competitors((i, j, score), judged, len(rows[i]), target))
+            for i, j, score, weight in judged
+        ]
         for rows, judged in sides[direction]
-        for i, j, score, weight in judged
     ]
-    return sum_of(losses) / (total * len(sides[direction]))
+    if reduction == "none":
+        return torch.stack([sum_of(of_pair) / len(losses) for of_pair in zip(*losses, strict=True)])
+    divisors: dict[str, Tensor | int] = {
+        "mean": sum_of(w for _, _, _, w in pairs),
+        "batchmean": len(pairs),
+        "sum": 1,
+    }
+    return sum_of(sum_of(side) for side in losses) / (divisors[reduction] * len(losses))
 
 
 def competitors(
@@ -199,13 +226,16 @@ def judgments(pairs: JudgedPairs) -> list[Judgment]:
 
 
 def by_row(pairs: list[Judgment]) -> dict[int, list[Judgment]]:
-    """The pairs of each row, in their order."""
-    return {row: [p for p in pairs if p[0] == row] for row in dict.fromkeys(p[0] for p in pairs)}
+    """The pairs of each row, in their order; rows ascending."""
+    return {row: [p for p in pairs if p[0] == row] for row in sorted({p[0] for p in pairs})}
 
 
-def logits_loops(left: Tensor, right: Tensor, scale: Tensor | float) -> list[list[Tensor]]:
+def logits_loops(queries: Tensor, documents: Tensor, scale: Tensor | float) -> list[list[Tensor]]:
     """Scale · dot product, element by element."""
-    return [[scale * sum_of(a * b for a, b in zip(x, y, strict=True)) for y in right] for x in left]
+    return [
+        [scale * sum_of(a * b for a, b in zip(x, y, strict=True)) for y in documents]
+        for x in queries
+    ]
 
 
 def sum_of(values: Iterable[Tensor]) -> Tensor:

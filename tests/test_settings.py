@@ -87,6 +87,8 @@ def test_present_words_need_no_notice(capsys: pytest.CaptureFixture[str]) -> Non
     values = {"name": "a", "leaf": {"size": 2, "colour": "red"}, "stray": {"hue": "bleu"}}
     assert present_words(values, Tree, where="my.toml") == values
     assert present_words({"leaf": {"hue": "rouge"}}, Tree) == {"leaf": {"colour": "red"}}
+    both = {"leaf": {"size": 3, "extent": 2}}
+    assert present_words(both, Tree) == {"leaf": {"size": 3}}
     assert capsys.readouterr().err == ""
 
 

@@ -113,7 +113,8 @@ def present_words(
 ) -> dict[str, Any]:
     """Return nested values with the former words of `model`'s tables replaced by the present ones.
 
-    With `where`, a notice on standard error names them in one line.
+    With `where`, a notice on standard error names them in one line. Without, it is silent, and of a
+    key given under both names the present one counts.
 
     Raises:
         InputError: a key is given under its former and its present name.
@@ -145,6 +146,8 @@ def _translated(
         renamed = getattr(model, "former_words", {}).get(key, Renamed(key))
         if renamed.key != key and renamed.key in value:
             where, kind = at
+            if not where:
+                continue
             raise kind(
                 f"{place}{key} is the former name of {place}{renamed.key}; both are given",
                 where=where,

@@ -24,10 +24,10 @@ class Tower(nn.Module):
         self.layer = nn.Linear(5, 4).double()
         self.logit_scale = nn.Parameter(torch.tensor(1.5).double())
 
-    def forward(self, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, queries: Tensor, documents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return both sides' unit embeddings and the scale."""
-        left, right = (F.normalize(self.layer(x), dim=-1) for x in (left, right))
-        return left, right, self.logit_scale.exp()
+        queries, documents = (F.normalize(self.layer(x), dim=-1) for x in (queries, documents))
+        return queries, documents, self.logit_scale.exp()
 
 
 def gradients(value: Tensor, tower: nn.Module) -> list[Tensor]:
@@ -71,10 +71,12 @@ def main(folder: Path, rank: int, processes: int) -> None:
     tower.load_state_dict(state)
     model = nn.parallel.DistributedDataParallel(tower)
     found = {"shared gradient": shared_gradient(rank)}
-    for name, (queries, documents, *pairs) in problems.items():
-        left, right, scale = model(*(share(x, rank, processes) for x in (queries, documents)))
-        left, right = gather_shares(left, len(queries)), gather_shares(right, len(documents))
-        loss = LOSSES[name.split(":")[0]][0](left, right, JudgedPairs(*pairs), scale)
+    for name, (of_queries, of_documents, *pairs) in problems.items():
+        shares = (share(x, rank, processes) for x in (of_queries, of_documents))
+        queries, documents, scale = model(*shares)
+        queries = gather_shares(queries, len(of_queries))
+        documents = gather_shares(documents, len(of_documents))
+        loss = LOSSES[name.split(":")[0]][0](queries, documents, JudgedPairs(*pairs), scale)
         found[name] = gradients(loss, tower)
     torch.save(found, folder / f"{rank}.pt")
     dist.destroy_process_group()

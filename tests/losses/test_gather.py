@@ -40,9 +40,9 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[Found, list[Found]]
     for name in LOSSES:
         for seed, (m, n) in enumerate(SHAPES):
             batch = random_batch(m, n, seed=seed, width=5)
-            problem = [batch.left, batch.right, *vars(batch.pairs).values()]
-            left, right, scale = tower(batch.left, batch.right)
-            loss = LOSSES[name][0](left, right, JudgedPairs(*problem[2:]), scale)
+            problem = [batch.queries, batch.documents, *vars(batch.pairs).values()]
+            queries, documents, scale = tower(batch.queries, batch.documents)
+            loss = LOSSES[name][0](queries, documents, JudgedPairs(*problem[2:]), scale)
             problems[f"{name}:{m}×{n}"] = problem
             alone[f"{name}:{m}×{n}"] = worker.gradients(loss, tower)
     torch.save([tower.state_dict(), problems], folder / "problems.pt")

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from judged_batches import from_logits, gains, random_batch, soft_labels, value_and_gradients
 from rankfield.losses import JudgedPairs, lambda_loss, listnet_loss
-from rankfield.losses.listwise import LambdaScheme
+from rankfield.losses.lambda_loss import LambdaScheme
 
 each_scheme = pytest.mark.parametrize("scheme", get_args(LambdaScheme))
 
@@ -28,21 +28,21 @@ def one_query(grades: Tensor) -> JudgedPairs:
 
 def lambda_of(logits: Tensor, grades: Tensor, scheme: LambdaScheme) -> Tensor:
     """LambdaLoss of one query's K logits with the grades as gains."""
-    left, right = from_logits(logits[None])
-    return lambda_loss(left, right, one_query(grades), grades, 1.0, scheme=scheme)
+    queries, documents = from_logits(logits[None])
+    return lambda_loss(queries, documents, one_query(grades), grades, 1.0, scheme=scheme)
 
 
 def test_listnet_is_the_divergence_of_softmax_from_the_weights_over_the_judged() -> None:
-    left, right, pairs = vars(random_batch(6, 7, "full row", seed=1)).values()
+    queries, documents, pairs = vars(random_batch(6, 7, "full row", seed=1)).values()
     labels, row_weight = soft_labels(pairs, 6, 7)
-    logits = (5.0 * left @ right.T).where(labels > 0, -torch.inf)
+    logits = (5.0 * queries @ documents.T).where(labels > 0, -torch.inf)
     judged = row_weight > 0
     assert 0 < int(judged.sum()) < 6
     expected = [
         F.kl_div(x[p > 0].log_softmax(0), p[p > 0], reduction="sum")
         for x, p in zip(logits[judged], labels[judged], strict=True)
     ]
-    found = listnet_loss(left, right, pairs, 5.0)
+    found = listnet_loss(queries, documents, pairs, 5.0)
     torch.testing.assert_close(found, torch.stack(expected).mean(), rtol=1e-12, atol=1e-12)
 
 
@@ -59,17 +59,17 @@ def test_listnet_with_exponential_weights_compares_two_softmaxes() -> None:
 def test_listnet_is_zero_at_a_perfect_fit_with_no_gradient() -> None:
     batch = random_batch(4, 5, seed=2)
     pairs = batch.pairs
-    weights = torch.exp(8.0 * (batch.left @ batch.right.T)[pairs.queries, pairs.documents])
+    weights = torch.exp(8.0 * (batch.queries @ batch.documents.T)[pairs.queries, pairs.documents])
     fit = replace(batch, pairs=replace(pairs, weights=weights))
-    value, left, right, _, scale = value_and_gradients(listnet_loss, fit, 8.0)
+    value, queries, documents, _, scale = value_and_gradients(listnet_loss, fit, 8.0)
     assert abs(float(value)) < 1e-14
-    assert all(float(x.abs().max()) < 1e-13 for x in (left, right, scale))
+    assert all(float(x.abs().max()) < 1e-13 for x in (queries, documents, scale))
 
 
 @pytest.mark.parametrize("weight", [0.0, 1e-44, 1.0])
 def test_listnet_counts_a_query_of_no_weight_as_zero(weight: float) -> None:
     """1e-44 is so small a float32 that it has lost its digits, yet two of them are halves."""
-    left, right = from_logits(torch.tensor([[1.0, 0.0], [0.0, 0.0]]))
+    queries, documents = from_logits(torch.tensor([[1.0, 0.0], [0.0, 0.0]]))
     pairs = JudgedPairs(
         torch.tensor([0, 0, 1]),
         torch.tensor([0, 1, 1]),
@@ -79,7 +79,7 @@ def test_listnet_counts_a_query_of_no_weight_as_zero(weight: float) -> None:
     half = torch.tensor([[0.5, 0.5]])
     fit = F.kl_div(torch.tensor([[1.0, 0.0]]).log_softmax(1), half, reduction="sum")
     expected = fit / 2 if weight else torch.tensor(0.0)
-    torch.testing.assert_close(listnet_loss(left, right, pairs, 1.0), expected)
+    torch.testing.assert_close(listnet_loss(queries, documents, pairs, 1.0), expected)
 
 
 def test_the_lambdas_are_those_of_sentence_transformers() -> None:
@@ -177,8 +177,8 @@ def test_documents_of_equal_logit_are_ranked_from_the_lowest_gain() -> None:
 
 
 def test_unknown_schemes_and_gains_that_do_not_fit_are_refused() -> None:
-    left, right, pairs = vars(random_batch(4, 3, "all")).values()
-    loss = partial(lambda_loss, left, right, pairs)
+    queries, documents, pairs = vars(random_batch(4, 3, "all")).values()
+    loss = partial(lambda_loss, queries, documents, pairs)
     with pytest.raises(ValueError, match=r"lambdarank, ndcg2 or ndcg2\+\+"):
         loss(gains(pairs), 1.0, scheme="map")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="expected 12 gains"):

@@ -13,8 +13,10 @@ def unit(rows: int, width: int, seed: int, dtype: torch.dtype = torch.float64) -
     return F.normalize(torch.randn(rows, width, generator=generator, dtype=dtype), dim=-1)
 
 
-def loss(left: Tensor, right: Tensor) -> Tensor:
-    return contrastive_loss(left, right, torch.linspace(0.1, 1, len(left)).to(left), 9.0)
+def loss(queries: Tensor, documents: Tensor) -> Tensor:
+    return contrastive_loss(
+        queries, documents, torch.linspace(0.1, 1, len(queries)).to(queries), 9.0
+    )
 
 
 @pytest.mark.parametrize("dimension", [1, 3, 7])
@@ -56,32 +58,34 @@ def test_dimensions_out_of_range(dimension: int) -> None:
 def test_is_the_weighted_mean_over_dimensions(
     dimensions: list[int], weights: list[float] | None, expected: dict[int, float]
 ) -> None:
-    left, right = unit(5, 8, 0), unit(5, 8, 1)
-    found = matryoshka(loss, left, right, dimensions, weights)
+    queries, documents = unit(5, 8, 0), unit(5, 8, 1)
+    found = matryoshka(loss, queries, documents, dimensions, weights)
     terms = [
-        weight * loss(F.normalize(left[:, :d], dim=-1), F.normalize(right[:, :d], dim=-1))
+        weight * loss(F.normalize(queries[:, :d], dim=-1), F.normalize(documents[:, :d], dim=-1))
         for d, weight in expected.items()
     ]
     torch.testing.assert_close(found, sum(terms) / sum(expected.values()))
 
 
 def test_without_dimensions_it_is_the_loss_itself() -> None:
-    left, right = unit(5, 8, 0), unit(5, 8, 1)
+    queries, documents = unit(5, 8, 0), unit(5, 8, 1)
     for dimensions in ([], [8]):
-        assert torch.equal(matryoshka(loss, left, right, dimensions), loss(left, right))
+        assert torch.equal(
+            matryoshka(loss, queries, documents, dimensions), loss(queries, documents)
+        )
 
 
 def test_gradients_are_those_of_finite_differences() -> None:
-    left, right = unit(4, 6, 0).requires_grad_(), unit(4, 6, 1).requires_grad_()
+    queries, documents = unit(4, 6, 0).requires_grad_(), unit(4, 6, 1).requires_grad_()
     assert torch.autograd.gradcheck(
-        lambda a, b: matryoshka(loss, a, b, [2, 3], [1.0, 2.0]), (left, right)
+        lambda a, b: matryoshka(loss, a, b, [2, 3], [1.0, 2.0]), (queries, documents)
     )
 
 
 def test_weights_that_do_not_fit() -> None:
-    left, right = unit(3, 8, 0), unit(3, 8, 1)
+    queries, documents = unit(3, 8, 0), unit(3, 8, 1)
     for dimensions, weights in (([2, 4], [1.0]), ([2], [0.0]), ([2], [float("inf")])):
         with pytest.raises(ValueError, match="weights above 0"):
-            matryoshka(loss, left, right, dimensions, weights)
+            matryoshka(loss, queries, documents, dimensions, weights)
     with pytest.raises(ValueError, match="distinct dimensions"):
-        matryoshka(loss, left, right, [2, 2])
+        matryoshka(loss, queries, documents, [2, 2])

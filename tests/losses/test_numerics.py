@@ -21,7 +21,7 @@ from judged_batches import (
     value_and_gradients,
 )
 from rankfield.losses import JudgedPairs
-from rankfield.losses.listwise import LambdaScheme
+from rankfield.losses.lambda_loss import LambdaScheme
 from rankfield.losses.softplus import softplus
 
 LAMBDAS = get_args(LambdaScheme)
@@ -43,10 +43,10 @@ def test_equals_plain_loops_in_value_and_gradient(name: str, pattern: str) -> No
 @pytest.mark.parametrize("pattern", ["random", "full row", "all"])
 def test_gradients_by_gradcheck(name: str, pattern: str) -> None:
     batch = random_batch(3, 4, pattern, seed=3)
-    leaves = [batch.left, batch.right, batch.pairs.weights, torch.tensor(3.0).double()]
+    leaves = [batch.queries, batch.documents, batch.pairs.weights, torch.tensor(3.0).double()]
 
-    def of_leaves(left: Tensor, right: Tensor, weights: Tensor, scale: Tensor) -> Tensor:
-        return LOSSES[name][0](left, right, replace(batch.pairs, weights=weights), scale)
+    def of_leaves(queries: Tensor, documents: Tensor, weights: Tensor, scale: Tensor) -> Tensor:
+        return LOSSES[name][0](queries, documents, replace(batch.pairs, weights=weights), scale)
 
     torch.autograd.gradcheck(of_leaves, [x.requires_grad_() for x in leaves])
 
@@ -97,7 +97,7 @@ def test_half_precision_embeddings_are_computed_in_float32(name: str, dtype: tor
 def test_cosines_of_one_and_minus_one_stay_finite(name: str, scale: float, pattern: str) -> None:
     loss, loops = LOSSES[name]
     batch = random_batch(5, 6, pattern, seed=5)
-    signs = [x[:, :1].sign() * torch.tensor([[1.0, 0.0]]) for x in (batch.left, batch.right)]
+    signs = [x[:, :1].sign() * torch.tensor([[1.0, 0.0]]) for x in (batch.queries, batch.documents)]
     extreme = Batch(signs[0].double(), signs[1].double(), batch.pairs)
     exact = value_and_gradients(loops, extreme, scale)
     assert_same(value_and_gradients(loss, extreme, scale), exact)
@@ -112,9 +112,9 @@ def test_cosines_of_one_and_minus_one_stay_finite(name: str, scale: float, patte
 def test_weights_of_zero_alone_give_zero_and_no_gradient(name: str) -> None:
     batch = random_batch(5, 4, seed=6).to(torch.float32)
     zero = replace(batch, pairs=replace(batch.pairs, weights=torch.zeros(len(batch.pairs))))
-    value, left, right, weights, scale = value_and_gradients(LOSSES[name][0], zero, 100.0)
+    value, queries, documents, weights, scale = value_and_gradients(LOSSES[name][0], zero, 100.0)
     assert value == 0
-    assert not any(x.any() for x in (left, right, scale))
+    assert not any(x.any() for x in (queries, documents, scale))
     assert weights.isfinite().all()
 
 
@@ -123,7 +123,7 @@ def shuffled(batch: Batch, seed: int) -> Batch:
     g = torch.Generator().manual_seed(seed)
     pairs = batch.pairs
     rows, columns, order = (
-        torch.randperm(len(x), generator=g) for x in (batch.left, batch.right, pairs)
+        torch.randperm(len(x), generator=g) for x in (batch.queries, batch.documents, pairs)
     )
     moved = JudgedPairs(
         rows.argsort()[pairs.queries],
@@ -132,8 +132,8 @@ def shuffled(batch: Batch, seed: int) -> Batch:
         pairs.weights,
     )
     return Batch(
-        batch.left[rows],
-        batch.right[columns],
+        batch.queries[rows],
+        batch.documents[columns],
         JudgedPairs(*(x[order] for x in vars(moved).values())),
     )
 
@@ -151,11 +151,11 @@ def test_invariances(
 ) -> None:
     loss = LOSSES[name][0]
     batch = random_batch(*shape, pattern, seed=seed)
-    value = loss(batch.left, batch.right, batch.pairs, 10.0)
+    value = loss(batch.queries, batch.documents, batch.pairs, 10.0)
     assert float(value) >= -1e-12
 
     def same(other: Batch) -> None:
-        found = loss(other.left, other.right, other.pairs, 10.0)
+        found = loss(other.queries, other.documents, other.pairs, 10.0)
         torch.testing.assert_close(found, value, rtol=1e-9, atol=1e-11)
 
     same(shuffled(batch, seed))
@@ -169,9 +169,9 @@ def test_invariances(
 def test_an_unjudged_document_pushes_or_takes_no_part(name: str) -> None:
     loss = LOSSES[name][0]
     batch = random_batch(4, 6, "full row", seed=8)
-    before = loss(batch.left, batch.right, batch.pairs, 5.0)
-    after = loss(batch.left, batch.right[:-1], batch.pairs, 5.0)
-    if name in LISTWISE or name.endswith("columns"):
+    before = loss(batch.queries, batch.documents, batch.pairs, 5.0)
+    after = loss(batch.queries, batch.documents[:-1], batch.pairs, 5.0)
+    if name in LISTWISE or name.endswith("document_to_query"):
         torch.testing.assert_close(after, before)
     else:
         assert after < before - 1e-6
@@ -189,14 +189,14 @@ def test_ties_do_not_compete(name: str) -> None:
 @each_loss
 def test_shapes_that_do_not_fit_are_refused(name: str) -> None:
     loss = LOSSES[name][0]
-    left, right, pairs = vars(random_batch(4, 3, "all")).values()
-    for bad in [(left[0], right), (left, right[:, :1]), (left[:, :1], right)]:
+    queries, documents, pairs = vars(random_batch(4, 3, "all")).values()
+    for bad in [(queries[0], documents), (queries, documents[:, :1]), (queries[:, :1], documents)]:
         with pytest.raises(ValueError, match="expected m × D and n × D"):
             loss(*bad, pairs, 1.0)
     with pytest.raises(ValueError, match="query index"):
-        loss(left[:-1], right, pairs, 1.0)
+        loss(queries[:-1], documents, pairs, 1.0)
     with pytest.raises(ValueError, match="document index"):
-        loss(left, right[:-1], pairs, 1.0)
+        loss(queries, documents[:-1], pairs, 1.0)
 
 
 def test_softplus_is_exact_where_torch_switches() -> None:

@@ -62,46 +62,54 @@ def loss_of(**section: Any) -> torch.Tensor:
 
 def test_pair_takes_each_sampled_pair_as_a_row_and_a_column() -> None:
     encoded, pairs = batch()
-    left = encoded.queries[pairs.sampled.queries]
-    right = encoded.documents[pairs.sampled.documents]
-    for direction in ("rows", "both"):
-        expected = contrastive_loss(left, right, pairs.sampled.weights, 9.0, direction=direction)
+    queries = encoded.queries[pairs.sampled.queries]
+    documents = encoded.documents[pairs.sampled.documents]
+    for direction in ("query_to_document", "both"):
+        expected = contrastive_loss(
+            queries, documents, pairs.sampled.weights, 9.0, direction=direction
+        )
         torch.testing.assert_close(loss_of(target="pair", direction=direction), expected)
     place = torch.arange(4)
     diagonal = JudgedPairs(place, place, pairs.sampled.scores, pairs.sampled.weights)
-    expected = sigmoid_loss(left, right, diagonal, 9.0, -3.0)
-    torch.testing.assert_close(loss_of(target="pair", form="sigmoid", direction="both"), expected)
+    expected = sigmoid_loss(queries, documents, diagonal, 9.0, -3.0)
+    torch.testing.assert_close(loss_of(target="pair", name="sigmoid", direction="both"), expected)
 
 
 @pytest.mark.parametrize("target", ["mask", "soft", "ranked"])
 def test_other_targets_take_all_judgments(target: Any) -> None:
-    left, right, *_ = batch()[0]
+    queries, documents, *_ = batch()[0]
     judged = batch()[1].judged
     expected = judged_contrastive_loss(
-        left, right, judged, 9.0, target=target, direction="rows", normaliser="count"
+        queries,
+        documents,
+        judged,
+        9.0,
+        target=target,
+        direction="query_to_document",
+        reduction="batchmean",
     )
-    found = loss_of(target=target, direction="rows", normaliser="count")
+    found = loss_of(target=target, direction="query_to_document", reduction="batchmean")
     torch.testing.assert_close(found, expected)
-    expected = sigmoid_loss(left, right, judged, 9.0, -3.0, target=target)
-    torch.testing.assert_close(loss_of(target=target, form="sigmoid", direction="both"), expected)
+    expected = sigmoid_loss(queries, documents, judged, 9.0, -3.0, target=target)
+    torch.testing.assert_close(loss_of(target=target, name="sigmoid", direction="both"), expected)
 
 
 def test_a_margin_is_passed_on_and_refused_where_it_has_no_meaning() -> None:
-    left, right, *_ = batch()[0]
-    expected = judged_contrastive_loss(left, right, batch()[1].judged, 9.0, margin=0.2)
+    queries, documents, *_ = batch()[0]
+    expected = judged_contrastive_loss(queries, documents, batch()[1].judged, 9.0, margin=0.2)
     torch.testing.assert_close(loss_of(target="ranked", direction="both", margin=0.2), expected)
-    for values in ({"target": "soft"}, {"target": "pair"}, {"form": "sigmoid"}):
+    for values in ({"target": "soft"}, {"target": "pair"}, {"name": "sigmoid"}):
         with pytest.raises(ValueError, match="a margin needs"):
             LossSection(margin=0.1, **values)  # type: ignore[arg-type]
 
 
 def test_listwise_terms_are_added() -> None:
-    left, right, *_ = batch()[0]
+    queries, documents, *_ = batch()[0]
     judged = batch()[1].judged
     alone = loss_of(target="mask")
     terms = {
-        "listnet": listnet_loss(left, right, judged, 9.0 / 2),
-        "lambda": lambda_loss(left, right, judged, judged.scores / 4, 9.0 / 2),
+        "listnet": listnet_loss(queries, documents, judged, 9.0 / 2),
+        "lambda": lambda_loss(queries, documents, judged, judged.scores / 4, 9.0 / 2),
     }
     for name, term in terms.items():
         found = loss_of(target="mask", listwise=name, listwise_weight=0.7, listwise_temperature=2.0)
@@ -140,10 +148,10 @@ def test_a_field_has_a_term_over_the_documents_that_have_it() -> None:
 
 
 def test_matryoshka_averages_over_dimensions() -> None:
-    left, right, *_ = batch()[0]
+    queries, documents, *_ = batch()[0]
     judged = batch()[1].judged
     terms = [
-        judged_contrastive_loss(truncated(left, d), truncated(right, d), judged, 9.0)
+        judged_contrastive_loss(truncated(queries, d), truncated(documents, d), judged, 9.0)
         for d in (2, 4, 6)
     ]
     found = loss_of(target="ranked", direction="both", matryoshka=[2, 4])

@@ -33,3 +33,8 @@ def test_a_recipe_without_paths_stays_as_it_is() -> None:
     values = Recipe().model_dump(mode="json")
     assert published_recipe(values) == values
     assert list(published_recipe(values)) == list(values)
+
+
+def test_former_words_are_published_as_present_ones() -> None:
+    found = published_recipe({"loss": {"normaliser": "count", "direction": "rows"}})
+    assert found == {"loss": {"reduction": "batchmean", "direction": "query_to_document"}}

@@ -82,10 +82,44 @@ def test_a_misspelt_key_suggests_the_right_one(
         ({"seed": -1}, "recipe, seed"),
         ({"seed": None}, "recipe, seed"),
         ({"seed": 2**31}, "recipe, seed"),
-        ({"loss": {"margin": 0.1, "target": "soft"}}, "recipe, loss: a margin needs .* form$"),
+        (
+            {"loss": {"margin": 0.1, "target": "soft"}},
+            "recipe, loss: a margin needs the target mask or ranked, found 'soft'$",
+        ),
+        (
+            {"loss": {"margin": 0.1, "name": "sigmoid"}},
+            "recipe, loss: a margin needs another loss.name: judged_contrastive; sigmoid has none$",
+        ),
+        (
+            {"loss": {"name": "sigmod"}},
+            "recipe, loss.name: unknown loss 'sigmod'; known losses: contrastive, .*'sigmoid'",
+        ),
+        (
+            {"loss": {"listwise": "sigmoid"}},
+            "loss.listwise: the loss 'sigmoid' is no listwise term; known: none, listnet, lambda$",
+        ),
+        ({"loss": {"listwise": "lamda"}}, "loss.listwise: unknown loss 'lamda'.*'lambda'"),
+        (
+            {"loss": {"name": "lambda", "parameters": {"schem": 1}}},
+            "recipe, loss: the loss 'lambda' has no parameter 'schem'; it has scheme$",
+        ),
+        (
+            {"loss": {"name": "lambda", "parameters": {"scheme": "x"}}},
+            "recipe, loss: expected the scheme lambdarank, ndcg2 or",
+        ),
+        (
+            {"loss": {"name": "listnet", "reduction": "batchmean"}},
+            "recipe, loss: expected the reduction mean, sum or none, found 'batchmean'$",
+        ),
+        ({"loss": {"reduction": "none"}}, "loss.reduction: input should be 'mean', 'batchmean'"),
+        ({"loss": {"normaliser": "total"}}, "loss.reduction: input should be .* found 'total'"),
         (
             {"loss": {"target": "pair"}, "negatives": {"refresh_every": 5}},
-            "recipe: hard negatives need a loss.target that knows the judgments$",
+            "recipe: hard negatives need a loss.name and target that know the judgments$",
+        ),
+        (
+            {"loss": {"name": "contrastive"}, "negatives": {"refresh_every": 5}},
+            "recipe: hard negatives need a loss.name and target that know the judgments$",
         ),
         ({"name": 3}, "valid string, found 3"),
         ({"precision": "fp8"}, "'fp32', 'bf16' or 'fp16', found 'fp8'"),
@@ -167,6 +201,45 @@ def test_overrides(written: Path, override: str, section: str, key: str, expecte
 def test_overrides_apply_in_order_and_may_be_any_iterable(written: Path) -> None:
     overrides: Iterable[str] = iter(["seed=1", "name=x", "seed=2"])
     assert load_recipe(written, overrides).seed == 2
+
+
+FORMER = """
+[loss]
+direction = "columns"
+form = "sigmoid"
+normaliser = "count"
+"""
+
+
+def test_recipes_of_earlier_versions_are_read(
+    written: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with written.open("a") as file:
+        file.write(FORMER)
+    loss = load_recipe(written).loss
+    assert loss == LossSection(name="sigmoid", direction="document_to_query", reduction="batchmean")
+    assert capsys.readouterr().err == (
+        f"note: {written}: loss.direction = 'columns' is now 'document_to_query'; "
+        "loss.form = 'sigmoid' is now loss.name = 'sigmoid'; "
+        "loss.normaliser = 'count' is now loss.reduction = 'batchmean'\n"
+    )
+    assert load_recipe(written, ["loss.direction=both"]).loss.direction == "both"
+
+
+def test_former_words_of_overrides_come_before_what_the_recipe_says(
+    written: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with written.open("a") as file:
+        file.write('[loss]\nreduction = "sum"\nname = "sigmoid"\n')
+    overrides = ["loss.normaliser=weights", "loss.direction=rows", "loss.form=softmax"]
+    assert load_recipe(written, overrides).loss == LossSection()
+    assert capsys.readouterr().err.splitlines() == [
+        "note: --set loss.normaliser=weights: loss.normaliser = 'weights' is now "
+        "loss.reduction = 'mean'",
+        "note: --set loss.direction=rows: loss.direction = 'rows' is now 'query_to_document'",
+        "note: --set loss.form=softmax: loss.form = 'softmax' is now "
+        "loss.name = 'judged_contrastive'",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -309,7 +382,7 @@ def test_short_lists_are_trained_on_pair_by_pair(
         plain = method != "ranked"
         assert recipe.name == method
         assert recipe.batch.documents_per_query == (1 if plain else together)
-        assert recipe.loss.direction == ("both" if plain or together == 1 else "rows")
+        assert recipe.loss.direction == ("both" if plain or together == 1 else "query_to_document")
         assert recipe.loss.target == ("pair" if plain else "ranked")
 
 

@@ -134,6 +134,26 @@ def test_a_run_killed_between_checkpoints_goes_on_from_the_last_one(
     assert log_of(tmp_path / "whole") == log_of(tmp_path / "cut")
 
 
+def test_a_run_of_an_earlier_version_goes_on(shop: RankingDataset, tmp_path: Path) -> None:
+    """Its checkpoint says the recipe in former words, and lacks keys that have come since."""
+    out = tmp_path / "run"
+    train(recipe(checkpoint_every=4), shop, out)
+    path = out / "checkpoint" / "progress.json"
+    progress = json.loads(path.read_text())
+    loss = progress["recipe"]["loss"]
+    del loss["parameters"]
+    assert loss.pop("reduction") == "mean"
+    assert loss.pop("direction") == "query_to_document"
+    assert loss.pop("name") == "judged_contrastive"
+    loss |= {"normaliser": "weights", "direction": "rows", "form": "softmax"}
+    path.write_text(json.dumps(progress))
+    train(recipe(checkpoint_every=4), shop, out, resume=True)
+    loss["normaliser"] = "count"
+    path.write_text(json.dumps(progress))
+    with pytest.raises(ModelError, match=r"'loss\.reduction' was 'batchmean', now 'mean'"):
+        train(recipe(checkpoint_every=4), shop, out, resume=True)
+
+
 def test_checkpoints_of_something_else_are_refused(shop: RankingDataset, tmp_path: Path) -> None:
     out = tmp_path / "run"
     train(recipe(checkpoint_every=4), shop, out)

@@ -9,59 +9,106 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from rankfield.losses.judged import Direction, Normaliser, check_sums, total_weight
+from rankfield.losses.judged_pairs import JudgedPairs
+from rankfield.losses.ranking_loss import RankingLoss
+from rankfield.losses.reduction import Direction, Reduction, check_reduction, weighted
 
-__all__ = ["contrastive_loss"]
+__all__ = ["ContrastiveLoss", "contrastive_loss"]
 
 
 def contrastive_loss(
-    left: Tensor,
-    right: Tensor,
+    query_embeddings: Tensor,
+    document_embeddings: Tensor,
     weights: Tensor,
     logit_scale: Tensor | float,
     *,
     direction: Direction = "both",
-    normaliser: Normaliser = "weights",
+    reduction: Reduction = "mean",
 ) -> Tensor:
     """Return the weighted symmetric cross-entropy of N pairs, a scalar in float32 or wider.
 
-    With logits Z = s · L Rᵀ,
+    With logits Z = s · Q Dᵀ,
 
         loss = Σᵢ wᵢ · ½ (logsumexpⱼ Zᵢⱼ + logsumexpⱼ Zⱼᵢ − 2 Zᵢᵢ) / n,
 
-    n = Σᵢ wᵢ for "weights" (the default: the loss then does not depend on the weights' unit) or
-    n = N for "count" (a batch of light pairs then takes smaller steps). The paper's public text
-    does not say which it uses. Weights of 0 alone give a loss of 0. For w = 1 both equal
-    ½ (cross_entropy(Z, arange(N)) + cross_entropy(Zᵀ, arange(N))). This is the target "pair": every
-    other document of the batch is a negative, judged or not.
+    n = Σᵢ wᵢ for "mean" (the default: the loss then does not depend on the weights' unit) or n = N
+    for "batchmean" (a batch of light pairs then takes smaller steps). The paper's public text does
+    not say which it uses. If all weights are 0, the loss is 0. For w = 1 both equal
+    ½ (cross_entropy(Z, arange(N)) + cross_entropy(Zᵀ, arange(N))). Every other document of the
+    batch is a negative, judged or not.
 
     Args:
-        left: N × D unit embeddings of queries; half precision is computed in float32.
-        right: N × D unit embeddings of documents, row i paired with row i of `left`.
+        query_embeddings: N × D unit embeddings; half precision is computed in float32.
+        document_embeddings: N × D unit embeddings, row i paired with row i of the queries.
         weights: N weights ≥ 0, in the order of the pairs.
         logit_scale: s > 0, the inverse temperature.
-        direction: "rows" has logsumexpⱼ Zᵢⱼ − Zᵢᵢ alone (documents compete), "columns"
-            logsumexpⱼ Zⱼᵢ − Zᵢᵢ (queries compete), "both" is half of each.
-        normaliser: "weights" or "count".
+        direction: "query_to_document" has logsumexpⱼ Zᵢⱼ − Zᵢᵢ alone (documents compete),
+            "document_to_query" logsumexpⱼ Zⱼᵢ − Zᵢᵢ (queries compete), "both" is half of each.
+        reduction: "mean", "batchmean", "sum" (n = 1), or "none": N weighted losses.
 
     Raises:
-        ValueError: shapes that do not fit, no pair, an unknown direction or normaliser.
+        ValueError: shapes that do not fit, no pair, an unknown direction or reduction.
     """
-    if left.ndim != 2 or left.shape != right.shape or weights.shape != left.shape[:1]:
+    shape = query_embeddings.shape
+    if len(shape) != 2 or shape != document_embeddings.shape or weights.shape != shape[:1]:
         raise ValueError(
-            f"expected N × D, N × D and N; found {tuple(left.shape)}, {tuple(right.shape)} "
-            f"and {tuple(weights.shape)}"
+            f"expected N × D, N × D and N; found {tuple(shape)}, "
+            f"{tuple(document_embeddings.shape)} and {tuple(weights.shape)}"
         )
-    if len(left) == 0:
+    if shape[0] == 0:
         raise ValueError("expected at least one pair, found none")
-    check_sums(direction, normaliser)
+    check_reduction(direction, reduction)
     # bf16 logits at scale 100 are 0.5 apart: products and sums stay in float32.
-    dtype = torch.promote_types(left.dtype, torch.float32)
-    with torch.autocast(left.device.type, enabled=False):
-        logits = logit_scale * (left.to(dtype) @ right.to(dtype).T)
-        weights = weights.to(dtype)
+    dtype = torch.promote_types(query_embeddings.dtype, torch.float32)
+    with torch.autocast(query_embeddings.device.type, enabled=False):
+        logits = logit_scale * (query_embeddings.to(dtype) @ document_embeddings.to(dtype).T)
         positive = logits.diagonal()
-        rows = logits.logsumexp(1) - positive if direction != "columns" else 0.0
-        columns = logits.logsumexp(0) - positive if direction != "rows" else 0.0
-        halves = 2.0 if direction == "both" else 1.0
-        return weights @ (rows + columns) / (halves * total_weight(weights, normaliser))
+        documents = logits.logsumexp(1) - positive if direction != "document_to_query" else 0.0
+        queries = logits.logsumexp(0) - positive if direction != "query_to_document" else 0.0
+        losses = torch.as_tensor(documents + queries)
+        return weighted([losses], weights.to(dtype), direction, reduction)
+
+
+class ContrastiveLoss(RankingLoss):
+    """Cross-entropy of pairs, weighted by score: the paper's loss, with equal weights CLIP's.
+
+    The module of `contrastive_loss`. In place of N weights a call also takes `JudgedPairs`: then
+    each pair becomes a row of its own.
+    """
+
+    def __init__(
+        self,
+        *,
+        direction: Direction = "both",
+        reduction: Reduction = "mean",
+        logit_scale: float | None = None,
+    ) -> None:
+        super().__init__(logit_scale=logit_scale)
+        check_reduction(direction, reduction)
+        self.direction, self.reduction = direction, reduction
+
+    @property
+    def sampled(self) -> bool:
+        """True: it takes pairs, not judgments."""
+        return True
+
+    def forward(
+        self,
+        query_embeddings: Tensor,
+        document_embeddings: Tensor,
+        weights: Tensor | JudgedPairs,
+        logit_scale: Tensor | float | None = None,
+    ) -> Tensor:
+        """Return `contrastive_loss`."""
+        if isinstance(weights, JudgedPairs):
+            query_embeddings = query_embeddings[weights.queries]
+            document_embeddings = document_embeddings[weights.documents]
+            weights = weights.weights
+        return contrastive_loss(
+            query_embeddings,
+            document_embeddings,
+            weights,
+            self.scale(logit_scale),
+            direction=self.direction,
+            reduction=self.reduction,
+        )

@@ -7,6 +7,7 @@ import torch
 from rankfield.encoders import RankingModel
 from rankfield.encoders.quiet import quiet_transformers
 from rankfield.errors import RecipeError
+from rankfield.losses import loss_class
 from rankfield.schema import RankingDataset
 from rankfield.training.encoder import build_encoder
 from rankfield.training.lora import add_adapters
@@ -43,7 +44,7 @@ def build_model(recipe: Recipe, dataset: RankingDataset) -> RankingModel:
         query_fields,
         document_fields,
         logit_scale=recipe.loss.logit_scale,
-        logit_bias=recipe.loss.logit_bias if recipe.loss.form == "sigmoid" else None,
+        logit_bias=recipe.loss.logit_bias if loss_class(recipe.loss.name).takes_bias else None,
         name=recipe.name,
         learn_field_weights=recipe.encoder.learn_field_weights,
     )

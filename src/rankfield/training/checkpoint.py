@@ -14,7 +14,9 @@ from torch import Tensor, nn
 
 from rankfield.errors import ModelError
 from rankfield.files import new_folder, write_json
+from rankfield.settings import present_words
 from rankfield.training.average import WeightAverage
+from rankfield.training.recipe import Recipe
 from rankfield.training.run_inputs import TO_BE_FIXED, file_fingerprint
 
 __all__ = ["Progress", "load_checkpoint", "save_checkpoint"]
@@ -135,7 +137,9 @@ def _check_same_run(found: Progress, expected: Progress, folder: Path) -> None:
             where=str(folder),
             remedy="Resume with the data set as it was, or start a new run in another folder.",
         )
-    before = _flat(found.recipe)
+    # Of a run by an earlier version: former words, and keys that it lacked at their defaults.
+    defaults = _flat(Recipe().model_dump(mode="json"))
+    before = defaults | _flat(present_words(found.recipe, Recipe))
     for key, value in _flat(expected.recipe).items():
         if before.get(key) != value:
             raise ModelError(

@@ -2,42 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from torch import Tensor
 
 from rankfield.encoders.encoded import Encoded
 from rankfield.losses import (
+    LOSSES,
     JudgedPairs,
-    contrastive_loss,
-    judged_contrastive_loss,
-    lambda_loss,
-    listnet_loss,
+    RankingLoss,
+    loss_class,
+    loss_settings,
+    make_loss,
     matryoshka,
-    sigmoid_loss,
 )
 from rankfield.schema import ScoreScale
-from rankfield.settings import Settings
+from rankfield.settings import Renamed, Settings
 
 __all__ = ["BatchPairs", "LossSection", "Objective"]
+
+
+def _known_loss(name: str) -> str:
+    loss_class(name)
+    return name
+
+
+def _known_term(name: str) -> str:
+    if name != "none" and not loss_class(name).listwise:
+        known = ", ".join(one for one in LOSSES if loss_class(one).listwise)
+        raise ValueError(f"the loss {name!r} is no listwise term; known: none, {known}")
+    return name
 
 
 class LossSection(Settings):
     """What is minimised."""
 
+    former_words: ClassVar[Mapping[str, Renamed]] = {
+        "form": Renamed("name", {"softmax": "judged_contrastive"}),
+        "normaliser": Renamed("reduction", {"weights": "mean", "count": "batchmean"}),
+        "direction": Renamed(
+            "direction", {"rows": "query_to_document", "columns": "document_to_query"}
+        ),
+    }
+
+    name: Annotated[str, AfterValidator(_known_loss)] = Field(
+        "judged_contrastive", description=f"one of {', '.join(LOSSES)}"
+    )
+    parameters: dict[str, Any] = Field(
+        {}, description="of that loss, those that have no key here, such as lambda's scheme"
+    )
     target: Literal["pair", "mask", "soft", "ranked"] = Field(
         "ranked",
         description="what a judged document competes with · pair: all others (the paper) · "
         "mask: the unjudged · ranked: the unjudged and the lower-scored · soft: as a distribution",
     )
-    direction: Literal["rows", "columns", "both"] = Field(
-        "rows", description="rows: documents compete for a query · columns: queries for a document"
+    direction: Literal["query_to_document", "document_to_query", "both"] = Field(
+        "query_to_document",
+        description="query_to_document: documents compete for a query · "
+        "document_to_query: queries for a document · both: half of each",
     )
-    form: Literal["softmax", "sigmoid"] = Field("softmax", description="sigmoid: as in SigLIP")
     weight: str = Field(
         "discount",
         description="score → weight: discount (of DCG, in the query's own list), constant (CLIP), "
@@ -46,14 +73,18 @@ class LossSection(Settings):
     weight_parameters: dict[str, Any] = Field(
         {}, description="step, temperature or points of the weight function"
     )
-    normaliser: Literal["weights", "count"] = Field(
-        "weights", description="divide by the sum of weights or the number of pairs"
+    reduction: Literal["mean", "batchmean", "sum"] = Field(
+        "mean",
+        description="mean: weighted, divided by the sum of weights · batchmean: the weighted sum "
+        "divided by the number of pairs · sum",
     )
     margin: float = Field(
         0.0, ge=0, lt=1, description="cosine by which a judged document must lead (mask, ranked)"
     )
-    listwise: Literal["none", "listnet", "lambda"] = Field(
-        "none", description="a term over each query's judged documents, added to the loss"
+    listwise: Annotated[str, AfterValidator(_known_term)] = Field(
+        "none",
+        description="a term over each query's judged documents, added to the loss · one of none, "
+        + ", ".join(name for name, loss in LOSSES.items() if loss.listwise),
     )
     listwise_weight: float = Field(1.0, gt=0, description="of that term")
     listwise_temperature: float = Field(1.0, gt=0, description="its logits are divided by this")
@@ -62,16 +93,36 @@ class LossSection(Settings):
     )
     logit_scale: float = Field(1 / 0.07, gt=0, le=1000, description="initial inverse temperature")
     max_logit_scale: float = Field(100.0, gt=0, le=1000, description="its upper limit")
-    logit_bias: float = Field(-10.0, description="initial bias of the sigmoid form")
+    logit_bias: float = Field(-10.0, description="initial bias of the loss sigmoid")
     matryoshka: list[Annotated[int, Field(ge=1)]] = Field(
         [], description="dimensions that must rank too when the rest is cut off; empty: all alone"
     )
 
     @model_validator(mode="after")
     def _fits(self) -> LossSection:
-        if self.margin and (self.target in ("pair", "soft") or self.form == "sigmoid"):
-            raise ValueError("a margin needs the target mask or ranked in the softmax form")
+        if self.margin and "margin" not in loss_settings(self.name):
+            having = ", ".join(name for name in LOSSES if "margin" in loss_settings(name))
+            raise ValueError(f"a margin needs another loss.name: {having}; {self.name} has none")
+        self.main_loss()
         return self
+
+    def main_loss(self, gain: Callable[[Tensor], Tensor] | None = None) -> RankingLoss:
+        """Return the loss of the fused embeddings.
+
+        Args:
+            gain: scores → gains, for a loss that takes it.
+
+        Raises:
+            ValueError: the loss refuses a parameter.
+        """
+        settings = {
+            "target": self.target,
+            "direction": self.direction,
+            "reduction": self.reduction,
+            "margin": self.margin,
+            "gain": gain,
+        }
+        return make_loss(self.name, settings, self.parameters)
 
 
 @dataclass(frozen=True)
@@ -86,19 +137,21 @@ class BatchPairs:
         return BatchPairs(self.sampled.to(device), self.judged.to(device))
 
 
-@dataclass(frozen=True)
 class Objective:
-    """contrastive + `listwise_weight` · listwise + `per_field` · mean over the fields' terms.
+    """The main loss + `listwise_weight` · listwise + `per_field` · mean over the fields' terms.
 
-    The target "pair" takes the sampled pairs as rows and columns, repeated records included, as the
-    paper does; every other target takes the distinct queries and documents and all their judgments.
-    The first two are averaged over the dimensions of `matryoshka`. A field's term is the
-    contrastive one with the documents' embeddings of that field alone; a field that none of the
-    batch's sampled documents has, has no term.
+    The target "pair" takes the sampled pairs, repeated records included, as the paper does; every
+    other target takes the distinct queries and documents and all their judgments. The first two
+    terms are averaged over the dimensions of `matryoshka`. A field's term is the main loss with
+    the documents' embeddings of that field alone; a field that none of the batch's sampled
+    documents has, has no term.
     """
 
-    section: LossSection
-    scale: ScoreScale
+    def __init__(self, section: LossSection, scale: ScoreScale) -> None:
+        self.section, self.scale = section, scale
+        self.main = section.main_loss(self._gains)
+        term = section.listwise
+        self.listwise = None if term == "none" else make_loss(term, {"gain": self._gains})
 
     def __call__(self, encoded: Encoded, pairs: BatchPairs) -> Tensor:
         """Return the loss of the batch's embeddings, a scalar in float32 or wider.
@@ -108,7 +161,9 @@ class Objective:
             pairs: indices into both.
         """
         loss = matryoshka(
-            lambda left, right: self._fused(encoded._replace(queries=left, documents=right), pairs),
+            lambda queries, documents: self._fused(
+                encoded._replace(queries=queries, documents=documents), pairs
+            ),
             encoded.queries,
             encoded.documents,
             self.section.matryoshka,
@@ -120,10 +175,12 @@ class Objective:
         return loss
 
     def _fused(self, encoded: Encoded, pairs: BatchPairs) -> Tensor:
-        loss = self._contrastive(encoded, pairs)
-        if self.section.listwise == "none":
+        loss = self._main(encoded, pairs)
+        if self.listwise is None:
             return loss
-        return loss + self.section.listwise_weight * self._listwise(encoded, pairs.judged)
+        sharpness = encoded.logit_scale / self.section.listwise_temperature
+        term = _value(self.listwise, encoded._replace(logit_scale=sharpness), pairs.judged)
+        return loss + self.section.listwise_weight * term
 
     def _fields(self, encoded: Encoded, pairs: BatchPairs) -> Iterator[Tensor]:
         for part in encoded.parts.values():
@@ -132,61 +189,17 @@ class Objective:
                 pairs.sampled.among_documents(present), pairs.judged.among_documents(present)
             )
             if len(known.sampled):
-                yield self._contrastive(encoded._replace(documents=part[present]), known)
+                yield self._main(encoded._replace(documents=part[present]), known)
 
-    def _listwise(self, encoded: Encoded, judged: JudgedPairs) -> Tensor:
-        sharpness = encoded.logit_scale / self.section.listwise_temperature
-        left, right = encoded.queries, encoded.documents
-        if self.section.listwise == "listnet":
-            return listnet_loss(left, right, judged, sharpness)
-        return lambda_loss(left, right, judged, self._gains(judged.scores), sharpness)
-
-    def _contrastive(self, encoded: Encoded, pairs: BatchPairs) -> Tensor:
-        section = self.section
-        left, right, logit_scale, bias = encoded[:4]
-        direction, normaliser = section.direction, section.normaliser
-        known = pairs.judged
-        target = section.target
-        if target == "pair":
-            known, target = _diagonal(pairs.sampled), "mask"
-            left, right = left[pairs.sampled.queries], right[pairs.sampled.documents]
-            if section.form == "softmax":
-                return contrastive_loss(
-                    left,
-                    right,
-                    known.weights,
-                    logit_scale,
-                    direction=direction,
-                    normaliser=normaliser,
-                )
-        if section.form == "sigmoid":
-            return sigmoid_loss(
-                left,
-                right,
-                known,
-                logit_scale,
-                bias,
-                target=target,
-                direction=direction,
-                normaliser=normaliser,
-            )
-        return judged_contrastive_loss(
-            left,
-            right,
-            known,
-            logit_scale,
-            target=target,
-            direction=direction,
-            normaliser=normaliser,
-            margin=section.margin,
-        )
+    def _main(self, encoded: Encoded, pairs: BatchPairs) -> Tensor:
+        return _value(self.main, encoded, pairs.sampled if self.main.sampled else pairs.judged)
 
     def _gains(self, scores: Tensor) -> Tensor:
         """Return the gains of the reported nDCG, divided by the largest: from 0 to 1."""
         return self.scale.linear_gain(scores) / (self.scale.span or 1.0)
 
 
-def _diagonal(pairs: JudgedPairs) -> JudgedPairs:
-    """Return the pairs as rows and columns of their own."""
-    place = torch.arange(len(pairs), device=pairs.weights.device)
-    return JudgedPairs(place, place, pairs.scores, pairs.weights)
+def _value(loss: RankingLoss, encoded: Encoded, pairs: JudgedPairs) -> Tensor:
+    bias = [encoded.bias] if loss.takes_bias else []
+    value: Tensor = loss(encoded.queries, encoded.documents, pairs, encoded.logit_scale, *bias)
+    return value

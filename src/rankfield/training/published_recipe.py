@@ -8,6 +8,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from rankfield.nearby import bare_name, is_absolute
+from rankfield.settings import present_words
 from rankfield.training.recipe import Recipe
 
 __all__ = ["LOCAL", "published_recipe"]
@@ -28,7 +29,7 @@ def published_recipe(values: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         values: section → key → value, of a recipe or of any TOML file.
     """
-    found = _known(values, Recipe)
+    found = _known(present_words(values, Recipe), Recipe)
     places = [(found.get("data"), "dataset"), (found.get("negatives"), "file")]
     places += [(source, "path") for source in found.get("judgments", [])]
     for section, key in places:

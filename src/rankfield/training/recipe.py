@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from rankfield.errors import RecipeError
 from rankfield.foreign_code import refuse_code
-from rankfield.settings import Settings, check_settings, read_toml, toml_value
+from rankfield.settings import Settings, check_settings, present_words, read_toml, toml_value
 from rankfield.training.average import AverageSection
 from rankfield.training.dev_set import DevSection
 from rankfield.training.encoder import PACKAGE, EncoderSection
@@ -48,8 +48,8 @@ class Recipe(Settings):
 
     @model_validator(mode="after")
     def _fits(self) -> Recipe:
-        if self.negatives.used and self.loss.target == "pair":
-            raise ValueError("hard negatives need a loss.target that knows the judgments")
+        if self.negatives.used and self.loss.main_loss().sampled:
+            raise ValueError("hard negatives need a loss.name and target that know the judgments")
         return self
 
     def code(self) -> dict[str, str]:
@@ -81,6 +81,7 @@ def load_recipe(
     """
     file = Path(path)
     values = read_toml(file, remedy="`rankfield recipe` prints one.", kind=RecipeError)
+    values = present_words(values, Recipe, where=str(file), kind=RecipeError)
     _resolve_paths(values, file.parent)
     for override in overrides:
         _override(values, override)
@@ -126,11 +127,15 @@ def _override(values: dict[str, Any], override: str) -> None:
         *sections, last = _key_parts(key)
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"{key!r} is not a TOML key ({error})", where="--set") from None
+    given = {last: toml_value(text)}
+    for section in reversed(sections):
+        given = {section: given}
+    given = present_words(given, Recipe, where=f"--set {override}", kind=RecipeError)
     for section in sections:
-        values = values.setdefault(section, {})
+        values, given = values.setdefault(section, {}), given[section]
         if not isinstance(values, dict):
             raise RecipeError(f"{section!r} is a value, not a section", where=f"--set {override}")
-    values[last] = toml_value(text)
+    values.update(given)
 
 
 def _key_parts(key: str) -> list[str]:

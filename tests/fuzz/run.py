@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -146,10 +147,11 @@ def _work(given: argparse.Namespace) -> int:
     _names(given.only)
     from fuzz_mutants import mutants
 
-    # what reads may print; the supervisor gets nothing but our lines
-    out, sys.stdout = sys.stdout, sys.stderr
-    for mutant in mutants(given.mutants, given.seed, given.start, given.only):
-        print(json.dumps(asdict(mutant)), file=out, flush=True)
+    # what reads may print, in other languages too; the supervisor gets nothing but our lines
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
+        os.dup2(2, 1)
+        for mutant in mutants(given.mutants, given.seed, given.start, given.only):
+            print(json.dumps(asdict(mutant)), file=out, flush=True)
     return 0
 
 

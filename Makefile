@@ -38,7 +38,7 @@ core:
 # The site, build/docs/site: no page loads anything from elsewhere, and every link inside is checked.
 docs: $(DOCS_VENV)/.installed
 	$(DOCS_VENV)/bin/python docs/site/site_sources.py build/docs
-	$(DOCS_VENV)/bin/zensical build --strict --config-file build/docs/mkdocs.yml
+	PYTHONPATH=docs/site $(DOCS_VENV)/bin/zensical build --strict --config-file build/docs/mkdocs.yml
 	$(DOCS_VENV)/bin/python docs/site/site_check.py build/docs/site
 	@echo "To read it: python3 -m http.server --directory build/docs/site"
 

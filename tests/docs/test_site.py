@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from field_lists import as_list
 from site_check import problems
 from site_sources import ELSEWHERE, ROOT, api_pages, public_names, stage, staged_text
 
@@ -59,6 +60,15 @@ def test_the_api_has_every_public_name_where_static_tools_find_it() -> None:
             definition = rf"^(?:async def |def |class |type )?{name}\b(?!,)"
             found = re.search(definition, file.read_text("utf-8"), re.MULTILINE)
             assert found, f"{module}.{name}: define it by a statement of its own"
+
+
+def test_fields_in_a_docstring_become_a_list() -> None:
+    text = "A pair.\nNote: both.\nleft, right: two parts,\n    long\nsize: of it\n\nother: none"
+    shown = as_list(text, {"left", "right", "size"})
+    assert shown == (
+        "A pair.\nNote: both.\n\n- `left`, `right`: two parts,\n    long\n- `size`: of it\n\n"
+        "other: none"
+    )
 
 
 @pytest.mark.parametrize(

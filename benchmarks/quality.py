@@ -82,7 +82,7 @@ class Worker:
     def _recall(self, model: Any) -> None:
         """Give a loaded model the memory of the frozen tower that it was trained with."""
         text = getattr(model.encoder, "text", None)
-        if text is None or "text" not in model.made["recipe"]["encoder"]["freeze"]:
+        if text is None or "text" not in model.metadata["recipe"]["encoder"]["freeze"]:
             return
         text.frozen = True
         for side, frame in (("query", self.dataset.queries), ("document", self.dataset.documents)):
@@ -124,7 +124,7 @@ class Worker:
         shutil.rmtree(folder, ignore_errors=True)
         model = train(load_recipe(self.recipe, overrides, allow_code=True), plain, folder)
         self._recall(model)
-        half = model.made["recipe"]["precision"] == "bf16"
+        half = model.metadata["recipe"]["precision"] == "bf16"
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
             results = evaluate(model, self.dataset, EvaluationOptions(subset=None))
         log = [json.loads(line) for line in (folder / "log.jsonl").read_text("utf-8").splitlines()]

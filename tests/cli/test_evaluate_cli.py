@@ -189,7 +189,7 @@ def test_all_baselines_with_one_flag(
     values: dict[str, float] = {}
     for name in (*BASELINES, "untrained"):
         found = Results.load(tmp_path / f"base.{name}.json")
-        assert (found.model, found.made["baseline"]) == (name, name)
+        assert (found.model, found.metadata["baseline"]) == (name, name)
         values[name] = found.splits["zero_shot"]["nDCG@10"].value or 0.0
     assert values["oracle"] == 1
     assert values["oracle"] > values["bm25"] > values["random"]
@@ -265,9 +265,9 @@ def test_random_and_popularity_take_their_options(
         out = tmp_path / f"{len(made)}.json"
         assert run(monkeypatch, "evaluate", folder, "--baseline", name, *option, "--out", out) == 0
         made.append(Results.load(out))
-    assert [one.made.get("seed") for one in made] == [3, 0, None]
+    assert [one.metadata.get("seed") for one in made] == [3, 0, None]
     assert made[0].splits != made[1].splits
-    assert made[2].made["column"] == "stars"
+    assert made[2].metadata["column"] == "stars"
 
 
 def two_fields(folder: Path) -> RankingDataset:
@@ -304,7 +304,7 @@ def test_missing_fields(
     assert run(monkeypatch, *common, "--out", without, "--without", "title") == 0
     alone = Results.load(without)
     assert alone.splits == found.robustness["document.title"]
-    assert alone.made["without"] == ["document.title"]
+    assert alone.metadata["without"] == ["document.title"]
     assert run(monkeypatch, *common, "--without", "titel") == 2
     assert "unknown field 'titel'" in capsys.readouterr().err
 
@@ -321,7 +321,7 @@ def test_results_say_which_model(
         out = tmp_path / "r.json"
         arguments = ("--out", out, "--overwrite", "--device", "cpu", "--dimension", "8")
         assert run(monkeypatch, "evaluate", folder, data.root, *arguments) == 0
-        made = Results.load(out).made
+        made = Results.load(out).metadata
         assert (made["model"], made["dimension"], made["k"]) == (str(folder.resolve()), 8, 1000)
         fingerprints.append(made["fingerprint"])
     assert fingerprints[0] == fingerprints[1] != fingerprints[2]
@@ -340,13 +340,13 @@ def test_the_untrained_model_of_a_trained_one(
     with torch.no_grad():
         for weights in model.encoder.parameters():
             weights.add_(torch.randn_like(weights))
-    model.made = {"recipe": recipe.model_dump(mode="json")}
+    model.metadata = {"recipe": recipe.model_dump(mode="json")}
     model.save(tmp_path / "model")
     out = tmp_path / "r.json"
     command = ("evaluate", tmp_path / "model", data.root, "--baseline", "untrained", "--out", out)
     assert run(monkeypatch, *command, "--device", "cpu") == 0
     assert Results.load(out).splits == expected
-    model.made = {}
+    model.metadata = {}
     model.save(tmp_path / "model", overwrite=True)
     assert run(monkeypatch, *command, "--overwrite") == 2
     assert "does not say by which recipe" in capsys.readouterr().err

@@ -128,7 +128,7 @@ def test_train_stops_and_goes_on(
     status, shown, _ = rankfield("train", out / "recipe.toml", "--out", out, "--resume")
     assert status == 0
     assert "Next: " in shown
-    assert RankingModel.load(out / "model").made["seed"] == 3
+    assert RankingModel.load(out / "model").metadata["seed"] == 3
 
 
 def test_an_interrupt_before_the_first_checkpoint_promises_nothing(

@@ -94,7 +94,7 @@ def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_random_order_knows_nothing_and_repeats() -> None:
     dataset = ranking_shop()
     results = evaluate(baseline("random"), dataset, DEEP)
-    assert results.made["seed"] == 0
+    assert results.metadata["seed"] == 0
     assert results.rankings.equals(evaluate(baseline("random"), dataset, DEEP).rankings)
     other = evaluate(baseline("random", seed=1), dataset, DEEP).rankings
     assert not other.equals(results.rankings)

@@ -88,7 +88,7 @@ def test_refuses_what_cannot_be_compared(what: str) -> None:
         "protocol": replace(first, protocol="beir"),
         "data": replace(first, dataset=replace(first.dataset, fingerprint="0" * 16)),
         "subset": replace(first, subset="dev"),
-        "score": replace(first, made=first.made | {"gain_floor": 0.0}),
+        "score": replace(first, metadata=first.metadata | {"gain_floor": 0.0}),
         "splits": evaluate(FakeModel(), DATASET, EvaluationOptions(splits=["in_domain"])),
         "queries": replace(first, queries=first.queries.tail(-1)),
     }[what]

@@ -59,7 +59,7 @@ def test_evaluate_metrics_and_trec_eval_agree(source: Path, tmp_path: Path) -> N
     assert "score scale: -2 to 3, scores up to 0 gain nothing, relevant from 1;" in shown
     rankfield("evaluate", tmp_path / "data", "--baseline", "bm25", "--out", tmp_path / "bm25.json")
     results = Results.load(tmp_path / "bm25.json")
-    assert results.made["gain_floor"] == 0
+    assert results.metadata["gain_floor"] == 0
     names = ("nDCG@10", "RR@10", "P@10")
     run = results.rankings.select("query_id", "doc_id", "rank", score=-pl.col("rank")).cast(
         {"score": pl.Float64}

@@ -31,7 +31,7 @@ def test_a_run_file_measures_what_its_model_measures(tmp_path: Path) -> None:
     ]
     (tmp_path / "fake.run").write_text("\n".join(lines))
     found = evaluate(RunRanker.load(tmp_path / "fake.run"), DATASET, options)
-    assert (found.model, found.made["run"]) == ("fake", "fake.run")
+    assert (found.model, found.metadata["run"]) == ("fake", "fake.run")
     assert found.splits == model.splits
     assert found.rankings.equals(model.rankings)
 
@@ -68,7 +68,7 @@ def test_results_say_what_the_ranker_says() -> None:
     ranker = ModelRanker(FakeModel("mine"), {"fingerprint": "abc"})
     found = evaluate(ranker, DATASET, EvaluationOptions(splits=["zero_shot"], k=7))
     assert found.model == "mine"
-    assert {name: found.made[name] for name in ("k", "fingerprint")} == {
+    assert {name: found.metadata[name] for name in ("k", "fingerprint")} == {
         "k": 7,
         "fingerprint": "abc",
     }

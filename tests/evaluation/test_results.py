@@ -234,7 +234,7 @@ def test_files_of_earlier_versions_load(tmp_path: Path) -> None:
         del mean["low"], mean["high"]
     path.write_text(json.dumps(value))
     found = Results.load(path)
-    assert (found.protocol, found.made, found.robustness) == ("rankfield", {}, {})
+    assert (found.protocol, found.metadata, found.robustness) == ("rankfield", {}, {})
     mean = found.splits["in_domain"]["nDCG@10"]
     assert mean.value is not None
     assert (mean.low, mean.high) == (None, None)
@@ -244,7 +244,7 @@ def test_results_say_how_they_were_made() -> None:
     found = evaluate(
         ModelRanker(FakeModel(), {"model": "somewhere"}), ranking_shop(), EvaluationOptions(k=7)
     )
-    assert found.made == {
+    assert found.metadata == {
         "intervals": {"level": 0.95, "seed": 0},
         "k": 7,
         "model": "somewhere",

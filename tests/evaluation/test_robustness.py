@@ -99,7 +99,7 @@ def test_without_a_field_is_with_its_column_empty(learnt: bool) -> None:
         expected = evaluate(model, emptied)
         found = evaluate(embeddings.without([field]), embeddings.dataset)
         assert close(found, expected)
-        assert found.made["without"] == [f"document.{field}"]
+        assert found.metadata["without"] == [f"document.{field}"]
         assert found.dataset.fingerprint == DATASET.fingerprint()
 
 

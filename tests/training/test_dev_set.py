@@ -54,8 +54,8 @@ def test_dev_can_be_off(
     shop: RankingDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = train(recipe(every="off"), shop, tmp_path / "run")
-    assert model.made["step"] == 4
-    assert model.made["dev_ndcg@10"] is None
+    assert model.metadata["step"] == 4
+    assert model.metadata["dev_ndcg@10"] is None
     assert "dev" not in {line["event"] for line in log_of(tmp_path / "run")}
     assert "the last model is kept" in capsys.readouterr().err
 
@@ -83,15 +83,15 @@ def test_a_split_where_no_dev_query_has_gain_is_left_out_and_noted(
     dev = [line for line in log_of(tmp_path / "run") if line["event"] == "dev"]
     assert [set(line["splits"]) for line in dev] == [{"in_domain", "novel_document"}] * 2
     values = [line["ndcg@10"] for line in dev]
-    assert model.made["dev_ndcg@10"] == max(values)
-    assert model.made["step"] == (2 if values[0] >= values[1] else 4)
+    assert model.metadata["dev_ndcg@10"] == max(values)
+    assert model.metadata["step"] == (2 if values[0] >= values[1] else 4)
 
 
 def test_where_no_dev_query_has_gain_the_last_model_is_kept(
     shop: RankingDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = train(recipe(), without_gain(shop, SPLITS), tmp_path / "run")
-    assert (model.made["step"], model.made["dev_ndcg@10"]) == (4, None)
+    assert (model.metadata["step"], model.metadata["dev_ndcg@10"]) == (4, None)
     said = capsys.readouterr().err
     assert "No dev query has a document of positive gain: the last model is kept." in said
 

@@ -295,7 +295,7 @@ def test_the_published_dev_queries_choose_the_model(tmp_path: Path) -> None:
         ),
     )
     again = train(recipe(dev=dev), mixed, tmp_path / "two")
-    assert model.made["dev_ndcg@10"] == again.made["dev_ndcg@10"] is not None
+    assert model.metadata["dev_ndcg@10"] == again.metadata["dev_ndcg@10"] is not None
     for name, value in model.state_dict().items():
         assert torch.equal(value, again.state_dict()[name])
     found = evaluate(model, data)

@@ -172,10 +172,10 @@ def test_the_share_that_ranks_dev_best_is_saved(
     recipe = recipe_of(clip, average={"wise": [0.0, 0.5]})
     base = build_model(recipe, shop).state_dict()
     model = train(recipe, shop, tmp_path / "run")
-    tried = {float(share): value for share, value in model.made["wise"]["ndcg@10"].items()}
+    tried = {float(share): value for share, value in model.metadata["wise"]["ndcg@10"].items()}
     assert set(tried) == {0.0, 0.5, 1.0}
-    alpha = model.made["wise"]["alpha"]
-    assert tried[alpha] == max(tried.values()) == model.made["dev_ndcg@10"]
+    alpha = model.metadata["wise"]["alpha"]
+    assert tried[alpha] == max(tried.values()) == model.metadata["dev_ndcg@10"]
     splits = dev_ndcg(model, shop, SPLITS)
     assert sum(splits.values()) / len(splits) == tried[alpha]
     tuned = weights_of(tmp_path / "run" / "tuned")
@@ -200,7 +200,7 @@ def test_shares_that_cannot_be_chosen_stop_before_training(
         train(recipe_of(clip, average={"wise": [0.5, 0.7]}), unsplit, tmp_path / "run")
     assert not (tmp_path / "run").exists()
     one = train(recipe_of(clip, average={"wise": [0.5]}), unsplit, tmp_path / "run")
-    assert one.made["wise"] == {"alpha": 0.5, "ndcg@10": {}}
+    assert one.metadata["wise"] == {"alpha": 0.5, "ndcg@10": {}}
 
 
 def test_nested_dimensions_fit_the_encoder(shop: RankingDataset, clip: Path) -> None:

@@ -138,7 +138,7 @@ def test_dev_that_failed_is_measured_when_the_run_goes_on(
             train(recipe(), shop, tmp_path / "run", resume=True)
     train(recipe(), shop, tmp_path / "run", resume=True)
     assert log_of(tmp_path / "run") == log_of(tmp_path / "whole")
-    made = [RankingModel.load(tmp_path / n / "model").made for n in ("run", "whole")]
+    made = [RankingModel.load(tmp_path / n / "model").metadata for n in ("run", "whole")]
     assert made[0]["dev_ndcg@10"] == made[1]["dev_ndcg@10"]
     assert made[0]["step"] == made[1]["step"]
 

@@ -70,7 +70,7 @@ class Runs:
         self.monkeypatch.undo()
 
     def go_on(self, wanted: Recipe, data: RankingDataset) -> None:
-        assert train(wanted, data, self.folder / "run", resume=True).made["step"] == 6
+        assert train(wanted, data, self.folder / "run", resume=True).metadata["step"] == 6
 
     def refuse(self, wanted: Recipe, data: RankingDataset, message: str) -> None:
         with pytest.raises(ModelError, match=message):

@@ -78,8 +78,8 @@ def test_training_learns_to_rank(shop: RankingDataset, tmp_path: Path) -> None:
     assert_above("in domain", trained["in_domain"], 0.9)
     assert_above("zero-shot", trained["zero_shot"], 0.8)
     best = max(line["ndcg@10"] for line in log_of(tmp_path / "run") if line["event"] == "dev")
-    assert model.made["dev_ndcg@10"] == best
-    assert model.made["data"]["fingerprint"] == shop.fingerprint()
+    assert model.metadata["dev_ndcg@10"] == best
+    assert model.metadata["data"]["fingerprint"] == shop.fingerprint()
     assert model.log_logit_scale.item() <= np.log(100) + 1e-6
     found = evaluate(model, shop)
     assert set(found.splits) == {"in_domain", "novel_query", "novel_document", "zero_shot"}
@@ -277,8 +277,8 @@ def test_text_alone_and_data_without_splits(tmp_path: Path) -> None:
         judgments=text.judgments.drop("split"),
     )
     model = train(recipe(), unsplit, tmp_path / "run")
-    assert model.made["step"] == 12
-    assert model.made["dev_ndcg@10"] is None
+    assert model.metadata["step"] == 12
+    assert model.metadata["dev_ndcg@10"] is None
     assert (
         evaluate(model, unsplit, EvaluationOptions(splits=["all"])).splits["all"]["nDCG@10"].queries
         > 0

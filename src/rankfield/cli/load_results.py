@@ -50,9 +50,9 @@ def load_results(arguments: Sequence[Path]) -> list[Results]:
         one = Results.load(path)
         one = replace(one, label=label) if label else one
         found.append(one)
-        fingerprint = one.made.get("fingerprint")
+        fingerprint = one.metadata.get("fingerprint")
         if one.label and fingerprint:
-            key = (one.label, fingerprint, one.made.get("dimension"))
+            key = (one.label, fingerprint, one.metadata.get("dimension"))
             if key in models:
                 raise InputError(
                     f"the same model as in {models[key]}: one run of {one.label!r}, not two",

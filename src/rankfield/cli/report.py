@@ -159,7 +159,8 @@ def _model_runs(results: Results) -> list[Path]:
     """Return the run's folder of the model that was measured, if it is where the results say."""
     from rankfield.encoders.fingerprint import model_fingerprint
 
-    place, measured = results.made.get("model"), results.made.get("fingerprint")
+    known = results.metadata
+    place, measured = known.get("model"), known.get("fingerprint")
     if not isinstance(place, str) or not (Path(place) / "rankfield.json").is_file():
         return []
     return [Path(place).parent] if model_fingerprint(place) == measured else []

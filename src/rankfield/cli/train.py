@@ -55,7 +55,7 @@ def command(
             again = shlex.join(["rankfield", "train", str(own), "--out", str(out), "--resume"])
             echo(f"stopped; go on with: {again}", err=True)
         raise
-    best = model.made["dev_ndcg@10"]
-    at = f"step {model.made['step']}" + (f", dev NDCG@10 {best:.4f}" if best is not None else "")
+    step, best = model.metadata["step"], model.metadata["dev_ndcg@10"]
+    at = f"step {step}" + (f", dev NDCG@10 {best:.4f}" if best is not None else "")
     echo(f"{out / 'model'}: {at}")
     echo(f"Next: {program()} evaluate {out / 'model'} {wanted.data.dataset}")

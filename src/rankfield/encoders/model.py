@@ -45,7 +45,7 @@ class RankingModel(nn.Module):
         learn_field_weights: make ω weights to learn, as `FieldWeights`, on a side with more than
             one field; what was learnt is saved as the fields' weights.
         name: for tables and reports.
-        made: how it was made: recipe, data fingerprint, seed, metrics.
+        metadata: how it was trained: recipe, data fingerprint, seed, metrics.
 
     Raises:
         ModelError: a field whose modality the encoder lacks.
@@ -60,7 +60,7 @@ class RankingModel(nn.Module):
         logit_scale: float = 1 / 0.07,
         logit_bias: float | None = None,
         name: str = "model",
-        made: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
         learn_field_weights: bool = False,
     ) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ class RankingModel(nn.Module):
             {s: FieldWeights(f) for s, f in several.items()} if learn_field_weights else {}
         )
         self.name = name
-        self.made = made or {}
+        self.metadata = metadata or {}
         self.batch_size = 256
         self.dimension = encoder.dimension
 

@@ -45,7 +45,7 @@ def save_model(model: RankingModel, folder: str | Path, *, overwrite: bool) -> N
             "query_fields": [vars(f) for f in model.current_fields("query")],
             "document_fields": [vars(f) for f in model.current_fields("document")],
             "log_logit_scale": float(model.log_logit_scale.detach()),
-            "made": model.made,
+            "made": model.metadata,
         }
         write_json(temporary / HEADER, header)
 
@@ -78,7 +78,7 @@ def load_saved(kind: type[RankingModel], folder: str | Path) -> RankingModel:
             [Field(**f) for f in header["query_fields"]],
             [Field(**f) for f in header["document_fields"]],
             name=header["name"],
-            made=header["made"],
+            metadata=header["made"],
         )
         # Folders of earlier versions have no dimension.
         model.truncate_to(header.get("dimension", encoder.dimension))

@@ -198,7 +198,7 @@ def _refuse_different(first: Results, other: Results, splits: Sequence[str]) -> 
 
 
 def _floor(results: Results) -> str:
-    floor = results.made.get("gain_floor")
+    floor = results.metadata.get("gain_floor")
     return "0 or the scale's minimum" if floor is None else f"{floor:g}"
 
 

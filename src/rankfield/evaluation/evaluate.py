@@ -72,7 +72,7 @@ def evaluate_rankings(
         search: the function.
         dataset: the data set.
         options: what to measure; `k` and `search` of it are left to the function.
-        metadata: what else to write into ``Results.made``.
+        metadata: what else to write into ``Results.metadata``.
 
     Raises:
         SplitError: an unknown split or subset, or a split without queries.
@@ -107,7 +107,7 @@ def evaluate_rankings(
         queries=pl.concat(per_query),
         rankings=pl.concat(rankings),
         protocol=rules.name,
-        made={**_settings(dataset, rules), **(metadata or {})},
+        metadata={**_settings(dataset, rules), **(metadata or {})},
     )
 
 

@@ -39,7 +39,7 @@ class EvaluationProtocol:
     view: the split as the rules see it: which queries, which grades.
     values: split, hits, the hits' scores and the scale → metric → value of each query.
     mean: metric and values → mean; None: over the queries where it is defined.
-    settings: what `Results.made` says of the rules.
+    settings: what `Results.metadata` says of the rules.
     note: what a reader of the figures must know.
     """
 

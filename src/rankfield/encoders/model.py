@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rankfield.encoders.base import Encoder, Side
-from rankfield.encoders.columns import FieldColumn, ImageSource, ImageValue
+from rankfield.encoders.columns import ImageSource, ImageValue
 from rankfield.encoders.encoded import Encoded
 from rankfield.encoders.field_weights import FieldWeights
-from rankfield.encoders.fusion import FieldBatch, FieldInputs, FieldVectors, fuse_fields
-from rankfield.encoders.pipeline import embedded
+from rankfield.encoders.foreign import from_pretrained
+from rankfield.encoders.fusion import FieldBatch, FieldVectors, fuse_fields
+from rankfield.encoders.pipeline import embedded, joined
 from rankfield.encoders.pixels import read_pixels
 from rankfield.encoders.records import read_records
 from rankfield.encoders.rows import FrameRows, Rows
@@ -161,36 +162,6 @@ class RankingModel(nn.Module):
         fused, parts = fuse_fields(batch.size, found, self._weights(side), self.dimension)
         return fused, {name: truncated(part, self.dimension) for name, part in parts.items()}
 
-    def prepare(
-        self,
-        columns: Sequence[FieldColumn],
-        rows: NDArray[np.int64],
-        side: Side,
-        pixels: Mapping[str, Tensor],
-    ) -> FieldBatch:
-        """Return the batch of these rows of a table.
-
-        Args:
-            columns: the table's fields, from `field_columns`.
-            rows: row numbers.
-            side: query or document.
-            pixels: image field → uint8 U × H × W × 3, the images of `column.codes_of(rows)`.
-        """
-        inputs = {}
-        for column in columns:
-            positions, codes = column.entries_of(rows)
-            if not len(positions):
-                continue
-            distinct, index = np.unique(codes, return_inverse=True)
-            if column.field.modality == "text":
-                items = self.encoder.tokenize([str(column.values[c]) for c in distinct], side)
-            else:
-                items = {"pixels": pixels[column.field.name]}
-            inputs[column.field.name] = FieldInputs(
-                items, torch.from_numpy(positions), torch.from_numpy(index), column.multi_valued
-            )
-        return FieldBatch(len(rows), inputs)
-
     def embed_queries(
         self, dataset: RankingDataset, queries: pl.DataFrame | None = None
     ) -> NDArray[np.float32]:
@@ -244,10 +215,7 @@ class RankingModel(nn.Module):
     def _embed(
         self, dataset: RankingDataset, frame: pl.DataFrame, side: Side
     ) -> NDArray[np.float32]:
-        out = np.empty((len(frame), self.dimension), dtype=np.float32)
-        for start, embeddings in self.embed_chunks(dataset, frame, side):
-            out[start : start + len(embeddings)] = embeddings
-        return out
+        return joined(self.embed_chunks(dataset, frame, side), len(frame), self.dimension)
 
     def encode_queries(
         self,
@@ -343,17 +311,15 @@ class RankingModel(nn.Module):
             raise InputError(f"expected batch_size to be at least 1, found {batch_size}")
         if device is not None:
             self.to(device)
-        out = np.empty((len(rows), dimension), dtype=np.float32)
-        for start, embeddings in embedded(
+        chunks = embedded(
             self,
             rows,
             side,
             dimension=dimension,
             batch_size=batch_size,
             show=len(rows) > batch_size if show is None else show,
-        ):
-            out[start : start + len(embeddings)] = embeddings
-        return out
+        )
+        return joined(chunks, len(rows), dimension)
 
     def read_pixels(
         self,
@@ -386,3 +352,48 @@ class RankingModel(nn.Module):
             ModelError: not a model folder, or one that cannot be read.
         """
         return load_saved(cls, folder)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_folder: str | Path,
+        *,
+        query_fields: Sequence[Field] | None = None,
+        document_fields: Sequence[Field] | None = None,
+        query_prefix: str | None = None,
+        document_prefix: str | None = None,
+        truncate_dim: int | None = None,
+        device: str | torch.device | None = None,
+    ) -> RankingModel:
+        """Return a saved model, or a pretrained one of another library with these fields.
+
+        Only safetensors are read, and no code of a model is run.
+
+        Args:
+            name_or_folder: a folder that `save` wrote; or a hub id or folder of a dual encoder
+                (CLIP, SigLIP), text or vision model of transformers, or of a model of
+                sentence-transformers.
+            query_fields, document_fields: what queries and documents consist of, with weights; by
+                default "query", and "image" and "text" as far as the encoder takes them. A saved
+                model has its own.
+            query_prefix, document_prefix: what is put before each text of a side; by default the
+                prompts "query" and "document" of a model of sentence-transformers, else nothing.
+            truncate_dim: as `truncate_to`.
+            device: where to; by default a GPU if there is one.
+
+        Raises:
+            ModelError: it cannot be reached or loaded, or the fields do not fit it.
+            MissingExtraError: sentence-transformers is needed and not installed.
+            InputError: fields or prefixes for a saved model.
+        """
+        model = from_pretrained(
+            cls,
+            name_or_folder,
+            query_fields=query_fields,
+            document_fields=document_fields,
+            query_prefix=query_prefix,
+            document_prefix=document_prefix,
+        )
+        if truncate_dim is not None:
+            model.truncate_to(truncate_dim)
+        return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from rankfield.progress import progress
 if TYPE_CHECKING:
     from rankfield.encoders.model import RankingModel
 
-__all__ = ["CHUNK", "embedded"]
+__all__ = ["CHUNK", "embedded", "joined"]
 
 CHUNK = 2048
 """Rows that are embedded together: their distinct texts share batches."""
@@ -72,6 +72,16 @@ def embedded(
             yield start, chunk
             if advance is not None:
                 advance(stop - start)
+
+
+def joined(
+    chunks: Iterable[tuple[int, NDArray[np.float32]]], size: int, dimension: int
+) -> NDArray[np.float32]:
+    """Return the chunks of `embedded` as one array, size × dimension."""
+    out = np.empty((size, dimension), dtype=np.float32)
+    for start, chunk in chunks:
+        out[start : start + len(chunk)] = chunk
+    return out
 
 
 def _fused(

@@ -42,8 +42,42 @@ def loading(where: str) -> Iterator[None]:
                 where=where,
                 remedy="Choose a model of an architecture that transformers itself has.",
             ) from error
-        problem = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-        raise ModelError(f"cannot be loaded ({problem})", where=where) from error
+        problem, remedy = _explained(error)
+        raise ModelError(problem, where=where, remedy=remedy) from error
+
+
+def _explained(error: BaseException) -> tuple[str, str]:
+    """Return what is wrong with a model that cannot be loaded, and what to do."""
+    from huggingface_hub import errors as hub
+
+    fetch = (
+        "Fetch it where the hub can be reached (`hf download NAME --local-dir FOLDER`) and give"
+        " the folder"
+    )
+    for cause in _chain(error):
+        match cause:
+            case hub.GatedRepoError():
+                return "is on the hub, but gated", "Ask for access there, then `hf auth login`."
+            case hub.RepositoryNotFoundError():
+                problem = "there is no such folder, and no such model on the hub"
+                return problem, "Check the spelling; for a private model: `hf auth login`."
+            case hub.HFValidationError():
+                return "there is no such folder, and no hub id is spelt so", "Check the spelling."
+            case hub.LocalEntryNotFoundError() | hub.OfflineModeIsEnabled():
+                problem = (
+                    "there is no such folder, it is not in the hub's cache, "
+                    "and the hub cannot be reached"
+                )
+                return problem, f"Check the spelling and the connection. {fetch}."
+    problem = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+    return f"cannot be loaded ({problem})", ""
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and what caused it."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 @contextmanager

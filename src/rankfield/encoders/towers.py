@@ -23,6 +23,7 @@ __all__ = ["SentenceTransformersTower", "TextTower", "TransformersTextTower", "V
 Pooling = Literal["mean", "cls"]
 
 _PRECOMPUTE_BATCH = 256
+_MOST_TOKENS = 512
 
 
 class TextTower(nn.Module, ABC):
@@ -85,6 +86,12 @@ class TextTower(nn.Module, ABC):
         return torch.stack([self._remembered[text] for text in texts])
 
 
+def _longest(tokenizer: Any, config: Any) -> int:
+    """Return how many tokens a text model takes, at most `_MOST_TOKENS`."""
+    positions = getattr(config, "max_position_embeddings", _MOST_TOKENS)
+    return int(min(tokenizer.model_max_length, positions, _MOST_TOKENS))
+
+
 class TransformersTextTower(TextTower):
     """Any text model of `transformers` with mean or first-token pooling."""
 
@@ -133,6 +140,8 @@ class TransformersTextTower(TextTower):
     ) -> TransformersTextTower:
         """Load from a hub id or a folder; a folder that `save` wrote knows its own settings.
 
+        Without `max_tokens` texts are cut at the model's length, 512 tokens at most.
+
         Raises:
             ModelError: it cannot be loaded.
         """
@@ -149,7 +158,8 @@ class TransformersTextTower(TextTower):
         if model.main_input_name != "input_ids" or not hasattr(model.config, "hidden_size"):
             raise ModelError(f"is a {type(model).__name__}, not a text model", where=where)
         tokenizer = load_tokenizer(source, where)
-        tower = cls(model, tokenizer, max_tokens=max_tokens or 77, pooling=pooling)
+        longest = max_tokens or _longest(tokenizer, model.config)
+        tower = cls(model, tokenizer, max_tokens=longest, pooling=pooling)
         tower.pretrained = True
         return tower
 
@@ -163,6 +173,7 @@ class SentenceTransformersTower(TextTower):
         super().__init__()
         self.model = model
         self.width = int(model.get_embedding_dimension())
+        self.prompts: dict[str, str] = dict(model.prompts or {})
 
     def tokenize(self, texts: Sequence[str]) -> dict[str, Tensor]:
         """Return padded token ids and mask, cut at the model's own length."""

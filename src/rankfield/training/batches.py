@@ -16,6 +16,7 @@ from rankfield.encoders import RankingModel
 from rankfield.encoders.base import Side
 from rankfield.encoders.columns import FieldColumn, field_columns
 from rankfield.encoders.contents import content_ids
+from rankfield.encoders.field_batch import field_batch
 from rankfield.encoders.fusion import FieldBatch
 from rankfield.schema import RankingDataset
 from rankfield.training.augment import flip_and_shift
@@ -139,7 +140,7 @@ class PairBatches(Dataset[TrainingBatch]):
         pixels = self.images.pixels(side, rows)
         if self.recipe.data.augment:
             pixels = {k: flip_and_shift(v, generator=generator) for k, v in pixels.items()}
-        batch = self.model.prepare(self.columns[side], rows, side, pixels)
+        batch = field_batch(self.model.encoder, self.columns[side], rows, side, pixels)
         return drop_fields(batch, self.recipe.data.field_dropout, generator=generator)
 
     def use_negatives(self, frame: pl.DataFrame) -> None:

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import site_sources
 from field_lists import as_list
 from site_check import problems
 from site_sources import ELSEWHERE, ROOT, api_pages, public_names, stage, staged_text
@@ -32,19 +33,27 @@ def test_the_staged_pages_link_to_each_other(tmp_path: Path) -> None:
     assert sorted(listed) == sorted(f"api/{path.name}" for path in (pages / "api").iterdir())
 
 
-def test_links_out_of_docs_are_rewritten() -> None:
-    source = ROOT / "docs" / "losses.md"
+def test_links_out_of_docs_are_rewritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(site_sources, "ROOT", tmp_path)
+    page = tmp_path / "docs" / "page.md"
+    page.parent.mkdir()
+    (tmp_path / "RESULTS.md").write_text("", "utf-8")
+    (tmp_path / "figure.svg").write_text("", "utf-8")
+    page.write_text(
+        "[a](../RESULTS.md#top) ![b](../figure.svg) [c](page.md) [d](#here) [e](https://x.y/z)\n"
+        "```bash no-run\nls\n```\n",
+        "utf-8",
+    )
     copies: set[Path] = set()
-    sources = {ROOT / "benchmarks/RESULTS.md": "results.md", source: "losses.md"}
-    for target in re.findall(r"\]\(([\w-]+\.md)", source.read_text("utf-8")):
-        sources[source.parent / target] = target
-    text = staged_text(source, sources, copies)
-    assert "](results.md)" in text
-    assert "](method.md)" in text
-    assert not copies
-    del sources[ROOT / "benchmarks/RESULTS.md"]
-    assert "](files/benchmarks/RESULTS.md)" in staged_text(source, sources, copies)
-    assert copies == {ROOT / "benchmarks/RESULTS.md"}
+    sources = {page: "page.md", tmp_path / "RESULTS.md": "results.md"}
+    assert staged_text(page, sources, copies) == (
+        "[a](results.md#top) ![b](files/figure.svg) [c](page.md) [d](#here) [e](https://x.y/z)\n"
+        "```bash\nls\n```\n"
+    )
+    assert copies == {tmp_path / "figure.svg"}
+    page.write_text("[a](../none.md)", "utf-8")
+    with pytest.raises(ValueError, match="page.md: ../none.md leads nowhere"):
+        staged_text(page, sources, copies)
 
 
 def test_the_api_has_every_public_name_where_static_tools_find_it() -> None:

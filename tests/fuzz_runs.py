@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NoReturn
 import polars as pl
 
 from rankfield.collect.generated import generation_request, prompt_text
+from rankfield.collect.images import Images
 from rankfield.collect.job import ImagesSection, QueriesSection, example_job, load_job
-from rankfield.collect.photos import Photos
 from rankfield.collect.queries import job_queries
 from rankfield.collect.search import Search
 from rankfield.judging.rubric import RUBRIC_TEMPLATE, load_rubric
@@ -209,8 +209,8 @@ def _read_votes(folder: Path) -> None:
             read_vote(answers, rubric, max_tokens=9)
 
 
-def _photos(folder: Path, journal: Journal) -> Photos:
-    return Photos(ImagesSection(), folder, journal, "https://shop.example/")
+def _photos(folder: Path, journal: Journal) -> Images:
+    return Images(ImagesSection(), folder, journal, "https://shop.example/")
 
 
 def _save_photos(folder: Path) -> None:

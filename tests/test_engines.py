@@ -76,7 +76,7 @@ def test_ray_does_the_same(tmp_path: Path, ray_engine: Engine) -> None:
         out = tmp_path / name
         import_folder(source, out / "in", engine=engine)
         data = DatasetFolder.load(out / "in")
-        unique, counts = dedupe(data, pictures=True, engine=engine)
+        unique, counts = dedupe(data, images=True, engine=engine)
         unique = unique.save(out / "unique")
         done = split(unique)
         done.save(out / "split")

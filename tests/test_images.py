@@ -1,4 +1,4 @@
-"""Pictures open as 8-bit RGB, upright, or not at all."""
+"""Images open as 8-bit RGB, upright, or not at all."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def bomb(width: int, height: int) -> bytes:
     )
 
 
-def test_plain_pictures_are_untouched(tmp_path: Path) -> None:
+def test_plain_images_are_untouched(tmp_path: Path) -> None:
     image = noise()
     image.save(tmp_path / "a.png")
     assert np.array_equal(np.asarray(open_image(tmp_path / "a.png")), np.asarray(image))
@@ -54,7 +54,7 @@ def test_plain_pictures_are_untouched(tmp_path: Path) -> None:
 
 
 def test_missing(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match=r"gone\.png: no such picture"):
+    with pytest.raises(ImageError, match=r"gone\.png: no such image"):
         open_image(tmp_path / "gone.png")
 
 
@@ -69,8 +69,8 @@ def test_truncated(kind: str, share: float, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"hello, I am text", b"\x89PNG\r\n\x1a\n", b"<svg/>"])
-def test_not_a_picture(data: bytes) -> None:
-    with pytest.raises(ImageError, match=r"doc 7: .*picture"):
+def test_not_a_image(data: bytes) -> None:
+    with pytest.raises(ImageError, match=r"doc 7: .*image"):
         open_image(data, where="doc 7")
 
 
@@ -79,7 +79,7 @@ def test_bombs_are_not_decoded() -> None:
         open_image(bomb(60_000, 60_000))
     with pytest.raises(ImageError, match=r"10000 × 10000 pixels; at most 64,000,000"):
         open_image(bomb(10_000, 10_000))
-    with pytest.raises(ImageError, match="Scale the picture down"):
+    with pytest.raises(ImageError, match="Scale the image down"):
         image_notes(encoded(noise(), "PNG"), max_pixels=64 * 64 - 1)
 
 
@@ -171,7 +171,7 @@ def test_only_the_listed_formats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     page = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n%%EndComments\nshowpage\n"
     for data in (page, b"P6\n2 2\n255\n" + bytes(12), b"SIMPLE  =                    T"):
         for look in (open_image, image_notes, image_head):
-            with pytest.raises(ImageError, match="not a picture in a known format"):
+            with pytest.raises(ImageError, match="not an image in a known format"):
                 look(data)
     assert not ran.exists()
     for kind in FORMATS:

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from rankfield.curation import dedupe, split
-from rankfield.curation.keys import hash_pictures
-from rankfield.curation.near_pictures import fingerprint_pictures
+from rankfield.curation.keys import hash_images
+from rankfield.curation.near_images import fingerprint_images
 from rankfield.errors import DataError, ImageError
 from rankfield.formats import (
     write_beir,
@@ -22,7 +22,7 @@ from rankfield.formats import (
     write_marqo_gs,
     write_tables,
 )
-from rankfield.judging.prompt import photo_address
+from rankfield.judging.prompt import image_address
 from rankfield.report.audit_numbers import image_bars
 from rankfield.report.thumbnails import Thumbnails
 from rankfield.schema import DatasetFolder, Field, RankingDataset, ScoreScale
@@ -116,18 +116,18 @@ def test_what_reads_one(shop: Path) -> None:
     path = data.documents["pic"][3]
     special = path.endswith("fifo.png")
     for read in (
-        lambda: photo_address(data, path, 64),
-        lambda: fingerprint_pictures(shop, pl.Series([path])),
-        lambda: hash_pictures(shop, pl.Series([path])),
+        lambda: image_address(data, path, 64),
+        lambda: fingerprint_images(shop, pl.Series([path])),
+        lambda: hash_images(shop, pl.Series([path])),
     ):
         if not special:
             with pytest.raises(DataError, match=OUTSIDE):
                 read()
     if special:
         with pytest.raises(ImageError, match="not a regular file"):
-            photo_address(data, path, 64)
-        assert fingerprint_pictures(shop, pl.Series([path]))[3] == 1
-        assert hash_pictures(shop, pl.Series([path]))[1].hashes.to_list() == [None]
+            image_address(data, path, 64)
+        assert fingerprint_images(shop, pl.Series([path]))[3] == 1
+        assert hash_images(shop, pl.Series([path]))[1].hashes.to_list() == [None]
     else:
         with pytest.raises(DataError, match=OUTSIDE):
             Thumbnails(data).address(path)

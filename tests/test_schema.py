@@ -110,7 +110,7 @@ def test_saving_refuses_what_exists_and_what_is_missing(tmp_path: Path) -> None:
         data.save(tmp_path / "out")
     data.save(tmp_path / "out", overwrite=True)
     for image, error, message in (
-        ("images/none.png", ImageError, "no such picture"),
+        ("images/none.png", ImageError, "no such image"),
         ("../src/images/a.png", DataError, "leads out"),
         ("images/../../src/images/a.png", DataError, "leads out"),
         (str(tmp_path / "src" / "images" / "a.png"), DataError, "leads out"),
@@ -263,7 +263,7 @@ def test_lists_of_pictures(tmp_path: Path) -> None:
     assert found == ["a.png", "b.png"]
     for other in ([["images/a.png", None, "images/b.png", ""], [], None], [photos[0], None, []]):
         assert with_lists(tmp_path / "src", other).fingerprint() != data.fingerprint()
-    with pytest.raises(ImageError, match="no such picture"):
+    with pytest.raises(ImageError, match="no such image"):
         with_lists(tmp_path / "src", [["images/a.png", "images/no.png"]]).save(tmp_path / "bad")
     encoded = pl.col("photo").cast(pl.List(pl.Binary))
     by_bytes = data.with_tables(documents=data.documents.with_columns(encoded))

@@ -14,7 +14,7 @@ from rankfield.validate import Problem, audit, fix, require_valid, summarise
 
 
 def make(root: Path | None = None) -> RankingDataset:
-    """Three queries, four documents, six judgments; two pictures where there is a root."""
+    """Three queries, four documents, six judgments; two images where there is a root."""
     if root is not None:
         for name in ("a", "b"):
             Image.new("RGB", (8, 8), "red").save(root / f"{name}.png")
@@ -147,9 +147,9 @@ def test_empty_tables(table: str) -> None:
         fix(data, [])
 
 
-def test_pictures(tmp_path: Path) -> None:
+def test_images(tmp_path: Path) -> None:
     data = make(tmp_path)
-    (tmp_path / "text.png").write_text("not a picture")
+    (tmp_path / "text.png").write_text("not an image")
     whole = (tmp_path / "a.png").read_bytes()
     (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
     Image.new("CMYK", (8, 8)).save(tmp_path / "cmyk.jpg")
@@ -163,9 +163,9 @@ def test_pictures(tmp_path: Path) -> None:
         ("documents", 2, "image", "bad image", "error"),
         ("documents", 3, "image", "converted image", "warning"),
     }
-    assert "missing.png: no such picture" in {p.message for p in problems}
+    assert "missing.png: no such image" in {p.message for p in problems}
     fixed, lines = fix(data, problems)
-    assert "documents, image: cleared 3 bad picture(s)" in lines
+    assert "documents, image: cleared 3 bad image(s)" in lines
     assert fixed.documents.select("doc_id", "image").rows() == [
         ("d0", None),
         ("d1", None),
@@ -184,7 +184,7 @@ def test_a_limit_on_pixels_and_paths_that_lead_out(tmp_path: Path) -> None:
     assert all("8 × 8 pixels" in p.message for p in problems[2:])
 
 
-def test_pictures_as_bytes(tmp_path: Path) -> None:
+def test_images_as_bytes(tmp_path: Path) -> None:
     data = make(tmp_path)
     good = (tmp_path / "a.png").read_bytes()
     column = pl.Series("image", [good, b"junk", None, b""], dtype=pl.Binary)
@@ -197,9 +197,9 @@ def test_pictures_as_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("by_path", [True, False])
-def test_lists_of_pictures(tmp_path: Path, by_path: bool) -> None:
+def test_lists_of_images(tmp_path: Path, by_path: bool) -> None:
     data = make(tmp_path)
-    (tmp_path / "junk.png").write_text("not a picture")
+    (tmp_path / "junk.png").write_text("not an image")
     photos: list[list[str | None]] = [["a.png", "junk.png", "b.png"], ["a.png"], ["junk.png"], []]
     column = pl.Series("image", photos, dtype=pl.List(pl.String))
     expected: list[list[str | bytes] | None] = [["a.png", "b.png"], ["a.png"], None]
@@ -217,12 +217,12 @@ def test_lists_of_pictures(tmp_path: Path, by_path: bool) -> None:
     }
     bad = [p for p in problems if p.kind == "bad image"]
     assert [(p.row, p.item) for p in bad] == [(0, 1), (2, 0)]
-    name = "junk.png" if by_path else "the picture"
+    name = "junk.png" if by_path else "the image"
     assert str(bad[0]) == (
-        f"documents, row 0, field 'image', item 1: {name}: not a picture in a known format"
+        f"documents, row 0, field 'image', item 1: {name}: not an image in a known format"
     )
     fixed, lines = fix(data, problems)
-    assert "documents, image: cleared 2 bad picture(s)" in lines
+    assert "documents, image: cleared 2 bad image(s)" in lines
     assert fixed.documents["image"].to_list() == expected
     assert fixed.documents["doc_id"].to_list() == ["d0", "d1", "d2"]
     assert not [p for p in audit(fixed) if p.severity == "error"]
@@ -268,12 +268,12 @@ def test_summary() -> None:
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("https://shop.example/p/1.jpg", "a web address, not a file: download the pictures"),
+        ("https://shop.example/p/1.jpg", "a web address, not a file: download the images"),
         ("//cdn.example/1.jpg", "a web address"),
         ("data:image/png;base64,AAAA", "a data URI, not a file"),
         ("photos\\1.png", "written with backslashes: write it with /"),
         ("C:\\photos\\1.png", "written with backslashes"),
-        ("photos/1.png", "no such picture"),
+        ("photos/1.png", "no such image"),
     ],
 )
 def test_what_is_no_path_says_what_it_is(tmp_path: Path, path: str, message: str) -> None:

@@ -1,4 +1,4 @@
-"""What a column of a table holds: one value a record, or, of pictures, a list of them."""
+"""What a column of a table holds: one value a record, or, of images, a list of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opening pictures safely, and always the same way."""
+"""Opening images safely, and always the same way."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ __all__ = [
 ]
 
 MAX_PIXELS = 64_000_000
-"""Pictures with more pixels are refused before they are decoded: a small file can hold billions."""
+"""Images with more pixels are refused before they are decoded: a small file can hold billions."""
 MAX_BYTES = 256 << 20
-"""Files of pictures with more bytes are refused before they are read."""
+"""Files of images with more bytes are refused before they are read."""
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 """The formats that are decoded. Pillow knows others; of those some call helper programs."""
 
@@ -40,7 +40,7 @@ _MEND = "Replace the file, or drop it with `rankfield check --fix`."
 
 
 class _Pixels:
-    """A budget of pixels over all threads: one picture of the largest size, or many small ones."""
+    """A budget of pixels over all threads: one image of the largest size, or many small ones."""
 
     def __init__(self, limit: int) -> None:
         self._limit = self._left = limit
@@ -67,19 +67,19 @@ _BUDGET = _Pixels(MAX_PIXELS)
 def open_image(
     source: Path | bytes | Image.Image, *, where: str = "", max_pixels: int = MAX_PIXELS
 ) -> Image.Image:
-    """Return a picture as 8-bit RGB, upright.
+    """Return an image as 8-bit RGB, upright.
 
     CMYK and other colour spaces are converted, 16-bit depth is scaled to 8, transparency is laid
     on white, of an animation the first frame counts, and the EXIF orientation is applied.
 
     Args:
-        source: a path, or the bytes of an encoded picture; its format is one of `FORMATS`. Or an
+        source: a path, or the bytes of an encoded image; its format is one of `FORMATS`. Or an
             image that Pillow opened, which stays as it is.
         where: how to name it in an error; the path if empty.
         max_pixels: width times height allowed.
 
     Raises:
-        ImageError: missing, not a regular file, truncated, not a picture in one of these formats,
+        ImageError: missing, not a regular file, truncated, not an image in one of these formats,
             or larger than `max_pixels` or `MAX_BYTES`.
     """
     with loaded_image(source, where=where, max_pixels=max_pixels) as image:
@@ -92,7 +92,7 @@ def loaded_image(
 ) -> Iterator[Image.Image]:
     """Yield what `open_image` returns, and keep room for it until the block ends.
 
-    However many threads are in such blocks, their pictures together have at most `MAX_PIXELS`
+    However many threads are in such blocks, their images together have at most `MAX_PIXELS`
     pixels, or there is one alone: a thread waits for the others. A thread must not be in two.
 
     Raises:
@@ -105,7 +105,7 @@ def loaded_image(
 def image_notes(
     source: Path | bytes, *, where: str = "", max_pixels: int = MAX_PIXELS
 ) -> list[str]:
-    """Return what is unusual about a picture that `open_image` converts; empty for plain ones.
+    """Return what is unusual about an image that `open_image` converts; empty for plain ones.
 
     Raises:
         ImageError: as `open_image`.
@@ -125,10 +125,10 @@ def image_notes(
 
 
 def image_head(source: Path | bytes) -> tuple[int, int, str]:
-    """Return width, height and format of a picture, of which only the head is read.
+    """Return width, height and format of an image, of which only the head is read.
 
     Raises:
-        ImageError: missing, not a regular file, or not a picture in one of `FORMATS`.
+        ImageError: missing, not a regular file, or not an image in one of `FORMATS`.
     """
     name = _name(source)
     if isinstance(source, bytes):
@@ -145,7 +145,7 @@ def image_head(source: Path | bytes) -> tuple[int, int, str]:
 def _identified(
     source: Path | bytes | Image.Image, where: str, max_pixels: int
 ) -> Iterator[tuple[Image.Image, str]]:
-    """Yield a picture of which only the head is read, and hold its share of the budget."""
+    """Yield an image of which only the head is read, and hold its share of the budget."""
     name = where or _name(source)
     if isinstance(source, Image.Image):
         _require_pixels(source, max_pixels, name)
@@ -170,7 +170,7 @@ def _require_pixels(image: Image.Image, most: int, name: str) -> None:
         raise ImageError(
             f"{image.width} × {image.height} pixels; at most {most:,} are decoded",
             where=name,
-            remedy="Scale the picture down.",
+            remedy="Scale the image down.",
         )
 
 
@@ -179,11 +179,11 @@ def _copied(image: Image.Image, name: str) -> Image.Image:
     try:
         return image.copy()
     except Exception as error:  # a decoder may raise anything
-        raise ImageError(f"the picture cannot be read ({error})", where=name) from error
+        raise ImageError(f"the image cannot be read ({error})", where=name) from error
 
 
 def _copies(image: Image.Image) -> int:
-    """Return how many canvases more than a still picture's an animation counts as.
+    """Return how many canvases more than a still image's an animation counts as.
 
     Their decoders hold the frame before beside each, in four channels.
     """
@@ -203,12 +203,12 @@ def _file_errors(name: str) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise ImageError(
-            "no such picture", where=name, remedy="Add the file, or clear the field of that row."
+            "no such image", where=name, remedy="Add the file, or clear the field of that row."
         ) from None
     except InputError as error:
         raise ImageError(error.problem, where=name, remedy=_MEND) from None
     except (OSError, ValueError) as error:  # the last: a null character in its name
-        raise ImageError(f"the picture cannot be read ({error})", where=name) from error
+        raise ImageError(f"the image cannot be read ({error})", where=name) from error
 
 
 def _opened(file: IO[bytes], name: str) -> Image.Image:
@@ -218,9 +218,9 @@ def _opened(file: IO[bytes], name: str) -> Image.Image:
             warnings.simplefilter("ignore")
             return Image.open(file, formats=FORMATS)
     except UnidentifiedImageError:
-        raise ImageError("not a picture in a known format", where=name, remedy=_MEND) from None
+        raise ImageError("not an image in a known format", where=name, remedy=_MEND) from None
     except Exception as error:  # a decoder may raise anything
-        raise ImageError(f"the picture cannot be read ({error})", where=name) from error
+        raise ImageError(f"the image cannot be read ({error})", where=name) from error
 
 
 def _decoded(image: Image.Image, name: str) -> Image.Image:
@@ -232,7 +232,7 @@ def _decoded(image: Image.Image, name: str) -> Image.Image:
             return _to_rgb(image)
     except Exception as error:  # a decoder may raise anything
         raise ImageError(
-            f"the picture cannot be decoded, it may be truncated ({error})",
+            f"the image cannot be decoded, it may be truncated ({error})",
             where=name,
             remedy=_MEND,
         ) from error
@@ -271,6 +271,6 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """Scale a 16-bit grey picture to 8 bits: Pillow's own conversion would clip it."""
+    """Scale a 16-bit grey image to 8 bits: Pillow's own conversion would clip it."""
     scale = 1.0 if image.mode == "F" else 255.0 / 65535.0
     return image.convert("F").point(lambda value: value * scale).convert("L")

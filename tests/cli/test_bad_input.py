@@ -157,11 +157,11 @@ def test_import_check_split(shop: Path, tmp_path: Path, run: Run) -> None:
         ),
         (
             lambda s: (s / "images" / "3.png").unlink(),
-            ["documents.csv, row 5, column 'image': images/3.png: no such picture"],
+            ["documents.csv, row 5, column 'image': images/3.png: no such image"],
         ),
         (
             lambda s: (s / "images" / "3.png").write_text("this is text"),
-            ["documents.csv, row 5, column 'image': images/3.png: not a picture"],
+            ["documents.csv, row 5, column 'image': images/3.png: not an image"],
         ),
         (
             lambda s: (s / "images" / "3.png").write_bytes(
@@ -232,14 +232,14 @@ def test_check_names_errors_and_fixes_them(shop: Path, tmp_path: Path, run: Run)
     assert code == 2
     assert "row 7: expected a finite number, found nan" in out
     assert "row 144: the document 'd0' is judged more than once" in out
-    assert "row 5: images/5.png: no such picture" in out
+    assert "row 5: images/5.png: no such image" in out
     assert "3 error(s)" in err
     assert "--fix OUT" in err
     assert listing(tmp_path) == before
     code, out, _ = run("check", tmp_path / "a", "--fix", tmp_path / "b")
     assert code == 0
     assert "judgments, score: dropped 1 row(s), score not finite" in out
-    assert "documents, image: cleared 1 bad picture(s)" in out
+    assert "documents, image: cleared 1 bad image(s)" in out
     assert run("check", tmp_path / "b")[0] == 0
     assert RankingDataset.load(tmp_path / "b").judgments.height == 143
     for option in ("--fix", "--out"):

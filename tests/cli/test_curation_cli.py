@@ -117,7 +117,7 @@ def test_rules_that_make_no_sense(shop: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     for words, message in (
         (["--near", "title"], "expected NAME=LIMIT"),
-        (["--near", "title=0.8", "--pictures"], "is for exact duplicates"),
+        (["--near", "title=0.8", "--images"], "is for exact duplicates"),
         (["--near", "words", "--near-queries", "words", "--as-group", "g"], "documents or queries"),
         (["--near", "title=0.8", "--no-documents"], "which are left alone"),
         (["--near", "embedding=0.9"], "needs embeddings"),
@@ -187,4 +187,4 @@ def test_page_and_card(shop: Path, tmp_path: Path) -> None:
     (shop / "3.png").write_bytes(b"broken")
     with pytest.raises(DataError, match=r"1 error\(s\)"):
         run("check", shop, "--html", tmp_path / "broken.html")
-    assert "3.png: not a picture" in (tmp_path / "broken.html").read_text("utf-8")
+    assert "3.png: not an image" in (tmp_path / "broken.html").read_text("utf-8")

@@ -249,10 +249,10 @@ def test_searches_that_are_refused(rankfield: Command, folder: Path, tmp_path: P
     assert "not a rankfield model" in rankfield.refused("search", tmp_path, data, "red")
     assert "there is no such folder" in rankfield.refused("search", model, tmp_path / "no", "red")
     missing = rankfield.refused("search", model, data, "--image", tmp_path / "no.png")
-    assert "no.png: no such picture. Give another picture." in missing
+    assert "no.png: no such image. Give another image." in missing
     (tmp_path / "text.png").write_text("text")
     wrong = rankfield.refused("search", model, data, "--image", tmp_path / "text.png")
-    assert "not a picture" in wrong
+    assert "not an image" in wrong
 
 
 # ---- weights -----------------------------------------------------------------------------------

@@ -64,7 +64,7 @@ def test_a_job_becomes_a_data_set(server: MisbehavingServer, tmp_path: Path) -> 
     assert [p for p in image_problems(data) if p.severity == "error"] == []
     assert not (tmp_path / "out.partial").exists()
     text = " ".join(said)
-    assert "photos are refused; the first: /photos/" in text
+    assert "images are refused; the first: /photos/" in text
     _photos_are_those_of_their_documents(data)
     lines = [json.loads(x) for x in (tmp_path / "out" / "requests.jsonl").read_text().splitlines()]
     assert len(lines) == len(server.seen)
@@ -264,7 +264,7 @@ def test_without_photos_and_without_those_that_lack_one(
     data = collect(drop, tmp_path / "drop")
     assert data.documents["image"].null_count() == 0
     assert data.documents.height < 60
-    assert "no usable field or photo" in " ".join(data.provenance.notes)
+    assert "no usable field or image" in " ".join(data.provenance.notes)
 
 
 def test_the_key_is_sent_and_never_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

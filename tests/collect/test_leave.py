@@ -139,12 +139,12 @@ def test_special_files_are_not_read(tmp_path: Path, name: str) -> None:
         (
             FIELDS + '[search.mapping.fields.title_url]\npath = "a"\n'
             '[search.mapping.fields.title]\npath = "b"\nmodality = "image"',
-            "two columns 'title_url'; title_url is the address of a photo",
+            "two columns 'title_url'; title_url is the address of an image",
         ),
         (
             '[search.mapping]\ncolumns = { image_url = "a" }'
             '[search.mapping.fields.image]\npath = "b"\nmodality = "image"',
-            "two columns 'image_url'; image_url is the address of a photo",
+            "two columns 'image_url'; image_url is the address of an image",
         ),
     ],
 )

@@ -176,7 +176,7 @@ def test_null_keys_stand_alone() -> None:
     assert clusters_of_keys(keys, pl.Series(["e", "d", "c", "b", "a"])).tolist() == [0, 3, 2, 3, 4]
 
 
-def test_pictures_count_when_asked_for(tmp_path: Path) -> None:
+def test_images_count_when_asked_for(tmp_path: Path) -> None:
     for name, content in (("a.png", b"1"), ("b.png", b"2"), ("c.png", b"1")):
         (tmp_path / name).write_bytes(content)
     data = RankingDataset(
@@ -196,10 +196,10 @@ def test_pictures_count_when_asked_for(tmp_path: Path) -> None:
         root=tmp_path,
     )
     assert dedupe(data)[0].documents["doc_id"].to_list() == ["d0", "d3", "d4"]
-    assert dedupe(data, pictures=True)[0].documents["doc_id"].to_list() == ["d0", "d1", "d3", "d5"]
+    assert dedupe(data, images=True)[0].documents["doc_id"].to_list() == ["d0", "d1", "d3", "d5"]
     (tmp_path / "b.png").unlink()
-    with pytest.raises(DataError, match=r"documents, row 1: the picture b\.png cannot be read"):
-        dedupe(data, pictures=True)
+    with pytest.raises(DataError, match=r"documents, row 1: the image b\.png cannot be read"):
+        dedupe(data, images=True)
 
 
 def test_as_a_group_nothing_goes_and_twins_stay_together() -> None:

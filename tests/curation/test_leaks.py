@@ -74,7 +74,7 @@ def test_each_kind_is_counted_once(tmp_path: Path) -> None:
     assert by_kind["queries", "same text"] == (("q0: red mug", "q2: Red  mug!"),)
     assert by_kind["queries", "same words in the text"] == (("q1: laptop", "q3: laptops"),)
     assert by_kind["documents", "identical photo"] == (("d0: a.png", "d2: c.png"),)
-    assert report.notes == ("1 pictures could not be read",)
+    assert report.notes == ("1 images could not be read",)
 
 
 def test_it_prints_and_becomes_json(tmp_path: Path) -> None:
@@ -87,23 +87,23 @@ def test_it_prints_and_becomes_json(tmp_path: Path) -> None:
     assert "could not be read" in capture.get()
 
 
-def test_many_pictures_are_left_out_unless_asked_for(tmp_path: Path) -> None:
+def test_many_images_are_left_out_unless_asked_for(tmp_path: Path) -> None:
     data = make(tmp_path)
     report = leak_report(data, max_images=3)
     assert ("documents", "identical photo") not in counts(report)
-    assert report.notes == ("4 pictures in documents, photo were not compared",)
+    assert report.notes == ("4 images in documents, photo were not compared",)
     assert counts(leak_report(data, max_images=None))["documents", "identical photo"] == 1
 
 
-def test_pictures_as_bytes(tmp_path: Path) -> None:
+def test_images_as_bytes(tmp_path: Path) -> None:
     data = make(tmp_path)
     column = pl.Series("photo", [b"1", b"2", b"1", None, b""], dtype=pl.Binary)
     data = data.with_tables(documents=data.documents.with_columns(column))
     assert counts(leak_report(data))["documents", "identical photo"] == 1
 
 
-def test_lists_of_pictures(tmp_path: Path) -> None:
-    """d2 shares both pictures with d0, d3 one with d1; d4 has none that is known."""
+def test_lists_of_images(tmp_path: Path) -> None:
+    """d2 shares both images with d0, d3 one with d1; d4 has none that is known."""
     photos = [["a.png", "b.png"], ["c2.png"], ["", "b.png", "a2.png"], ["c2.png", None], []]
     data = make(tmp_path)
     (tmp_path / "a2.png").write_bytes((tmp_path / "a.png").read_bytes())

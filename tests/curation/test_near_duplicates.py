@@ -15,13 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from rankfield.curation import NearRule, Shingles, dedupe, group_duplicates, make_likenesses
-from rankfield.curation.likeness import bucket_pairs
-from rankfield.curation.near_clusters import Link, chained, near_clusters, near_twins
-from rankfield.curation.near_pictures import PictureLikeness
-from rankfield.curation.near_rules import WordsLikeness
-from rankfield.curation.near_texts import TextLikeness, bands_for, jaccard
-from rankfield.curation.near_vectors import VectorLikeness
+from rankfield.curation import NearRule, Shingles, dedupe, group_duplicates, make_criteria
+from rankfield.curation.criteria import bucket_pairs
+from rankfield.curation.near_clusters import Link, chained, near_clusters, near_duplicates_across
+from rankfield.curation.near_images import ImageCriterion
+from rankfield.curation.near_rules import WordsCriterion
+from rankfield.curation.near_texts import TextCriterion, bands_for, jaccard
+from rankfield.curation.near_vectors import VectorCriterion
 from rankfield.curation.texts import normalised
 from rankfield.errors import DataError, InputError, MissingExtraError
 from rankfield.schema import Field, RankingDataset, ScoreScale
@@ -59,7 +59,7 @@ def test_planted_near_duplicates_are_found_and_others_are_not() -> None:
     shingles = Shingles("characters", 4)
     alike = [jaccard(shingles.of(texts[i]), shingles.of(planted[i])) >= 0.8 for i in range(300)]
     assert sum(alike) > 250
-    stands = near_clusters([TextLikeness(column, 0.8)], numbered(900))
+    stands = near_clusters([TextCriterion(column, 0.8)], numbered(900))
     found = [bool(stands[600 + i] == i) for i in range(300)]
     # nothing but what is alike; of that at least the share that the bands promise
     assert all(a for a, f in zip(alike, found, strict=True) if f)
@@ -80,9 +80,9 @@ def test_the_order_of_rows_does_not_matter_and_every_merge_is_true(
     ids = numbered(len(texts))
     order = list(range(len(texts)))
     shuffle.shuffle(order)
-    first = near_clusters([TextLikeness(pl.Series(texts), 0.6)], ids, link=link)
+    first = near_clusters([TextCriterion(pl.Series(texts), 0.6)], ids, link=link)
     mixed = pl.Series([texts[i] for i in order], dtype=pl.String)
-    second = near_clusters([TextLikeness(mixed, 0.6)], ids.gather(order), link=link)
+    second = near_clusters([TextCriterion(mixed, 0.6)], ids.gather(order), link=link)
     assert partition(first, ids) == partition(second, ids.gather(order))
     sets = {name: Shingles().of(text) for name, text in zip(ids, texts, strict=True)}
     for group in partition(first, ids):
@@ -124,13 +124,13 @@ def test_each_pair_that_shares_a_key_comes_once(
 
 def test_chains_are_counted_and_complete_links_break_them() -> None:
     vectors = np.array([[np.cos(a), np.sin(a)] for a in (0.0, 0.3, 0.6, 2.0)])
-    likeness = VectorLikeness(vectors, np.cos(0.4))
-    single = near_clusters([likeness], numbered(4))
+    criterion = VectorCriterion(vectors, np.cos(0.4))
+    single = near_clusters([criterion], numbered(4))
     assert single.tolist() == [0, 0, 0, 3]
-    assert chained([likeness], single) == 1
-    complete = near_clusters([likeness], numbered(4), link="complete")
+    assert chained([criterion], single) == 1
+    complete = near_clusters([criterion], numbered(4), link="complete")
     assert complete.tolist() == [0, 0, 2, 3]
-    assert chained([likeness], complete) == 0
+    assert chained([criterion], complete) == 0
 
 
 def test_embeddings_are_compared_exactly() -> None:
@@ -138,13 +138,13 @@ def test_embeddings_are_compared_exactly() -> None:
     vectors = draw.normal(size=(5_000, 16))
     vectors[3_000:3_100] = 2 * vectors[:100] + 0.01 * draw.normal(size=(100, 16))
     vectors[4_999] = 0
-    stands = near_clusters([VectorLikeness(vectors, 0.999)], numbered(5_000))
+    stands = near_clusters([VectorCriterion(vectors, 0.999)], numbered(5_000))
     assert (stands[3_000:3_100] == np.arange(100)).all()
     assert (stands != np.arange(5_000)).sum() == 100
     with pytest.raises(DataError, match=r"finite numbers"):
-        VectorLikeness(np.array([[1.0], [np.nan]]), 0.9)
+        VectorCriterion(np.array([[1.0], [np.nan]]), 0.9)
     with pytest.raises(DataError, match=r"a row for each record, found shape \(3,\)"):
-        VectorLikeness(np.ones(3), 0.9)
+        VectorCriterion(np.ones(3), 0.9)
 
 
 def draw_scene(colour: str, seed: int, shift: int = 0) -> Image.Image:
@@ -170,7 +170,7 @@ def photos(tmp_path: Path) -> RankingDataset:
             name = f"{seed:02d}{kind}"
             image.save(tmp_path / name, quality=60)
             names.append(name)
-    (tmp_path / "broken.png").write_bytes(b"no picture")
+    (tmp_path / "broken.png").write_bytes(b"no image")
     names += ["broken.png", None]
     return RankingDataset(
         name="photos",
@@ -193,12 +193,12 @@ def photos(tmp_path: Path) -> RankingDataset:
 def test_photos_scaled_and_compressed_are_found_other_colours_are_not(
     photos: RankingDataset,
 ) -> None:
-    likeness = PictureLikeness.of(photos, "documents", "photo", 8)
-    stands = near_clusters([likeness], photos.documents["doc_id"])
+    criterion = ImageCriterion.of(photos, "documents", "photo", 8)
+    stands = near_clusters([criterion], photos.documents["doc_id"])
     assert [(int(s), i) for i, s in enumerate(stands.tolist()) if s != i] == [
         (3 * scene, 3 * scene + 1) for scene in range(12)
     ]
-    assert likeness.unread == 1
+    assert criterion.unread == 1
 
 
 @given(bits=st.integers(0, 16), seed=st.integers(0, 99))
@@ -210,10 +210,10 @@ def test_no_hash_within_the_bits_is_missed(bits: int, seed: int) -> None:
         for bit in draw.choice(64, draw.integers(0, 18), replace=False):
             hashes[i] = hashes[i - 20] ^ np.uint64(1 << int(bit)) if bit % 2 else hashes[i]
     colours = np.zeros((40, 192), dtype=np.uint8)
-    likeness = PictureLikeness(hashes, colours, np.ones(40, dtype=bool), bits)
+    criterion = ImageCriterion(hashes, colours, np.ones(40, dtype=bool), bits)
     found = {
         tuple(sorted(pair))
-        for pairs in likeness.candidates(np.arange(40), lambda a, _: np.ones(len(a), dtype=bool))
+        for pairs in criterion.candidates(np.arange(40), lambda a, _: np.ones(len(a), dtype=bool))
         for pair in pairs.tolist()
     }
     close = {
@@ -226,10 +226,10 @@ def test_no_hash_within_the_bits_is_missed(bits: int, seed: int) -> None:
 
 def test_rules_must_all_hold_and_queries_have_theirs(photos: RankingDataset) -> None:
     near = {
-        "documents": make_likenesses(
+        "documents": make_criteria(
             photos, "documents", [NearRule("photo", 8), NearRule("title", 1.0)]
         ),
-        "queries": make_likenesses(photos, "queries", [NearRule("words")]),
+        "queries": make_criteria(photos, "queries", [NearRule("words")]),
     }
     done, report = dedupe(photos, near=near)
     assert done.documents.height == 38 - 12
@@ -249,9 +249,12 @@ def test_twins_across_sides() -> None:
     texts = normalised(pl.Series(["red mug", "red mugs", "tan jug", "Red mug", "oak", "oaks", ""]))
     seen = np.array([True, False, False, False, False, False, True])
     looked = ~seen & np.array([True, True, True, True, False, True, True])
-    pairs = near_twins([TextLikeness(texts, 0.5)], seen, looked)
+    pairs = near_duplicates_across([TextCriterion(texts, 0.5)], seen, looked)
     assert pairs.tolist() == [[0, 1], [0, 3]]
-    assert near_twins([WordsLikeness(texts)], seen, looked).tolist() == [[0, 1], [0, 3]]
+    assert near_duplicates_across([WordsCriterion(texts)], seen, looked).tolist() == [
+        [0, 1],
+        [0, 3],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -268,7 +271,7 @@ def test_twins_across_sides() -> None:
 )
 def test_rules_that_make_no_sense(photos: RankingDataset, rule: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        make_likenesses(photos, "documents", [NearRule.parse(rule)])
+        make_criteria(photos, "documents", [NearRule.parse(rule)])
 
 
 def test_shingles() -> None:
@@ -286,6 +289,6 @@ def test_both_packages_are_an_extra(
     for package, rule in (("datasketch", "text=0.8"), ("imagehash", "photo=6")):
         monkeypatch.setitem(sys.modules, package, None)
         with pytest.raises(MissingExtraError, match=r"pip install 'rankfield\[dedupe\]'"):
-            make_likenesses(photos, "documents", [NearRule.parse(rule)])
+            make_criteria(photos, "documents", [NearRule.parse(rule)])
     with pytest.raises(InputError, match="expected 38 embeddings"):
-        make_likenesses(photos, "documents", [], embeddings=np.ones((3, 2)))
+        make_criteria(photos, "documents", [], embeddings=np.ones((3, 2)))

@@ -225,7 +225,7 @@ def test_images_that_cannot_be_read(model: RankingModel, tmp_path: Path) -> None
     refused(r"row 1 .*field 'image': no such .*none\.png", {"image": "none.png"}, root=tmp_path)
     refused("leads out of", {"image": "../a.png"}, root=tmp_path)
     (tmp_path / "bad.png").write_bytes(b"nonsense")
-    refused("not a picture", {"image": "bad.png"}, root=tmp_path)
+    refused("not an image", {"image": "bad.png"}, root=tmp_path)
     with pytest.raises(ImageError, match="at most"):
         model.encode_documents([Image.new("1", (10_000, 7_000))])
 

@@ -36,7 +36,7 @@ def test_the_row_is_that_of_the_table_not_of_what_was_filtered(tmp_path: Path, l
     data = data_of(tmp_path, images)
     fields = data.document_fields
     FrameRows.of(data, data.documents.head(4), "document", fields).require_images(0)
-    message = r"documents, row 4 \(counted from 0\), field 'image': no such picture: .*b.png \(and "
+    message = r"documents, row 4 \(counted from 0\), field 'image': no such image: .*b.png \(and "
     with pytest.raises(ImageError, match=message + r"1 more\)"):
         FrameRows.of(data, data.documents.tail(4), "document", fields).require_images(0)
 

@@ -89,9 +89,9 @@ def test_queries_that_the_model_cannot_take(
     for text in ("", "  \n"):
         with pytest.raises(InputError, match="give a query text, a picture, or both"):
             retrieve(model, shop, text)
-    with pytest.raises(ImageError, match="no such picture"):
+    with pytest.raises(ImageError, match="no such image"):
         retrieve(model, shop, image=tmp_path / "none.png")
-    with pytest.raises(ImageError, match="not a picture"):
+    with pytest.raises(ImageError, match="not an image"):
         retrieve(model, shop, image=b"nonsense")
     encoder = small_encoder(["a"], ["text"], dimension=8, width=32, layers=1)
     text_only = RankingModel(encoder, shop.query_fields, [Field("title", "text")])

@@ -171,7 +171,7 @@ def test_ids_pictures_and_missing_parts(tmp_path: Path) -> None:
     assert any("the text is the id" in note for note in notes)
     assert any("without query_1_product_id_1.csv" in note for note in notes)
     (tmp_path / "pictures" / "0.png").write_bytes(b"text")
-    with pytest.raises(ImageError, match=r"doc_id '0'.*not a picture.*--bad-images drop"):
+    with pytest.raises(ImageError, match=r"doc_id '0'.*not an image.*--bad-images drop"):
         read_marqo_gs(src, images=tmp_path / "pictures", bad_images="error")
     data, notes = read_marqo_gs(src, images=tmp_path / "pictures", bad_images="drop")
     assert data.documents["image_local"][0] is None

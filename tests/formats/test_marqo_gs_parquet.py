@@ -62,7 +62,7 @@ def test_the_archive_becomes_parquet(tmp_path: Path) -> None:
     again, _ = read_marqo_gs_parquet(tmp_path / "out")
     assert again.documents["image"].to_list() == [png("red"), png("tan")] * 2
     (tmp_path / "src" / "images_wfash" / "1.png").unlink()
-    with pytest.raises(ImageError, match="no such picture"):
+    with pytest.raises(ImageError, match="no such image"):
         write_marqo_gs_parquet(data, tmp_path / "other")
     assert not (tmp_path / "other").exists()
 

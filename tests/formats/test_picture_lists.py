@@ -96,10 +96,10 @@ def test_bad_pictures_of_a_list_are_named(tmp_path: Path) -> None:
         import_tables(src, tmp_path / "out")
     message = str(caught.value)
     assert "documents.jsonl, row 1, column 'photos'" in message
-    assert "item 1 (counted from 0), p/9.png: no such picture (and 1 more bad picture)" in message
+    assert "item 1 (counted from 0), p/9.png: no such image (and 1 more bad image)" in message
     data, notes = import_tables(src, tmp_path / "out", bad_images="drop")
     assert data.documents["photos"].to_list() == [["p/0.png"], None, ["p/1.png"]]
-    assert "documents, photos: cleared 2 bad picture(s)" in notes
+    assert "documents, photos: cleared 2 bad image(s)" in notes
 
 
 def test_lists_of_something_else(tmp_path: Path) -> None:

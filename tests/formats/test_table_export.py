@@ -127,7 +127,7 @@ def test_pictures_and_lists_of_them(tmp_path: Path, ending: Any) -> None:
     ).read_bytes()
     assert not audit(back, images=True) or all(p.severity == "warning" for p in audit(back))
     (tmp_path / "src" / "b.png").unlink()
-    with pytest.raises(ImageError, match="no such picture"):
+    with pytest.raises(ImageError, match="no such image"):
         write_tables(data, tmp_path / "other", ending=ending)
     assert not (tmp_path / "other").exists()
 

@@ -247,9 +247,9 @@ def truncate(path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (Path.unlink, "no such picture"),
+        (Path.unlink, "no such image"),
         (truncate, "truncated|cannot be"),
-        (lambda path: path.write_text("text"), "not a picture"),
+        (lambda path: path.write_text("text"), "not an image"),
     ],
 )
 def test_bad_pictures_stop_or_are_dropped(
@@ -263,13 +263,13 @@ def test_bad_pictures_stop_or_are_dropped(
         import_tables(src, tmp_path / "out")
     text = str(caught.value)
     assert "documents.csv, row 3, column 'image': images/1.png: " in text
-    assert "(and 1 more bad picture)" in text
+    assert "(and 1 more bad image)" in text
     assert "--bad-images drop" in text
     assert [path.name for path in tmp_path.iterdir()] == ["shop"]
     data, notes = import_tables(src, tmp_path / "out", bad_images="drop")
     assert data.documents["image"].to_list() == ["images/0.png", None]
     assert data.judgments.height == 3
-    assert "documents, image: cleared 2 bad picture(s)" in notes
+    assert "documents, image: cleared 2 bad image(s)" in notes
     assert any("documents" in note and "dropped 1 row(s)" in note for note in notes)
 
 

@@ -232,7 +232,7 @@ def test_a_document_cannot_leave_its_tags(shop: RankingDataset, tmp_path: Path) 
 
 
 def test_photos_are_read_before_anything_is_asked(shop: RankingDataset, tmp_path: Path) -> None:
-    photos = [*shop.documents["image"][:-1], b"no picture"]
+    photos = [*shop.documents["image"][:-1], b"no image"]
     shop = shop.with_tables(documents=shop.documents.with_columns(image=pl.Series(photos)))
     rubric = load_rubric(tmp_path / "rubric.toml")
     with serving({}) as server:

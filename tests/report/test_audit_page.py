@@ -64,7 +64,7 @@ def test_it_says_what_is_there_and_what_is_wrong(tmp_path: Path, divided: Rankin
     assert "tiny <shop>" in words
     assert "9 queries, 12 documents and 99 judgments. 1 error to be fixed" in words
     assert "error documents, image bad image 1 ×" in words
-    assert "row 11: 11.png: no such picture" in words
+    assert "row 11: 11.png: no such image" in words
     assert "no image" in words
     for section in ("Coverage of the fields", "Splits", "Leaks", "Data card", "CC0-1.0"):
         assert section in words

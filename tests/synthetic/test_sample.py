@@ -16,7 +16,7 @@ from rankfield.errors import InputError, OutputError
 from rankfield.schema import RankingDataset
 from rankfield.synthetic import sample_shop
 from rankfield.synthetic.catalogue import catalogue_blocks, make_catalogue
-from rankfield.synthetic.photos import draw_photos
+from rankfield.synthetic.images import draw_images
 
 
 @pytest.fixture(scope="module")
@@ -151,8 +151,8 @@ def test_a_photo_that_cannot_be_written_leaves_nothing_behind(
 
 
 def test_a_failing_worker_is_reported(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"draws photos failed.*height and width must be > 0"):
-        draw_photos(tmp_path, 250, seed=0, size=0, workers=2)
+    with pytest.raises(OutputError, match=r"draws images failed.*height and width must be > 0"):
+        draw_images(tmp_path, 250, seed=0, size=0, workers=2)
 
 
 def test_command_line(tmp_path: Path) -> None:

@@ -119,17 +119,17 @@ def test_dev_that_failed_is_measured_when_the_run_goes_on(
     train(recipe(), shop, tmp_path / "whole")
 
     def fails(self: RankingModel, *given: Any, **options: Any) -> Any:
-        raise ImageError("not a picture", where="some.png")
+        raise ImageError("not an image", where="some.png")
 
     with monkeypatch.context() as patch:
         patch.setattr(RankingModel, "embed_chunks", fails)
-        with pytest.raises(ImageError, match=r"some\.png: not a picture\. 2 steps are kept"):
+        with pytest.raises(ImageError, match=r"some\.png: not an image\. 2 steps are kept"):
             train(recipe(), shop, tmp_path / "run")
     measure = trainer_module._Trainer._measure
 
     def fails_last(self: Any) -> None:
         if self.progress.step == 4:
-            raise ImageError("not a picture", where="some.png")
+            raise ImageError("not an image", where="some.png")
         measure(self)
 
     with monkeypatch.context() as patch:

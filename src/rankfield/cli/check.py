@@ -30,7 +30,7 @@ def command(
         typer.Option(metavar="OUT", help="Write a cleaned copy here and say what was dropped."),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
-    images: Annotated[bool, typer.Option(help="Read and decode every picture too.")] = True,
+    images: Annotated[bool, typer.Option(help="Read and decode every image too.")] = True,
     out: Annotated[
         Path | None,
         typer.Option(metavar="CSV", help="Write the problems here: table, row, field, what."),
@@ -45,7 +45,7 @@ def command(
     ] = None,
     engine: EngineOption = "local",
 ) -> None:
-    """Look for everything that is wrong with a data set: ids, pairs, scores, fields, pictures.
+    """Look for everything that is wrong with a data set: ids, pairs, scores, fields, images.
 
     Rows are counted from 0, as in the Parquet tables. Exits with 2 if there is an error (with
     --strict, a warning too) and no cleaned copy was asked for.

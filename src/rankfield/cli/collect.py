@@ -1,4 +1,4 @@
-"""`rankfield collect`: queries, ranked results of a search API, photos."""
+"""`rankfield collect`: queries, ranked results of a search API, images."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def command(
     ] = None,
     skip_failed: Annotated[
         bool,
-        typer.Option("--skip-failed", help="Do without queries and photos that failed."),
+        typer.Option("--skip-failed", help="Do without queries and images that failed."),
     ] = False,
 ) -> None:
-    """Make a data set from a search API: queries, ranked results, photos.
+    """Make a data set from a search API: queries, ranked results, images.
 
     The score is depth + 1 − position. Every answer is kept in OUT.partial when it is complete: the
     same command goes on where a killed run stopped. Keys come from environment variables that the

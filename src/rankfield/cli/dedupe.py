@@ -14,8 +14,8 @@ from rankfield.errors import InputError
 from rankfield.terminal import console, echo
 
 if TYPE_CHECKING:
+    from rankfield.curation.criteria import Criterion
     from rankfield.curation.dedupe import Duplicates
-    from rankfield.curation.likeness import Likeness
     from rankfield.engines import Engine
     from rankfield.schema import DatasetFolder
 
@@ -28,8 +28,8 @@ def command(
     *,
     documents: Annotated[bool, typer.Option(help="Merge documents.")] = True,
     queries: Annotated[bool, typer.Option(help="Merge queries.")] = True,
-    pictures: Annotated[
-        bool, typer.Option("--pictures", help="Pictures must be the same too, to the byte.")
+    images: Annotated[
+        bool, typer.Option("--images", help="Images must be equal too, byte for byte.")
     ] = False,
     near: Annotated[
         list[str] | None,
@@ -91,7 +91,7 @@ def command(
     require_new(out)
     tables = [t for t, wanted in (("queries", queries), ("documents", documents)) if wanted]
     rules = {"queries": near_queries or [], "documents": near or []}
-    _require_sense(tables, rules, pictures, as_group)
+    _require_sense(tables, rules, images, as_group)
     if as_group is not None:
         # without rules for queries, documents are grouped, as ever
         tables = ["queries" if near_queries else "documents"]
@@ -99,10 +99,10 @@ def command(
     work = make_engine(engine)
     vectors = _Vectors(data, model, embeddings)
     alike = {
-        table: _likenesses(data, table, rules[table], shingles, vectors, engine=work)
+        table: _criteria(data, table, rules[table], shingles, vectors, engine=work)
         for table in tables
     }
-    how: dict[str, Any] = {"pictures": pictures, "link": link, "engine": work}
+    how: dict[str, Any] = {"images": images, "link": link, "engine": work}
     if as_group is None:
         done, report = dedupe(data, tables=tables, near=alike, scores=scores, **how)
     else:
@@ -135,7 +135,7 @@ def _examples(data: DatasetFolder, found: Duplicates) -> Iterator[str]:
 
 
 def _require_sense(
-    tables: list[str], rules: dict[str, list[str]], pictures: bool, as_group: str | None
+    tables: list[str], rules: dict[str, list[str]], images: bool, as_group: str | None
 ) -> None:
     if not tables:
         raise InputError("neither queries nor documents are to be merged: nothing to do")
@@ -144,14 +144,14 @@ def _require_sense(
             raise InputError(f"rules for near duplicates among {table}, which are left alone")
     if as_group is not None and all(rules.values()):
         raise InputError("--as-group groups documents or queries: give --near or --near-queries")
-    if pictures and any(rules.values()):
+    if images and any(rules.values()):
         raise InputError(
-            "--pictures is for exact duplicates",
+            "--images is for exact duplicates",
             remedy="With --near, name the image field and the bits: --near photo=0.",
         )
 
 
-def _likenesses(
+def _criteria(
     data: DatasetFolder,
     table: str,
     rules: list[str],
@@ -159,12 +159,12 @@ def _likenesses(
     vectors: _Vectors,
     *,
     engine: Engine,
-) -> list[Likeness]:
-    from rankfield.curation import NearRule, Shingles, make_likenesses
+) -> list[Criterion]:
+    from rankfield.curation import NearRule, Shingles, make_criteria
 
     parsed = [NearRule.parse(rule) for rule in rules]
     by_vectors = any(rule.name == "embedding" for rule in parsed)
-    return make_likenesses(
+    return make_criteria(
         data,
         table,
         parsed,

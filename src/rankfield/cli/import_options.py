@@ -84,7 +84,7 @@ Duplicates = Annotated[
     typer.Option(help="At a pair judged twice: stop, or keep the first or the highest score."),
 ]
 BadImages = Annotated[
-    Literal["error", "drop"], typer.Option(help="At a bad picture: stop, or clear the field.")
+    Literal["error", "drop"], typer.Option(help="At a bad image: stop, or clear the field.")
 ]
 HeldOut = Annotated[
     float | None,

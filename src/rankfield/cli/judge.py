@@ -74,7 +74,7 @@ def command(
         ),
     ] = None,
     image_side: Annotated[
-        int, typer.Option(min=0, help="Pixels of a photo's longer side; 0: no photos.")
+        int, typer.Option(min=0, help="Pixels of an image's longer side; 0: no images.")
     ] = 512,
     temperature: Annotated[
         float | None, typer.Option(min=0, max=2, help="Of sampling; default: the endpoint's.")
@@ -89,7 +89,7 @@ def command(
     ] = None,
     price_in: Annotated[float, typer.Option(min=0, help="Of a million prompt tokens.")] = 0.0,
     price_out: Annotated[float, typer.Option(min=0, help="Of a million answer tokens.")] = 0.0,
-    photo_tokens: Annotated[int, typer.Option(min=0, help="What a photo counts.")] = 255,
+    photo_tokens: Annotated[int, typer.Option(min=0, help="What an image counts.")] = 255,
     max_cost: Annotated[
         float | None, typer.Option(min=0, help="Stop before more than this is spent.")
     ] = None,
@@ -236,8 +236,8 @@ def _dry_run(
         content = message["content"]
         parts: list[Any] = [{"text": content}] if isinstance(content, str) else content
         for part in parts:
-            photo = part.get("image_url", {}).get("url", "")
-            echo(part.get("text") or f"(photo, {len(photo):,} characters)")
+            image = part.get("image_url", {}).get("url", "")
+            echo(part.get("text") or f"(image, {len(image):,} characters)")
     estimate = estimate_cost(prompts, pairs, settings.votes, settings.prices)
     echo(f"{pairs.height:,} pairs; estimate: {estimate}")
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from rankfield.cli.former_options import present_options
 from rankfield.cli.import_guess import GUESS, GuessingGroup, examples
 from rankfield.cli.import_guess import command as guess
 from rankfield.errors import RankfieldError
@@ -61,6 +62,11 @@ class _InertGroup(TyperGroup):
         """Read the options of the program itself."""
         with _inert_usage():
             return super().make_context(*args, **options)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command of a verb and its arguments, with the present names of options."""
+        verb, found, words = super().resolve_command(ctx, args)
+        return verb, found, present_options(verb or "", words)
 
     def invoke(self, ctx: Any) -> Any:
         """Read a command's arguments, and run it."""

@@ -24,18 +24,18 @@ def command(  # noqa: PLR0917  typer reads options from the signature
     queries: Annotated[int, typer.Option(help="Number of queries.", min=1)] = 1000,
     per_query: Annotated[int, typer.Option(help="Length of each ranked list.", min=1)] = 100,
     seed: Annotated[int, typer.Option(help="The same seed makes the same shop.", min=0)] = 0,
-    images: Annotated[bool, typer.Option(help="Draw a photo of each product.")] = True,
+    images: Annotated[bool, typer.Option(help="Draw an image of each product.")] = True,
     image_size: Annotated[
-        int, typer.Option(help="Width and height of the photos in pixels.", min=16, max=1024)
+        int, typer.Option(help="Width and height of the images in pixels.", min=16, max=1024)
     ] = 96,
     workers: Annotated[
         int | None, typer.Option(help="Processes that draw; one for each core if left out.", min=1)
     ] = None,
 ) -> None:
-    """Make a sample shop: product photos, titles, queries, and a ranked list for each query.
+    """Make a sample shop: product images, titles, queries, and a ranked list for each query.
 
     The ranked lists follow a hidden relevance of the products' attributes and popularity. Titles
-    leave some attributes to the photo, and the photo leaves others to the title.
+    leave some attributes to the image, and the image leaves others to the title.
 
     Example: rankfield sample shop --documents 5000 --queries 1000 --seed 0
     """

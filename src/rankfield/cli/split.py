@@ -74,16 +74,16 @@ def command(
     compare_all_images: Annotated[
         bool,
         typer.Option(
-            "--compare-all-images", help="Look for identical pictures even among over 20,000."
+            "--compare-all-images", help="Look for identical images even among over 20,000."
         ),
     ] = False,
     near_texts: Annotated[
         float | None,
         typer.Option(metavar="JACCARD", help="Report near duplicates of texts that cross: 0.8."),
     ] = None,
-    near_pictures: Annotated[
+    near_images: Annotated[
         int | None,
-        typer.Option(metavar="BITS", help="Report near duplicates of pictures that cross: 6."),
+        typer.Option(metavar="BITS", help="Report near duplicates of images that cross: 6."),
     ] = None,
     engine: EngineOption = "local",
 ) -> None:
@@ -91,7 +91,7 @@ def command(
 
     Queries with the same words stay on one side, and so do documents of one group. The result
     depends on the contents and the seed, not on the order of rows. Prints the sizes and a report
-    of what still crosses: equal titles, identical pictures, with --near-… those alike.
+    of what still crosses: equal titles, identical images, with --near-… those alike.
 
     Example: rankfield split shop shop-split --group-documents-by style_id
     """
@@ -117,7 +117,7 @@ def command(
     groups = {"group_documents_by": group_documents_by, "group_queries_by": group_queries_by}
     looked_for = {
         "near_texts": near_texts,
-        "near_pictures": near_pictures,
+        "near_images": near_images,
         "engine": make_engine(engine),
         **({"max_images": None} if compare_all_images else {}),
     }

@@ -1,4 +1,4 @@
-"""Data sets from a search API: queries, ranked results, photos."""
+"""Data sets from a search API: queries, ranked results, images."""
 
 from rankfield.collect.collect import collect, preview
 from rankfield.collect.job import Job, load_job

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit, urlunsplit
 import polars as pl
 
 from rankfield import __version__
+from rankfield.collect.images import Images
 from rankfield.collect.job import Job
 from rankfield.collect.mapping import Found
-from rankfield.collect.photos import Photos
 from rankfield.schema import Field, Provenance, RankingDataset, ScoreScale
 
 __all__ = ["Gathered", "assemble"]
@@ -36,29 +36,29 @@ class Gathered:
             self.doc_ids.append(first.doc_id)
             self.positions.append(position)
 
-    def photos(self, job: Job) -> list[str]:
-        """Return the addresses of all photos, each once, in order of first sight."""
+    def images(self, job: Job) -> list[str]:
+        """Return the addresses of all images, each once, in order of first sight."""
         names = [n for n, f in job.search.mapping.fields.items() if f.modality == "image"]
         addresses = (found.fields[n] for found in self.documents.values() for n in names)
         return list(dict.fromkeys(address for address in addresses if address))
 
 
 def assemble(
-    job: Job, queries: pl.DataFrame, gathered: Gathered, photos: Photos | None, root: Path
+    job: Job, queries: pl.DataFrame, gathered: Gathered, images: Images | None, root: Path
 ) -> tuple[RankingDataset, list[str]]:
-    """Return the data set (pictures under `root`) and what was left out.
+    """Return the data set (images under `root`) and what was left out.
 
     score = depth + 1 − position; ``position`` from 1 and ``score_reciprocal`` = 1 / position are
     kept. Documents come in order of their ids, queries in their own, judgments by query and
-    position. Documents without any field, and without a photo if the job drops those, are left
+    position. Documents without any field, and without an image if the job drops those, are left
     out, with their judgments; then queries without a result.
     """
     notes = []
-    documents = _documents(job, gathered, photos)
-    fields = _fields(job, photos)
+    documents = _documents(job, gathered, images)
+    fields = _fields(job, images)
     kept = documents.filter(_usable(job, fields)).sort("doc_id")
     if dropped := documents.height - kept.height:
-        notes.append(f"{dropped:,} documents have no usable field or photo and are left out")
+        notes.append(f"{dropped:,} documents have no usable field or image and are left out")
     judgments = _judgments(job, gathered).join(
         kept.select("doc_id"), on="doc_id", how="semi", maintain_order="left"
     )
@@ -86,11 +86,11 @@ def assemble(
     return dataset, notes
 
 
-def _fields(job: Job, photos: Photos | None) -> tuple[Field, ...]:
+def _fields(job: Job, images: Images | None) -> tuple[Field, ...]:
     return tuple(
         Field(name, f.modality, f.weight)
         for name, f in job.search.mapping.fields.items()
-        if f.modality == "text" or photos is not None
+        if f.modality == "text" or images is not None
     )
 
 
@@ -111,17 +111,17 @@ def _scale(depth: int) -> ScoreScale:
     )
 
 
-def _documents(job: Job, gathered: Gathered, photos: Photos | None) -> pl.DataFrame:
+def _documents(job: Job, gathered: Gathered, images: Images | None) -> pl.DataFrame:
     found = list(gathered.documents.values())
     columns = [pl.Series("doc_id", [f.doc_id for f in found], dtype=pl.String)]
     for name, mapped in job.search.mapping.fields.items():
         values = [f.fields[name] for f in found]
         if mapped.modality == "image":
-            if photos is None:
+            if images is None:
                 continue
-            # the address stays beside the photo
+            # the address stays beside the image
             columns.append(pl.Series(f"{name}_url", [_shown(v) for v in values], dtype=pl.String))
-            values = [photos.path(v) if v else None for v in values]
+            values = [images.path(v) if v else None for v in values]
         columns.append(pl.Series(name, values, dtype=pl.String))
     for name in job.search.mapping.columns:
         columns.append(_column(name, [f.columns[name] for f in found]))

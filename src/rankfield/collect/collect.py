@@ -1,4 +1,4 @@
-"""Queries, their results and their photos become a data set; a run can be killed and resumed."""
+"""Queries, their results and their images become a data set; a run can be killed and resumed."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ import polars as pl
 
 from rankfield import __version__
 from rankfield.collect.assemble import Gathered, assemble
+from rankfield.collect.images import Images
 from rankfield.collect.job import Job
 from rankfield.collect.leave import sendings
 from rankfield.collect.mapping import Found
-from rankfield.collect.photos import Photos
 from rankfield.collect.queries import Report, job_queries
 from rankfield.collect.search import Search
 from rankfield.errors import DataError, OutputError, RemoteError
@@ -51,7 +51,7 @@ def collect(
     Args:
         job: from `load_job`.
         out: a folder that does not exist yet.
-        skip_failed: do without queries and photos that failed, instead of stopping.
+        skip_failed: do without queries and images that failed, instead of stopping.
         report: gets one line for each thing that was left out or refused.
 
     Raises:
@@ -113,13 +113,13 @@ class _Run:
                     where="search",
                     remedy="Look at one answer with --preview.",
                 )
-            photos = self._photos(gathered, work, journal, log, skip_failed=skip_failed)
-            dataset, notes = assemble(self.job, queries, gathered, photos, work.path)
+            images = self._images(gathered, work, journal, log, skip_failed=skip_failed)
+            dataset, notes = assemble(self.job, queries, gathered, images, work.path)
             for note in notes:
                 self.report(note)
             if dataset.judgments.is_empty():
                 raise DataError(
-                    "no document has a usable field or photo",
+                    "no document has a usable field or image",
                     where="search.mapping",
                     remedy="Look at one answer with --preview.",
                 )
@@ -203,7 +203,7 @@ class _Run:
             )
         self.report(text)
 
-    def _photos(
+    def _images(
         self,
         gathered: Gathered,
         work: WorkFolder,
@@ -211,43 +211,43 @@ class _Run:
         log: RequestLog,
         *,
         skip_failed: bool,
-    ) -> Photos | None:
-        addresses = gathered.photos(self.job)
+    ) -> Images | None:
+        addresses = gathered.images(self.job)
         if not self.job.images.download or not addresses:
             return None
-        photos = Photos(
+        images = Images(
             self.job.images,
             work.path,
             journal,
             self.job.search.url,
             allow_private=self.job.limits.allow_private,
         )
-        missing = [a for a in addresses if not photos.is_done(a)]
+        missing = [a for a in addresses if not images.is_done(a)]
         failed: list[RequestError] = []
         with (
             progress(
-                "photos", len(addresses), done=len(addresses) - len(missing), unit="photos"
+                "images", len(addresses), done=len(addresses) - len(missing), unit="images"
             ) as advance,
-            # photos come from anywhere: only limits.allow_private lets them come from inside
+            # images come from anywhere: only limits.allow_private lets them come from inside
             Fetcher(self.job.limits, log) as web,
         ):
 
             def download(address: str) -> None:
                 try:
-                    photos.get(address, web)
+                    images.get(address, web)
                 except RequestError as error:
                     failed.append(error)
 
             web.each(download, missing, advance)
-        self._refuse_gaps("photos", failed, len(addresses), skip_failed)
-        refused = [(a, reason) for a in addresses if (reason := photos.reason(a))]
+        self._refuse_gaps("images", failed, len(addresses), skip_failed)
+        refused = [(a, reason) for a in addresses if (reason := images.reason(a))]
         if refused:
             address, reason = refused[0]
             self.report(
-                f"{len(refused):,} of {len(addresses):,} photos are refused; the first:"
+                f"{len(refused):,} of {len(addresses):,} images are refused; the first:"
                 f" {address[:200]}: {reason}"
             )
-        return photos
+        return images
 
     def _write(self, dataset: RankingDataset, work: WorkFolder) -> None:
         record: dict[str, Any] = {

@@ -122,17 +122,17 @@ class SearchSection(Settings):
 
 
 class ImagesSection(Settings):
-    """Which photos are kept."""
+    """Which images are kept."""
 
     download: bool = Field(True, description="false: a data set of text alone")
     types: list[Literal["jpeg", "png", "webp", "gif", "avif", "bmp", "tiff"]] = Field(
         ["jpeg", "png", "webp", "gif"], min_length=1, description="told by the contents"
     )
-    max_bytes: int = Field(10_000_000, ge=1, description="of one photo")
+    max_bytes: int = Field(10_000_000, ge=1, description="of one image")
     max_pixels: int = Field(40_000_000, ge=1, description="width · height")
-    min_side: int = Field(16, ge=1, description="pixels; smaller photos are placeholders")
+    min_side: int = Field(16, ge=1, description="pixels; smaller images are placeholders")
     missing: Literal["keep", "drop"] = Field(
-        "keep", description="documents whose photo cannot be had: without it, or not at all"
+        "keep", description="documents whose image cannot be had: without it, or not at all"
     )
 
 
@@ -155,7 +155,7 @@ class Job(Settings):
         names = ["doc_id", *mapping.fields, *mapping.columns, *addresses]
         for name in dict.fromkeys(names):
             if names.count(name) > 1:
-                also = f"; {name} is the address of a photo" if name in addresses else ""
+                also = f"; {name} is the address of an image" if name in addresses else ""
                 raise ValueError(f"search.mapping has two columns {name!r}{also}: rename one")
         return self
 

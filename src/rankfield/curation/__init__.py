@@ -4,7 +4,7 @@ from rankfield.curation.clusters import clusters_of_keys, clusters_of_pairs, mer
 from rankfield.curation.dedupe import DedupeReport, dedupe, group_duplicates
 from rankfield.curation.leaks import LeakReport, leak_report
 from rankfield.curation.near_clusters import near_clusters
-from rankfield.curation.near_rules import NearRule, make_likenesses
+from rankfield.curation.near_rules import NearRule, make_criteria
 from rankfield.curation.near_texts import Shingles
 from rankfield.curation.split_time import TimeRule
 from rankfield.curation.splits import split, split_sizes
@@ -20,7 +20,7 @@ __all__ = [
     "dedupe",
     "group_duplicates",
     "leak_report",
-    "make_likenesses",
+    "make_criteria",
     "merge_clusters",
     "near_clusters",
     "split",

@@ -13,8 +13,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rankfield.curation.clusters import IDS, Scores, clusters_of_keys, mark_clusters, merge_clusters
-from rankfield.curation.keys import hash_pictures
-from rankfield.curation.likeness import Likeness
+from rankfield.curation.criteria import Criterion
+from rankfield.curation.keys import hash_images
 from rankfield.curation.near_clusters import Link, chained, near_clusters
 from rankfield.curation.texts import digests, normalised
 from rankfield.engines import Engine, LocalEngine
@@ -24,7 +24,7 @@ from rankfield.schema import Part, Tables
 from rankfield.schema.tables import T
 from rankfield.terminal import cell
 from rankfield.validate import require_valid
-from rankfield.validate.pictures import picture_stretches
+from rankfield.validate.images import image_slices
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -90,8 +90,8 @@ def dedupe(
     dataset: T,
     *,
     tables: Sequence[str] = ("queries", "documents"),
-    pictures: bool = False,
-    near: Mapping[str, Sequence[Likeness]] | None = None,
+    images: bool = False,
+    near: Mapping[str, Sequence[Criterion]] | None = None,
     link: Link = "single",
     scores: Scores = "max",
     engine: Engine | None = None,
@@ -99,23 +99,23 @@ def dedupe(
     """Return the data set with one record for all that are the same.
 
     Two records are the same if every text field is, after `texts.normalised` (case, width,
-    punctuation and blanks do not count), and with `pictures` every picture to the byte; of a table
+    punctuation and blanks do not count), and with `images` every image to the byte; of a table
     in `near`, if they are near duplicates. The one with the smallest id stays as it is; judgments
     of the others become its own. See `clusters.merge_clusters` on several scores of one pair.
 
     Args:
         dataset: any ranking data set that was not split yet, in memory or in its folder.
         tables: "queries", "documents" or both.
-        pictures: compare pictures too. Without, records with the same texts and different
-            pictures count as the same; those without any text never do.
-        near: table → what near duplicates share (`near_rules.make_likenesses`).
+        images: compare images too. Without, records with the same texts and different
+            images count as the same; those without any text never do.
+        near: table → what near duplicates share (`near_rules.make_criteria`).
         link: how near duplicates cluster, see `near_clusters.near_clusters`.
         scores: "max", "mean" or "first".
-        engine: where texts are normalised and pictures hashed; threads of this machine if None.
+        engine: where texts are normalised and images hashed; threads of this machine if None.
 
     Raises:
         SplitError: the data set is split: merging would carry judgments from side to side.
-        DataError: `validate.require_valid` fails, or a picture cannot be read.
+        DataError: `validate.require_valid` fails, or an image cannot be read.
     """
     if dataset.is_split:
         raise SplitError(
@@ -129,7 +129,7 @@ def dedupe(
     found = []
     for table in tables:
         stands, one = _find(
-            dataset, table, pictures=pictures, near=near.get(table, ()), link=link, engine=engine
+            dataset, table, images=images, near=near.get(table, ()), link=link, engine=engine
         )
         clusters[table] = stands
         found.append(one)
@@ -144,8 +144,8 @@ def group_duplicates(
     column: str,
     *,
     table: str = "documents",
-    pictures: bool = False,
-    near: Sequence[Likeness] = (),
+    images: bool = False,
+    near: Sequence[Criterion] = (),
     link: Link = "single",
     engine: Engine | None = None,
 ) -> tuple[T, DedupeReport]:
@@ -159,10 +159,10 @@ def group_duplicates(
         column: the column to add.
         table: "documents" or "queries".
         near: what near duplicates share; exact ones are grouped if there is none.
-        pictures, link, engine: as in `dedupe`.
+        images, link, engine: as in `dedupe`.
 
     Raises:
-        DataError: there is such a column already, or a picture cannot be read.
+        DataError: there is such a column already, or an image cannot be read.
     """
     if column in dataset.schema(table):
         raise DataError(
@@ -170,7 +170,7 @@ def group_duplicates(
             where=dataset.name,
             remedy="Choose another name for the group.",
         )
-    stands, found = _find(dataset, table, pictures=pictures, near=near, link=link, engine=engine)
+    stands, found = _find(dataset, table, images=images, near=near, link=link, engine=engine)
     note = f"{_NOTE}{column} groups {found.merged} duplicates of {table} ({found.how})"
     marked = mark_clusters(dataset, stands, column, table=table)
     return marked.with_notes([note]), DedupeReport((found,))
@@ -180,47 +180,47 @@ def _find(
     dataset: Tables,
     table: str,
     *,
-    pictures: bool,
-    near: Sequence[Likeness],
+    images: bool,
+    near: Sequence[Criterion],
     link: Link,
     engine: Engine | None,
 ) -> tuple[NDArray[np.int64], Duplicates]:
     """Return the clusters of a table and what to say of them."""
     if not near:
-        stands = exact_clusters(dataset, table, pictures, engine)
+        stands = exact_clusters(dataset, table, images, engine)
         return stands, _counted(dataset, table, stands)
     ids = dataset.frame(table, [IDS[table]])[IDS[table]]
     stands = near_clusters(near, ids, link=link)
-    how = " and ".join(likeness.how for likeness in near)
+    how = " and ".join(criterion.how for criterion in near)
     how += ", all of a cluster alike" if link == "complete" else ""
     found = _counted(dataset, table, stands)
     return stands, replace(found, how=how, chained=chained(near, stands))
 
 
 def exact_clusters(
-    dataset: Tables, table: str, pictures: bool = False, engine: Engine | None = None
+    dataset: Tables, table: str, images: bool = False, engine: Engine | None = None
 ) -> NDArray[np.int64]:
     """Return for each record the row of the one that stands for all that are the same.
 
     Args:
         dataset: any ranking data set.
         table: "queries" or "documents".
-        pictures: whether pictures count.
-        engine: where texts are normalised and pictures hashed; threads of this machine if None.
+        images: whether images count.
+        engine: where texts are normalised and images hashed; threads of this machine if None.
 
     Returns:
         int64 (N,), as `clusters.clusters_of_keys`.
 
     Raises:
-        DataError: a picture cannot be read.
+        DataError: an image cannot be read.
     """
     engine = engine or LocalEngine()
     names = [f.name for f in dataset.fields(table) if f.modality == "text"]
     keys = _text_keys(dataset, table, names, engine)
-    if pictures:
+    if images:
         for f in dataset.fields(table):
             if f.modality == "image":
-                hashes = _picture_keys(dataset, table, f.name, engine)
+                hashes = _image_keys(dataset, table, f.name, engine)
                 keys = _both(keys, hashes)
     ids = dataset.frame(table, [IDS[table]])[IDS[table]]
     return clusters_of_keys(keys, ids)
@@ -248,16 +248,16 @@ def _digest_fields(part: Part) -> pl.Series:
     return digests(pl.select(text).to_series())
 
 
-def _picture_keys(dataset: Tables, table: str, name: str, engine: Engine) -> pl.Series:
-    """Return the digest of each record's pictures, in their order; null where there is none."""
+def _image_keys(dataset: Tables, table: str, name: str, engine: Engine) -> pl.Series:
+    """Return the digest of each record's images, in their order; null where there is none."""
     found: list[bytes | None] = []
-    with progress("hashing pictures", dataset.height(table), unit="records") as advance:
-        look = partial(hash_pictures, dataset.root)
-        for height, part in engine.map(look, picture_stretches(dataset, table, name)):
+    with progress("hashing images", dataset.height(table), unit="records") as advance:
+        look = partial(hash_images, dataset.root)
+        for height, part in engine.map(look, image_slices(dataset, table, name)):
             if part.hashes.null_count():
                 at = int(part.hashes.is_null().arg_max() or 0)
                 raise DataError(
-                    f"the picture {part.shown[at]} cannot be read",
+                    f"the image {part.shown[at]} cannot be read",
                     where=f"{dataset.name}, {table}, row {len(found) + part.rows[at]}",
                     remedy="See `rankfield check`; `--fix` writes a cleaned copy.",
                 )

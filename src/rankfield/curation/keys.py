@@ -1,4 +1,4 @@
-"""What stands for a record's texts and pictures when records are compared."""
+"""What stands for a record's texts and images when records are compared."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rankfield.paths import read_bytes
 from rankfield.progress import progress
 from rankfield.schema import Field, Part, Tables, image_source
 
-__all__ = ["PictureHashes", "hash_pictures", "text_keys"]
+__all__ = ["ImageHashes", "hash_images", "text_keys"]
 
 
 def text_keys(
@@ -58,8 +58,8 @@ def _text_keys(fields: tuple[Field, ...], near: bool, part: Part) -> pl.DataFram
 
 
 @dataclass
-class PictureHashes:
-    """Every picture that is present: its record's row, its sha256 and how to name it.
+class ImageHashes:
+    """Every image that is present: its record's row, its sha256 and how to name it.
 
     hashes: 64 hexadecimal digits; null of one that cannot be read.
     """
@@ -69,32 +69,32 @@ class PictureHashes:
     shown: pl.Series
 
     @classmethod
-    def none(cls) -> PictureHashes:
-        """Return the hashes of no picture."""
+    def none(cls) -> ImageHashes:
+        """Return the hashes of no image."""
         text = pl.Series(dtype=pl.String)
         return cls(pl.Series(dtype=pl.Int64), text, text.clone())
 
-    def extend(self, more: PictureHashes, start: int) -> None:
-        """Add the pictures of further records, which begin at row `start`."""
+    def extend(self, more: ImageHashes, start: int) -> None:
+        """Add the images of further records, which begin at row `start`."""
         self.rows = self.rows.append(more.rows + start)
         self.hashes = self.hashes.append(more.hashes)
         self.shown = self.shown.append(more.shown)
 
 
-def hash_pictures(root: Path | None, pictures: pl.Series) -> tuple[int, PictureHashes]:
-    """Return how many records there are, and the hashes of their pictures.
+def hash_images(root: Path | None, images: pl.Series) -> tuple[int, ImageHashes]:
+    """Return how many records there are, and the hashes of their images.
 
     Args:
         root: where paths start from.
-        pictures: paths, bytes or lists of them, one a record.
+        images: paths, bytes or lists of them, one a record.
 
     Raises:
         DataError: a path leads out of the folder.
     """
-    rows, values = flat_values(pictures)
+    rows, values = flat_values(images)
     hashes = pl.Series([_sha256(root, value) for value in values], dtype=pl.String)
     shown = values if values.dtype == pl.String else hashes.str.slice(0, 8).fill_null("")
-    return len(pictures), PictureHashes(pl.Series(rows), hashes, shown)
+    return len(images), ImageHashes(pl.Series(rows), hashes, shown)
 
 
 def _sha256(root: Path | None, value: str | bytes) -> str | None:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from rankfield.curation.keys import PictureHashes, hash_pictures, text_keys
-from rankfield.curation.likeness import Likeness
-from rankfield.curation.near_clusters import near_twins
-from rankfield.curation.near_pictures import PictureLikeness
+from rankfield.curation.criteria import Criterion
+from rankfield.curation.keys import ImageHashes, hash_images, text_keys
+from rankfield.curation.near_clusters import near_duplicates_across
+from rankfield.curation.near_images import ImageCriterion
 from rankfield.curation.near_rules import normalised_texts
-from rankfield.curation.near_texts import TextLikeness
+from rankfield.curation.near_texts import TextCriterion
 from rankfield.curation.split_keys import column_of
 from rankfield.curation.texts import joined_text
 from rankfield.engines import Engine, LocalEngine
@@ -23,7 +23,7 @@ from rankfield.field_values import flat_values
 from rankfield.progress import progress
 from rankfield.schema import Field, Tables
 from rankfield.terminal import cell
-from rankfield.validate.pictures import picture_stretches
+from rankfield.validate.images import image_slices
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -82,7 +82,7 @@ def leak_report(
     group_documents_by: str | None = None,
     group_queries_by: str | None = None,
     near_texts: float | None = None,
-    near_pictures: int | None = None,
+    near_images: int | None = None,
     max_images: int | None = 20_000,
     engine: Engine | None = None,
 ) -> LeakReport:
@@ -90,19 +90,19 @@ def leak_report(
 
     Looked for: the same id (none, by construction); the same text after `texts.normalised`, and
     the same words after `texts.near_key` where the text is not the same, for queries (all text
-    fields) and documents (the field title or name, else the first text field); the same picture
+    fields) and documents (the field title or name, else the first text field); the same image
     to the byte (sha256); the same value of the columns to group by. If asked for: texts and
-    pictures that are nearly the same, other than those that are the same.
+    images that are nearly the same, other than those that are the same.
 
     Of texts 128-bit digests are kept (`texts.digests`), 32 bytes a record.
 
     Args:
         dataset: a split data set, in memory or in its folder.
         group_documents_by, group_queries_by: a column of the documents, of the queries.
-        near_texts: least Jaccard similarity (`near_texts.TextLikeness`); None: not looked for.
-        near_pictures: most bits apart (`near_pictures.PictureLikeness`); None: not looked for.
-        max_images: with more pictures they are not compared, and a note says so; None: no limit.
-        engine: where texts are normalised and pictures hashed; threads of this machine if None.
+        near_texts: least Jaccard similarity (`near_texts.TextCriterion`); None: not looked for.
+        near_images: most bits apart (`near_images.ImageCriterion`); None: not looked for.
+        max_images: with more images they are not compared, and a note says so; None: no limit.
+        engine: where texts are normalised and images hashed; threads of this machine if None.
 
     Raises:
         SplitError: the data set was never split, or lacks the column.
@@ -124,8 +124,8 @@ def leak_report(
         leaks += _image_leaks(dataset, table, ids["seen"], engine, limit=max_images, notes=notes)
         if near_texts is not None:
             leaks += _near_texts(dataset, table, ids["seen"], near_texts, engine)
-        if near_pictures is not None:
-            leaks += _near_pictures(dataset, table, ids["seen"], near_pictures, engine)
+        if near_images is not None:
+            leaks += _near_images(dataset, table, ids["seen"], near_images, engine)
         column = {"queries": group_queries_by, "documents": group_documents_by}[table]
         if column is not None:
             leaks.append(_group_leak(dataset, table, column))
@@ -168,7 +168,7 @@ def _crossing(
     unseen = ~seen & keys.is_in(keys.filter(both).unique().implode())
     found = pl.DataFrame({"place": unseen.arg_true()})
     record = found["place"] if records is None else records.gather(found["place"])
-    # of several pictures of a record, the first that crosses stands for it
+    # of several images of a record, the first that crosses stands for it
     found = found.filter(record.is_first_distinct())
     first = found["place"].head(_EXAMPLES)
     wanted = keys.gather(first)
@@ -196,26 +196,28 @@ def _near_texts(
         name = "text" if table == "queries" else fields[0].name
         texts = normalised_texts(dataset, table, fields, engine)
         show = _shown(dataset, table, *(f.name for f in fields))
-        yield _near(table, TextLikeness(texts, threshold, name=name), seen, show)
+        yield _near(table, TextCriterion(texts, threshold, name=name), seen, show)
 
 
-def _near_pictures(
+def _near_images(
     dataset: Tables, table: str, seen: pl.Series, bits: int, engine: Engine
 ) -> Iterator[Leak]:
     show = _shown(dataset, table, *(f.name for f in _text_fields(dataset, table)))
     for f in dataset.fields(table):
         if f.modality == "image":
-            likeness = PictureLikeness.of(dataset, table, f.name, bits, engine)
-            yield _near(table, likeness, seen, show)
+            criterion = ImageCriterion.of(dataset, table, f.name, bits, engine)
+            yield _near(table, criterion, seen, show)
 
 
-def _near(table: str, likeness: Likeness, seen: pl.Series, show: _Show) -> Leak:
+def _near(table: str, criterion: Criterion, seen: pl.Series, show: _Show) -> Leak:
     """Count the unseen records that are like a seen one, but not the same."""
-    same = ~seen & likeness.same.is_in(likeness.same.filter(seen).unique().implode())
-    pairs = near_twins([likeness], seen.to_numpy(), (~seen & ~same.fill_null(False)).to_numpy())
+    same = ~seen & criterion.same.is_in(criterion.same.filter(seen).unique().implode())
+    pairs = near_duplicates_across(
+        [criterion], seen.to_numpy(), (~seen & ~same.fill_null(False)).to_numpy()
+    )
     some = pairs[:_EXAMPLES]
     examples = zip(show(some[:, 0].tolist()), show(some[:, 1].tolist()), strict=True)
-    return Leak(table, f"near: {likeness.how}", len(pairs), tuple(examples) if len(some) else ())
+    return Leak(table, f"near: {criterion.how}", len(pairs), tuple(examples) if len(some) else ())
 
 
 def _text_leaks(dataset: Tables, table: str, seen: pl.Series, engine: Engine) -> Iterator[Leak]:
@@ -253,18 +255,18 @@ def _image_leaks(
     for f in dataset.fields(table):
         if f.modality != "image":
             continue
-        count = sum(engine.map(_count, picture_stretches(dataset, table, f.name)))
+        count = sum(engine.map(_count, image_slices(dataset, table, f.name)))
         if limit is not None and count > limit:
-            notes.append(f"{count:,} pictures in {table}, {f.name} were not compared")
+            notes.append(f"{count:,} images in {table}, {f.name} were not compared")
             continue
         found = _hashes(dataset, table, f.name, count, engine)
         unread = found.hashes.null_count()
         if unread:
-            notes.append(f"{unread:,} pictures could not be read")
+            notes.append(f"{unread:,} images could not be read")
         records = found.rows
 
         def show(
-            places: list[int], found: PictureHashes = found, records: pl.Series = records
+            places: list[int], found: ImageHashes = found, records: pl.Series = records
         ) -> list[str]:
             rows = records.gather(places)
             ids = dataset.frame(table, [_IDS[table]])[_IDS[table]].gather(rows)
@@ -274,16 +276,16 @@ def _image_leaks(
         yield _crossing(table, kind, seen.gather(records), found.hashes, show, records=records)
 
 
-def _count(pictures: pl.Series) -> int:
-    return len(flat_values(pictures)[1])
+def _count(images: pl.Series) -> int:
+    return len(flat_values(images)[1])
 
 
-def _hashes(dataset: Tables, table: str, name: str, count: int, engine: Engine) -> PictureHashes:
-    found = PictureHashes.none()
+def _hashes(dataset: Tables, table: str, name: str, count: int, engine: Engine) -> ImageHashes:
+    found = ImageHashes.none()
     start = 0
-    with progress("comparing pictures", count, unit="pictures") as advance:
-        look = partial(hash_pictures, dataset.root)
-        for height, part in engine.map(look, picture_stretches(dataset, table, name)):
+    with progress("comparing images", count, unit="images") as advance:
+        look = partial(hash_images, dataset.root)
+        for height, part in engine.map(look, image_slices(dataset, table, name)):
             found.extend(part, start)
             start += height
             advance(len(part.hashes))

@@ -10,33 +10,33 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rankfield.curation.clusters import clusters_of_keys
+from rankfield.curation.criteria import Criterion, Pairs, Wanted, similar_by_all
 from rankfield.curation.forest import Forest
-from rankfield.curation.likeness import Likeness, Pairs, Wanted, alike_by_all
 
-__all__ = ["Link", "chained", "near_clusters", "near_twins"]
+__all__ = ["Link", "chained", "near_clusters", "near_duplicates_across"]
 
 Link = Literal["single", "complete"]
 
 
 def near_clusters(
-    likenesses: Sequence[Likeness], ids: pl.Series, *, link: Link = "single"
+    criteria: Sequence[Criterion], ids: pl.Series, *, link: Link = "single"
 ) -> NDArray[np.int64]:
     """Return for each record the row of the one that stands for its near duplicates.
 
-    Two records are a pair if every likeness says so. With the link "single" a cluster is a
+    Two records are a pair if every criterion says so. With the link "single" a cluster is a
     connected component of pairs: a chain A ~ B ~ C makes one even if A and C are not alike. With
     "complete" all records of a cluster are alike: in each component, records come in the order of
     their ids, and each joins the first cluster all of whose members it is like, else begins one.
 
     Args:
-        likenesses: at least one; the first one proposes pairs.
+        criteria: at least one; the first one proposes pairs.
         ids: N different strings.
         link: "single" or "complete".
 
     Returns:
         int64 (N,), as `clusters.clusters_of_keys`; the order of rows does not matter.
     """
-    same = _same(likenesses)
+    same = _same(criteria)
     first = clusters_of_keys(same, ids)
     forest = Forest(len(ids))
 
@@ -44,21 +44,21 @@ def near_clusters(
         return np.asarray(forest.roots(a) != forest.roots(b))
 
     rows = np.flatnonzero((first == np.arange(len(first))) & same.is_not_null().to_numpy())
-    for pairs in _pairs(likenesses, rows, wanted):
+    for pairs in _pairs(criteria, rows, wanted):
         forest.join(pairs)
     components = clusters_of_keys(pl.Series(forest.labels()[first]), ids)
     if link == "single":
         return components
-    return _complete(likenesses, components, first, ids)
+    return _complete(criteria, components, first, ids)
 
 
-def near_twins(
-    likenesses: Sequence[Likeness], seen: NDArray[np.bool_], looked_at: NDArray[np.bool_]
+def near_duplicates_across(
+    criteria: Sequence[Criterion], seen: NDArray[np.bool_], looked_at: NDArray[np.bool_]
 ) -> Pairs:
     """Return pairs of a seen record and an unseen one that is like it, one for each unseen.
 
     Args:
-        likenesses: as in `near_clusters`.
+        criteria: as in `near_clusters`.
         seen: bool (N,).
         looked_at: bool (N,), which unseen records to look at.
 
@@ -71,13 +71,13 @@ def near_twins(
         unseen = np.where(seen[a], b, a)
         return np.asarray((seen[a] != seen[b]) & (twin[unseen] < 0))
 
-    keys = pl.DataFrame({"same": _same(likenesses), "seen": seen})
+    keys = pl.DataFrame({"same": _same(criteria), "seen": seen})
     known = keys["same"].is_not_null().to_numpy() & (seen | looked_at)
     # of records alike beyond doubt on one side, the first is compared for all
     lone = keys.with_row_index("row").filter(pl.Series(known))
     lone = lone.with_columns(first=pl.col("row").first().over("same", "seen"))
     rows = lone["first"].unique().sort().to_numpy().astype(np.int64)
-    for pairs in _pairs(likenesses, rows, wanted):
+    for pairs in _pairs(criteria, rows, wanted):
         left = seen[pairs[:, 0]]
         ordered = np.where(left[:, None], pairs, pairs[:, ::-1])
         twin[ordered[:, 1]] = ordered[:, 0]
@@ -87,30 +87,30 @@ def near_twins(
     return np.stack([found[crossing], places[crossing]], axis=1)
 
 
-def chained(likenesses: Sequence[Likeness], stands: NDArray[np.int64]) -> int:
+def chained(criteria: Sequence[Criterion], stands: NDArray[np.int64]) -> int:
     """Return how many records are not themselves like the one that stands for them."""
     gone = np.flatnonzero(stands != np.arange(len(stands)))
     pairs = np.stack([stands[gone], gone], axis=1)
-    return int((~alike_by_all(likenesses, pairs)).sum())
+    return int((~similar_by_all(criteria, pairs)).sum())
 
 
-def _same(likenesses: Sequence[Likeness]) -> pl.Series:
+def _same(criteria: Sequence[Criterion]) -> pl.Series:
     """Return one key for the keys of all; null where any is."""
-    keys = pl.DataFrame({str(i): likeness.same for i, likeness in enumerate(likenesses)})
+    keys = pl.DataFrame({str(i): criterion.same for i, criterion in enumerate(criteria)})
     known = pl.all_horizontal(pl.all().is_not_null())
     return keys.select(pl.when(known).then(pl.struct(pl.all()).rank("dense"))).to_series()
 
 
 def _pairs(
-    likenesses: Sequence[Likeness], rows: NDArray[np.int64], wanted: Wanted
+    criteria: Sequence[Criterion], rows: NDArray[np.int64], wanted: Wanted
 ) -> Iterator[Pairs]:
-    first, *others = likenesses
+    first, *others = criteria
     for pairs in first.candidates(rows, wanted):
-        yield pairs[alike_by_all([first, *others], pairs)]
+        yield pairs[similar_by_all([first, *others], pairs)]
 
 
 def _complete(
-    likenesses: Sequence[Likeness],
+    criteria: Sequence[Criterion],
     components: NDArray[np.int64],
     first: NDArray[np.int64],
     ids: pl.Series,
@@ -124,20 +124,20 @@ def _complete(
     for members in np.split(order, edges):
         clusters: list[list[int]] = []
         for row in members.tolist():
-            home = _home(likenesses, clusters, row)
+            home = _home(criteria, clusters, row)
             clusters[home].append(row) if home < len(clusters) else clusters.append([row])
         for cluster in clusters:
             stands[cluster] = cluster[0]
     return clusters_of_keys(pl.Series(stands[first]), ids)
 
 
-def _home(likenesses: Sequence[Likeness], clusters: list[list[int]], row: int) -> int:
+def _home(criteria: Sequence[Criterion], clusters: list[list[int]], row: int) -> int:
     """Return the first cluster all of whose members are like this record, else their number."""
     if not clusters:
         return 0
     others = np.array([member for cluster in clusters for member in cluster], dtype=np.int64)
     pairs = np.stack([others, np.full_like(others, row)], axis=1)
-    alike = alike_by_all(likenesses, pairs)
+    alike = similar_by_all(criteria, pairs)
     starts = np.cumsum([0, *(len(cluster) for cluster in clusters)])[:-1]
     fits = np.logical_and.reduceat(alike, starts)
     return int(fits.argmax()) if fits.any() else len(clusters)

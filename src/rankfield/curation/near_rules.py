@@ -9,16 +9,16 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from rankfield.curation.likeness import Likeness, Pairs, Wanted, bucket_pairs
-from rankfield.curation.near_pictures import PictureLikeness
-from rankfield.curation.near_texts import Shingles, TextLikeness
-from rankfield.curation.near_vectors import VectorLikeness
+from rankfield.curation.criteria import Criterion, Pairs, Wanted, bucket_pairs
+from rankfield.curation.near_images import ImageCriterion
+from rankfield.curation.near_texts import Shingles, TextCriterion
+from rankfield.curation.near_vectors import VectorCriterion
 from rankfield.curation.texts import joined_text, normalised, same_words
 from rankfield.engines import Engine, LocalEngine
 from rankfield.errors import InputError
 from rankfield.schema import Field, Part, Tables
 
-__all__ = ["NearRule", "WordsLikeness", "make_likenesses", "normalised_texts"]
+__all__ = ["NearRule", "WordsCriterion", "make_criteria", "normalised_texts"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class NearRule:
     `name` is "text" (all text fields, joined), "words" (the same words in any order and number,
     `texts.near_key`, of all text fields), "embedding", or a field; `limit` the least Jaccard
     similarity of a text, the least cosine of an embedding, or the most bits of 64 that the
-    perceptual hashes of pictures may differ in. "words" has none.
+    perceptual hashes of images may differ in. "words" has none.
     """
 
     name: str
@@ -56,7 +56,7 @@ class NearRule:
         )
 
 
-class WordsLikeness:
+class WordsCriterion:
     """Two texts are near duplicates if they have the same words, as `texts.near_key` says.
 
     Args:
@@ -78,7 +78,7 @@ class WordsLikeness:
         return np.asarray(self._keys[pairs[:, 0]] == self._keys[pairs[:, 1]])
 
 
-def make_likenesses(
+def make_criteria(
     dataset: Tables,
     table: str,
     rules: Sequence[NearRule],
@@ -86,7 +86,7 @@ def make_likenesses(
     shingles: Shingles | None = None,
     embeddings: NDArray[np.floating] | None = None,
     engine: Engine | None = None,
-) -> list[Likeness]:
+) -> list[Criterion]:
     """Return the criteria of a table, those first that propose the fewest comparisons.
 
     Args:
@@ -95,7 +95,7 @@ def make_likenesses(
         rules: what records are to share.
         shingles: of texts; runs of 4 characters if None.
         embeddings: float (N, D) of the table's records, for the rule "embedding".
-        engine: where texts are normalised and pictures read; threads of this machine if None.
+        engine: where texts are normalised and images read; threads of this machine if None.
 
     Raises:
         InputError: a rule that names no field, lacks its limit, or whose limit is out of range;
@@ -111,22 +111,22 @@ def make_likenesses(
         )
     fields = {f.name: f for f in dataset.fields(table)}
     texts = [f for f in fields.values() if f.modality == "text"]
-    made: list[tuple[int, Likeness]] = []
+    made: list[tuple[int, Criterion]] = []
     for rule in rules:
         known = fields.get(rule.name)
         if known is not None and known.modality == "image":
             limit = _whole(rule)
-            found = PictureLikeness.of(dataset, table, rule.name, limit, engine)
+            found = ImageCriterion.of(dataset, table, rule.name, limit, engine)
             made.append((2, found))
         elif known is not None or (rule.name in ("text", "words") and texts):
             several = [known] if known else texts
             column = normalised_texts(dataset, table, several, engine)
-            made.append(_text_likeness(rule, column, shingles))
+            made.append(_text_criterion(rule, column, shingles))
         elif rule.name == "embedding" and embeddings is not None:
-            made.append((3, VectorLikeness(embeddings, _limit(rule))))
+            made.append((3, VectorCriterion(embeddings, _limit(rule))))
         else:
             raise _unknown(rule, fields, bool(texts))
-    return [likeness for _, likeness in sorted(made, key=lambda pair: pair[0])]
+    return [criterion for _, criterion in sorted(made, key=lambda pair: pair[0])]
 
 
 def normalised_texts(
@@ -146,12 +146,12 @@ class _Normalised:
         return normalised(joined_text(part.read(), self.fields))
 
 
-def _text_likeness(
+def _text_criterion(
     rule: NearRule, column: pl.Series, shingles: Shingles | None
-) -> tuple[int, Likeness]:
+) -> tuple[int, Criterion]:
     if rule.name == "words" and rule.limit is None:
-        return 0, WordsLikeness(column)
-    return 1, TextLikeness(column, _limit(rule), shingles, name=rule.name)
+        return 0, WordsCriterion(column)
+    return 1, TextCriterion(column, _limit(rule), shingles, name=rule.name)
 
 
 def _limit(rule: NearRule) -> float:

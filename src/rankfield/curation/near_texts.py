@@ -14,12 +14,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from rankfield.curation.likeness import Pairs, Wanted, bucket_pairs
+from rankfield.curation.criteria import Pairs, Wanted, bucket_pairs
 from rankfield.curation.texts import digests
 from rankfield.errors import InputError, MissingExtraError
 from rankfield.progress import progress
 
-__all__ = ["PERMUTATIONS", "Shingles", "TextLikeness", "bands_for", "jaccard"]
+__all__ = ["PERMUTATIONS", "Shingles", "TextCriterion", "bands_for", "jaccard"]
 
 PERMUTATIONS = 128
 _RECALL = 0.99
@@ -86,7 +86,7 @@ def bands_for(threshold: float, permutations: int = PERMUTATIONS) -> tuple[int, 
     return permutations, 1
 
 
-class TextLikeness:
+class TextCriterion:
     """Two texts are near duplicates if the Jaccard similarity of their shingles is large enough.
 
     Keeps the texts and 8 bytes of each band in memory.

@@ -8,17 +8,17 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from rankfield.curation.likeness import Pairs, Wanted
+from rankfield.curation.criteria import Pairs, Wanted
 from rankfield.errors import DataError, InputError
 from rankfield.progress import progress
 
-__all__ = ["VectorLikeness"]
+__all__ = ["VectorCriterion"]
 
 _TILE = 2_048
 _ROUNDING = 1e-6
 
 
-class VectorLikeness:
+class VectorCriterion:
     """Two records are near duplicates if the cosine of their embeddings is large enough.
 
     Exact, N² / 2 cosines: for up to some hundred thousand records. Vectors of length 0 are like

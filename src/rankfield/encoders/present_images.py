@@ -42,7 +42,7 @@ def require_images(
         entry = int(np.flatnonzero(column.entries == code)[0])
         row = int(np.searchsorted(column.starts, entry, side="right")) - 1
         raise ImageError(
-            f"no such picture: {file!s}" + more(len(missing) - 1),
+            f"no such image: {file!s}" + more(len(missing) - 1),
             where=f"{place(row)}, field {column.field.name!r}",
             remedy=remedy,
         )

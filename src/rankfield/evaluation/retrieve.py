@@ -67,7 +67,7 @@ def retrieve(
         asked = asking.embed_queries(query)
     except ImageError as error:  # its remedies are for a data set's pictures
         raise ImageError(
-            error.problem, where=error.where, remedy="Give another picture."
+            error.problem, where=error.where, remedy="Give another image."
         ) from error
     embedded = (documents or model).embed_documents(dataset, dataset.documents)
     hits = Corpus.of(embedded).search(asked, k, SearchOptions(device=str(model.device)))
@@ -100,7 +100,7 @@ def _query(
         field = own.get("image", Field("image", "image", weight))
         fields.append(field)
         if not isinstance(image, bytes) and not Path(image).is_file():
-            raise ImageError("no such picture", where=str(image), remedy="Give another picture.")
+            raise ImageError("no such image", where=str(image), remedy="Give another image.")
         values[field.name] = image if isinstance(image, bytes) else Path(image).resolve().name
     if not fields:
         raise InputError("give a query text, a picture, or both")

@@ -190,7 +190,7 @@ def _check_pictures(dataset: RankingDataset, places: Mapping[str, Table]) -> Non
     bad = [p for p in image_problems(dataset) if p.severity == "error"]
     if bad:
         raise ImageError(
-            bad[0].message + more(len(bad) - 1, "bad picture"),
+            bad[0].message + more(len(bad) - 1, "bad image"),
             where=places[bad[0].table].where(bad[0].row or 0, bad[0].field),
             remedy="Fix the pictures, or choose the fields without them.",
         )

@@ -142,7 +142,7 @@ def check_pictures(
         identity = "doc_id" if first.table == "documents" else "query_id"
         name = getattr(dataset, first.table)[identity][first.row or 0]
         raise ImageError(
-            first.message + more(len(bad) - 1, "bad picture"),
+            first.message + more(len(bad) - 1, "bad image"),
             where=f"{dataset.root or dataset.name}, {first.table}, row {first.row} (counted from"
             f" 0), {identity} {name!r}, field {first.field!r}",
             remedy="Fix the pictures, or clear those fields with `--bad-images drop`.",

@@ -18,7 +18,7 @@ _ANSWER_TOKENS = 60
 
 @dataclass(frozen=True)
 class Prices:
-    """Per million tokens, in any currency; and what a photo counts in tokens."""
+    """Per million tokens, in any currency; and what an image counts in tokens."""
 
     prompt: float = 0.0
     completion: float = 0.0
@@ -53,13 +53,13 @@ class Cost:
 def estimate_cost(prompts: PairPrompts, pairs: pl.DataFrame, votes: int, prices: Prices) -> Cost:
     """Return what the votes on these pairs will cost, nearly.
 
-    A token is taken for four characters, an answer for 60 tokens; a photo counts
+    A token is taken for four characters, an answer for 60 tokens; an image counts
     `prices.photo_tokens`. Texts other than English have more tokens.
     """
     prompt = 0.0
     for query_id, doc_id in pairs.select("query_id", "doc_id").iter_rows():
         prompt += prompts.text_length(query_id, doc_id) / _CHARACTERS_A_TOKEN
-        prompt += prompts.photo_count(query_id, doc_id) * prices.photo_tokens
+        prompt += prompts.image_count(query_id, doc_id) * prices.photo_tokens
     requests = pairs.height * votes
     usage = Usage(round(prompt * votes), requests * _ANSWER_TOKENS)
     return Cost(requests, usage.prompt_tokens, usage.completion_tokens, prices.of(usage))

@@ -43,7 +43,7 @@ def score_pairs(
 ) -> dict[str, Any]:
     """Score `pairs` with a cross-encoder, write the folder `out`, and return its judge.json.
 
-    The texts are the text fields of query and document, joined by a space; photos are not seen.
+    The texts are the text fields of query and document, joined by a space; images are not seen.
     ``judgments.parquet`` has ``query_id``, ``doc_id`` and ``score``, on the model's own scale.
     Scores of each 256 pairs are kept in ``OUT.partial``: the same call goes on after a kill.
 
@@ -82,7 +82,7 @@ def _texts(dataset: RankingDataset, pairs: pl.DataFrame) -> list[tuple[str, str]
             raise InputError(
                 f"a cross-encoder reads texts, but the {table} have no text field",
                 where=dataset.name,
-                remedy="Judge them with a language model that sees photos.",
+                remedy="Judge them with a language model that sees images.",
             )
     queries = dataset.queries.select("query_id").with_columns(
         left=joined_text(dataset.queries, dataset.query_fields)

@@ -47,7 +47,7 @@ class JudgeSettings:
     """How pairs are judged.
 
     votes: for each pair. aggregate: what makes a score of them (`grades.aggregate`).
-    image_side: pixels of the longer side of photos; 0: no photos.
+    image_side: pixels of the longer side of images; 0: no images.
     seed: sent with each request, another one for each vote.
     prices: of tokens. max_cost: stop before more than that is spent; None: no bound.
     """
@@ -86,7 +86,7 @@ def judge(
     on where a killed one stopped.
 
     Args:
-        dataset: texts and photos of the pairs.
+        dataset: texts and images of the pairs.
         pairs: ``query_id``, ``doc_id``, from `choose_pairs`.
         human: ``query_id``, ``doc_id``, ``score`` of people, to compare with.
         skip_failed: do without votes that failed, instead of stopping.
@@ -94,7 +94,7 @@ def judge(
 
     Raises:
         InputError: the cost estimated is above `max_cost`, or a key is not set.
-        ImageError: a photo cannot be read; nothing is asked then.
+        ImageError: an image cannot be read; nothing is asked then.
         RemoteError: the endpoint refuses or fails, or `max_cost` is spent; nothing is lost.
         OutputError: `out` exists, or cannot be written.
     """
@@ -193,7 +193,7 @@ class _Run:
         done = [self._vote(journal, *one) for one in asked]
         self.spent = _usage([answer for vote in done for answer in vote.answers])
         missing = [one for one, vote in zip(asked, done, strict=True) if not vote.is_done]
-        self.prompts.check_photos((q, d) for q, d, _ in missing)
+        self.prompts.check_images((q, d) for q, d, _ in missing)
         host = urlsplit(self.endpoint.url).hostname or ""
         failed: list[RequestError] = []
         with (
@@ -269,7 +269,7 @@ class _Run:
             )
 
     def _key(self, query_id: str, doc_id: str, vote: int, ask: int) -> str:
-        """Return what one answer is known by: everything that it depends on, photos by place.
+        """Return what one answer is known by: everything that it depends on, images by place.
 
         But not by `max_tokens`: an answer that came whole under one limit is whole under another.
         """

@@ -1,4 +1,4 @@
-"""What a language model sees of a pair: texts, and photos as data: addresses."""
+"""What a language model sees of a pair: texts, and images as data: addresses."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from rankfield.judging.fence import fenced, imitates_prompt
 from rankfield.judging.rubric import Rubric
 from rankfield.schema import Field, RankingDataset
 
-__all__ = ["PairPrompts", "photo_address"]
+__all__ = ["PairPrompts", "image_address"]
 
 
 class PairPrompts:
     """Makes the messages of pairs.
 
-    image_side: photos are scaled down to so many pixels on their longer side; 0: no photos.
+    image_side: images are scaled down to so many pixels on their longer side; 0: no images.
 
     Raises:
         InputError: the rubric names a field that the data set lacks.
@@ -48,7 +48,7 @@ class PairPrompts:
         """Return the messages that ask for the grade of a pair.
 
         Raises:
-            ImageError: a photo that cannot be read.
+            ImageError: an image that cannot be read.
         """
         parts = [
             *self._part("queries", query_id, "query"),
@@ -61,12 +61,12 @@ class PairPrompts:
         return [{"role": "system", "content": self.system}, {"role": "user", "content": content}]
 
     def identity(self, query_id: str, doc_id: str) -> list[str]:
-        """Return what the messages of a pair depend on, pictures by their path or hash."""
+        """Return what the messages of a pair depend on, images by their path or hash."""
         found = [self.system]
         for table, key in (("queries", query_id), ("documents", doc_id)):
             found += [table, key, *self._texts(table, key)]
             if self.image_side:
-                found += [_picture_identity(value) for value in self._photos(table, key)]
+                found += [_image_identity(value) for value in self._images(table, key)]
         return found
 
     def text_length(self, query_id: str, doc_id: str) -> int:
@@ -79,18 +79,18 @@ class PairPrompts:
         texts = (*self._texts("queries", query_id), *self._texts("documents", doc_id))
         return any(map(imitates_prompt, texts))
 
-    def photo_count(self, query_id: str, doc_id: str) -> int:
-        """Return how many photos a pair has."""
+    def image_count(self, query_id: str, doc_id: str) -> int:
+        """Return how many images a pair has."""
         if not self.image_side:
             return 0
         return sum(
             1
             for table, key in (("queries", query_id), ("documents", doc_id))
-            for _ in self._photos(table, key)
+            for _ in self._images(table, key)
         )
 
-    def check_photos(self, pairs: Iterable[tuple[str, str]]) -> None:
-        """Read every photo of these pairs once.
+    def check_images(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Read every image of these pairs once.
 
         Raises:
             ImageError: one cannot be read; says whose it is.
@@ -100,14 +100,14 @@ class PairPrompts:
         seen: set[str] = set()
         for pair in dict.fromkeys(pairs):
             for table, key in zip(("queries", "documents"), pair, strict=True):
-                for value in self._photos(table, key):
-                    if (name := _picture_identity(value)) not in seen:
+                for value in self._images(table, key):
+                    if (name := _image_identity(value)) not in seen:
                         seen.add(name)
-                        self._photo(table, key, value)
+                        self._image(table, key, value)
 
-    def _photo(self, table: str, key: str, value: str | bytes) -> str:
+    def _image(self, table: str, key: str, value: str | bytes) -> str:
         try:
-            return photo_address(self.dataset, value, self.image_side)
+            return image_address(self.dataset, value, self.image_side)
         except ImageError as error:
             raise ImageError(
                 error.problem,
@@ -119,8 +119,8 @@ class PairPrompts:
         text = "\n".join([f"<{tag}>", *map(fenced, self._texts(table, key)), f"</{tag}>"])
         parts: list[dict[str, Any]] = [{"type": "text", "text": text}]
         if self.image_side:
-            for value in self._photos(table, key):
-                address = self._photo(table, key, value)
+            for value in self._images(table, key):
+                address = self._image(table, key, value)
                 parts.append({"type": "image_url", "image_url": {"url": address}})
         return parts
 
@@ -130,7 +130,7 @@ class PairPrompts:
             if field.modality == "text" and row[field.name]:
                 yield f"{field.name}: {row[field.name]}"
 
-    def _photos(self, table: str, key: str) -> Iterator[str | bytes]:
+    def _images(self, table: str, key: str) -> Iterator[str | bytes]:
         row = self._row(table, key)
         for field in self._fields[table]:
             if field.modality == "image":
@@ -144,8 +144,8 @@ class PairPrompts:
         return frame.row(self._rows[table][key], named=True)
 
 
-def photo_address(dataset: RankingDataset, value: str | bytes, side: int) -> str:
-    """Return a photo as a data: address, JPEG, its longer side at most `side` pixels.
+def image_address(dataset: RankingDataset, value: str | bytes, side: int) -> str:
+    """Return an image as a data: address, JPEG, its longer side at most `side` pixels.
 
     Raises:
         ImageError: it cannot be read.
@@ -158,7 +158,7 @@ def photo_address(dataset: RankingDataset, value: str | bytes, side: int) -> str
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def _picture_identity(value: str | bytes) -> str:
+def _image_identity(value: str | bytes) -> str:
     return value if isinstance(value, str) else hashlib.sha256(value).hexdigest()
 
 

@@ -297,7 +297,7 @@ class RankingDataset:
         """Return the data set with the rows of a table for which `kept` (bool) is true."""
         return self._with(table, self._table(table).filter(kept))
 
-    def without_pictures(
+    def without_images(
         self, table: str, name: str, items: Mapping[int, Set[int]]
     ) -> RankingDataset:
         """Return the data set without these pictures: row → places, as `without_items`."""

@@ -168,9 +168,7 @@ class DatasetFolder:
         both = pl.concat([self.lazy(table), marks], how="horizontal")
         return self._with(table, both.filter(_KEPT).drop(_KEPT), frozenset())
 
-    def without_pictures(
-        self, table: str, name: str, items: Mapping[int, Set[int]]
-    ) -> DatasetFolder:
+    def without_images(self, table: str, name: str, items: Mapping[int, Set[int]]) -> DatasetFolder:
         """Return the data set without these pictures: row → places, as `without_items`."""
         wanted = pl.Series(_ROW, sorted(items), dtype=pl.UInt32)
         numbered = self.lazy(table).with_row_index(_ROW).select(_ROW, name)

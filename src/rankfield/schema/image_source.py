@@ -27,7 +27,7 @@ def image_source(root: Path | None, value: str | bytes) -> Path | bytes:
     path = inside(root or Path(), value)
     if path is None:
         raise DataError(
-            f"the picture path {value!r} {OUTSIDE}",
+            f"the image path {value!r} {OUTSIDE}",
             where=str(root or Path()),
             remedy="Put the file itself into the folder, or run `rankfield check --fix`.",
         )

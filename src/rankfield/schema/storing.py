@@ -64,7 +64,7 @@ def save_pictures(data: Tables, target: Path) -> None:
 
     Raises:
         DataError: a path leads out of the folder.
-        ImageError: there is no such picture.
+        ImageError: there is no such image.
     """
     for table in ("queries", "documents"):
         for f in data.fields(table):
@@ -91,7 +91,7 @@ def image_file(data: Tables, path: str, place: str) -> Path:
 
     Raises:
         DataError: the path leads out of the folder, through links too.
-        ImageError: there is no such picture, or it is not a regular file.
+        ImageError: there is no such image, or it is not a regular file.
     """
     place = f"{data.name}, {place}"
     try:
@@ -105,7 +105,7 @@ def image_file(data: Tables, path: str, place: str) -> Path:
     except ImageError as error:
         raise ImageError(f"{path}: {error.problem}", where=place, remedy=_MEND) from None
     except (OSError, ValueError, RuntimeError):  # the last: links in a circle
-        raise ImageError(f"{path}: no such picture", where=place, remedy=_MEND) from None
+        raise ImageError(f"{path}: no such image", where=place, remedy=_MEND) from None
     return source
 
 

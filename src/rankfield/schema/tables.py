@@ -66,7 +66,7 @@ class Tables(Described, Protocol):
     def with_rows(self: T, table: str, kept: pl.Series) -> T:
         """Return the data set with the rows of a table for which `kept` (bool) is true."""
 
-    def without_pictures(self: T, table: str, name: str, items: Mapping[int, Set[int]]) -> T:
+    def without_images(self: T, table: str, name: str, items: Mapping[int, Set[int]]) -> T:
         """Return the data set without these pictures: row → places, as `without_items`."""
 
     def with_notes(self: T, notes: Sequence[str], *, replacing: str = "") -> T:

@@ -1,4 +1,4 @@
-"""One product photo: a silhouette, its surface, light, and the place where it stands."""
+"""One product image: a silhouette, its surface, light, and the place where it stands."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from rankfield.synthetic.surface import Plane, gloss, grain, pattern
 from rankfield.synthetic.vocabulary import CATEGORIES, MATERIALS
 from rankfield.synthetic.wear import WEAR
 
-__all__ = ["draw_photo"]
+__all__ = ["draw_image"]
 
 _CANVAS = 192
-"""Pixels drawn along each side, at least: small photos are drawn larger and scaled down."""
+"""Pixels drawn along each side, at least: small images are drawn larger and scaled down."""
 
 _GLASS_COVERS = 0.68
 """How much of what is behind it a glass product hides."""
@@ -36,8 +36,8 @@ _TRIMS = {
 _SHAPES = HOMEWARE | WEAR
 
 
-def draw_photo(catalogue: Catalogue, row: int, rng: np.random.Generator, size: int) -> Image.Image:
-    """Return the photo of a product, RGB, `size` × `size` pixels."""
+def draw_image(catalogue: Catalogue, row: int, rng: np.random.Generator, size: int) -> Image.Image:
+    """Return the image of a product, RGB, `size` × `size` pixels."""
     side = _CANVAS if size <= _CANVAS else size
     category = CATEGORIES[catalogue.category[row]]
     pose = _Pose(rng, side, turns=category.group not in ("furniture",))
@@ -62,12 +62,12 @@ def draw_photo(catalogue: Catalogue, row: int, rng: np.random.Generator, size: i
     colour *= (brightness * relief)[..., None]
     colour += (shine * np.where(body, 1, np.float32(0.35)))[..., None]
 
-    photo = scenery(solid, grit, pose.ground, rng)
+    image = scenery(solid, grit, pose.ground, rng)
     covered = (np.asarray(solid, np.float32) / 255)[..., None]
     if MATERIALS[catalogue.material[row]].name == "glass":
         covered = covered * np.where(body, np.float32(_GLASS_COVERS), 1)[..., None]
-    photo += covered * (colour - photo)
-    return _develop(photo, rng, size)
+    image += covered * (colour - image)
+    return _develop(image, rng, size)
 
 
 class _Pose:
@@ -142,7 +142,7 @@ def _grit_tile() -> Plane:
 
 
 def _grit(rng: np.random.Generator, side: int) -> Plane:
-    """Return fine noise, cut from one tile at a random place: drawing it anew takes longer."""
+    """Return fine noise, cut from one tile at a random place: drawing it each time takes longer."""
     tile = _grit_tile()
     if side > 256:
         return rng.standard_normal((side, side), np.float32)
@@ -150,11 +150,11 @@ def _grit(rng: np.random.Generator, side: int) -> Plane:
     return tile[y : y + side, x : x + side]
 
 
-def _develop(photo: NDArray[np.float32], rng: np.random.Generator, size: int) -> Image.Image:
+def _develop(scene: NDArray[np.float32], rng: np.random.Generator, size: int) -> Image.Image:
     """Scale down, then add the camera: exposure, colour cast and sensor noise."""
     cast = 1 + rng.normal(0, 0.02, 3).astype(np.float32)
-    photo *= cast * np.float32(1 + rng.normal(0, 0.05))
-    image = Image.fromarray(np.clip(photo, 0, 255).astype(np.uint8))
+    scene *= cast * np.float32(1 + rng.normal(0, 0.05))
+    image = Image.fromarray(np.clip(scene, 0, 255).astype(np.uint8))
     if size < image.width:
         image = image.resize((size, size), Image.Resampling.BOX)
     pixels = np.asarray(image, np.float32)

@@ -1,4 +1,4 @@
-"""The sample shop: a procedural catalogue with photos, queries and ranked lists."""
+"""The sample shop: a procedural catalogue with images, queries and ranked lists."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from rankfield.synthetic.catalogue import (
     doc_id,
     make_catalogue,
 )
-from rankfield.synthetic.photos import draw_photos, photo_path
+from rankfield.synthetic.images import draw_images, image_path
 from rankfield.synthetic.queries import Query, make_queries
 from rankfield.synthetic.relevance import Relevance
 from rankfield.synthetic.titles import make_titles
@@ -94,7 +94,7 @@ def sample_shop(
         queries: number of queries, ≥ 1.
         per_query: length of the ranked lists, ≥ 1; shorter if there are fewer products.
         seed: ≥ 0; everything follows from it, whatever the number of workers.
-        images: whether to draw photos.
+        images: whether to draw images.
         image_size: their width and height in pixels, 16 to 1024.
         workers: processes that draw; None for one on each core.
 
@@ -112,7 +112,7 @@ def sample_shop(
         _write_queries(folder, make_catalogue(documents, seed), queries, per_query, seed)
         _header(documents, queries, per_query, seed, images).write_header(folder)
         if images:
-            draw_photos(folder, documents, seed=seed, size=image_size, workers=workers)
+            draw_images(folder, documents, seed=seed, size=image_size, workers=workers)
     return RankingDataset.load(out)
 
 
@@ -136,7 +136,7 @@ def _document_table(block: Catalogue, number: int, seed: int, images: bool) -> p
     rows = range(number * BLOCK, number * BLOCK + len(block))
     columns: dict[str, Any] = {"doc_id": [doc_id(row) for row in rows]}
     if images:
-        columns["image"] = [photo_path(row) for row in rows]
+        columns["image"] = [image_path(row) for row in rows]
     columns["title"] = make_titles(block, number, seed)
     for name, values in _NAMES.items():
         columns[name] = pa.array(np.array(values, dtype=object)[getattr(block, name)])

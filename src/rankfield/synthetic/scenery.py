@@ -1,4 +1,4 @@
-"""Backgrounds of product photos: a studio, a gradient, a surface, a room."""
+"""Backgrounds of product images: a studio, a gradient, a surface, a room."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def scenery(
 ) -> NDArray[np.float32]:
     """Return a background (side, side, 3) in levels, with the shadow of the product on it.
 
-    `ground` is the height where the product stands, as a share of the picture's.
+    `ground` is the height where the product stands, as a share of the image's.
     """
     side = solid.width
     tint = _TINTS[int(rng.integers(len(_TINTS)))]

@@ -1,4 +1,4 @@
-"""Product titles: some attributes are left to the photo, others are in no photo."""
+"""Product titles: some attributes are left to the image, others are in no image."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The audit of a data set: each problem with its table, row and field, and a cleaned copy."""
 
 from rankfield.validate.audit import audit, first_error, require_valid
-from rankfield.validate.pictures import image_problems
+from rankfield.validate.images import image_problems
 from rankfield.validate.problems import Problem, Severity
 from rankfield.validate.repair import fix
 from rankfield.validate.summary import Summary, summarise

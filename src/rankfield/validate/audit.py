@@ -11,7 +11,7 @@ from rankfield.images import MAX_PIXELS
 from rankfield.messages import more
 from rankfield.schema import Tables
 from rankfield.validate.findings import Finding, contents, listed, off_scale, structure
-from rankfield.validate.pictures import image_problems
+from rankfield.validate.images import image_problems
 from rankfield.validate.problems import Problem
 
 __all__ = ["audit", "findings", "first_error", "place_of", "require_valid"]
@@ -33,18 +33,18 @@ def audit(
     """Return everything wrong with a data set, in the order of checks, tables and rows.
 
     Errors: an empty table; null or empty, duplicate and dangling ids; duplicate pairs; scores that
-    are null, not finite, or outside the stated scale; records without any field; pictures missing,
+    are null, not finite, or outside the stated scale; records without any field; images missing,
     unreadable, truncated, too large, or outside the folder. Warnings: empty fields, queries without
-    a judgment or without a relevant one, pictures that are converted on reading.
+    a judgment or without a relevant one, images that are converted on reading.
 
     Of each check and column the first 1,000 rows are listed and one entry without a row counts
-    the rest; pictures are listed all.
+    the rest; images are listed all.
 
     Args:
         dataset: any ranking data set, in memory or in its folder.
-        images: decode every picture too.
-        max_pixels: pictures with more are errors.
-        engine: where fields are read and pictures decoded; threads of this machine if None.
+        images: decode every image too.
+        max_pixels: images with more are errors.
+        engine: where fields are read and images decoded; threads of this machine if None.
     """
     problems = [
         Problem(table, None, "", "empty table", "expected at least one row, found none")
@@ -59,7 +59,7 @@ def audit(
 
 
 def require_valid(dataset: Tables) -> None:
-    """Check what every later step relies on; no picture is opened.
+    """Check what every later step relies on; no image is opened.
 
     Raises:
         DataError: an empty table, a null, empty, duplicate or dangling id, a duplicate pair, or a

@@ -15,7 +15,7 @@ class Problem:
     """One thing wrong with a data set.
 
     `row` is the index into the table, counted from 0, or None for the table as a whole; `item` the
-    place in a list of pictures, from 0, or None where there is no list. `kind` is a short fixed
+    place in a list of images, from 0, or None where there is no list. `kind` is a short fixed
     phrase ("duplicate id"), `message` says what was found. An "error" breaks
     training or measurement; a "warning" is allowed but worth knowing. `count` is above 1 only in
     an entry without a row that stands for the rows not listed.

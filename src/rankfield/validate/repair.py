@@ -15,7 +15,7 @@ __all__ = ["fix"]
 def fix(dataset: T, problems: list[Problem]) -> tuple[T, list[str]]:
     """Return a copy without the errors, and what was dropped, one per line.
 
-    Of duplicates the first stays. Pictures that `problems` (from `audit`) calls bad are cleared,
+    Of duplicates the first stays. Images that `problems` (from `audit`) calls bad are cleared,
     in a list left out; records with no field left are dropped, and judgments of unknown records.
 
     Raises:
@@ -48,7 +48,7 @@ def _clear_images(dataset: T, problems: list[Problem], lines: list[str]) -> T:
             column = bad.setdefault((problem.table, problem.field), {})
             column.setdefault(problem.row, set()).add(problem.item or 0)
     for (table, name), items in bad.items():
-        dataset = dataset.without_pictures(table, name, items)
+        dataset = dataset.without_images(table, name, items)
         count = sum(map(len, items.values()))
-        lines.append(f"{table}, {name}: cleared {count:,} bad picture(s)")
+        lines.append(f"{table}, {name}: cleared {count:,} bad image(s)")
     return dataset

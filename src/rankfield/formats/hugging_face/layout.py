@@ -75,7 +75,7 @@ def read_hugging_face(
     Raises:
         DataError: no files, one that is missing, broken or cut off, a missing column, a bad id or
             score; with file and row.
-        ImageError: a bad picture, if `bad_images` is "error".
+        ImageError: a bad image, if `bad_images` is "error".
     """
     folder = Path(src)
     found = find_tables(folder)

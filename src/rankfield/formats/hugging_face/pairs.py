@@ -42,7 +42,7 @@ def dataset_of_pairs(
 
     Raises:
         DataError: a missing column, a bad id or score; with file and row.
-        ImageError: a bad picture, if `bad_images` is "error".
+        ImageError: a bad image, if `bad_images` is "error".
     """
     path = rows.path
     columns = [c for c in rows.frame.columns if c != PART]

@@ -103,7 +103,7 @@ def read_marqo_gs(
         DataError: a file that is missing or broken, a missing column, an empty text or id, a score
             that is not finite or off its scale, a product that is not in its corpus, ground truth
             of other queries, pictures that are not there; with file and row.
-        ImageError: a bad picture, if `bad_images` is "error".
+        ImageError: a bad image, if `bad_images` is "error".
     """
     folder = _require_folder(Path(src))
     notes: list[str] = []

@@ -90,7 +90,7 @@ def read_marqo_gs_parquet(
     Raises:
         DataError: no files, one that is missing, broken or cut off, a missing column, an empty text
             or id, a score that is not finite or off its scale; with file and row.
-        ImageError: a bad picture, if `bad_images` is "error".
+        ImageError: a bad image, if `bad_images` is "error".
     """
     folder = Path(src)
     notes: list[str] = []

@@ -99,7 +99,7 @@ def read_tables(
     Raises:
         DataError: anything wrong with files, columns, ids or scores, with file, row and column
             (rows of text files are the lines an editor shows).
-        ImageError: a bad picture, with file, row and path, and how many more there are.
+        ImageError: a bad image, with file, row and path, and how many more there are.
     """
     options = TableOptions(
         name=name,
@@ -364,7 +364,7 @@ def _check_images(
     if bad and not drop:
         item = "" if bad[0].item is None else f"item {bad[0].item} (counted from 0), "
         raise ImageError(
-            item + bad[0].message + more(len(bad) - 1, "bad picture"),
+            item + bad[0].message + more(len(bad) - 1, "bad image"),
             where=source.tables[bad[0].table].where(bad[0].row or 0, bad[0].field),
             remedy="Fix the pictures, or clear those fields with `--bad-images drop`.",
         )

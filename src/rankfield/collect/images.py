@@ -1,4 +1,4 @@
-"""Photos: downloaded within limits, checked, kept under the hash of their contents."""
+"""Images: downloaded within limits, checked, kept under the hash of their contents."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rankfield.paths import is_file
 from rankfield.unicode_text import half_surrogate
 from rankfield.web import Answer, Fetcher, Journal, Request, RequestError
 
-__all__ = ["Photos", "image_type"]
+__all__ = ["Images", "image_type"]
 
 _SIGNATURES = (
     (b"\xff\xd8\xff", "jpeg"),
@@ -43,8 +43,8 @@ def image_type(data: bytes) -> str | None:
     return next((kind for start, kind in _SIGNATURES if data.startswith(start)), None)
 
 
-class Photos:
-    """The photos of a job, in `folder`/images.
+class Images:
+    """The images of a job, in `folder`/images.
 
     base: the address that relative ones start from.
     allow_private: that of the limits, which decides what is refused.
@@ -67,21 +67,21 @@ class Photos:
         self._writing = threading.Lock()
 
     def path(self, address: str) -> str | None:
-        """Return where a photo stands, relative to the folder; None if it cannot be had."""
+        """Return where an image stands, relative to the folder; None if it cannot be had."""
         entry = self._entry(address)
         return entry["path"] if entry else None
 
     def reason(self, address: str) -> str | None:
-        """Return why a photo was refused for good; None if it was not."""
+        """Return why an image was refused for good; None if it was not."""
         entry = self._entry(address)
         return entry["refused"] if entry else None
 
     def is_done(self, address: str) -> bool:
-        """Return whether the photo is here, or was refused for good."""
+        """Return whether the image is here, or was refused for good."""
         return self._entry(address) is not None
 
     def get(self, address: str, fetcher: Fetcher) -> None:
-        """Download one photo, or note why it is refused; both are final.
+        """Download one image, or note why it is refused; both are final.
 
         Raises:
             RequestError: it could not be had this time.
@@ -112,7 +112,7 @@ class Photos:
             raise RequestError(f"not an address ({error})") from None
 
     def _key(self, address: str) -> str:
-        """Return what the journal knows a photo by: other settings may refuse or keep others."""
+        """Return what the journal knows an image by: other settings may refuse or keep others."""
         return "photo " + hashlib.sha256(f"{self._settings} {address}".encode()).hexdigest()
 
     def _entry(self, address: str) -> dict[str, Any] | None:
@@ -125,7 +125,7 @@ class Photos:
         return self._kept(answer.body, answer.beginning(12).encode())
 
     def _kept(self, data: bytes, beginning: bytes) -> str:
-        """Check a photo, write it and return its path.
+        """Check an image, write it and return its path.
 
         Raises:
             RequestError: it is none, of another type, too large or too small; final.
@@ -136,7 +136,7 @@ class Photos:
             found = kind or f"something that begins with {beginning!r}"
             raise RequestError(f"expected {', '.join(section.types)}, found {found}")
         if len(data) > section.max_bytes:
-            raise RequestError(f"the photo is larger than {section.max_bytes:,} bytes")
+            raise RequestError(f"the image is larger than {section.max_bytes:,} bytes")
         try:
             with loaded_image(data, max_pixels=section.max_pixels) as image:
                 size = image.size
@@ -159,7 +159,7 @@ class Photos:
 
 
 def _path_or_refusal(value: Any) -> dict[str, Any]:
-    """Return what the journal holds of a photo: where it stands, or why it is refused."""
+    """Return what the journal holds of an image: where it stands, or why it is refused."""
     entry = {key: value[key] for key in ("path", "refused")}
     if not all(text is None or isinstance(text, str) for text in entry.values()):
         raise ValueError("expected texts")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rankfield.synthetic import sample_shop
 from rankfield.synthetic.catalogue import Catalogue, make_catalogue
-from rankfield.synthetic.drawing import draw_photo
+from rankfield.synthetic.drawing import draw_image
 from rankfield.synthetic.homeware import HOMEWARE
 from rankfield.synthetic.surface import grain, pattern
 from rankfield.synthetic.vocabulary import CATEGORIES, MATERIALS, PATTERNS
@@ -19,7 +19,7 @@ from rankfield.synthetic.wear import WEAR
 
 
 def _draw(catalogue: Catalogue, row: int, stream: int = 0, size: int = 64) -> NDArray[np.uint8]:
-    photo = draw_photo(catalogue, row, np.random.default_rng(stream), size)
+    photo = draw_image(catalogue, row, np.random.default_rng(stream), size)
     assert photo.mode == "RGB"
     return np.asarray(photo)
 

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-__all__ = ["Likeness", "Pairs", "Wanted", "alike_by_all", "bucket_pairs"]
+__all__ = ["Criterion", "Pairs", "Wanted", "bucket_pairs", "similar_by_all"]
 
 Pairs = NDArray[np.int64]
 """Rows of two records each, int64 (P, 2)."""
@@ -20,7 +20,7 @@ Wanted = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.bool_]]
 _AT_A_TIME = 200_000
 
 
-class Likeness(Protocol):
+class Criterion(Protocol):
     """One criterion of near duplicates over the N records of a table."""
 
     @property
@@ -41,12 +41,12 @@ class Likeness(Protocol):
         """Return for each pair whether its two records are near duplicates; exact."""
 
 
-def alike_by_all(likenesses: Sequence[Likeness], pairs: Pairs) -> NDArray[np.bool_]:
+def similar_by_all(criteria: Sequence[Criterion], pairs: Pairs) -> NDArray[np.bool_]:
     """Return for each pair whether its records are alike by every criterion."""
     alike = np.ones(len(pairs), dtype=bool)
-    for likeness in likenesses:
+    for criterion in criteria:
         places = np.flatnonzero(alike)
-        alike[places] = likeness.alike(pairs[places])
+        alike[places] = criterion.alike(pairs[places])
     return alike
 
 

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from misbehaving_server import MisbehavingServer, png, serving
+from rankfield.collect.images import Images, image_type
 from rankfield.collect.job import ImagesSection
-from rankfield.collect.photos import Photos, image_type
 from rankfield.errors import DataError
 from rankfield.web import Fetcher, Journal, Limits, RequestError
 from rankfield.web.request_log import RequestLog
@@ -31,7 +31,7 @@ def test_types_are_told_by_contents(kind: str) -> None:
     assert image_type(encoded(kind)) == kind
 
 
-def test_what_is_no_picture_has_no_type() -> None:
+def test_what_is_no_image_has_no_type() -> None:
     for data in (b"", b"<svg/>", b"%PDF-1.7", b"%!PS-Adobe-3.0 EPSF-3.0", b"RIFF1234WAVE"):
         assert image_type(data) is None
 
@@ -64,7 +64,7 @@ def server() -> Iterator[MisbehavingServer]:
 
 
 @pytest.fixture
-def photos(server: MisbehavingServer, tmp_path: Path) -> Iterator[tuple[Photos, Fetcher]]:
+def photos(server: MisbehavingServer, tmp_path: Path) -> Iterator[tuple[Images, Fetcher]]:
     section = ImagesSection(max_bytes=20_000, max_pixels=50_000)
     limits = Limits(requests_per_second=1e6, retries=1, backoff=0.001, allow_private=True)
     with (
@@ -72,7 +72,7 @@ def photos(server: MisbehavingServer, tmp_path: Path) -> Iterator[tuple[Photos, 
         RequestLog(tmp_path / "log.jsonl") as log,
         Fetcher(limits, log) as fetcher,
     ):
-        yield Photos(section, tmp_path, journal, server.url + "/search"), fetcher
+        yield Images(section, tmp_path, journal, server.url + "/search"), fetcher
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def photos(server: MisbehavingServer, tmp_path: Path) -> Iterator[tuple[Photos, 
     [("/a.jpg", "jpg"), ("untyped#top", "png"), ("/bucket", "webp"), ("/wrong.png", "gif")],
 )
 def test_a_photo_is_kept_under_its_hash(
-    photos: tuple[Photos, Fetcher], tmp_path: Path, address: str, ending: str
+    photos: tuple[Images, Fetcher], tmp_path: Path, address: str, ending: str
 ) -> None:
     photos[0].get(address, photos[1])
     path = photos[0].path(address)
@@ -102,7 +102,7 @@ def test_a_photo_is_kept_under_its_hash(
         ("/small", "4 × 4 pixels; sides under 16 are placeholders"),
         ("/large", "300 × 300 pixels; at most 50,000"),
         ("/heavy", "larger than 20,000 bytes"),
-        ("/cut", "the picture cannot be"),
+        ("/cut", "the image cannot be"),
         ("/empty", "found something that begins with b''"),
         ("/none", "answers 404"),
         ("ftp://x.example/a.png", "expected an address that begins with https"),
@@ -113,7 +113,7 @@ def test_a_photo_is_kept_under_its_hash(
     ],
 )
 def test_what_is_no_usable_photo_is_refused_once(
-    photos: tuple[Photos, Fetcher], tmp_path: Path, address: str, message: str
+    photos: tuple[Images, Fetcher], tmp_path: Path, address: str, message: str
 ) -> None:
     photos[0].get(address, photos[1])
     assert photos[0].path(address) is None
@@ -122,7 +122,7 @@ def test_what_is_no_usable_photo_is_refused_once(
     assert not (tmp_path / "images").exists()
 
 
-def test_a_photo_in_a_data_address(photos: tuple[Photos, Fetcher], tmp_path: Path) -> None:
+def test_a_photo_in_a_data_address(photos: tuple[Images, Fetcher], tmp_path: Path) -> None:
     data = png(size=20)
     address = "data:image/png;base64," + base64.b64encode(data).decode()
     photos[0].get(address, photos[1])
@@ -130,7 +130,7 @@ def test_a_photo_in_a_data_address(photos: tuple[Photos, Fetcher], tmp_path: Pat
 
 
 def test_a_failure_that_may_pass_is_not_noted(
-    photos: tuple[Photos, Fetcher], server: MisbehavingServer
+    photos: tuple[Images, Fetcher], server: MisbehavingServer
 ) -> None:
     with pytest.raises(RequestError, match="503"):
         photos[0].get(server.url + "/503", photos[1])
@@ -142,7 +142,7 @@ def test_a_failure_that_may_pass_is_not_noted(
 )
 def test_a_malformed_entry_of_the_journal_is_named(tmp_path: Path, entry: object) -> None:
     with Journal(tmp_path / "journal.jsonl") as journal:
-        photos = Photos(ImagesSection(), tmp_path, journal, "https://shop.example/")
+        photos = Images(ImagesSection(), tmp_path, journal, "https://shop.example/")
         journal.put(photos._key("a"), entry)
         with pytest.raises(DataError, match=r"journal\.jsonl, row 1: the value in the line is"):
             photos.path("a")
@@ -150,6 +150,6 @@ def test_a_malformed_entry_of_the_journal_is_named(tmp_path: Path, entry: object
 
 def test_a_path_in_the_journal_that_no_file_can_have(tmp_path: Path) -> None:
     with Journal(tmp_path / "journal.jsonl") as journal:
-        photos = Photos(ImagesSection(), tmp_path, journal, "https://shop.example/")
+        photos = Images(ImagesSection(), tmp_path, journal, "https://shop.example/")
         journal.put(photos._key("a"), {"path": "x" * 5000, "refused": None})
         assert not photos.is_done("a")

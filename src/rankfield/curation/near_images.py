@@ -1,4 +1,4 @@
-"""Near duplicates among pictures: perceptual hashes find them, hash and colours confirm."""
+"""Near duplicates among images: perceptual hashes find them, hash and colours confirm."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ import polars as pl
 from numpy.typing import NDArray
 from PIL import Image
 
-from rankfield.curation.likeness import Pairs, Wanted, bucket_pairs
+from rankfield.curation.criteria import Pairs, Wanted, bucket_pairs
 from rankfield.engines import Engine, LocalEngine
 from rankfield.errors import ImageError, InputError, MissingExtraError
 from rankfield.field_values import first_value
 from rankfield.images import loaded_image
 from rankfield.progress import progress
 from rankfield.schema import Tables, image_source
-from rankfield.validate.pictures import picture_stretches
+from rankfield.validate.images import image_slices
 
-__all__ = ["MOST_BITS", "PictureLikeness", "fingerprint_pictures"]
+__all__ = ["MOST_BITS", "ImageCriterion", "fingerprint_images"]
 
 MOST_BITS = 16
 _BITS = 64
@@ -31,13 +31,13 @@ _GRID = 8
 _COLOUR = 24
 
 
-class PictureLikeness:
-    """Two pictures are near duplicates if their hashes are close and their colours as well.
+class ImageCriterion:
+    """Two images are near duplicates if their hashes are close and their colours as well.
 
-    The hash is `imagehash.phash`: the signs of the 8 × 8 lowest frequencies of the grey picture
+    The hash is `imagehash.phash`: the signs of the 8 × 8 lowest frequencies of the grey image
     (Zauner, 2010), 64 bits; it survives scaling, compression and small changes. It sees no colour,
     so the mean red, green and blue of 8 × 8 cells are compared too, and none may differ by over
-    24 of 255: variants in other colours stay apart. Of several pictures of a record the first
+    24 of 255: variants in other colours stay apart. Of several images of a record the first
     counts; records without one that can be read are like no other.
 
     Pairs at most `bits` apart agree in at least one of bits + 1 parts of the hash, so that none
@@ -46,7 +46,7 @@ class PictureLikeness:
     Args:
         hashes: uint64 (N,).
         colours: uint8 (N, 192), red, green, blue of each cell.
-        known: bool (N,), whether there is a picture.
+        known: bool (N,), whether there is an image.
         bits: largest Hamming distance, 0 to 16.
         name: the field.
 
@@ -61,7 +61,7 @@ class PictureLikeness:
         known: NDArray[np.bool_],
         bits: int,
         *,
-        name: str = "picture",
+        name: str = "image",
     ) -> None:
         if not 0 <= bits <= MOST_BITS:
             raise InputError(
@@ -77,8 +77,8 @@ class PictureLikeness:
     @classmethod
     def of(
         cls, dataset: Tables, table: str, name: str, bits: int, engine: Engine | None = None
-    ) -> PictureLikeness:
-        """Read the pictures of a field.
+    ) -> ImageCriterion:
+        """Read the images of a field.
 
         Raises:
             InputError: bits out of range.
@@ -86,19 +86,19 @@ class PictureLikeness:
         """
         _phash()
         found: list[tuple[NDArray[np.uint64], NDArray[np.uint8], NDArray[np.bool_], int]] = []
-        look = partial(fingerprint_pictures, dataset.root)
+        look = partial(fingerprint_images, dataset.root)
         engine = engine or LocalEngine()
-        with progress("comparing pictures", dataset.height(table), unit="records") as advance:
-            for part in engine.map(look, picture_stretches(dataset, table, name)):
+        with progress("comparing images", dataset.height(table), unit="records") as advance:
+            for part in engine.map(look, image_slices(dataset, table, name)):
                 found.append(part)
                 advance(len(part[0]))
-        none = fingerprint_pictures(None, pl.Series([], dtype=pl.String))
+        none = fingerprint_images(None, pl.Series([], dtype=pl.String))
         hashes, colours, known = (
             np.concatenate([none[i], *(part[i] for part in found)]) for i in range(3)
         )
-        likeness = cls(hashes, colours, known, bits, name=name)
-        likeness.unread = sum(part[3] for part in found)
-        return likeness
+        criterion = cls(hashes, colours, known, bits, name=name)
+        criterion.unread = sum(part[3] for part in found)
+        return criterion
 
     def candidates(self, rows: NDArray[np.int64], wanted: Wanted) -> Iterator[Pairs]:
         """Yield the pairs that agree in a part of their hashes."""
@@ -122,27 +122,27 @@ class PictureLikeness:
         return close
 
 
-def fingerprint_pictures(
-    root: Path | None, pictures: pl.Series
+def fingerprint_images(
+    root: Path | None, images: pl.Series
 ) -> tuple[NDArray[np.uint64], NDArray[np.uint8], NDArray[np.bool_], int]:
-    """Return hashes, colours and presence as `PictureLikeness` wants them, and the unreadable.
+    """Return hashes, colours and presence as `ImageCriterion` wants them, and the unreadable.
 
     Args:
         root: where paths start from.
-        pictures: paths, bytes or lists of them, one a record; the first of a list counts.
+        images: paths, bytes or lists of them, one a record; the first of a list counts.
     """
-    count = len(pictures)
+    count = len(images)
     hashes = np.zeros(count, dtype=np.uint64)
     colours = np.zeros((count, 3 * _GRID * _GRID), dtype=np.uint8)
     known = np.zeros(count, dtype=bool)
     unread = 0
     phash = _phash() if count else None
-    for row, value in enumerate(pictures.to_list()):
-        picture = first_value(value)
-        if picture is None:
+    for row, value in enumerate(images.to_list()):
+        image = first_value(value)
+        if image is None:
             continue
         try:
-            with loaded_image(image_source(root, picture)) as image:
+            with loaded_image(image_source(root, image)) as image:
                 bits = np.packbits(phash(image).hash.ravel()) if phash else np.zeros(8, np.uint8)
                 grid = image.resize((_GRID, _GRID), Image.Resampling.BOX)
         except ImageError:
@@ -159,6 +159,6 @@ def _phash() -> Any:
         return importlib.import_module("imagehash").phash
     except ImportError as error:
         raise MissingExtraError(
-            "near duplicates of pictures need the package imagehash",
+            "near duplicates of images need the package imagehash",
             remedy="Install it with `pip install 'rankfield[dedupe]'`.",
         ) from error

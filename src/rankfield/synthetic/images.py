@@ -1,4 +1,4 @@
-"""Product photos as files, drawn by several processes."""
+"""Product images as files, drawn by several processes."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ import numpy as np
 from rankfield.errors import OutputError
 from rankfield.progress import Advance, progress
 from rankfield.synthetic.catalogue import BLOCK, catalogue_blocks
-from rankfield.synthetic.drawing import draw_photo
+from rankfield.synthetic.drawing import draw_image
 from rankfield.terminal import echo
 
-__all__ = ["draw_photos", "photo_path", "work"]
+__all__ = ["draw_images", "image_path", "work"]
 
 _FOLDER_HOLDS = 1000
 _QUALITY = 88
 _WORTH_A_WORKER = 200
-"""A worker takes half a second to start: fewer photos than this are not worth another one."""
+"""A worker takes half a second to start: fewer images than this are not worth another one."""
 
 
-def photo_path(row: int) -> str:
-    """Return the path of a product's photo inside the data set's folder."""
+def image_path(row: int) -> str:
+    """Return the path of a product's image inside the data set's folder."""
     return f"images/{row // _FOLDER_HOLDS:04d}/p{row:07d}.jpg"
 
 
-def draw_photos(
+def draw_images(
     folder: Path, documents: int, *, seed: int, size: int, workers: int | None = None
 ) -> None:
-    """Draw the photo of every product into `folder`, `size` × `size` pixels, as JPEG.
+    """Draw the image of every product into `folder`, `size` × `size` pixels, as JPEG.
 
-    Each photo has a random stream of its own, so that the files are the same for any number of
+    Each image has a random stream of its own, so that the files are the same for any number of
     workers. Workers are new interpreters, not forks: the caller may hold threads and locks.
     """
     for start in range(0, documents, _FOLDER_HOLDS):
-        (folder / photo_path(start)).parent.mkdir(parents=True, exist_ok=True)
+        (folder / image_path(start)).parent.mkdir(parents=True, exist_ok=True)
     workers = min(workers or cpu_count() or 1, -(-documents // _WORTH_A_WORKER))
     bounds = np.linspace(0, documents, workers + 1).astype(int).tolist()
-    with progress("photos", documents, unit="photos") as advance:
+    with progress("images", documents, unit="images") as advance:
         if workers == 1:
             _draw_rows(folder, start=0, stop=documents, seed=seed, size=size, done=advance)
             return
@@ -63,14 +63,14 @@ def _draw_rows(
     for number, block in enumerate(catalogue_blocks(stop, seed, first=first), first):
         for row in range(max(start, number * BLOCK), min(stop, (number + 1) * BLOCK)):
             rng = np.random.default_rng([seed, 6, row])
-            photo = draw_photo(block, row - number * BLOCK, rng, size)
-            photo.save(folder / photo_path(row), quality=_QUALITY)
+            image = draw_image(block, row - number * BLOCK, rng, size)
+            image.save(folder / image_path(row), quality=_QUALITY)
             done(1)
 
 
 def _run_workers(tasks: list[dict[str, str | int]], advance: Advance) -> None:
     # -P: a file of the working folder is never imported in place of ours
-    code = "from rankfield.synthetic.photos import work; work()"
+    code = "from rankfield.synthetic.images import work; work()"
     command = [sys.executable, "-P", "-c", code]
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(len(tasks)))
@@ -88,7 +88,7 @@ def _run_workers(tasks: list[dict[str, str | int]], advance: Advance) -> None:
         for failure in pool.map(lambda worker: _follow(worker, advance), running):
             if failure:
                 raise OutputError(
-                    f"a process that draws photos failed ({failure})",
+                    f"a process that draws images failed ({failure})",
                     where=str(Path(str(tasks[0]["folder"])).parent),
                     remedy="Is there enough room on the disk? One worker shows the whole error.",
                 )

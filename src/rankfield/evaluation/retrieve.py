@@ -66,9 +66,7 @@ def retrieve(
     try:
         asked = asking.embed_queries(query)
     except ImageError as error:  # its remedies are for a data set's pictures
-        raise ImageError(
-            error.problem, where=error.where, remedy="Give another image."
-        ) from error
+        raise ImageError(error.problem, where=error.where, remedy="Give another image.") from error
     embedded = (documents or model).embed_documents(dataset, dataset.documents)
     hits = Corpus.of(embedded).search(asked, k, SearchOptions(device=str(model.device)))
     found = hits.indices[0] >= 0

@@ -305,10 +305,10 @@ def test_texts_are_those_that_training_meets(shop: RankingDataset) -> None:
 
 
 def test_data_that_does_not_hold_together(shop: RankingDataset) -> None:
-    with pytest.raises(DataError, match="column 'doc_id' lacks or has twice"):
+    with pytest.raises(DataError, match="judgments name ids that column 'doc_id' lacks"):
         TrainingPairs.of(recipe(), shop.with_tables(documents=shop.documents.head(3)))
     twice = pl.concat([shop.queries, shop.queries.head(1)])
-    with pytest.raises(DataError, match="column 'query_id' lacks or has twice"):
+    with pytest.raises(DataError, match="column 'query_id' has the same id twice"):
         TrainingPairs.of(recipe(), shop.with_tables(queries=twice))
     bare = shop.with_tables(queries=shop.queries.with_columns(query=pl.lit("")))
     model = build_model(recipe(), shop)

@@ -119,7 +119,7 @@ def put(name: str, value: object) -> Callable[[pl.DataFrame], pl.DataFrame]:
         (put("similarity", None), "row 3 .*'similarity': expected a finite number, found nothing"),
         (
             lambda f: pl.concat([f, f.head(2)]),
-            "row 186 .*'doc_id': the document 'd[0-9]+' stands twice .*1 more row",
+            "row 186 .*'doc_id': the document 'd[0-9]+' is duplicated .*1 more row",
         ),
         (lambda f: f.drop("doc_id"), "column 'doc_id' is missing; found query_id, rank"),
         (lambda f: f.with_columns(doc_id=1), "column 'doc_id': expected String, found Int32"),

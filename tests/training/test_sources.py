@@ -193,7 +193,7 @@ def test_data_never_split_and_parquet(tmp_path: Path) -> None:
         ([("Q", "D", "inf")], "row 2, column 'score': expected a finite number, found 'inf'"),
         ([("Q", "D", "good")], "row 2, column 'score': expected a finite number, found 'good'"),
         ([("Q", "D", "")], "row 2, column 'score': expected a finite number, found nothing"),
-        ([("Q", "D", 1), ("Q", "D", 2)], "row 3, column 'doc_id': .* stands twice"),
+        ([("Q", "D", 1), ("Q", "D", 2)], "row 3, column 'doc_id': .* is duplicated"),
         ([("Q", "D", 9)], r"row 2, column 'score': .* '9' lies outside the scale \[0, 3.5\]"),
         ([("Q", "D", 1, 5)], "row 2: expected 3 values"),
         ([], "expected at least one row"),

@@ -11,6 +11,7 @@ import polars as pl
 
 from rankfield.errors import DataError
 from rankfield.io.text import reading
+from rankfield.messages import more
 
 __all__ = ["Place", "Table", "counted_rows", "numbered_lines", "stack"]
 
@@ -113,6 +114,36 @@ class Table:
                 frame = self.data.select(plain).collect()
             for name in group:
                 yield frame[name] if name in frame.columns else self.column(name)
+
+    def require_columns(self, *names: str, remedy: str = "") -> None:
+        """Raise `DataError` if the table lacks one of these columns."""
+        for name in names:
+            if name not in self.schema:
+                raise DataError(
+                    f"column {name!r} is missing; found {', '.join(self.columns) or 'none'}",
+                    where=str(self.path),
+                    remedy=remedy,
+                )
+
+    def refuse(self, column: str, bad: pl.Series, problem: str, remedy: str = "") -> None:
+        """Raise `DataError` at the first row that `bad` marks, if there is one.
+
+        Args:
+            column: named beside the row.
+            bad: of each row whether it is to be refused.
+            problem: {} in it is what the row has in the column.
+            remedy: what to do.
+        """
+        if not bad.any():
+            return
+        row = int(bad.arg_max() or 0)
+        value = self.frame[column][row]
+        found = "nothing" if value is None else repr(value)
+        raise DataError(
+            problem.replace("{}", found) + more(int(bad.sum()) - 1, "row"),
+            where=self.where(row, column),
+            remedy=remedy,
+        )
 
     def rename(self, names: Mapping[str, str]) -> Table:
         """Return the table with other names: old → new."""

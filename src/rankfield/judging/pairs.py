@@ -10,7 +10,6 @@ import polars as pl
 from rankfield.errors import DataError, InputError
 from rankfield.io.table import Table
 from rankfield.io.tables import read_table
-from rankfield.messages import more
 from rankfield.schema import RankingDataset
 
 __all__ = ["choose_pairs", "read_scores"]
@@ -63,26 +62,15 @@ def _of_file(dataset: RankingDataset, path: Path) -> pl.DataFrame:
 
 
 def _known(dataset: RankingDataset, table: Table) -> pl.DataFrame:
+    table.require_columns(*_PAIR, remedy="The table needs query_id and doc_id.")
+    remedy = f"Judge pairs of this data set, {dataset.name}."
     for name, known, what in (
         ("query_id", dataset.queries, "queries"),
         ("doc_id", dataset.documents, "documents"),
     ):
-        if name not in table.frame.columns:
-            raise DataError(
-                f"column {name!r} is missing; found {', '.join(table.frame.columns)}",
-                where=str(table.path),
-                remedy="The table needs query_id and doc_id.",
-            )
         ids = table.frame[name].cast(pl.String)
         unknown = ~ids.is_in(known[name].implode()).fill_null(False)
-        if unknown.any():
-            row = int(unknown.arg_max() or 0)
-            found = "nothing" if ids[row] is None else repr(ids[row])
-            raise DataError(
-                f"{found} is not among the {what}" + more(int(unknown.sum()) - 1, "row"),
-                where=table.where(row, name),
-                remedy=f"Judge pairs of this data set, {dataset.name}.",
-            )
+        table.refuse(name, unknown, f"{{}} is not among the {what}", remedy)
     return table.frame.select(pl.col(_PAIR).cast(pl.String))
 
 
@@ -90,26 +78,16 @@ def read_scores(dataset: RankingDataset, path: Path) -> pl.DataFrame:
     """Return the scores of a table: ``query_id``, ``doc_id``, ``score``, each pair once.
 
     Raises:
-        DataError: an unknown id, a pair that stands twice, a score that is no number; with row.
+        DataError: an unknown id, a pair that is duplicated, a score that is no number; with row.
     """
     table = read_table(path)
     pairs = _known(dataset, table)
-    if "score" not in table.frame.columns:
-        raise DataError(
-            f"column 'score' is missing; found {', '.join(table.frame.columns)}", where=str(path)
-        )
+    table.require_columns("score")
     scores = table.frame["score"].cast(pl.Float64, strict=False)
-    for bad, name, message in (
-        (~scores.is_finite().fill_null(False), "score", "expected a finite number"),
-        (~_first_of_pair(pairs), "doc_id", "the document stands twice for its query"),
-    ):
-        if bad.any():
-            row = int(bad.arg_max() or 0)
-            raise DataError(
-                f"{message}, found {table.frame[name][row]!r}",
-                where=table.where(row, name),
-                remedy="Fix or remove the row.",
-            )
+    finite, remedy = scores.is_finite().fill_null(False), "Fix or remove the row."
+    table.refuse("score", ~finite, "expected a finite number, found {}", remedy)
+    message = "the document {} is duplicated for its query"
+    table.refuse("doc_id", ~_first_of_pair(pairs), message, remedy)
     return pairs.with_columns(score=scores)
 
 

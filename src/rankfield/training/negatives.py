@@ -16,7 +16,7 @@ from rankfield import __version__
 from rankfield.errors import DataError
 from rankfield.files import new_file
 from rankfield.io.parquet import read_parquet
-from rankfield.messages import more
+from rankfield.io.table import Table
 from rankfield.outputs import OR_OVERWRITE, require_new
 from rankfield.parsing import parse_json
 from rankfield.schema import RankingDataset
@@ -156,7 +156,7 @@ def load_negatives(
 
     Raises:
         DataError: no such file, not Parquet, a missing column, mined with other data, or a row
-            with an unknown, held-out or missing id, a judged pair, a pair that stands twice, or a
+            with an unknown, held-out or missing id, a judged pair, a pair that is duplicated, or a
             number that is not finite; names file, row (counted from 0) and column.
     """
     file = Path(path)
@@ -169,71 +169,52 @@ def load_negatives(
             where=str(file),
             remedy=_AGAIN,
         )
-    frame = _read(file)
-    _check_numbers(file, frame)
-    _check_ids(file, frame, "query_id", dataset.queries, dataset.training_queries())
-    _check_ids(file, frame, "doc_id", dataset.documents, dataset.training_documents())
-    _check_pairs(file, frame, dataset)
-    return frame
+    table = _read(file)
+    _check_numbers(table)
+    _check_ids(table, "query_id", dataset.queries, dataset.training_queries())
+    _check_ids(table, "doc_id", dataset.documents, dataset.training_documents())
+    _check_pairs(table, dataset)
+    return table.frame
 
 
-def _read(file: Path) -> pl.DataFrame:
+def _read(file: Path) -> Table:
     frame = read_parquet(file)
+    Table.counted(file, frame).require_columns(*_COLUMNS)
     for name, dtype in _COLUMNS.items():
-        if name not in frame.columns:
-            raise DataError(
-                f"column {name!r} is missing; found {', '.join(frame.columns) or 'none'}",
-                where=str(file),
-            )
         fits = frame[name].dtype.is_numeric() if dtype.is_numeric() else frame[name].dtype == dtype
         if not fits:
             raise DataError(
                 f"expected {dtype}, found {frame[name].dtype}", where=f"{file}, column {name!r}"
             )
-    return frame.select(pl.col(name).cast(dtype, strict=False) for name, dtype in _COLUMNS.items())
+    columns = (pl.col(name).cast(dtype, strict=False) for name, dtype in _COLUMNS.items())
+    return Table.counted(file, frame.select(columns))
 
 
-def _check_numbers(file: Path, frame: pl.DataFrame) -> None:
-    rank, similarity = frame["rank"], frame["similarity"]
-    _refuse(
-        file, frame, "rank", rank.is_null() | (rank < 1), "expected a rank of at least 1, found {}"
-    )
+def _check_numbers(table: Table) -> None:
+    rank, similarity = table.frame["rank"], table.frame["similarity"]
+    low = rank.is_null() | (rank < 1)
+    table.refuse("rank", low, "expected a rank of at least 1, found {}", _AGAIN)
     finite = similarity.is_finite().fill_null(False)
-    _refuse(file, frame, "similarity", ~finite, "expected a finite number, found {}")
+    table.refuse("similarity", ~finite, "expected a finite number, found {}", _AGAIN)
 
 
-def _check_ids(
-    file: Path, frame: pl.DataFrame, name: str, table: pl.DataFrame, seen: pl.DataFrame
-) -> None:
-    ids = frame[name]
-    known = ids.is_in(table[name].implode()) & ids.is_not_null()
+def _check_ids(table: Table, name: str, records: pl.DataFrame, seen: pl.DataFrame) -> None:
+    ids = table.frame[name]
+    known = ids.is_in(records[name].implode()) & ids.is_not_null()
     what = "queries" if name == "query_id" else "documents"
-    _refuse(file, frame, name, ~known.fill_null(False), f"{{}} is not among the {what}")
+    table.refuse(name, ~known.fill_null(False), f"{{}} is not among the {what}", _AGAIN)
     visible = ids.is_in(seen[name].implode())
-    _refuse(file, frame, name, ~visible, "{} is held out: training must not see it")
+    table.refuse(name, ~visible, "{} is held out: training must not see it", _AGAIN)
 
 
-def _check_pairs(file: Path, frame: pl.DataFrame, dataset: RankingDataset) -> None:
-    pairs = ["query_id", "doc_id"]
+def _check_pairs(table: Table, dataset: RankingDataset) -> None:
+    pairs, frame = ["query_id", "doc_id"], table.frame
     twice = frame.select(pl.int_range(pl.len()).over(pairs) > 0).to_series()
-    _refuse(file, frame, "doc_id", twice, "the document {} stands twice for its query")
+    table.refuse("doc_id", twice, "the document {} is duplicated for its query", _AGAIN)
     marked = dataset.judgments.select(pairs).unique().with_columns(judged=pl.lit(True))
     judged = frame.select(pairs).join(marked, on=pairs, how="left", maintain_order="left")["judged"]
     message = "the document {} is judged for its query and no negative"
-    _refuse(file, frame, "doc_id", judged.fill_null(False), message)
-
-
-def _refuse(file: Path, frame: pl.DataFrame, name: str, bad: pl.Series, message: str) -> None:
-    if not bad.any():
-        return
-    row = int(bad.arg_max() or 0)
-    value = frame[name][row]
-    found = "nothing" if value is None else repr(value)
-    raise DataError(
-        message.format(found) + more(int(bad.sum()) - 1, "row"),
-        where=f"{file}, row {row} (counted from 0), column {name!r}",
-        remedy=_AGAIN,
-    )
+    table.refuse("doc_id", judged.fill_null(False), message, _AGAIN)
 
 
 @dataclass(frozen=True)
@@ -257,7 +238,7 @@ class NegativeTable:
         judgments may have scored what was mined before.
 
         Raises:
-            DataError: an id that the data set lacks or has twice.
+            DataError: an id that the data set lacks or duplicates.
         """
         if judged is not None:
             frame = frame.join(judged, on=["query_id", "doc_id"], how="anti", maintain_order="left")

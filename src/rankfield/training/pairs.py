@@ -19,6 +19,7 @@ from rankfield.losses import JudgedPairs
 from rankfield.ranges import ranges
 from rankfield.schema import RankingDataset
 from rankfield.training.recipe import Recipe
+from rankfield.training.row_numbers import row_numbers
 from rankfield.training.sources import add_judgments
 from rankfield.training.used_fields import pairs_with_fields
 from rankfield.weighting import pair_weights
@@ -196,12 +197,11 @@ def _first_of_content(rows: Ints, columns: Sequence[FieldColumn], dataset: Ranki
 
 def _rows(ids: pl.Series, table: pl.Series) -> Ints:
     """Return the row of each id in a table's id column, which must hold it once."""
-    positions = pl.DataFrame({"id": table, "row": np.arange(len(table))})
-    found = pl.DataFrame({"id": ids}).join(positions, on="id", how="left", maintain_order="left")
-    if len(found) != len(ids) or found["row"].has_nulls():
+    rows = row_numbers(ids, table)
+    if (rows < 0).any():
         raise DataError(
-            f"judgments name ids that column {table.name!r} lacks or has twice",
+            f"judgments name ids that column {table.name!r} lacks",
             where="judgments",
             remedy="See `rankfield check`; `--fix` writes a cleaned copy.",
         )
-    return found["row"].to_numpy()
+    return rows

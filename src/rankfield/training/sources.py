@@ -14,7 +14,6 @@ from pydantic import Field
 from rankfield.errors import DataError
 from rankfield.io.table import Table
 from rankfield.io.tables import read_table
-from rankfield.messages import more
 from rankfield.schema import RankingDataset, ScoreScale
 from rankfield.settings import Settings
 
@@ -63,7 +62,7 @@ def add_judgments(
 
     Raises:
         DataError: a file that cannot be read, or a row with an unknown or missing id, a pair that
-            stands twice, a score that is not finite or that cannot be mapped; says where.
+            is duplicated, a score that is not finite or that cannot be mapped; says where.
     """
     own = judgments.select(*_PAIR, pl.col("score").cast(pl.Float64), trust=pl.lit(1.0))
     parts = [own]
@@ -121,16 +120,11 @@ def map_scores(scores: Floats, how: str, training: Floats, scale: ScoreScale) ->
 
 def _training_pairs(table: Table, dataset: RankingDataset) -> pl.DataFrame:
     """Return the rows whose pair training may see, with their number in the file as ``row``."""
-    for name in (*_PAIR, "score"):
-        if name not in table.frame.columns:
-            raise DataError(
-                f"column {name!r} is missing; found {', '.join(table.frame.columns)}",
-                where=str(table.path),
-            )
+    table.require_columns(*_PAIR, "score")
     _check_ids(table, "query_id", dataset.queries, "queries")
     _check_ids(table, "doc_id", dataset.documents, "documents")
     twice = table.frame.select(pl.int_range(pl.len()).over(_PAIR) > 0).to_series()
-    _refuse(table, "doc_id", twice, "the document {} stands twice for its query")
+    table.refuse("doc_id", twice, "the document {} is duplicated for its query")
     scores = _scores(table)
     return (
         table.frame.select(_PAIR)
@@ -146,7 +140,7 @@ def _check_ids(table: Table, name: str, known: pl.DataFrame, what: str) -> None:
     if ids.dtype != pl.String:
         raise DataError(f"expected text, found {ids.dtype}", where=f"{table.path}, column {name!r}")
     found = ids.is_in(known[name].implode()).fill_null(False) & ids.is_not_null()
-    _refuse(table, name, ~found, f"{{}} is not among the {what}")
+    table.refuse(name, ~found, f"{{}} is not among the {what}")
 
 
 def _scores(table: Table) -> pl.Series:
@@ -157,8 +151,8 @@ def _scores(table: Table) -> pl.Series:
             f"expected numbers, found {raw.dtype}", where=f"{table.path}, column 'score'"
         )
     scores = (raw.str.strip_chars() if text else raw).cast(pl.Float64, strict=False)
-    _refuse(
-        table, "score", ~scores.is_finite().fill_null(False), "expected a finite number, found {}"
+    table.refuse(
+        "score", ~scores.is_finite().fill_null(False), "expected a finite number, found {}"
     )
     return scores
 
@@ -177,21 +171,8 @@ def _mapped(
         bad[found["row"].to_numpy()[outside]] = True
         message = f"the score {{}} lies outside the scale [{scale.minimum:g}, {scale.maximum:g}]"
         remedy = 'Take map = "ranks" or "linear".'
-        _refuse(table, "score", pl.Series(bad), message, remedy)
+        table.refuse("score", pl.Series(bad), message, remedy)
     try:
         return map_scores(scores, source.map, training, scale)
     except DataError as error:
         raise DataError(error.problem, where=str(table.path), remedy=error.remedy) from None
-
-
-def _refuse(table: Table, name: str, bad: pl.Series, message: str, remedy: str = "") -> None:
-    if not bad.any():
-        return
-    row = int(bad.arg_max() or 0)
-    value = table.frame[name][row]
-    found = "nothing" if value is None else repr(value)
-    raise DataError(
-        message.format(found) + more(int(bad.sum()) - 1, "row"),
-        where=table.where(row, name),
-        remedy=remedy,
-    )

@@ -121,10 +121,23 @@ def load_checkpoint(
 
 
 def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Load AdamW's state, which torch itself does not check.
+
+    Raises:
+        ValueError: it is of other parameters, or a part of it is missing.
+    """
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         index, name = key.split(".", 1)
         state.setdefault(int(index), {})[name] = tensor
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    for number, values in state.items():
+        if not 0 <= number < len(parameters):
+            raise ValueError(f"the optimiser has no parameter {number}")
+        shape = parameters[number].shape
+        expected = {"step": torch.Size(), "exp_avg": shape, "exp_avg_sq": shape}
+        if {name: value.shape for name, value in values.items()} != expected:
+            raise ValueError(f"the optimiser's state of parameter {number} is of another shape")
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
 

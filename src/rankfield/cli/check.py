@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rankfield.cli.options import EngineOption
+from rankfield.cli.options import Dataset, EngineOption
 from rankfield.errors import DataError
 from rankfield.terminal import console, echo, one_line
 
@@ -23,7 +23,7 @@ _BAR = 40
 
 
 def command(
-    dataset: Annotated[Path, typer.Argument(help="Data set folder.", show_default=False)],
+    dataset: Dataset,
     *,
     fix: Annotated[
         Path | None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from rankfield.cli.options import EngineOption
+from rankfield.cli.options import Dataset, EngineOption, NewDataset
 from rankfield.errors import InputError
 from rankfield.terminal import console, echo
 
@@ -23,8 +23,8 @@ __all__ = ["command"]
 
 
 def command(
-    dataset: Annotated[Path, typer.Argument(help="Data set folder.", show_default=False)],
-    out: Annotated[Path, typer.Argument(help="Data set folder to make.", show_default=False)],
+    dataset: Dataset,
+    out: NewDataset,
     *,
     documents: Annotated[bool, typer.Option(help="Merge documents.")] = True,
     queries: Annotated[bool, typer.Option(help="Merge queries.")] = True,

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from rankfield.cli.options import Dataset
 from rankfield.formats.registry import LAYOUTS
 from rankfield.terminal import echo
 
@@ -18,7 +19,7 @@ def command(
         str,
         typer.Argument(help=f"One of {', '.join(LAYOUTS)}.", show_default=False),
     ],
-    dataset: Annotated[Path, typer.Argument(help="Data set folder.", show_default=False)],
+    dataset: Dataset,
     out: Annotated[Path, typer.Argument(help="File or folder to make.", show_default=False)],
     *,
     option: Annotated[

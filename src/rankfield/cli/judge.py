@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rankfield.cli.options import chosen_device
+from rankfield.cli.options import Device, chosen_device
 from rankfield.errors import InputError
 from rankfield.terminal import echo
 
@@ -104,9 +104,7 @@ def command(
         bool, typer.Option("--skip-failed", help="Do without votes that failed.")
     ] = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Pairs of a cross-encoder's batch.")] = 32,
-    device: Annotated[
-        str | None, typer.Option(help="Where the cross-encoder computes; default: a GPU if any.")
-    ] = None,
+    device: Device = None,
     seed: Annotated[int, typer.Option(help="Of votes, and of --per-query's sample.")] = 0,
 ) -> None:
     """Grade pairs with a language model or a cross-encoder, and compare with people's grades.

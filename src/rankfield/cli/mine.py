@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rankfield.cli.options import Device, Overwrite, chosen_device, setting_option
+from rankfield.cli.options import Device, Model, Overwrite, chosen_device, setting_option
 from rankfield.cli.text_table import show_table
 from rankfield.terminal import echo
 from rankfield.training.mining_settings import MineSettings, Sample
@@ -23,7 +23,7 @@ _setting = partial(setting_option, MineSettings)
 
 
 def command(
-    model: Annotated[Path, typer.Argument(help="Folder `model` of a training run.")],
+    model: Model,
     dataset: Annotated[Path, typer.Argument(help="The data set that will be trained on.")],
     *,
     out: Annotated[Path, typer.Option(help="The Parquet file to write.")],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +11,17 @@ import typer
 from rankfield.engines import EngineName
 from rankfield.errors import InputError
 
-__all__ = ["AllowCode", "Device", "EngineOption", "Overwrite", "chosen_device", "setting_option"]
+__all__ = [
+    "AllowCode",
+    "Dataset",
+    "Device",
+    "EngineOption",
+    "Model",
+    "NewDataset",
+    "Overwrite",
+    "chosen_device",
+    "setting_option",
+]
 
 AllowCode = Annotated[
     bool,
@@ -20,6 +31,9 @@ AllowCode = Annotated[
         "what you trust. Without it they are refused.",
     ),
 ]
+Dataset = Annotated[Path, typer.Argument(help="Data set folder.", show_default=False)]
+NewDataset = Annotated[Path, typer.Argument(help="Data set folder to make.", show_default=False)]
+Model = Annotated[Path, typer.Argument(help="Folder `model` of a training run.")]
 Device = Annotated[
     str | None,
     typer.Option(help="Where to compute, as torch names it; default: a GPU if there is one."),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rankfield.cli.options import Device
+from rankfield.cli.options import Device, Model
 from rankfield.errors import OutputError
 from rankfield.terminal import cell, console, echo
 
@@ -21,7 +21,7 @@ __all__ = ["command"]
 
 
 def command(
-    model: Annotated[Path, typer.Argument(help="Folder `model` of a training run.")],
+    model: Model,
     dataset: Annotated[Path, typer.Argument(help="The data set whose documents are searched.")],
     query: Annotated[str, typer.Argument(help="What to look for.")] = "",
     *,

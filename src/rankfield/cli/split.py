@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rankfield.cli.options import EngineOption
+from rankfield.cli.options import Dataset, EngineOption, NewDataset
 from rankfield.errors import InputError
 from rankfield.terminal import console, echo
 
@@ -24,8 +24,8 @@ _FEW = 20
 
 
 def command(
-    dataset: Annotated[Path, typer.Argument(help="Data set folder.", show_default=False)],
-    out: Annotated[Path, typer.Argument(help="Data set folder to make.", show_default=False)],
+    dataset: Dataset,
+    out: NewDataset,
     *,
     queries: Annotated[
         float | None,

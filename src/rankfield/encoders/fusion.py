@@ -90,7 +90,7 @@ def fuse_fields(
         )
         for name, field in fields.items()
     }
-    return truncated(fuse(parts, weights), dimension), parts
+    return fuse(parts, weights, dimension), parts
 
 
 def field_embeddings(
@@ -114,8 +114,12 @@ def field_embeddings(
     return F.normalize(total, dim=-1) if multi_valued else total
 
 
-def fuse(parts: Mapping[str, Tensor], weights: Mapping[str, float | Tensor]) -> Tensor:
-    """Return N × D unit embeddings e = normalise(Σ_f ω_f · v_f).
+def fuse(
+    parts: Mapping[str, Tensor],
+    weights: Mapping[str, float | Tensor],
+    dimension: int | None = None,
+) -> Tensor:
+    """Return N × d unit embeddings e = normalise(Σ_f ω_f · v_f), `truncated` to d dimensions.
 
     ω are renormalised over the fields that a record has; the outer normalisation makes that scale
     drop out, so plain weighted sums suffice. A record without any field gets a zero row.
@@ -124,6 +128,7 @@ def fuse(parts: Mapping[str, Tensor], weights: Mapping[str, float | Tensor]) -> 
         parts: field name → N × D unit embeddings v_f, zero where a record lacks the field, from
             `field_embeddings`; they are added up in this order.
         weights: field name → ω_f > 0, a number or a tensor of shape () that may need a gradient.
+        dimension: d; by default D.
 
     Raises:
         ValueError: there are no parts.
@@ -134,4 +139,5 @@ def fuse(parts: Mapping[str, Tensor], weights: Mapping[str, float | Tensor]) -> 
         total = weighted if total is None else total + weighted
     if total is None:
         raise ValueError("no field of these records is present")
-    return F.normalize(total, dim=-1)
+    fused = F.normalize(total, dim=-1)
+    return fused if dimension is None else truncated(fused, dimension)

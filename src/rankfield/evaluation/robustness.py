@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rankfield.encoders import RankingModel
 from rankfield.encoders.base import Side
 from rankfield.encoders.fusion import fuse
+from rankfield.encoders.pipeline import embedded, joined
 from rankfield.encoders.rows import FrameRows
 from rankfield.errors import InputError
 from rankfield.evaluation.evaluate import evaluate
@@ -20,7 +21,6 @@ from rankfield.evaluation.options import EvaluationOptions
 from rankfield.evaluation.ranker import ModelRanker
 from rankfield.evaluation.results import Results
 from rankfield.field_values import flat_values
-from rankfield.losses.matryoshka import truncated
 from rankfield.schema import Field, RankingDataset
 
 __all__ = ["FieldEmbeddings", "droppable_fields", "measure_robustness"]
@@ -55,14 +55,12 @@ class FieldEmbeddings:
 
     def _alone(self, field: Field, side: Side, frame: pl.DataFrame) -> NDArray[np.float32]:
         """Return the embeddings of one field, (rows, D); zero rows where it is absent."""
-        encoder = self.model.encoder
-        rows = np.unique(flat_values(frame[field.name])[0])
-        vectors = np.zeros((frame.height, encoder.dimension), dtype=np.float32)
-        if len(rows):
-            alone = RankingModel(encoder, [field], [field]).to(self.model.device)
-            alone.batch_size = self.model.batch_size
-            embed = alone.embed_queries if side == "query" else alone.embed_documents
-            vectors[rows] = embed(self.dataset, frame[rows.tolist()])
+        model, dimension = self.model, self.model.encoder.dimension
+        present = np.unique(flat_values(frame[field.name])[0])
+        rows = FrameRows.of(self.dataset, frame[present.tolist()], side, [field])
+        chunks = embedded(model, rows, side, dimension=dimension, batch_size=model.batch_size)
+        vectors = np.zeros((frame.height, dimension), dtype=np.float32)
+        vectors[present] = joined(chunks, len(rows), dimension)
         return vectors
 
     def fused(self, side: Side, without: Sequence[str] = ()) -> NDArray[np.float32]:
@@ -72,7 +70,7 @@ class FieldEmbeddings:
         """
         weights = {f.name: f.weight for f in self.model.current_fields(side)}
         parts = {n: part for n, part in self._parts[side].items() if n not in without}
-        return truncated(fuse(parts, weights), self.model.dimension).numpy()
+        return fuse(parts, weights, self.model.dimension).numpy()
 
     def without(self, fields: Sequence[str]) -> ModelRanker:
         """Return the model as a ranker, as if no record had these fields.

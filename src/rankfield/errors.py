@@ -3,7 +3,7 @@
 RankfieldError
 ├── InputError                what the user gave cannot be used; the command line exits with 2
 │   ├── DataError             a table, row or field of a data set
-│   │   └── ImageError        one picture: missing, truncated, not an image, too large
+│   │   └── ImageError        one image: missing, truncated, not an image, too large
 │   ├── SplitError            a split that cannot be made or is too small
 │   ├── RecipeError           a training recipe: unknown key, value out of range, absent field
 │   ├── ModelError            a model folder or checkpoint that does not fit
@@ -67,7 +67,7 @@ class DataError(InputError):
 
 
 class ImageError(DataError):
-    """A picture is missing, unreadable, truncated, not an image, or too large to decode safely."""
+    """An image is missing, unreadable, truncated, not an image, or too large to decode safely."""
 
 
 class SplitError(InputError):

@@ -78,9 +78,9 @@ def test_numbers_that_are_no_sizes_may_be_large(folder: Path, data: RankingDatas
     assert RankingModel.load(folder).embed_queries(data, data.queries).shape == (20, 8)
 
 
-def test_sizes_of_pictures(folder: Path) -> None:
+def test_sizes_of_images(folder: Path) -> None:
     change(folder / "vision/transform.json", height=10**8)
-    with pytest.raises(ModelError, match=r"sizes of pictures from 1 to 4,096, found .100000000"):
+    with pytest.raises(ModelError, match=r"sizes of images from 1 to 4,096, found .100000000"):
         RankingModel.load(folder)
 
 

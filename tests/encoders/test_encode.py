@@ -31,7 +31,7 @@ ROWS: list[dict[str, Any]] = [
 ]
 
 
-def picture(seed: int) -> Image.Image:
+def random_image(seed: int) -> Image.Image:
     pixels = np.random.default_rng(seed).integers(0, 256, (20, 30, 3), dtype=np.uint8)
     return Image.fromarray(pixels)
 
@@ -105,7 +105,7 @@ def test_a_string_that_could_be_any_of_two_fields(model: RankingModel) -> None:
 
 
 def test_images_in_every_form_are_the_same(model: RankingModel, tmp_path: Path) -> None:
-    image = picture(0)
+    image = random_image(0)
     path = tmp_path / "a.png"
     image.save(path)
     expected = of_dataset(
@@ -128,7 +128,7 @@ def test_an_opened_image_is_turned_upright_and_stays_as_it_is(
     path = tmp_path / "turned.jpg"
     exif = Image.Exif()
     exif[0x0112] = 6
-    picture(1).save(path, exif=exif)
+    random_image(1).save(path, exif=exif)
     with Image.open(path) as lazily:
         found = model.encode_documents([lazily])
         assert lazily.size == (30, 20)
@@ -136,7 +136,7 @@ def test_an_opened_image_is_turned_upright_and_stays_as_it_is(
 
 
 def test_lists_of_images_and_mixed_forms(model: RankingModel, tmp_path: Path) -> None:
-    images = [picture(seed) for seed in range(3)]
+    images = [random_image(seed) for seed in range(3)]
     images[0].save(tmp_path / "0.png")
     content = [[png(images[0]), png(images[1])], [png(images[2])], []]
     documents = pl.DataFrame({"title": ["red ball", "", "round"], "details": ["", "", ""]})
@@ -173,7 +173,7 @@ def test_frames_of_polars_pandas_and_pyarrow(model: RankingModel) -> None:
     np.testing.assert_array_equal(model.encode_documents(without), expected_of(model, without))
     pandas = pytest.importorskip("pandas")
     np.testing.assert_array_equal(model.encode_documents(pandas.DataFrame(ROWS)), expected)
-    content = pandas.DataFrame({"image": [png(picture(0)), None], "title": ["", "round"]})
+    content = pandas.DataFrame({"image": [png(random_image(0)), None], "title": ["", "round"]})
     np.testing.assert_array_equal(
         model.encode_documents(content), model.encode_documents(content.to_dict("records"))
     )
@@ -245,15 +245,15 @@ def test_a_query_image_counts_as_much_as_the_text() -> None:
     queries = (Field("query", "text", 0.3),)
     model = model_of(queries=queries)
     own = model_of(queries=(*queries, Field("image", "image", 0.3)))
-    record: dict[str, Any] = {"query": "red ball", "image": picture(0)}
+    record: dict[str, Any] = {"query": "red ball", "image": random_image(0)}
     np.testing.assert_array_equal(model.encode_queries([record]), own.encode_queries([record]))
     np.testing.assert_array_equal(
-        model.encode_queries([picture(0), "red"]), own.encode_queries([picture(0), "red"])
+        model.encode_queries([random_image(0), "red"]), own.encode_queries([random_image(0), "red"])
     )
     titles = model_of(Field("title", "text"))
     with pytest.raises(InputError, match=r"document fields \(title\) take no image"):
-        titles.encode_documents([picture(0)])
-    frame = pl.DataFrame({"query": ["red ball"], "image": [png(picture(0))]})
+        titles.encode_documents([random_image(0)])
+    frame = pl.DataFrame({"query": ["red ball"], "image": [png(random_image(0))]})
     np.testing.assert_array_equal(model.encode_queries(frame), model.encode_queries("red ball"))
 
 

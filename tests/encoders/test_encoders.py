@@ -53,7 +53,7 @@ def minilm() -> str:
     return str(package.get_model_path())
 
 
-def pictures(count: int, size: int) -> torch.Tensor:
+def random_images(count: int, size: int) -> torch.Tensor:
     generator = torch.Generator().manual_seed(count)
     shape = (count, size, size, 3)
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
@@ -91,9 +91,9 @@ def test_a_dual_encoder_is_what_transformers_computes(
     with torch.inference_mode():
         texts = reference.get_text_features(**{k: tokens[k] for k in wanted}).pooler_output
         images = reference.get_image_features(
-            encoder.transform.normalise(pictures(3, 32))
+            encoder.transform.normalise(random_images(3, 32))
         ).pooler_output
-        found = encoder.eval().encode_image(pictures(3, 32))
+        found = encoder.eval().encode_image(random_images(3, 32))
     torch.testing.assert_close(encode_texts(encoder, TEXTS), texts)
     torch.testing.assert_close(found, images)
     assert texts.shape == (len(TEXTS), dimension)
@@ -174,7 +174,7 @@ def test_towers_from_a_dual_encoder_and_from_folders(tmp_path: Path) -> None:
     assert torch.equal(encode_texts(again, TEXTS), encode_texts(encoder, TEXTS))
     with torch.inference_mode():
         assert torch.equal(
-            again.encode_image(pictures(4, 32)), encoder.encode_image(pictures(4, 32))
+            again.encode_image(random_images(4, 32)), encoder.encode_image(random_images(4, 32))
         )
 
 
@@ -197,7 +197,7 @@ def test_what_a_composed_encoder_lacks() -> None:
     with pytest.raises(ModelError, match="common dimension"):
         ComposedEncoder(text, vision, dimension=None)
     with pytest.raises(ModelError, match="no vision tower"):
-        ComposedEncoder(text, None, dimension=8).encode_image(pictures(1, 16))
+        ComposedEncoder(text, None, dimension=8).encode_image(random_images(1, 16))
     with pytest.raises(ModelError, match="no text tower"):
         ComposedEncoder(None, vision, dimension=8).tokenize(["a"], "query")
 
@@ -231,7 +231,7 @@ def test_frozen_towers_do_not_change() -> None:
     optimizer = torch.optim.SGD(trainable, lr=0.1)
     for _ in range(3):
         vectors = encoder.encode_text(encoder.tokenize(TEXTS, "query"))
-        loss = vectors.square().sum() + encoder.encode_image(pictures(4, 64)).square().sum()
+        loss = vectors.square().sum() + encoder.encode_image(random_images(4, 64)).square().sum()
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -243,7 +243,7 @@ def test_frozen_towers_do_not_change() -> None:
 def test_running_statistics_of_a_trained_tower_do_change() -> None:
     tower = small_vision_tower(image_size=32, width=32)
     before = {k: v.clone() for k, v in tower.state_dict().items()}
-    tower.train()(pictures(4, 32))
+    tower.train()(random_images(4, 32))
     assert any(not torch.equal(v, before[k]) for k, v in tower.state_dict().items())
 
 
@@ -330,7 +330,7 @@ def test_a_loaded_model_gives_the_same_embeddings_to_the_bit(
 ) -> None:
     encoder = MAKERS[maker](tmp_path / "source")
     with torch.no_grad():  # running statistics other than the initial ones
-        encoder.train().encode_image(pictures(8, 64 if maker == "small" else 32))
+        encoder.train().encode_image(random_images(8, 64 if maker == "small" else 32))
     model = RankingModel(encoder, shop.query_fields, shop.document_fields, logit_scale=17.3)
     check_saved_model(model, shop, tmp_path / "model")
     with pytest.raises(OutputError, match="already exists"):
@@ -368,7 +368,7 @@ def test_training_mode_is_left_and_entered_again(shop: RankingDataset, tmp_path:
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
 
 
-def test_pictures_as_paths_and_as_bytes_are_the_same(shop: RankingDataset, tmp_path: Path) -> None:
+def test_images_as_paths_and_as_bytes_are_the_same(shop: RankingDataset, tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     paths = []
     for number, content in enumerate(shop.documents["image"]):

@@ -58,7 +58,7 @@ SIZES = [
 ]
 
 
-def picture(width: int, height: int) -> Image.Image:
+def random_image(width: int, height: int) -> Image.Image:
     rng = np.random.default_rng(width * 1000 + height)
     return Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
 
@@ -76,7 +76,7 @@ def pixel_values(transform: ImageTransform, image: Image.Image) -> torch.Tensor:
     [
         ("CLIPImageProcessorPil", CLIP),
         ("CLIPImageProcessorPil", CLIP | {"size": {"shortest_edge": 97}, "resample": 2}),
-        # The crop is larger than the resized picture, which gets a black frame.
+        # The crop is larger than the resized image, which gets a black frame.
         ("CLIPImageProcessorPil", CLIP | {"size": {"shortest_edge": 51}, "crop_size": 64}),
         ("SiglipImageProcessorPil", SIGLIP),
         ("SiglipImageProcessorPil", SIGLIP | {"size": {"height": 32, "width": 32}}),
@@ -91,7 +91,7 @@ def test_pixels_equal_those_of_transformers(
     import transformers
 
     reference = getattr(transformers, processor)(**config)
-    image = picture(*size)
+    image = random_image(*size)
     expected = reference(image, return_tensors="pt")
     found = pixel_values(ImageTransform.from_processor_config(config, where="test"), image)
     assert found.shape == expected["pixel_values"].shape
@@ -99,7 +99,7 @@ def test_pixels_equal_those_of_transformers(
 
 
 @pytest.mark.parametrize("size", [(1, 3_000_000), (3_000_000, 2)])
-def test_a_very_long_picture_takes_little_memory(size: tuple[int, int]) -> None:
+def test_a_very_long_image_takes_little_memory(size: tuple[int, int]) -> None:
     import tracemalloc
 
     image = Image.new("RGB", size, "red")
@@ -111,13 +111,13 @@ def test_a_very_long_picture_takes_little_memory(size: tuple[int, int]) -> None:
     assert found.shape == (64, 64, 3)
 
 
-def test_scaling_the_centre_alone_gives_the_same_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scaling_the_centre_alone_gives_the_same_image(monkeypatch: pytest.MonkeyPatch) -> None:
     from rankfield.encoders import image_transform
 
     for height, width, resize in ((64, 64, 64), (64, 48, 80), (40, 64, 30)):
         transform = ImageTransform(height, width, "crop", resize)
         for size in SIZES:
-            image = picture(*size)
+            image = random_image(*size)
             whole = transform.to_array(image).astype(int)
             with monkeypatch.context() as patch:
                 patch.setattr(image_transform, "_MOST_PIXELS", 0)

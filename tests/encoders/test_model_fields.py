@@ -1,4 +1,4 @@
-"""The ranking model's fields: lists of pictures, each field's own part, learnt weights."""
+"""The ranking model's fields: lists of images, each field's own part, learnt weights."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PHOTOS = [["red", "blue"], ["red"], [], ["blue", "", "red", "red"], None, [None,
 DETAILS = ["nice", None, None, "cheap", "nice", None]
 
 
-def picture(colour: str | None) -> bytes | None:
+def random_image(colour: str | None) -> bytes | None:
     if not colour:
         return None if colour is None else b""
     buffer = io.BytesIO()
@@ -38,7 +38,7 @@ def picture(colour: str | None) -> bytes | None:
 
 @pytest.fixture
 def data() -> RankingDataset:
-    photos = [None if p is None else [picture(colour) for colour in p] for p in PHOTOS]
+    photos = [None if p is None else [random_image(colour) for colour in p] for p in PHOTOS]
     documents = pl.DataFrame(
         {
             "doc_id": [f"d{i}" for i in range(6)],
@@ -112,7 +112,7 @@ def test_a_record_is_embedded_as_the_formulas_say(data: RankingDataset) -> None:
     )
     rows = [5, 0, 3, 3, 1, 4]
     batch = batch_of(model, data, rows)
-    assert len(batch.inputs["photos"].items["pixels"]) == 3  # each picture once
+    assert len(batch.inputs["photos"].items["pixels"]) == 3  # each image once
     found, parts = model.encode_parts(batch, "document")
     assert torch.equal(found, model.encode(batch, "document"))
     torch.testing.assert_close(found, expected[rows], atol=1e-5, rtol=1e-4)
@@ -129,7 +129,7 @@ def test_a_field_that_nobody_has_is_no_part(data: RankingDataset) -> None:
     assert list(parts) == ["photos"]
 
 
-def test_a_list_of_one_is_a_single_picture(data: RankingDataset) -> None:
+def test_a_list_of_one_is_a_single_image(data: RankingDataset) -> None:
     model = make(data)
     one = [
         next((v for v in items or [] if v), None) for items in data.documents["photos"].to_list()
@@ -175,13 +175,13 @@ def test_what_was_learnt_is_saved_as_the_weights(data: RankingDataset, tmp_path:
 
 
 def test_a_query_of_a_model_that_learns_has_the_weights_of_now(data: RankingDataset) -> None:
-    fields = (Field("query", "text", 0.5), Field("picture", "image", 0.5))
-    queries = data.queries.with_columns(picture=pl.lit(picture("red")))
+    fields = (Field("query", "text", 0.5), Field("image", "image", 0.5))
+    queries = data.queries.with_columns(image=pl.lit(random_image("red")))
     asked = RankingDataset(**{**vars(data), "query_fields": fields, "queries": queries})
     model = make(asked, learn_field_weights=True)
     with torch.no_grad():
         model.field_weights["query"].logarithms.copy_(torch.tensor([-2.0, 2.0]))  # type: ignore[operator]
-    hits = retrieve(model, asked, "box", image=picture("red"), k=6)
+    hits = retrieve(model, asked, "box", image=random_image("red"), k=6)
     scores = model.embed_documents(asked) @ model.embed_queries(asked)[0]
     np.testing.assert_allclose(hits["similarity"], np.sort(scores)[::-1], atol=1e-6)
 

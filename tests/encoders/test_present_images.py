@@ -41,7 +41,7 @@ def test_the_row_is_that_of_the_table_not_of_what_was_filtered(tmp_path: Path, l
         FrameRows.of(data, data.documents.tail(4), "document", fields).require_images(0)
 
 
-def test_nothing_is_embedded_before_a_missing_picture_is_said(
+def test_nothing_is_embedded_before_a_missing_image_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
@@ -58,6 +58,6 @@ def test_nothing_is_embedded_before_a_missing_picture_is_said(
     assert not embedded
 
 
-def test_pictures_in_the_table_are_no_files(tmp_path: Path) -> None:
+def test_images_in_the_table_are_no_files(tmp_path: Path) -> None:
     data = data_of(tmp_path, [b"anything", None])
     FrameRows.of(data, data.documents, "document", data.document_fields).require_images(0)

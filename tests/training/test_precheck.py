@@ -40,7 +40,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> RankingDataset:
 
 @pytest.fixture
 def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fail where a picture is read or a step is made."""
+    """Fail where an image is read or a step is made."""
 
     def fail(*_: Any, **__: Any) -> Any:
         raise AssertionError("work has begun")
@@ -60,7 +60,7 @@ def test_a_missing_file_of_negatives(shop: RankingDataset, tmp_path: Path) -> No
 @pytest.mark.usefixtures("no_work")
 @pytest.mark.parametrize("seen", [True, False])
 @pytest.mark.parametrize("cache", [0, 2048])
-def test_a_missing_picture_of_training_or_of_dev(
+def test_a_missing_image_of_training_or_of_dev(
     shop: RankingDataset, tmp_path: Path, seen: bool, cache: int
 ) -> None:
     row = pl.int_range(pl.len())

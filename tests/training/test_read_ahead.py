@@ -40,16 +40,16 @@ def recipe(workers: int = 2, **sections: Any) -> Recipe:
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> RankingDataset:
-    """The tiny shop with its pictures in files."""
+    """The tiny shop with its images in files."""
     folder = tmp_path_factory.mktemp("data")
     data = tiny_shop(folder / "bytes", copies=12)
     files = folder / "files"
     files.mkdir()
     names: list[str | None] = []
-    for row, picture in enumerate(data.documents["image"]):
-        names.append(None if picture is None else f"{row}.png")
-        if picture is not None:
-            (files / f"{row}.png").write_bytes(picture)
+    for row, image in enumerate(data.documents["image"]):
+        names.append(None if image is None else f"{row}.png")
+        if image is not None:
+            (files / f"{row}.png").write_bytes(image)
     documents = data.documents.with_columns(image=pl.Series(names, dtype=pl.String))
     return RankingDataset(
         "tiny", data.query_fields, data.document_fields, data.score_scale,
@@ -144,12 +144,12 @@ def test_a_reader_that_is_killed_ends_the_run(
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_broken_picture_keeps_the_steps_before_it(
+def test_a_broken_image_keeps_the_steps_before_it(
     shop: RankingDataset, tmp_path: Path, workers: int
 ) -> None:
     wanted = recipe(workers, dev={"every": "off"})
     train(wanted, shop, tmp_path / "whole")
-    step, broken = later_picture(shop, wanted)
+    step, broken = later_image(shop, wanted)
     content = broken.read_bytes()
     try:
         broken.write_bytes(b"junk")
@@ -169,8 +169,8 @@ def test_a_broken_picture_keeps_the_steps_before_it(
         assert torch.equal(value, second.state_dict()[name])
 
 
-def later_picture(shop: RankingDataset, wanted: Recipe) -> tuple[int, Path]:
-    """The first step after the first one that needs a new picture, and its file."""
+def later_image(shop: RankingDataset, wanted: Recipe) -> tuple[int, Path]:
+    """The first step after the first one that needs a new image, and its file."""
     batches = PairBatches(wanted, shop, build_model(wanted, shop))
     known = batches[0].document_rows
     for step in range(1, 6):
@@ -180,7 +180,7 @@ def later_picture(shop: RankingDataset, wanted: Recipe) -> tuple[int, Path]:
             assert shop.root is not None
             return step, shop.root / images[0]
         known = np.union1d(known, new)
-    raise AssertionError("all pictures are in the first batch")
+    raise AssertionError("all images are in the first batch")
 
 
 def test_packing_keeps_types_shapes_and_values() -> None:

@@ -38,7 +38,7 @@ def recipe(**sections: Any) -> Recipe:
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> RankingDataset:
-    """A shop whose pictures are files."""
+    """A shop whose images are files."""
     made = tiny_shop(tmp_path_factory.mktemp("made") / "tiny", copies=3)
     folder = tmp_path_factory.mktemp("data")
     names = []
@@ -52,7 +52,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> RankingDataset:
 
 
 def text(shop: RankingDataset) -> dict[str, Any]:
-    """Fields of a recipe without pictures."""
+    """Fields of a recipe without images."""
     return {"document_weights": {"title": 1.0}}
 
 
@@ -141,7 +141,7 @@ def test_the_model_that_training_starts_from(
     runs.notice(wanted, shop, path, other, message=message)
 
 
-def test_a_picture(shop: RankingDataset, tmp_path: Path, runs: Runs) -> None:
+def test_an_image(shop: RankingDataset, tmp_path: Path, runs: Runs) -> None:
     own = shop.save(tmp_path / "own")
     assert own.root is not None
     path, other = (own.root / "images" / f"{row}.png" for row in (1, 2))
@@ -154,7 +154,7 @@ def test_a_picture(shop: RankingDataset, tmp_path: Path, runs: Runs) -> None:
     runs.notice(recipe(), own, path, content, message=message)
 
 
-def test_pictures_count_by_size_where_they_are_many(
+def test_images_count_by_size_where_they_are_many(
     shop: RankingDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = shop.save(tmp_path / "own")

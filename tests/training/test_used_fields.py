@@ -22,7 +22,7 @@ from training_data import tiny_shop
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> RankingDataset:
-    """The tiny shop with a description that every third document lacks, and no pictures."""
+    """The tiny shop with a description that every third document lacks, and no images."""
     data = tiny_shop(tmp_path_factory.mktemp("data") / "tiny", photos=False)
     described = pl.when(pl.int_range(pl.len()) % 3 > 0).then(
         pl.col("colour") + " and " + pl.col("shape")

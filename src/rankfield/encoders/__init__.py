@@ -1,4 +1,4 @@
-"""Encoders of text and pictures, field fusion, and the ranking model made of them."""
+"""Encoders of text and images, field fusion, and the ranking model made of them."""
 
 from rankfield.encoders.base import Encoder
 from rankfield.encoders.composed import ComposedEncoder

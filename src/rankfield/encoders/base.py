@@ -1,4 +1,4 @@
-"""What every encoder offers: texts and pictures in, one vector space out."""
+"""What every encoder offers: texts and images in, one vector space out."""
 
 from __future__ import annotations
 

@@ -31,8 +31,8 @@ class FieldColumn:
     """One field over N records, each of its U distinct values once.
 
     The entries of record r are `entries[starts[r]:starts[r + 1]]`, codes that index `values`: none
-    where the field is absent, one for a text or a picture, as many as there are in a list of
-    pictures, in its order. `starts` is int64 N + 1, `entries` int64.
+    where the field is absent, one for a text or an image, as many as there are in a list of
+    images, in its order. `starts` is int64 N + 1, `entries` int64.
     """
 
     field: Field
@@ -46,7 +46,7 @@ class FieldColumn:
         return bool((np.diff(self.starts) > 1).any())
 
     def entries_of(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the entries of these records: (positions in `rows`, codes), positions rising.
+        """Return the entries of these records: (positions in `rows`, codes), positions ascending.
 
         A record without the field has none; `rows` may repeat.
         """
@@ -59,7 +59,7 @@ class FieldColumn:
         return positions, self.entries[first[positions] + place]
 
     def codes_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the distinct codes of these records, rising."""
+        """Return the distinct codes of these records, ascending."""
         return np.unique(self.entries_of(rows)[1])
 
 

@@ -1,4 +1,4 @@
-"""Which records of a table hold the same, whatever their ids and their pictures' file names."""
+"""Which records of a table hold the same, whatever their ids and their images' file names."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def content_ids(
 ) -> NDArray[np.int64]:
     """Return a number for each record; two have the same exactly when all their fields do.
 
-    Texts are the same when equal to the letter, pictures when their bytes are identical, under
-    whatever path, and lists when they hold the same pictures, in whatever order: their mean is the
-    same. A record without any field is like no other. Only picture files of equal size are read,
-    each once; one that cannot be read is like itself alone.
+    Texts are the same when they are verbatim equal, images when their bytes are, under whatever
+    path, and lists when they hold the same images, in whatever order: their mean is the
+    same. A record without any field is equal only to itself. Only image files of equal size are
+    read, each once; one that cannot be read is equal only to itself.
 
     Args:
         columns: the fields of one table, from `field_columns`.
-        dataset: where paths of pictures start from.
-        rows: the records to number, so that no other record's pictures are read; all by default.
+        dataset: where paths of images start from.
+        rows: the records to number, so that no other record's images are read; all by default.
 
     Returns:
         Numbers from 0 without gaps, int64, one for each of `rows`.
@@ -85,7 +85,7 @@ def _number_lists(
 def _same_files(
     dataset: RankingDataset, column: FieldColumn, codes: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Return for each code the lowest of these codes whose picture has the same bytes."""
+    """Return for each code the lowest of these codes whose image has the same bytes."""
     same = np.arange(len(column.values), dtype=np.int64)
     by_size: dict[int, list[tuple[int, Path]]] = {}
     for code in np.unique(codes).tolist():
@@ -115,7 +115,7 @@ def _digests(paths: Sequence[Path]) -> list[str | None]:
     digests: list[str | None] = []
     workers = min(16, 2 * (os.cpu_count() or 1))
     with (
-        progress("comparing pictures", len(paths), unit="pictures") as advance,
+        progress("comparing images", len(paths), unit="images") as advance,
         ThreadPoolExecutor(workers) as pool,
     ):
         for digest in pool.map(_sha256, paths):

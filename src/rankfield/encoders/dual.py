@@ -119,7 +119,7 @@ class DualEncoder(Encoder):
             )
         if model.config.model_type == "siglip2":
             raise ModelError(
-                "takes pictures of any shape as patches, which is not supported",
+                "takes images of any shape as patches, which is not supported",
                 where=where,
                 remedy="Use one of the SigLIP 2 models with a fixed resolution.",
             )

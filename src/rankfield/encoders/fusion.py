@@ -23,9 +23,9 @@ __all__ = [
 
 @dataclass(frozen=True)
 class FieldInputs:
-    """What one field of a batch of records holds, each distinct text or picture once.
+    """What one field of a batch of records holds, each distinct text or image once.
 
-    `items` is what the encoder takes for U distinct texts (token tensors) or pictures (uint8
+    `items` is what the encoder takes for U distinct texts (token tensors) or images (uint8
     U × H × W × 3); every tensor has U rows. Record `rows[i]` holds item `index[i]`; a record whose
     field is absent does not occur in `rows`. Only where `multi_valued` is true may a record occur
     more than once: it holds a list of images.

@@ -1,4 +1,4 @@
-"""From a picture to what a vision tower takes."""
+"""From an image to what a vision tower takes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class ImageTransform:
         sizes = (self.height, self.width, self.resize or 1)
         if not all(type(size) is int and 1 <= size <= _LONGEST for size in sizes):
             raise ModelError(
-                f"expected sizes of pictures from 1 to {_LONGEST:,}, found {str(sizes)[:80]}",
+                f"expected sizes of images from 1 to {_LONGEST:,}, found {str(sizes)[:80]}",
                 where="image transform",
             )
         if self.fit not in ("crop", "stretch") or self.resample.upper() not in _METHODS:
@@ -55,7 +55,7 @@ class ImageTransform:
             )
 
     def to_array(self, image: Image.Image) -> NDArray[np.uint8]:
-        """Return the resized and cropped RGB picture, uint8 height × width × 3."""
+        """Return the resized and cropped RGB image, uint8 height × width × 3."""
         method = Image.Resampling[self.resample.upper()]
         if self.fit == "stretch":
             return np.asarray(image.resize((self.width, self.height), method))
@@ -66,7 +66,7 @@ class ImageTransform:
         new = (max(new[0], 1), max(new[1], 1))
         left, top = (new[0] - self.width) // 2, (new[1] - self.height) // 2
         if new[0] * new[1] > _MOST_PIXELS:
-            # A very long picture would grow huge only to be cut: scale its centre alone.
+            # A very long image would grow huge only to be cut: scale its centre alone.
             x, y = max(left, 0), max(top, 0)
             area = (min(self.width, new[0]), min(self.height, new[1]))
             box = (x * w / new[0], y * h / new[1])
@@ -91,13 +91,13 @@ class ImageTransform:
         """Read an image processor's configuration: of CLIP, SigLIP, ViT, DINO, ConvNeXt, ResNet.
 
         Raises:
-            ModelError: a configuration that gives no fixed picture size, or is malformed.
+            ModelError: a configuration that gives no fixed image size, or is malformed.
         """
         try:
             return cls._from_processor_config(config)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ModelError(
-                f"expected an image processor with a fixed picture size ({error!r})", where=where
+                f"expected an image processor with a fixed image size ({error!r})", where=where
             ) from error
 
     @classmethod
@@ -121,7 +121,7 @@ class ImageTransform:
             return cls(int(size["height"]), int(size["width"]), "stretch", 0, **common)
         short = int(size["shortest_edge"])
         if "crop_pct" in config:
-            # ConvNeXt and ResNet: small pictures are cut out of larger ones, large ones stretched.
+            # ConvNeXt and ResNet: small images are cut out of larger ones, large ones stretched.
             if short >= 384:
                 return cls(short, short, "stretch", 0, **common)
             return cls(short, short, "crop", int(short / config["crop_pct"]), **common)

@@ -171,7 +171,7 @@ class RankingModel(nn.Module):
 
         Raises:
             DataError: a field that the data lacks.
-            ImageError: a picture that is missing or cannot be read.
+            ImageError: an image that is missing or cannot be read.
         """
         frame = dataset.queries if queries is None else queries
         return self._embed(dataset, frame, "query")
@@ -185,7 +185,7 @@ class RankingModel(nn.Module):
 
         Raises:
             DataError: a field that the data lacks.
-            ImageError: a picture that is missing or cannot be read.
+            ImageError: an image that is missing or cannot be read.
         """
         frame = dataset.documents if documents is None else documents
         return self._embed(dataset, frame, "document")
@@ -198,14 +198,14 @@ class RankingModel(nn.Module):
         A record without any field of the model has a zero row.
 
         Args:
-            dataset: whose pictures the table names.
+            dataset: whose images the table names.
             frame: queries or documents.
             side: which of them.
             done: how many rows to leave out, at least; the chunk they end in is made again.
 
         Raises:
             DataError: a field that the data lacks.
-            ImageError: a picture that is missing, before anything is embedded, or cannot be read.
+            ImageError: an image that is missing, before anything is embedded, or cannot be read.
         """
         rows = FrameRows.of(dataset, frame, side, self.current_fields(side))
         yield from embedded(

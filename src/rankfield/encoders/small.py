@@ -75,7 +75,7 @@ def small_text_tower(
 
 
 def small_vision_tower(*, image_size: int = 64, width: int = 256) -> VisionTower:
-    """Return an untrained ResNet of four basic blocks for pictures of `image_size`²."""
+    """Return an untrained ResNet of four basic blocks for images of `image_size`²."""
     from transformers import ResNetConfig, ResNetModel
 
     config = ResNetConfig(

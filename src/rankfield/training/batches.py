@@ -219,7 +219,7 @@ class PairBatches(Dataset[TrainingBatch]):
         ]
 
     def _used(self, side: Side, column: FieldColumn) -> NDArray[np.int64]:
-        """Return the codes of the values that training can meet, rising."""
+        """Return the codes of the values that training can meet, ascending."""
         return column.codes_of(self._rows[side])
 
     def _query_vectors(self) -> NDArray[np.float32]:

@@ -14,23 +14,23 @@ from rankfield.schema import RankingDataset
 from rankfield.training.encoder import EncoderSection, model_path
 from rankfield.training.recipe import Recipe
 
-__all__ = ["PICTURES", "TO_BE_FIXED", "file_fingerprint", "run_inputs"]
+__all__ = ["IMAGES", "TO_BE_FIXED", "file_fingerprint", "run_inputs"]
 
-PICTURES = "pictures of the data set"
+IMAGES = "pictures of the data set"
 TO_BE_FIXED = "to be fixed"
 """In place of a fingerprint: what could not be used may change before the run goes on."""
 
 _UNREADABLE = "unreadable"
 
 _READ_MIB = 256
-"""Pictures of no more than this together count by their content, else by their sizes."""
+"""Images of no more than this together count by their content, else by their sizes."""
 
 
 def run_inputs(recipe: Recipe, dataset: RankingDataset) -> dict[str, str]:
     """Return what a run reads → its fingerprint, 16 hexadecimal digits.
 
     Files of negatives and judgments, the folders of pretrained models (a hub id is known by its
-    name alone), the file of a weight function of one's own, the score scale, and the pictures that
+    name alone), the file of a weight function of one's own, the score scale, and the images that
     the tables name: these by path and content if all together have at most 256 MiB, else by path
     and size. What cannot be read is "unreadable": whoever reads it says why.
     """
@@ -44,9 +44,9 @@ def run_inputs(recipe: Recipe, dataset: RankingDataset) -> dict[str, str]:
     module = sys.modules.get(recipe.loss.weight.partition(":")[0])
     if ":" in recipe.loss.weight and module is not None and module.__file__:
         found[f"loss.weight {module.__file__}"] = file_fingerprint(module.__file__)
-    pictures = _picture_files(dataset)
-    if pictures:
-        found[PICTURES] = _pictures_fingerprint(pictures)
+    images = _image_files(dataset)
+    if images:
+        found[IMAGES] = _images_fingerprint(images)
     return found
 
 
@@ -79,8 +79,8 @@ def _model_folders(section: EncoderSection) -> Iterator[tuple[str, Path]]:
             yield key, Path(folder)
 
 
-def _picture_files(dataset: RankingDataset) -> dict[str, Path]:
-    """Return path in the tables → file, of all pictures that lie in files of their own."""
+def _image_files(dataset: RankingDataset) -> dict[str, Path]:
+    """Return path in the tables → file, of all images that lie in files of their own."""
     found: dict[str, Path] = {}
     for table in ("queries", "documents"):
         for field in dataset.fields(table):
@@ -97,14 +97,14 @@ def _picture_files(dataset: RankingDataset) -> dict[str, Path]:
     return found
 
 
-def _pictures_fingerprint(pictures: dict[str, Path]) -> str:
+def _images_fingerprint(images: dict[str, Path]) -> str:
     digest, total = hashlib.sha256(), 0
-    for name, path in pictures.items():
+    for name, path in images.items():
         size = path.stat().st_size if path.is_file() else -1
         total += max(size, 0)
         digest.update(f"{name}\0{size}\0".encode())
     if total <= _READ_MIB * 2**20:
-        for path in pictures.values():
+        for path in images.values():
             if path.is_file():
                 digest.update(file_fingerprint(path).encode())
     return digest.hexdigest()[:16]

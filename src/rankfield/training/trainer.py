@@ -32,7 +32,7 @@ from rankfield.training.published_recipe import published_recipe
 from rankfield.training.read_ahead import ReadAheadError, batches_ahead, require_shared_memory
 from rankfield.training.recipe import Recipe
 from rankfield.training.run_folder import make_run_folder
-from rankfield.training.run_inputs import PICTURES, TO_BE_FIXED, run_inputs
+from rankfield.training.run_inputs import IMAGES, TO_BE_FIXED, run_inputs
 from rankfield.training.run_log import RunLog
 from rankfield.training.step import TrainingStep
 from rankfield.training.wise import BaseMixture
@@ -264,7 +264,7 @@ class _Trainer:
         if not self.since_checkpoint or self.accelerator.num_processes > 1:
             return None
         if isinstance(error, ImageError) and self.progress.inputs:
-            self.progress.inputs[PICTURES] = TO_BE_FIXED
+            self.progress.inputs[IMAGES] = TO_BE_FIXED
         self._checkpoint()
         remedy = (
             f"{error.remedy} {self.progress.step:,} steps are kept: go on with --resume.".strip()

@@ -33,14 +33,14 @@ class DataSection(Settings):
         {}, description="document fields to use and their weights; empty: those of the data set"
     )
     augment: bool = pydantic.Field(
-        False, description="flip and shift photos at random while training"
+        False, description="flip and shift images at random while training"
     )
     field_dropout: float = pydantic.Field(
         0.0, ge=0, lt=1, description="share of fields left out at random, never all of a record's"
     )
-    workers: int = pydantic.Field(0, ge=0, description="processes that read photos ahead")
+    workers: int = pydantic.Field(0, ge=0, description="processes that make batches ahead")
     image_cache_mib: int = pydantic.Field(
-        2048, ge=0, description="keep the resized photos in memory if they fit into this"
+        2048, ge=0, description="keep the resized images in memory if they fit into this"
     )
 
 

@@ -53,7 +53,10 @@ def arrow_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[
         for batch in batches(kept):
             _require_utf8(path, batch, start)
             start += batch.num_rows
-            frame = pl.DataFrame(pl.from_arrow(batch.select(kept)))
+            # by number: polars calls a column without a name column_0
+            numbered = batch.select(kept).rename_columns([str(i) for i in range(len(kept))])
+            frame = pl.DataFrame(pl.from_arrow(numbered))
+            frame.columns = kept
             yield frame.select(_plain(frame[name], names.get(name)) for name in kept)
 
 

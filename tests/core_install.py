@@ -19,7 +19,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from format_miniatures import MINIATURES
 from miniatures_of_layouts import esci, marqo_archive, marqo_parquet
 from misbehaving_server import serving
-from rankfield.cli.main import IMPORTERS, VERBS, main
+from rankfield.cli.main import VERBS, main
+from rankfield.formats.registry import LAYOUTS
 from search_server import elastic_job, elastic_routes
 
 EXTRAS = {
@@ -171,7 +172,7 @@ def _run_all() -> None:
         _fetch(commands, folder)
         _train(commands)
         _exchange(commands, folder)
-    left_out = {*VERBS, *(f"import {layout}" for layout in IMPORTERS)} - commands.done
+    left_out = {*VERBS, *(f"import {layout}" for layout in LAYOUTS)} - commands.done
     if left_out:
         sys.exit(f"never run: {', '.join(sorted(left_out))}")
     print(f"{len(commands.done)} commands ran with the core dependencies alone")

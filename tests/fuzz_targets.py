@@ -24,7 +24,7 @@ from rankfield.collect.queries import read_queries
 from rankfield.files import read_json
 from rankfield.formats import guess_layout
 from rankfield.formats.hugging_face.writing import write_saved_dataset
-from rankfield.formats.rankings.reading import read_judged_pairs, read_ranked_pairs
+from rankfield.formats.rankings import read_judged_pairs, read_ranked_pairs
 from rankfield.formats.registry import LAYOUTS
 from rankfield.images import FORMATS, image_head, image_notes
 from rankfield.io.arrow import arrow_batches

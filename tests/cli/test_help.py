@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from rankfield.cli.main import IMPORTERS, VERBS, app
+from rankfield.cli.main import VERBS, app
+from rankfield.formats.registry import LAYOUTS
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = [[verb] for verb in VERBS] + [["import", layout] for layout in IMPORTERS]
+COMMANDS = [[verb] for verb in VERBS] + [["import", layout] for layout in LAYOUTS]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

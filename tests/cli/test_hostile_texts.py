@@ -17,7 +17,7 @@ import pytest
 from format_miniatures import MINIATURES
 from misbehaving_server import serving
 from parsed_page import Page
-from rankfield.cli.main import IMPORTERS, VERBS, main
+from rankfield.cli.main import VERBS, main
 from rankfield.formats.registry import LAYOUTS
 from rankfield.schema import Field, Provenance, RankingDataset, ScoreScale
 from search_server import elastic_job, elastic_routes
@@ -195,7 +195,7 @@ def _exchange(walk: Walk) -> None:
         named = [w for name, file in options.items() for w in (f"--{name}", base / file)]
         walk("import", layout_name, source, f"{FILE}from{number}", *named, "--name", BREAKS)
     walk("import", Path(f"{FILE}0"), f"{FILE}guessed", code=None)
-    for layout_name in IMPORTERS:
+    for layout_name in LAYOUTS:
         walk("import", layout_name, f"{FILE}nowhere", "never", code=2)
     Path("qrels.txt").write_text(f"q1 0 {FORMULA.replace(' ', '')} 3\n=q2 0 \x1b[2Jd2 1\n", "utf-8")
     Path(f"{FILE}.run").write_text("q1 Q0 d2 1 0.9 a\n=q2 Q0 \x1b[2Jd2 1 0.8 a\n", "utf-8")
@@ -222,4 +222,4 @@ def test_every_command_shows_hostile_names_and_texts_inertly(walk: Walk, tmp_pat
     _train(walk)
     _exchange(walk)
     _fetch(walk, tmp_path)
-    assert walk.done >= {*VERBS, *(f"import {name}" for name in IMPORTERS)}
+    assert walk.done >= {*VERBS, *(f"import {name}" for name in LAYOUTS)}

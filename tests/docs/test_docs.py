@@ -20,7 +20,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from rankfield import errors
-from rankfield.cli.import_guess import GUESS
+from rankfield.cli.import_layouts import GUESS
 from rankfield.cli.main import app, main
 from rankfield.collect import load_job
 from rankfield.judging import load_rubric

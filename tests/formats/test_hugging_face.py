@@ -49,7 +49,7 @@ def test_three_tables_round_trip(tmp_path: Path, lists: bool) -> None:
         column = pl.when(first).then(None).otherwise(several).alias(image)
         shop = shop.with_tables(documents=shop.documents.with_columns(column))
     notes = write_hugging_face(shop, tmp_path / "out")
-    assert notes == [f"documents: the pictures of {image} are held as bytes"]
+    assert notes == [f"documents: the images of {image} are held as bytes"]
     assert looks_like_hugging_face(tmp_path / "out")
     again, _ = read_hugging_face(tmp_path / "out")
     assert again.queries.equals(shop.queries)

@@ -13,7 +13,7 @@ from format_miniatures import LTR, OPENSEARCH, QUEPID, RANK_EVAL, write_files
 from rankfield.cli.main import app
 from rankfield.errors import DataError, InputError, OutputError
 from rankfield.formats import guess_layout, read_quepid, write_quepid
-from rankfield.formats.rankings.reading import read_judged_pairs
+from rankfield.formats.rankings import read_judged_pairs
 
 
 def run(*words: str | Path) -> object:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +17,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+import rankfield
 from format_miniatures import BEIR, MINIATURES, OPENSEARCH, RANK_EVAL, TREC, WANDS, write_files
 from miniatures_of_layouts import esci
 from rankfield.cli.main import app
@@ -456,7 +461,7 @@ def test_fields_of_other_names_come_back_from_trec(tmp_path: Path) -> None:
     shop = sample_shop(tmp_path / "shop", documents=200, queries=50, image_size=16, workers=1)
     notes = write_trec(shop, tmp_path / "out")
     pictures = [f.name for f in shop.document_fields if f.modality == "image"]
-    assert f"documents: left behind the pictures of {', '.join(pictures)}" in notes
+    assert f"documents: left behind the images of {', '.join(pictures)}" in notes
     data, _ = read_trec(tmp_path / "out", document_fields=["title"])
     assert data.documents["title"].equals(shop.documents["title"])
     assert judgments(data) == judgments(shop)
@@ -467,7 +472,7 @@ def test_fields_of_other_names_come_back_from_trec(tmp_path: Path) -> None:
 
 def test_a_general_layout_yields(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     beir = LAYOUTS["beir"]
-    general = replace(beir, name="any", stem="beir", general=True)
+    general = replace(beir, name="any", general=True)
     monkeypatch.setattr("rankfield.formats.guess.LAYOUTS", {"any": general, "beir": beir})
     src = write_files(tmp_path / "src", BEIR)
     assert guess_layout(src)[0] is beir
@@ -607,3 +612,50 @@ def test_options_of_an_export() -> None:
     with pytest.raises(InputError, match="the layout trec has no options"):
         parse_options(LAYOUTS["trec"].write, ["a=1"], "trec")
     assert re.search("docs/formats.md", run("export", "--help")[1])
+
+
+def test_a_layout_is_one_module_and_its_place_in_the_registry(tmp_path: Path) -> None:
+    """The example of docs/formats.md, in a copy of the package: imported, guessed and exported."""
+    page = (Path(__file__).parents[2] / "docs" / "formats.md").read_text("utf-8")
+    module, case = re.findall(r"```python[^\n]*\n(.*?)```", page.split("## Add a layout")[1], re.S)
+    package = tmp_path / "rankfield"
+    shutil.copytree(Path(rankfield.__file__).parent, package)
+    (package / "formats" / "bars.py").write_text(module, "utf-8")
+    registry = package / "formats" / "registry.py"
+    text = registry.read_text("utf-8").replace("        case _:\n", f"{case}        case _:\n")
+    registry.write_text(text.replace('"quepid"),', '"quepid", "bars"),'), "utf-8")
+    (tmp_path / "pairs.bars").write_text("red mug|d1|2\nred mug|d2|0.5\nblue|d1|1\n")
+
+    def call(*words: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "rankfield.cli.main", *words],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(tmp_path), "COLUMNS": "200"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.stdout + done.stderr
+
+    assert "What grades are multiplied by." in call("import", "bars", "--help")
+    assert "2 queries, 2 documents, 3 judgments" in call(
+        "import", "bars", "pairs.bars", "data", "--factor", "2", "--score-max", "4"
+    )
+    data = RankingDataset.load(tmp_path / "data")
+    assert data.judgments.select("query_id", "doc_id", "score").rows() == [
+        ("red mug", "d1", 4.0),
+        ("red mug", "d2", 1.0),
+        ("blue", "d1", 2.0),
+    ]
+    assert "looks like bars: it ends in .bars" in call("import", "pairs.bars", "guessed")
+    assert "3 judgments as bars" in call("export", "bars", "data", "again.bars")
+    assert (tmp_path / "again.bars").read_text() == "red mug|d1|4.0\nred mug|d2|1.0\nblue|d1|2.0\n"
+    (tmp_path / "bad.bars").write_text("a|d1|2\n\nb|d1|x\n")
+    said = call("import", "bars", "bad.bars", "never")
+    assert "bad.bars, row 3, column 'score': expected a finite number, found 'x'" in said
+
+
+def test_the_registry_knows_its_names() -> None:
+    assert all(layout.name == name for name, layout in LAYOUTS.items())
+    with pytest.raises(KeyError):
+        LAYOUTS["nonsense"]

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from rankfield.errors import DataError
-from rankfield.formats.rankings.reading import has_splits, read_judged_pairs, read_ranked_pairs
+from rankfield.formats.rankings import has_splits, read_judged_pairs, read_ranked_pairs
 
 PAIRS = pl.DataFrame(
     {

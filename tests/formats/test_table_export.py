@@ -142,7 +142,7 @@ def test_what_text_files_cannot_hold(tmp_path: Path) -> None:
     stored = data.documents.with_columns(photo=pl.Series([buffer.getvalue()] * 2))
     bytes_data = data.with_tables(documents=stored)
     for ending in ("csv", "jsonl"):
-        with pytest.raises(DataError, match=r"'photo': pictures as bytes.*ending=parquet"):
+        with pytest.raises(DataError, match=r"'photo': images as bytes.*ending=parquet"):
             write_tables(bytes_data, tmp_path / "out", ending=ending)
     notes = write_tables(bytes_data, tmp_path / "out", ending="parquet")
     assert again(tmp_path / "out", notes, tmp_path / "back").fingerprint() == (

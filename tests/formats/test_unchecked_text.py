@@ -9,7 +9,7 @@ import pytest
 
 from every_layout import SOURCES
 from rankfield.errors import DataError
-from rankfield.formats.rankings.reading import read_judged_pairs, read_ranked_pairs
+from rankfield.formats.rankings import read_judged_pairs, read_ranked_pairs
 from rankfield.validate import audit
 
 TEXTS = (".csv", ".tsv", ".jsonl", ".json", ".txt", ".trec", ".xml")

@@ -14,10 +14,8 @@ import typer
 from typer.core import TyperGroup
 
 from rankfield.cli.former_options import present_options
-from rankfield.cli.import_guess import GUESS, GuessingGroup, examples
-from rankfield.cli.import_guess import command as guess
+from rankfield.cli.import_layouts import ImportGroup
 from rankfield.errors import RankfieldError
-from rankfield.formats.registry import LAYOUTS
 from rankfield.terminal import echo, one_line
 
 __all__ = ["app", "main"]
@@ -43,9 +41,6 @@ VERBS: dict[str, str] = {
     "search": "search",
 }
 """Verb → module under `rankfield.cli` that holds its function `command`, in the order of help."""
-
-IMPORTERS: dict[str, str] = {layout.name: layout.command_module for layout in LAYOUTS.values()}
-"""Layout → module, for `rankfield import LAYOUT`."""
 
 
 _INTERRUPTED = 130
@@ -94,14 +89,10 @@ def _build() -> typer.Typer:
     )
     app.callback()(_version)
     importer = typer.Typer(
-        cls=GuessingGroup,
+        cls=ImportGroup,
         help="Make a ranking data set from other layouts.",
-        epilog=examples(),
         no_args_is_help=True,
     )
-    importer.command(GUESS, hidden=True)(guess)
-    for layout, module in IMPORTERS.items():
-        importer.command(layout)(importlib.import_module(f"rankfield.cli.{module}").command)
     app.add_typer(importer, name="import")
     for verb, module in VERBS.items():
         app.command(verb)(importlib.import_module(f"rankfield.cli.{module}").command)

@@ -150,7 +150,7 @@ def _condensed(metric: Metric, condensed: bool) -> Metric:
 
 
 def _require_splits(split: str | None, judgments: Path, runs: Sequence[Path]) -> None:
-    from rankfield.formats.rankings.reading import has_splits
+    from rankfield.formats.rankings import has_splits
 
     if split is not None and not any(has_splits(path) for path in (judgments, *runs)):
         raise InputError(
@@ -165,7 +165,7 @@ def _judged(
 ) -> tuple[pl.DataFrame, ScoreScale]:
     """Return the judgments and their scale."""
     from rankfield.formats.guesses import guess_scale
-    from rankfield.formats.rankings.reading import read_judged_pairs
+    from rankfield.formats.rankings import read_judged_pairs
 
     judged = read_judged_pairs(path, split=split)
     low, high = _bounds(scale) if scale else (None, None)
@@ -227,7 +227,7 @@ def _measured(
 ) -> Measured:
     from rankfield.evaluation import join_run
     from rankfield.evaluation.intervals import mean_intervals
-    from rankfield.formats.rankings.reading import read_ranked_pairs
+    from rankfield.formats.rankings import read_ranked_pairs
     from rankfield.metrics import standard_metrics
 
     run = join_run(

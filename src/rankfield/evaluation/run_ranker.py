@@ -12,7 +12,7 @@ from rankfield.errors import DataError
 from rankfield.evaluation.listed import listed_hits
 from rankfield.evaluation.options import EvaluationOptions
 from rankfield.evaluation.ranker import Search
-from rankfield.formats.rankings.reading import read_ranked_pairs
+from rankfield.formats.rankings import read_ranked_pairs
 from rankfield.schema import RankingDataset
 
 __all__ = ["RunRanker"]

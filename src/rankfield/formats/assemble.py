@@ -10,26 +10,33 @@ from typing import Literal, TypedDict, Unpack
 import polars as pl
 
 from rankfield.errors import DataError, ImageError
-from rankfield.formats.dataset_checks import require_in_scale, require_sound
-from rankfield.formats.field_options import guessed_fields, parse_fields, shown_fields
+from rankfield.formats.checks import require_in_scale, require_sound
+from rankfield.formats.fields import guessed_fields, image_column, parse_fields, shown_fields
 from rankfield.formats.guesses import equal_weights, guess_scale
-from rankfield.formats.image_lists import picture_column
 from rankfield.io.table import Table
 from rankfield.io.text_values import text_values, without_marks
 from rankfield.messages import more
-from rankfield.schema import Field, Provenance, RankingDataset
-from rankfield.validate import image_problems
+from rankfield.schema import Field, Provenance, RankingDataset, ScoreScale
+from rankfield.schema.header import IDS
+from rankfield.validate import Problem, image_problems
 
-__all__ = ["DatasetOptions", "Tables", "assemble"]
+__all__ = ["DatasetOptions", "ScaleOptions", "Source", "assemble"]
 
 
-class DatasetOptions(TypedDict, total=False):
+class ScaleOptions(TypedDict, total=False):
+    """The score scale: by default what the layout says, or guessed."""
+
+    score_min: float | None
+    score_max: float | None
+    relevant: float | None
+
+
+class DatasetOptions(ScaleOptions, total=False):
     """The keyword arguments that every reader of a layout takes.
 
     name: of the data set; the source's name by default.
     query_fields, document_fields: each a `Field` or "NAME[:MODALITY[:WEIGHT]]"; by default what
         the layout says, or guessed.
-    score_min, score_max, relevant: the score scale; by default what the layout says, or guessed.
     licence: for the provenance.
     unknown: a judgment of a query or document that is not there: "error" stops, "drop" leaves
         such judgments out.
@@ -39,100 +46,122 @@ class DatasetOptions(TypedDict, total=False):
     name: str | None
     query_fields: Sequence[Field | str] | None
     document_fields: Sequence[Field | str] | None
-    score_min: float | None
-    score_max: float | None
-    relevant: float | None
     licence: str
     unknown: Literal["error", "drop"]
     duplicates: Literal["error", "first", "highest"]
 
 
 @dataclass
-class Tables:
+class Source:
     """What a layout's reader found.
 
     layout: its name.
-    source: the file or folder that was read; `root` is where the paths of pictures start.
-    queries, documents: with query_id and doc_id as text.
-    judgments: query_id, doc_id (text), score (float64, finite), any others.
-    query_fields, document_fields: what the layout itself calls fields; None to guess.
+    path: the file or folder that was read; `root` is where the paths of images start.
+    tables: "queries" and "documents" with query_id and doc_id, "judgments" with query_id, doc_id
+        (text), score (float64, finite) and any others.
+    fields: the text fields of a table, where the layout itself says them; else they are guessed.
+    multi_valued: the (table, column) whose texts hold several paths, with "|" between them.
+    notes: what was guessed or left out, one per line.
     """
 
     layout: str
-    source: Path
+    path: Path
     root: Path
-    queries: Table
-    documents: Table
-    judgments: Table
-    query_fields: Sequence[str] | None = None
-    document_fields: Sequence[str] | None = None
+    tables: dict[str, Table] = field(default_factory=dict)
+    fields: Mapping[str, Sequence[str] | None] = field(default_factory=dict)
+    multi_valued: set[tuple[str, str]] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
 
+    def choose_fields(self, table: str, chosen: Sequence[Field | str] | None) -> tuple[Field, ...]:
+        """Return the chosen fields of "queries" or "documents", those of the layout, or a guess.
 
-def assemble(tables: Tables, **options: Unpack[DatasetOptions]) -> tuple[RankingDataset, list[str]]:
-    """Return the data set of these tables and, one per line, what was guessed or left out.
+        Raises:
+            DataError: there is no such column, or none that looks like a field.
+        """
+        read = self.tables[table]
+        if chosen:
+            fields, names = parse_fields(read, chosen)
+            self.multi_valued |= {(table, name) for name in names}
+            return fields
+        standard = self.fields.get(table)
+        if standard is None:
+            return guessed_fields(read, table, IDS[table], self.notes)
+        texts = equal_weights([Field(name, "text") for name in standard])
+        return shown_fields(texts, table, self.notes)
+
+    def choose_scale(self, scores: pl.Series, options: ScaleOptions) -> ScoreScale:
+        """Return the scale of finite scores, with a note: what `options` leave out is guessed."""
+        scale = guess_scale(
+            scores,
+            minimum=options.get("score_min"),
+            maximum=options.get("score_max"),
+            relevant=options.get("relevant"),
+        )
+        said = f"score scale: {scale}; set it with --score-min, --score-max, --relevant"
+        self.notes.append(said)
+        return scale
+
+    def require_images(
+        self, problems: Sequence[Problem], remedy: str = "Fix the images, or choose others."
+    ) -> None:
+        """Raise `ImageError` for the first bad image, with its place."""
+        if problems:
+            first = problems[0]
+            item = "" if first.item is None else f"item {first.item} (counted from 0), "
+            raise ImageError(
+                item + first.message + more(len(problems) - 1, "bad image"),
+                where=self.where(first.table, first.row or 0, first.field),
+                remedy=remedy,
+            )
+
+    def where(self, table: str, row: int, column: str) -> str:
+        """Return how to name a place of a table in a message."""
+        return self.tables[table].where(row, column)
+
+
+def assemble(source: Source, **options: Unpack[DatasetOptions]) -> tuple[RankingDataset, list[str]]:
+    """Return the data set of a source's tables and, one per line, what was guessed or left out.
 
     Raises:
         DataError: a missing or duplicate id, a pair judged twice, a judgment of an unknown record,
             a score outside the stated scale, a field that is not there; with file and line.
-        ImageError: a picture that is missing or broken, with file and line.
+        ImageError: an image that is missing or broken, with file and line.
     """
-    notes = tables.notes
-    query_fields = _fields(tables, "queries", options.get("query_fields"))
-    document_fields = _fields(tables, "documents", options.get("document_fields"))
-    judgments, rows = _kept(tables, options)
-    scale = guess_scale(
-        judgments["score"],
-        minimum=options.get("score_min"),
-        maximum=options.get("score_max"),
-        relevant=options.get("relevant"),
-    )
-    notes.append(f"score scale: {scale}; set it with --score-min, --score-max, --relevant")
+    query_fields = source.choose_fields("queries", options.get("query_fields"))
+    document_fields = source.choose_fields("documents", options.get("document_fields"))
+    judgments = _kept(source, options)
+    path = source.path.resolve()
     dataset = RankingDataset(
-        name=options.get("name") or _name(tables.source.resolve()),
+        name=options.get("name") or (path.name if path.is_dir() else path.stem),
         query_fields=query_fields,
         document_fields=document_fields,
-        score_scale=scale,
-        queries=_typed(tables.queries, query_fields),
-        documents=_typed(tables.documents, document_fields),
-        judgments=judgments,
+        score_scale=source.choose_scale(judgments.frame["score"], options),
+        queries=_typed(source.tables["queries"], query_fields),
+        documents=_typed(source.tables["documents"], document_fields),
+        judgments=judgments.frame,
         provenance=Provenance(
-            source=tables.source.name,
+            source=source.path.name,
             licence=options.get("licence", ""),
-            made_by=f"rankfield import {tables.layout}",
+            made_by=f"rankfield import {source.layout}",
         ),
-        root=tables.root,
+        root=source.root,
     )
-    _check(dataset, tables, rows)
-    return dataset, notes
-
-
-def _name(source: Path) -> str:
-    return source.name if source.is_dir() else source.stem
-
-
-def _fields(
-    tables: Tables, name: Literal["queries", "documents"], chosen: Sequence[Field | str] | None
-) -> tuple[Field, ...]:
-    table: Table = getattr(tables, name)
-    identity, standard = (
-        ("query_id", tables.query_fields)
-        if name == "queries"
-        else ("doc_id", tables.document_fields)
+    source.tables["judgments"] = judgments
+    require_sound(dataset, source.where, choices=True)
+    require_in_scale(
+        judgments.frame["score"], dataset.score_scale, lambda row: judgments.where(row, "score")
     )
-    if chosen:
-        return parse_fields(table, chosen)[0]
-    return (
-        guessed_fields(table, name, identity, tables.notes)
-        if standard is None
-        else shown_fields(equal_weights([Field(n, "text") for n in standard]), name, tables.notes)
+    source.require_images(
+        [p for p in image_problems(dataset) if p.severity == "error"],
+        "Fix the images, or choose the fields without them.",
     )
+    return dataset, source.notes
 
 
 def _typed(table: Table, fields: Sequence[Field]) -> pl.DataFrame:
-    """Return the rows with pictures as `picture_column` and texts as `text_values` have them."""
+    """Return the rows with images as `image_column` and texts as `text_values` have them."""
     columns = [
-        picture_column(table, f.name, divided=False)
+        image_column(table, f.name, multi_valued=False)
         if f.modality == "image"
         else text_values(table.frame, f.name, table.where)
         for f in fields
@@ -140,57 +169,30 @@ def _typed(table: Table, fields: Sequence[Field]) -> pl.DataFrame:
     return without_marks(table.frame.with_columns(columns))
 
 
-def _kept(tables: Tables, options: DatasetOptions) -> tuple[pl.DataFrame, pl.Series]:
-    """Return the judgments to keep, and of each its row in what was read."""
-    frame = tables.judgments.frame.with_row_index("\0row")
+def _kept(source: Source, options: DatasetOptions) -> Table:
+    """Return the judgments to keep."""
+    table = source.tables["judgments"]
     if options.get("unknown") == "drop":
-        known = frame.join(tables.queries.frame, on="query_id", how="semi", maintain_order="left")
-        known = known.join(tables.documents.frame, on="doc_id", how="semi", maintain_order="left")
-        if known.is_empty():
+        frame = table.frame.select("query_id", "doc_id").with_row_index("row")
+        for name, identity in IDS.items():
+            known = source.tables[name].frame
+            frame = frame.join(known, on=identity, how="semi", maintain_order="left")
+        if frame.is_empty():
             raise DataError(
                 "no judgment is of a query and a document that are there",
-                where=tables.judgments.where(0),
+                where=table.where(0),
                 remedy="Compare the ids of the files.",
             )
-        if gone := frame.height - known.height:
-            tables.notes.append(f"judgments: left out {gone:,} of unknown queries or documents")
-        frame = known
+        if gone := table.frame.height - frame.height:
+            source.notes.append(f"judgments: left out {gone:,} of unknown queries or documents")
+            table = table.taken(table.frame[frame["row"]], frame["row"])
     keep = options.get("duplicates", "error")
     if keep != "error":
+        frame = table.frame.select("query_id", "doc_id", "score").with_row_index("row")
         if keep == "highest":
             frame = frame.sort("score", descending=True, maintain_order=True)
-        once = frame.unique(["query_id", "doc_id"], keep="first", maintain_order=True)
+        once = frame.unique(["query_id", "doc_id"], keep="first", maintain_order=True).sort("row")
         if gone := frame.height - once.height:
-            tables.notes.append(f"judgments: left out {gone:,} of pairs judged before ({keep})")
-        frame = once.sort("\0row")
-    return frame.drop("\0row"), frame["\0row"]
-
-
-def _check(dataset: RankingDataset, tables: Tables, rows: pl.Series) -> None:
-    """Raise for the first bad id, pair, score or picture, with its place in its file."""
-    places: dict[str, Table] = {
-        "queries": tables.queries,
-        "documents": tables.documents,
-        "judgments": tables.judgments,
-    }
-
-    def where(table: str, row: int, column: str) -> str:
-        return places[table].where(int(rows[row]) if table == "judgments" else row, column)
-
-    require_sound(dataset, where, choices=True)
-    require_in_scale(
-        dataset.judgments["score"],
-        dataset.score_scale,
-        lambda row: where("judgments", row, "score"),
-    )
-    _check_pictures(dataset, places)
-
-
-def _check_pictures(dataset: RankingDataset, places: Mapping[str, Table]) -> None:
-    bad = [p for p in image_problems(dataset) if p.severity == "error"]
-    if bad:
-        raise ImageError(
-            bad[0].message + more(len(bad) - 1, "bad image"),
-            where=places[bad[0].table].where(bad[0].row or 0, bad[0].field),
-            remedy="Fix the pictures, or choose the fields without them.",
-        )
+            source.notes.append(f"judgments: left out {gone:,} of pairs judged before ({keep})")
+            table = table.taken(table.frame[once["row"]], once["row"])
+    return table

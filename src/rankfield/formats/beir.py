@@ -12,11 +12,16 @@ from rankfield.column_names import quoted_names
 from rankfield.errors import DataError
 from rankfield.files import new_folder
 from rankfield.foreign_files import own_paths
-from rankfield.formats.assemble import DatasetOptions, Tables, assemble
-from rankfield.formats.export_notes import lost_columns
-from rankfield.formats.export_record import write_record
-from rankfield.formats.export_texts import joined_texts, query_texts, text_fields
+from rankfield.formats.assemble import DatasetOptions, Source, assemble
+from rankfield.formats.exports import (
+    joined_texts,
+    lost_columns,
+    query_texts,
+    text_fields,
+    write_record,
+)
 from rankfield.formats.foreign_columns import with_standard_names
+from rankfield.formats.layout import DATASET_OPTIONS, Layout, Option
 from rankfield.io.lines import read_lines, split_lines
 from rankfield.io.numbers import finite_numbers, number_texts
 from rankfield.io.table import Table, stack
@@ -25,7 +30,7 @@ from rankfield.io.text import table_suffix
 from rankfield.paths import safe_name
 from rankfield.schema import RankingDataset
 
-__all__ = ["looks_like_beir", "read_beir", "write_beir"]
+__all__ = ["LAYOUT", "looks_like_beir", "read_beir", "write_beir"]
 
 _CORPUS, _QUERIES, _QRELS = "corpus.jsonl", "queries.jsonl", "qrels"
 _KEYS = ("_id", "title", "text")
@@ -69,18 +74,19 @@ def read_beir(
     fields = _with_text(documents, notes)
     files = _qrels_files(folder, subsets)
     judgments = stack([_qrels(path, name) for name, path in files.items()])
-    tables = Tables(
+    source = Source(
         layout="beir",
-        source=folder,
+        path=folder,
         root=folder,
-        queries=queries.with_frame(_with_subset(queries.frame, judgments.frame, notes)),
-        documents=documents,
-        judgments=judgments,
-        query_fields=["query"],
-        document_fields=fields,
+        tables={
+            "queries": queries.with_frame(_with_subset(queries.frame, judgments.frame, notes)),
+            "documents": documents,
+            "judgments": judgments,
+        },
+        fields={"queries": ["query"], "documents": fields},
         notes=notes,
     )
-    return assemble(tables, **options)
+    return assemble(source, **options)
 
 
 def write_beir(dataset: RankingDataset, out: str | Path) -> list[str]:
@@ -113,13 +119,13 @@ def write_beir(dataset: RankingDataset, out: str | Path) -> list[str]:
         else pl.lit("").alias("title"),
         joined_texts(dataset.documents, body).fill_null("").alias("text"),
     )
-    pictures = [f.name for f in dataset.document_fields if f.modality == "image"]
+    images = [f.name for f in dataset.document_fields if f.modality == "image"]
     own = [f.name for f in dataset.query_fields]
     lost_columns(
         dataset,
         {
             "queries": ["query_id", "subset", "seen", *own],
-            "documents": ["doc_id", "seen", *fields, *pictures],
+            "documents": ["doc_id", "seen", *fields, *images],
             "judgments": ["query_id", "doc_id", "score", "split", _SUBSET],
         },
         notes,
@@ -271,3 +277,33 @@ def _write_qrels(judgments: pl.DataFrame, path: Path) -> None:
     with path.open("wb") as file:
         file.write(("\t".join(_HEADER) + "\n").encode())
         lines.write_csv(file, include_header=False, quote_style="never")
+
+
+LAYOUT = Layout(
+    name="beir",
+    description="a BEIR folder: corpus.jsonl, queries.jsonl, qrels/*.tsv",
+    signs="a folder with corpus.jsonl, queries.jsonl and qrels/",
+    example="rankfield import beir scifact scifact-data --subset test",
+    source="Folder with corpus.jsonl, queries.jsonl and qrels/.",
+    help="""
+    Make a data set from a BEIR folder; its dev and test queries stay such.
+
+    `rankfield evaluate` measures on the queries of qrels/test.tsv, as BEIR does, until
+    `rankfield split` divides again. Nothing is written unless all is well.
+
+    Example: rankfield import beir scifact scifact-data --subset test
+    """,
+    read=read_beir,
+    write=write_beir,
+    looks_like=looks_like_beir,
+    options=(
+        Option(
+            "subset",
+            "A file of qrels/ to read, as test; repeat. Default: all.",
+            metavar="NAME",
+            repeated=True,
+            argument="subsets",
+        ),
+        *DATASET_OPTIONS,
+    ),
+)

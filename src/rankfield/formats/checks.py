@@ -1,8 +1,8 @@
-"""What every reader checks in a table's columns, with file, row and remedy in the message."""
+"""What every import checks in its tables, with file, row and remedy in the message."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -14,21 +14,24 @@ from rankfield.field_values import is_absent
 from rankfield.io.table import Table
 from rankfield.messages import more
 from rankfield.schema import RankingDataset, ScoreScale
-from rankfield.validate import fix, image_problems
+from rankfield.schema.tables import Tables
+from rankfield.validate import first_error, fix, image_problems
 
 __all__ = [
     "BadImages",
     "best_of_pairs",
+    "check_images",
     "check_pairs",
-    "check_pictures",
     "require_columns",
+    "require_in_scale",
     "require_known",
+    "require_sound",
     "require_values",
     "require_within",
 ]
 
 BadImages = Literal["ignore", "error", "drop"]
-"""At a picture that is missing or broken: don't look, stop, or clear the field."""
+"""At an image that is missing or broken: don't look, stop, or clear the field."""
 
 
 def require_columns(path: Path, columns: Sequence[str], needed: Sequence[str]) -> None:
@@ -125,13 +128,13 @@ def best_of_pairs(judgments: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
     return kept
 
 
-def check_pictures(
+def check_images(
     dataset: RankingDataset, bad_images: BadImages
 ) -> tuple[RankingDataset, list[str]]:
-    """Open every picture unless told to ignore them; return the data set and what was cleared.
+    """Open every image unless told to ignore them; return the data set and what was cleared.
 
     Raises:
-        ImageError: a picture that cannot be used, if `bad_images` is "error".
+        ImageError: an image that cannot be used, if `bad_images` is "error".
         DataError: nothing would be left, if it is "drop".
     """
     if bad_images == "ignore":
@@ -145,7 +148,7 @@ def check_pictures(
             first.message + more(len(bad) - 1, "bad image"),
             where=f"{dataset.root or dataset.name}, {first.table}, row {first.row} (counted from"
             f" 0), {identity} {name!r}, field {first.field!r}",
-            remedy="Fix the pictures, or clear those fields with `--bad-images drop`.",
+            remedy="Fix the images, or clear those fields with `--bad-images drop`.",
         )
     return fix(dataset, bad) if bad else (dataset, [])
 
@@ -156,3 +159,48 @@ def _first(bad: pl.Series) -> int:
 
 def _more(bad: pl.Series) -> str:
     return more(int(bad.sum()) - 1, "row")
+
+
+_REMEDIES = {
+    "unknown id": "Fix the id, or remove the row",
+    "duplicate pair": "Remove one",
+    "duplicate id": "Give every record its own id",
+    "missing id": "Give the record an id",
+}
+_CHOICES = {
+    "unknown id": "Fix the id, or leave such judgments out with `--unknown drop`",
+    "duplicate pair": "Remove one, or choose with `--duplicates highest`",
+}
+
+
+def require_sound(
+    dataset: Tables, where: Callable[[str, int, str], str], *, choices: bool = False
+) -> None:
+    """Raise `DataError` for the first bad id, pair or score of a data set.
+
+    Args:
+        dataset: as it would be written.
+        where: names the place of a table's row and column in the file that they come from.
+        choices: whether the import has the options --unknown and --duplicates.
+    """
+    if found := first_error(dataset):
+        problem, others = found
+        remedies = _REMEDIES | _CHOICES if choices else _REMEDIES
+        raise DataError(
+            problem.message + more(others, "row"),
+            where=where(problem.table, problem.row or 0, problem.field),
+            remedy=f"{remedies.get(problem.kind, 'Fix or remove the row')}.",
+        )
+
+
+def require_in_scale(scores: pl.Series, scale: ScoreScale, where: Callable[[int], str]) -> None:
+    """Raise `DataError` for the first score outside the scale; `where` names a row's place."""
+    outside = (scores < scale.minimum) | (scores > scale.maximum)
+    if outside.any():
+        first = int(outside.arg_max() or 0)
+        raise DataError(
+            f"{scores[first]} is outside the stated scale, {scale.minimum:g} to {scale.maximum:g}",
+            where=where(first),
+            remedy="Fix the score, or --score-min and --score-max; without --score-min, scores"
+            " of 0 and below may stand there and gain nothing.",
+        )

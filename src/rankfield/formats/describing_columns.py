@@ -58,7 +58,7 @@ def describing_columns(
     """Return the columns that belong to the record with the id, the others to the judgments.
 
     A column with one value wherever its id occurs belongs to the record; nulls aside. So does a
-    text or a picture's path that differs within at most half of the records that occur again, and
+    text or an image's path that differs within at most half of the records that occur again, and
     one that is chosen: its first value counts, and a note says how many records differ and where.
     Bytes and nested values are taken to be the same for one id.
 

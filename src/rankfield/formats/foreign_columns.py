@@ -17,7 +17,7 @@ RESERVED: Mapping[str, tuple[str, ...]] = {
     "documents": ("seen",),
     "judgments": ("split",),
 }
-"""The columns of each table that splits are told by."""
+"""The columns of each table that hold its splits."""
 
 
 def set_aside(table: Table, names: Collection[str], what: str, notes: list[str]) -> Table:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from rankfield.errors import DataError
 from rankfield.foreign_files import own_paths
-from rankfield.formats.registry import LAYOUTS, Layout
+from rankfield.formats.layout import Layout
+from rankfield.formats.registry import LAYOUTS
 
 __all__ = ["guess_layout"]
 

@@ -1,4 +1,4 @@
-"""What columns are likely to mean: text fields, pictures, their weights, the score scale."""
+"""What columns are likely to mean: text fields, images, their weights, the score scale."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rankfield.schema import Field, Modality, ScoreScale
 
 __all__ = ["equal_weights", "guess_fields", "guess_modality", "guess_scale", "with_relevant_inside"]
 
-_IMAGE_NAMES = {"image", "photo", "picture", "img", "thumbnail"}
+_IMAGE_NAMES = {"image", "photo", "img", "thumbnail"}
 _IMAGE_END = r"(?i)\.(jpe?g|png|webp|gif|bmp|tiff?)$"
 _URL = r"(?i)^https?://"
 _NOT_TEXT = {
@@ -32,8 +32,8 @@ def guess_fields(
 ) -> tuple[Field, ...]:
     """Return the columns that look like fields, each modality with the same total weight.
 
-    A picture: bytes, or a column named image, photo, picture, … or whose values end like pictures;
-    a list of such values likewise, also if named images, photos, pictures, ….
+    An image: bytes, or a column named image, photo, image, … or whose values end like images;
+    a list of such values likewise, also if named images, photos, images, ….
     A text: strings most of which hold a word; not a number, a code of one word with digits, an
     address, a constant, nor named as an id, key, price, date, split …. Of the queries' texts only
     those named query, text, … count if there are any: other columns may give the answer away.
@@ -72,7 +72,7 @@ def guess_modality(frame: pl.DataFrame, name: str) -> Modality | None:
 
 
 def _guess_list(lists: pl.Series, name: str) -> Modality | None:
-    """Return "image" for lists of what looks like pictures; lists are nothing else."""
+    """Return "image" for lists of what looks like images; lists are nothing else."""
     if lists.dtype == pl.List(pl.Binary):
         return "image"
     if lists.dtype != pl.List(pl.String):

@@ -1,4 +1,4 @@
-"""Pictures of a data set as files of an export, and as bytes."""
+"""Images of a data set as files of an export, and as bytes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rankfield.paths import read_bytes, safe_name
 from rankfield.schema import RankingDataset
 from rankfield.schema.storing import image_file
 
-__all__ = ["picture_bytes", "with_picture_files"]
+__all__ = ["image_bytes", "with_image_files"]
 
 _SIGNS = {
     b"\xff\xd8\xff": ".jpg",
@@ -26,15 +26,15 @@ _SIGNS = {
 _ENDINGS = (*_SIGNS.values(), ".jpeg", ".tif", ".tiff", ".avif")
 
 
-def with_picture_files(dataset: RankingDataset, folder: Path) -> pl.DataFrame:
-    """Return the documents with paths in their image fields, and put the pictures there.
+def with_image_files(dataset: RankingDataset, folder: Path) -> pl.DataFrame:
+    """Return the documents with paths in their image fields, and put the images there.
 
     Bytes become files in `images/FIELD/`, the name made safe, named by row; paths stay, and their
     files are hard-linked or copied.
 
     Raises:
-        DataError: a list of pictures, or a path that leads out of the data set's folder.
-        ImageError: a picture is missing.
+        DataError: a list of images, or a path that leads out of the data set's folder.
+        ImageError: an image is missing.
     """
     documents = dataset.documents
     for f in dataset.document_fields:
@@ -51,11 +51,11 @@ def with_picture_files(dataset: RankingDataset, folder: Path) -> pl.DataFrame:
     return documents
 
 
-def picture_bytes(dataset: RankingDataset, values: pl.Series) -> pl.Series:
-    """Return pictures as bytes: paths are read, bytes stay, null and "" are null.
+def image_bytes(dataset: RankingDataset, values: pl.Series) -> pl.Series:
+    """Return images as bytes: paths are read, bytes stay, null and "" are null.
 
     Raises:
-        ImageError: a picture is missing.
+        ImageError: an image is missing.
     """
     if values.dtype == pl.Binary:
         return values
@@ -66,9 +66,9 @@ def picture_bytes(dataset: RankingDataset, values: pl.Series) -> pl.Series:
 def _require_single(dataset: RankingDataset, name: str) -> None:
     if dataset.documents.schema[name].is_nested():
         raise DataError(
-            f"the field {name!r} holds lists of pictures, and the layout one each",
+            f"the field {name!r} holds lists of images, and the layout one each",
             where=dataset.name,
-            remedy="Choose another layout, or keep one picture a document.",
+            remedy="Choose another layout, or keep one image a document.",
         )
 
 

@@ -72,8 +72,8 @@ def split_by_queries(
     """
     queries = parts.group_by("query_id", maintain_order=True).agg(pl.col("part").unique())
     names = set(parts["part"].unique())
-    divided = "train" in names and names & set(SUBSETS)
-    if not divided or bool((queries["part"].list.len() > 1).any()):
+    is_split = "train" in names and names & set(SUBSETS)
+    if not is_split or bool((queries["part"].list.len() > 1).any()):
         if names - {""} and len(names) > 1:
             notes.append(
                 f"the parts {', '.join(sorted(names))} are not a split of the queries into train,"

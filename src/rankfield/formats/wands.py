@@ -10,18 +10,23 @@ import polars as pl
 
 from rankfield.errors import DataError
 from rankfield.files import new_folder
-from rankfield.formats.assemble import DatasetOptions, Tables, assemble
-from rankfield.formats.export_notes import lost_columns
-from rankfield.formats.export_record import write_record
-from rankfield.formats.export_texts import joined_texts, query_texts, text_fields
+from rankfield.formats.assemble import DatasetOptions, Source, assemble
+from rankfield.formats.exports import (
+    joined_texts,
+    lost_columns,
+    query_texts,
+    text_fields,
+    write_record,
+)
 from rankfield.formats.foreign_columns import set_aside_in_frame, with_standard_names
-from rankfield.formats.grades import require_grades
+from rankfield.formats.grades import parse_grades, require_grades
+from rankfield.formats.layout import DATASET_OPTIONS, Layout, Option
 from rankfield.io.lines import read_lines
 from rankfield.io.table import Table
 from rankfield.io.tables import read_table
 from rankfield.schema import RankingDataset
 
-__all__ = ["WANDS_GRADES", "looks_like_wands", "read_wands", "write_wands"]
+__all__ = ["LAYOUT", "WANDS_GRADES", "looks_like_wands", "read_wands", "write_wands"]
 
 WANDS_GRADES: Mapping[str, float] = {"Exact": 2.0, "Partial": 1.0, "Irrelevant": 0.0}
 """Label → score, unless others are given."""
@@ -67,18 +72,21 @@ def read_wands(
     queries = with_standard_names(
         queries, {"query_id": "query_id", "query": "query"}, "queries", notes
     )
-    tables = Tables(
+    documents = with_standard_names(products, {"product_id": "doc_id"}, "documents", notes)
+    fields = [name for name in _FIELDS if name in products.columns]
+    source = Source(
         layout="wands",
-        source=Path(src),
+        path=Path(src),
         root=folder,
-        queries=queries,
-        documents=with_standard_names(products, {"product_id": "doc_id"}, "documents", notes),
-        judgments=_scored(labels, chosen, notes),
-        query_fields=["query"],
-        document_fields=[name for name in _FIELDS if name in products.frame.columns] or None,
+        tables={
+            "queries": queries,
+            "documents": documents,
+            "judgments": _scored(labels, chosen, notes),
+        },
+        fields={"queries": ["query"], "documents": fields or None},
         notes=notes,
     )
-    return assemble(tables, **options)
+    return assemble(source, **options)
 
 
 def write_wands(
@@ -199,3 +207,33 @@ def _labelled(dataset: RankingDataset, grades: Mapping[str, float]) -> pl.DataFr
         .with_columns(label=labels)
         .select(pl.int_range(pl.len()).alias("id"), "query_id", product_id="doc_id", label="label")
     )
+
+
+LAYOUT = Layout(
+    name="wands",
+    description="Wayfair's WANDS: query.csv, product.csv, label.csv",
+    signs="a folder with query.csv, product.csv and label.csv, or dataset/ with them",
+    example="rankfield import wands WANDS wands-data",
+    source="Folder with query.csv, product.csv and label.csv, or its parent.",
+    help="""
+    Make a data set from WANDS' queries, products and labels.
+
+    Fields: query; product_name and product_description. Every other column is kept. Nothing is
+    written unless all is well.
+
+    Example: rankfield import wands WANDS wands-data --grades Exact=1,Partial=0.5,Irrelevant=0
+    """,
+    read=read_wands,
+    write=write_wands,
+    looks_like=looks_like_wands,
+    options=(
+        Option(
+            "grades",
+            "What each label is worth.",
+            default="Exact=2,Partial=1,Irrelevant=0",
+            metavar="LABEL=SCORE,…",
+            parse=parse_grades,
+        ),
+        *DATASET_OPTIONS,
+    ),
+)

@@ -36,7 +36,7 @@ def arrow_columns(path: Path) -> list[str]:
 def arrow_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
     """Yield the rows of a Parquet file or an Arrow stream, some thousand at a time.
 
-    Of the features of `datasets`, a picture ({bytes, path}) becomes its bytes, or its path where
+    Of the features of `datasets`, an image ({bytes, path}) becomes its bytes, or its path where
     the file holds no bytes, and a class label its name; lists of them likewise.
 
     Args:
@@ -77,7 +77,7 @@ def _reader(path: Path) -> Iterator[tuple[Any, Any]]:
             require_bounded_stream(path)
             with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as stream:
                 _check_names(path, stream.schema.names)
-                yield stream.schema, lambda _: _divided(stream)
+                yield stream.schema, lambda _: _parts(stream)
     except (
         *(pa.ArrowException, OSError, UnicodeDecodeError),  # the last: of a column's name
         pl.exceptions.PanicException,
@@ -89,7 +89,7 @@ def _reader(path: Path) -> Iterator[tuple[Any, Any]]:
         ) from error
 
 
-def _divided(stream: Any) -> Iterator[Any]:
+def _parts(stream: Any) -> Iterator[Any]:
     for batch in stream:
         for start in range(0, batch.num_rows, _ROWS):
             yield batch.slice(start, _ROWS)
@@ -175,7 +175,7 @@ def _plain(column: pl.Series, names: list[str] | None) -> pl.Series:
     return column
 
 
-def _held(pictures: pl.Series) -> str:
+def _held(images: pl.Series) -> str:
     """Return "bytes", or "path" where the file holds paths and no bytes."""
-    data, path = pictures.struct.field("bytes"), pictures.struct.field("path")
+    data, path = images.struct.field("bytes"), images.struct.field("path")
     return "path" if data.null_count() == len(data) and path.null_count() < len(path) else "bytes"

@@ -19,7 +19,7 @@ from rankfield.schema.storing import (
     read_errors,
     require_table,
     save_folder,
-    save_pictures,
+    save_images,
 )
 
 __all__ = ["SPLITS", "SUBSETS", "FramePart", "RankingDataset", "SplitName", "SplitView"]
@@ -205,18 +205,18 @@ class RankingDataset:
     def fingerprint(self) -> str:
         """Return sha256 of the tables' contents and fields, as 16 hexadecimal digits.
 
-        Pictures count by path, not by content.
+        Images count by path, not by content.
         """
         return fingerprint(self)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> RankingDataset:
-        """Write the folder (`dataset.toml`, three Parquet tables, pictures) and return it loaded.
+        """Write the folder (`dataset.toml`, three Parquet tables, images) and return it loaded.
 
-        Pictures are hard-linked where the file system allows, else copied.
+        Images are hard-linked where the file system allows, else copied.
 
         Raises:
             OutputError: the folder exists and `overwrite` is false, or it cannot be written.
-            ImageError: a picture that a row names does not exist.
+            ImageError: an image that a row names does not exist.
         """
         save_folder(self, folder, overwrite=overwrite)
         return RankingDataset.load(folder)
@@ -226,13 +226,13 @@ class RankingDataset:
         write_header(folder, self)
 
     def copy_images(self, target: Path) -> None:
-        """Put every picture that a row names into the folder `target`, by a hard link or a copy.
+        """Put every image that a row names into the folder `target`, by a hard link or a copy.
 
         Raises:
-            ImageError: a picture does not exist.
+            ImageError: an image does not exist.
             DataError: a path leads out of the data set's folder.
         """
-        save_pictures(self, target)
+        save_images(self, target)
 
     @classmethod
     def load(cls, folder: str | Path) -> RankingDataset:
@@ -300,7 +300,7 @@ class RankingDataset:
     def without_images(
         self, table: str, name: str, items: Mapping[int, Set[int]]
     ) -> RankingDataset:
-        """Return the data set without these pictures: row → places, as `without_items`."""
+        """Return the data set without these images: row → places, as `without_items`."""
         cleared = without_items(self._table(table)[name], items)
         return self._with(table, self._table(table).with_columns(cleared))
 

@@ -58,19 +58,19 @@ class DatasetFolder:
     _filed: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, folder: str | Path, *, pictures: str | Path | None = None) -> DatasetFolder:
+    def load(cls, folder: str | Path, *, images: str | Path | None = None) -> DatasetFolder:
         """Open a data set folder.
 
         Args:
             folder: as `RankingDataset.save` wrote it.
-            pictures: where picture paths start from, if not there.
+            images: where image paths start from, if not there.
 
         Raises:
             DataError: the folder, a table or a column is missing or malformed.
         """
         root = Path(folder)
         files = {table: root / f"{table}.parquet" for table in TABLES}
-        data = cls(read_header(root), root if pictures is None else Path(pictures), files)
+        data = cls(read_header(root), root if images is None else Path(images), files)
         for table, path in files.items():
             with read_errors(path):
                 require_table(root, path)
@@ -169,13 +169,13 @@ class DatasetFolder:
         return self._with(table, both.filter(_KEPT).drop(_KEPT), frozenset())
 
     def without_images(self, table: str, name: str, items: Mapping[int, Set[int]]) -> DatasetFolder:
-        """Return the data set without these pictures: row → places, as `without_items`."""
+        """Return the data set without these images: row → places, as `without_items`."""
         wanted = pl.Series(_ROW, sorted(items), dtype=pl.UInt32)
         numbered = self.lazy(table).with_row_index(_ROW).select(_ROW, name)
         found = numbered.filter(pl.col(_ROW).is_in(wanted.implode())).collect()
         places = {i: items[row] for i, row in enumerate(found[_ROW].to_list())}
         cleared = found.with_columns(without_items(found[name], places).alias(_KEPT))
-        # the other pictures stay where they are: of the new column only these rows are known
+        # the other images stay where they are: of the new column only these rows are known
         rows = pl.select(pl.int_range(self.height(table), dtype=pl.UInt32).alias(_ROW)).to_series()
         marks = rows.to_frame().join(
             cleared.select(_ROW, _KEPT), on=_ROW, how="left", maintain_order="left"
@@ -203,7 +203,7 @@ class DatasetFolder:
 
         Raises:
             OutputError: the folder exists and `overwrite` is false, or it cannot be written.
-            ImageError: a picture that a row names does not exist.
+            ImageError: an image that a row names does not exist.
         """
         save_folder(self, folder, overwrite=overwrite)
         return DatasetFolder.load(folder)

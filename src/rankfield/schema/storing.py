@@ -1,4 +1,4 @@
-"""Data set folders: three Parquet tables written in a stream, and the pictures beside them."""
+"""Data set folders: three Parquet tables written in a stream, and the images beside them."""
 
 from __future__ import annotations
 
@@ -23,44 +23,44 @@ __all__ = [
     "read_errors",
     "require_table",
     "save_folder",
-    "save_pictures",
+    "save_images",
     "write_table",
 ]
 
 _ROWS = 131_072
-_ROWS_OF_PICTURES = 1_024
+_ROWS_OF_IMAGES = 1_024
 _CELLS = 1 << 20
-_MEND = "Run `rankfield check --fix`, or clear the field of that row."
+_REMEDY = "Run `rankfield check --fix`, or clear the field of that row."
 
 
 def save_folder(data: Tables, folder: str | Path, *, overwrite: bool = False) -> None:
-    """Write the folder (`dataset.toml`, three Parquet tables, pictures), a stretch at a time.
+    """Write the folder (`dataset.toml`, three Parquet tables, images), a stretch at a time.
 
     Raises:
         OutputError: the folder exists and `overwrite` is false, or it cannot be written.
-        ImageError: a picture that a row names does not exist.
+        ImageError: an image that a row names does not exist.
     """
     with new_folder(folder, overwrite=overwrite) as temporary:
         for table in TABLES:
             write_table(data.lazy(table), temporary / f"{table}.parquet")
         write_header(temporary, data)
-        save_pictures(data, temporary)
+        save_images(data, temporary)
 
 
 def write_table(table: pl.LazyFrame, path: Path) -> None:
     """Write a Parquet file in row groups of one size, so that a part of it can be read alone."""
     types = table.collect_schema().dtypes()
-    pictures = any(t in (pl.Binary, pl.List(pl.Binary)) for t in types)
+    images = any(t in (pl.Binary, pl.List(pl.Binary)) for t in types)
     table.sink_parquet(
         path,
-        row_group_size=_ROWS_OF_PICTURES if pictures else _ROWS,
+        row_group_size=_ROWS_OF_IMAGES if images else _ROWS,
         maintain_order=True,
         engine="streaming",
     )
 
 
-def save_pictures(data: Tables, target: Path) -> None:
-    """Link or copy every picture that a row names by its path into `target`.
+def save_images(data: Tables, target: Path) -> None:
+    """Link or copy every image that a row names by its path into `target`.
 
     Raises:
         DataError: a path leads out of the folder.
@@ -103,16 +103,16 @@ def image_file(data: Tables, path: str, place: str) -> Path:
         source = source.resolve()
         require_regular(source, ImageError)
     except ImageError as error:
-        raise ImageError(f"{path}: {error.problem}", where=place, remedy=_MEND) from None
+        raise ImageError(f"{path}: {error.problem}", where=place, remedy=_REMEDY) from None
     except (OSError, ValueError, RuntimeError):  # the last: links in a circle
-        raise ImageError(f"{path}: no such image", where=place, remedy=_MEND) from None
+        raise ImageError(f"{path}: no such image", where=place, remedy=_REMEDY) from None
     return source
 
 
 def fingerprint(data: Tables) -> str:
     """Return sha256 of the tables' contents and fields, as 16 hexadecimal digits.
 
-    Column after column, or a few small ones, is read and forgotten. Pictures count by path, not by
+    Column after column, or a few small ones, is read and forgotten. Images count by path, not by
     content.
     """
     digest = hashlib.sha256(repr((data.query_fields, data.document_fields)).encode())

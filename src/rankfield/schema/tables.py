@@ -29,7 +29,7 @@ class Tables(Described, Protocol):
 
     @property
     def root(self) -> Path | None:
-        """The folder that picture paths start from."""
+        """The folder that image paths start from."""
 
     @property
     def is_split(self) -> bool:
@@ -67,7 +67,7 @@ class Tables(Described, Protocol):
         """Return the data set with the rows of a table for which `kept` (bool) is true."""
 
     def without_images(self: T, table: str, name: str, items: Mapping[int, Set[int]]) -> T:
-        """Return the data set without these pictures: row → places, as `without_items`."""
+        """Return the data set without these images: row → places, as `without_items`."""
 
     def with_notes(self: T, notes: Sequence[str], *, replacing: str = "") -> T:
         """Return the data set with notes added to its provenance.

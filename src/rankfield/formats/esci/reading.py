@@ -19,7 +19,7 @@ import polars as pl
 from rankfield.errors import DataError
 from rankfield.formats.checks import best_of_pairs, require_columns, require_known, require_values
 from rankfield.formats.esci.writing import EXAMPLES, GRADES, PRODUCTS, SOURCES, TEXTS, write_esci
-from rankfield.formats.field_options import parse_fields
+from rankfield.formats.fields import parse_fields
 from rankfield.formats.foreign_columns import set_aside
 from rankfield.formats.guesses import guess_scale, with_relevant_inside
 from rankfield.formats.published_splits import part_name, split_by_queries

@@ -8,8 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from rankfield.files import new_folder
-from rankfield.formats.export_notes import pair_notes, text_field
-from rankfield.formats.export_record import write_record
+from rankfield.formats.exports import pair_notes, text_field, write_record
 from rankfield.formats.foreign_columns import set_aside_in_frame
 from rankfield.schema import SUBSETS, RankingDataset
 

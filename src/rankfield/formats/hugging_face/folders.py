@@ -1,4 +1,4 @@
-"""The files of a data set of the library `datasets`, by split: saved to disk, or as on the Hub."""
+"""The files of a data set of the library `datasets`, by split and by table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rankfield.formats.published_splits import part_name
 from rankfield.io.tables import ENDINGS
 from rankfield.paths import inside, is_file
 
-__all__ = ["find_parts"]
+__all__ = ["TABLE_NAMES", "find_parts", "find_tables"]
 
 _SHARD = re.compile(r"^(?P<name>.+?)-(?P<number>\d{5})-of-(?P<count>\d{5})(-[0-9a-f]+)?$")
 _NUMBERED = re.compile(r"^(?P<name>.*?)[-_.]?\d*$")
@@ -150,3 +150,47 @@ def _require_all(paths: list[Path]) -> None:
             where=str(paths[0].parent),
             remedy="Fetch the missing files.",
         )
+
+
+TABLE_NAMES = {
+    "queries": ("queries",),
+    "documents": ("documents", "corpus"),
+    "judgments": ("judgments", "qrels"),
+}
+"""Table → what its split or folder is called, the likeliest first."""
+_REST = ("default", "data")
+
+
+def find_tables(src: Path) -> dict[str, dict[str, list[Path]]]:
+    """Return table → split → files, of the tables that are there.
+
+    A table is a folder of its name, with splits of its own in it as on the Hub
+    (`qrels/test-00000-of-00001.parquet`), or saved there; or a split of its name. Where queries and
+    documents are such, judgments may stand in the folder `default` or `data`, as of MTEB.
+
+    Raises:
+        DataError: a file that a folder itself lists is missing.
+    """
+    if not src.is_dir():
+        return {}
+    names = {name: table for table, known in TABLE_NAMES.items() for name in known}
+    folders = {
+        name: path
+        for place in (src, src / "data")
+        if place.is_dir()
+        for path in own_paths(place.iterdir(), src)
+        if path.is_dir() and (name := part_name(path.name)) in names
+    }
+    tables: dict[str, dict[str, list[Path]]] = {}
+    for name, table in names.items():
+        if name in folders:
+            tables.setdefault(table, find_parts(folders[name]))
+    if len(tables) < len(TABLE_NAMES) and not folders:
+        for name, files in find_parts(src).items():
+            if name in names:
+                tables.setdefault(names[name], {name: files})
+    elif set(tables) == {"queries", "documents"}:
+        rest = next((src / name for name in _REST if (src / name).is_dir()), None)
+        if rest is not None:
+            tables["judgments"] = find_parts(rest)
+    return tables

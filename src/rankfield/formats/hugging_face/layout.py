@@ -16,20 +16,33 @@ import polars as pl
 from rankfield.errors import DataError
 from rankfield.files import new_folder
 from rankfield.foreign_files import own_paths
-from rankfield.formats.export_record import write_record
-from rankfield.formats.hugging_face.folders import find_parts
+from rankfield.formats.checks import require_sound
+from rankfield.formats.exports import write_record
+from rankfield.formats.hugging_face.folders import TABLE_NAMES, find_parts, find_tables
 from rankfield.formats.hugging_face.pairs import PART, dataset_of_pairs
-from rankfield.formats.hugging_face.tables import TABLE_NAMES, find_tables
 from rankfield.formats.hugging_face.writing import write_saved_dataset
-from rankfield.formats.image_files import picture_bytes
+from rankfield.formats.image_files import image_bytes
+from rankfield.formats.layout import (
+    BAD_IMAGES,
+    DOCUMENT_FIELD,
+    HELD_OUT,
+    NAME,
+    PUBLISHED_LICENCE,
+    QUERY_FIELD,
+    RELEVANT,
+    SCORE_MAX,
+    SCORE_MIN,
+    Layout,
+    Option,
+)
 from rankfield.formats.published_splits import PARTS, split_by_queries
-from rankfield.formats.saved_header import read_saved_header
 from rankfield.formats.tables.reading import TableOptions, dataset_of_tables
 from rankfield.io.table import Table, stack
 from rankfield.io.tables import read_files
 from rankfield.schema import SPLITS, RankingDataset
+from rankfield.schema.header import read_header
 
-__all__ = ["looks_like_hugging_face", "read_hugging_face", "write_hugging_face"]
+__all__ = ["LAYOUT", "looks_like_hugging_face", "read_hugging_face", "write_hugging_face"]
 
 _ROWS = 1000
 
@@ -84,7 +97,7 @@ def read_hugging_face(
     parts = {} if len(found) == len(TABLE_NAMES) else find_parts(folder)
     if not parts:
         if (folder / "dataset.toml").is_file():
-            return read_saved_header(folder, {t: _records(p) for t, p in found.items()}), []
+            return _saved(folder, {t: _records(p) for t, p in found.items()}), []
         dataset, notes = _of_tables(root, found, held_out, options)
     elif set(parts) <= set(SPLITS):
         raise DataError(
@@ -99,6 +112,19 @@ def read_hugging_face(
         dataset = split_by_queries(dataset, of_parts, held_out=held_out, notes=notes)
     made_by = replace(dataset.provenance, made_by="rankfield import huggingface")
     return replace(dataset, provenance=made_by), notes
+
+
+def _saved(folder: Path, tables: Mapping[str, Table]) -> RankingDataset:
+    """Return the data set whose header is in `folder`, of "queries", "documents", "judgments".
+
+    Raises:
+        DataError: the header is malformed, a column is missing or of another type, a bad id, pair
+            or score.
+    """
+    frames = {name: table.frame for name, table in tables.items()}
+    dataset = RankingDataset.of_tables(read_header(folder), frames, folder)
+    require_sound(dataset, lambda table, row, column: tables[table].where(row, column))
+    return dataset
 
 
 def _with_part(paths: list[Path], part: str) -> Table:
@@ -138,7 +164,7 @@ def _records(parts: Mapping[str, list[Path]]) -> Table:
 def write_hugging_face(dataset: RankingDataset, out: str | Path) -> list[str]:
     """Write `queries`, `documents` and `judgments` as `datasets` saves them, and `dataset.toml`.
 
-    Each is read by `datasets.load_from_disk(out / "queries")` …; the library's pictures are those
+    Each is read by `datasets.load_from_disk(out / "queries")` …; the library's images are those
     of the image fields, held as bytes.
 
     Args:
@@ -149,7 +175,7 @@ def write_hugging_face(dataset: RankingDataset, out: str | Path) -> list[str]:
         What changes, one per line.
 
     Raises:
-        ImageError: a picture is missing.
+        ImageError: an image is missing.
         OutputError: `out` exists or cannot be written; nothing is left there.
     """
     notes = []
@@ -159,7 +185,7 @@ def write_hugging_face(dataset: RankingDataset, out: str | Path) -> list[str]:
             images = [f.name for f in dataset.fields(table) if f.modality == "image"]
             paths = [n for n in images if frame.schema[n] in (pl.String, pl.List(pl.String))]
             if paths:
-                notes.append(f"{table}: the pictures of {', '.join(paths)} are held as bytes")
+                notes.append(f"{table}: the images of {', '.join(paths)} are held as bytes")
             batches = _batches(dataset, frame, paths)
             write_saved_dataset(folder / table, batches, dataset.fingerprint())
         dataset.write_header(folder)
@@ -177,6 +203,45 @@ def _batches(
 
 def _bytes(dataset: RankingDataset, column: pl.Series) -> pl.Series:
     if not isinstance(column.dtype, pl.List):
-        return picture_bytes(dataset, column)
-    lists = [None if items is None else picture_bytes(dataset, items).to_list() for items in column]
+        return image_bytes(dataset, column)
+    lists = [None if items is None else image_bytes(dataset, items).to_list() for items in column]
     return pl.Series(column.name, lists, dtype=pl.List(pl.Binary))
+
+
+LAYOUT = Layout(
+    name="huggingface",
+    description="a folder of the library datasets: three tables, or pairs",
+    signs="dataset_dict.json, state.json, or Parquet files named as on the Hub",
+    example="rankfield import huggingface shop-hub shop --query question",
+    source="Folder saved by datasets, or laid out as on the Hub.",
+    help="""
+    Make a data set from queries, documents and judgments, or from pairs, as datasets saves them.
+
+    Nothing is written unless all is well.
+
+    Example: rankfield import huggingface shop-hub shop --query question --score label
+    """,
+    read=read_hugging_face,
+    write=write_hugging_face,
+    looks_like=looks_like_hugging_face,
+    options=(
+        Option(
+            "query",
+            "Column with the query's text, of pairs; default: query, question, ….",
+            metavar="COLUMN",
+        ),
+        Option("query-id", "Column with the query's id.", metavar="COLUMN"),
+        Option("doc-id", "Column with the document's id.", metavar="COLUMN"),
+        Option("score", "Column with the score; larger is better.", metavar="COLUMN"),
+        QUERY_FIELD,
+        DOCUMENT_FIELD,
+        SCORE_MIN,
+        SCORE_MAX,
+        RELEVANT,
+        HELD_OUT,
+        BAD_IMAGES,
+        NAME,
+        PUBLISHED_LICENCE,
+    ),
+    general=True,
+)

@@ -32,7 +32,7 @@ def dataset_of_pairs(
     texts are one query, and equal documents one document.
 
     Args:
-        root: where paths of pictures start.
+        root: where paths of images start.
         rows: the pairs; the column `PART` is left out.
         query: the column with the query's text; query, question, … by default.
         options: as the arguments of `read_tables`.

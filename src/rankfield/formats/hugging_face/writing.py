@@ -14,7 +14,7 @@ __all__ = ["ParquetRows", "hub_card", "write_saved_dataset"]
 
 
 class ParquetRows:
-    """A Parquet file that grows by tables of the same columns; binary columns are pictures."""
+    """A Parquet file that grows by tables of the same columns; binary columns are images."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -46,7 +46,7 @@ def write_saved_dataset(folder: Path, frames: Iterable[pl.DataFrame], fingerprin
 
     Args:
         folder: to make.
-        frames: at least one, all with the same columns; binary columns are pictures.
+        frames: at least one, all with the same columns; binary columns are images.
         fingerprint: what the library is to know the contents by.
     """
     import pyarrow as pa
@@ -111,9 +111,9 @@ def _table(frame: pl.DataFrame, schema: Any) -> Any:
     for series in frame:
         column = series
         if column.dtype == pl.Binary:
-            column = _as_pictures(column, struct)
+            column = _as_images(column, struct)
         elif column.dtype == pl.List(pl.Binary):
-            column = _as_picture_lists(column, struct)
+            column = _as_image_lists(column, struct)
         elif column.dtype in (pl.Categorical, pl.Enum, pl.Null):
             column = column.cast(pl.String)
         array = column.to_arrow(compat_level=pl.CompatLevel.oldest())
@@ -121,12 +121,12 @@ def _table(frame: pl.DataFrame, schema: Any) -> Any:
     return pa.table(columns, schema=schema)
 
 
-def _as_pictures(column: pl.Series, struct: pl.Struct) -> pl.Series:
+def _as_images(column: pl.Series, struct: pl.Struct) -> pl.Series:
     values = [None if data is None else {"bytes": data, "path": None} for data in column]
     return pl.Series(column.name, values, dtype=struct)
 
 
-def _as_picture_lists(column: pl.Series, struct: pl.Struct) -> pl.Series:
+def _as_image_lists(column: pl.Series, struct: pl.Struct) -> pl.Series:
     values = [
         None if items is None else [i if i is None else {"bytes": i, "path": None} for i in items]
         for items in column

@@ -9,10 +9,14 @@ import polars as pl
 
 from rankfield.errors import DataError
 from rankfield.files import new_file, write_json
-from rankfield.formats.assemble import DatasetOptions, Tables, assemble
-from rankfield.formats.export_notes import lost_columns
-from rankfield.formats.export_record import export_line
-from rankfield.formats.export_texts import joined_texts, query_texts, text_fields
+from rankfield.formats.assemble import DatasetOptions, Source, assemble
+from rankfield.formats.exports import (
+    export_line,
+    joined_texts,
+    lost_columns,
+    query_texts,
+    text_fields,
+)
 from rankfield.formats.judgment_lists.documents import read_listed_documents
 from rankfield.formats.judgment_lists.ltr import judgment_lines, ltr_tables
 from rankfield.formats.judgment_lists.rank_eval import rank_eval_ratings, rank_eval_request
@@ -21,12 +25,14 @@ from rankfield.formats.judgment_lists.search_relevance import (
     search_relevance_ratings,
     search_relevance_source,
 )
+from rankfield.formats.layout import LIST_OPTIONS, Layout
 from rankfield.io.json_documents import read_json_document
 from rankfield.io.table import Table
 from rankfield.outputs import require_new
 from rankfield.schema import RankingDataset
 
 __all__ = [
+    "LAYOUT",
     "Kind",
     "listed_tables",
     "looks_like_elasticsearch",
@@ -45,16 +51,16 @@ def read_elasticsearch(
 ) -> tuple[RankingDataset, list[str]]:
     """Read a judgment list and the documents it rates; write nothing.
 
-    The list is told by its content: the body of a `_rank_eval` request; a judgment list of
-    OpenSearch's Search Relevance Workbench, as it is put or got; or the text of the Learning to
-    Rank plugins.
+    The form is detected from the content: the body of a `_rank_eval` request; a judgment list of
+    OpenSearch's Search Relevance Workbench, as its API reads or writes it; or the text of the
+    Learning to Rank plugins.
 
     Args:
         src: the judgment list.
         documents: a table with a line for each document and its id in `_id`, doc_id, docId, id or
             product_id. Where there is a column `_source`, as in exports of an index, its keys are
             the columns; bulk requests ({"index": …}, then the document) are read too. The paths of
-            pictures start from its folder. Only a Learning to Rank list with titles can do without.
+            images start from its folder. Only a Learning to Rank list with titles can do without.
         options: see `DatasetOptions`.
 
     Returns:
@@ -72,18 +78,19 @@ def read_elasticsearch(
         notes.append("documents: the titles of the judgment list; name others with --documents")
     else:
         texts = read_listed_documents(Path(documents), notes)
-    tables = Tables(
+    source = Source(
         layout="elasticsearch",
-        source=path,
+        path=path,
         root=texts.path.parent,
-        queries=queries,
-        documents=texts,
-        judgments=judgments,
-        query_fields=["query"],
-        document_fields=["title"] if documents is None else None,
+        tables={
+            "queries": queries,
+            "documents": texts,
+            "judgments": judgments,
+        },
+        fields={"queries": ["query"], "documents": ["title"] if documents is None else None},
         notes=notes,
     )
-    return assemble(tables, **options)
+    return assemble(source, **options)
 
 
 def listed_tables(path: Path, notes: list[str]) -> tuple[pl.DataFrame, Table, bool]:
@@ -238,3 +245,26 @@ def _ltr_lines(
     )
     head = pl.Series("line", [f"# {' '.join(export_line(dataset).split())}"])
     return pl.concat([head, judgment_lines(queries, judgments, titles)])
+
+
+LAYOUT = Layout(
+    name="elasticsearch",
+    description="judgment lists of Elasticsearch and OpenSearch, and a table of documents",
+    signs="a .json file with requests or judgmentRatings, or a .txt file with qid:",
+    example="rankfield import elasticsearch rank_eval.json shop --documents products.jsonl",
+    source="Judgment list: _rank_eval request, OpenSearch list, or text with qid:.",
+    help="""
+    Make a data set from a judgment list and a table of the documents it rates.
+
+    The list is the body of a _rank_eval request, a list of OpenSearch's Search Relevance Workbench,
+    or text of the Learning to Rank plugins; its content says which. Nothing is written unless all
+    is well. With --judgments-only, OUT is a table of the judgments, for metrics and training.
+
+    Example: rankfield import elasticsearch rank_eval.json shop --documents products.jsonl
+    """,
+    read=read_elasticsearch,
+    write=write_elasticsearch,
+    looks_like=looks_like_elasticsearch,
+    options=LIST_OPTIONS,
+    judgments=listed_tables,
+)

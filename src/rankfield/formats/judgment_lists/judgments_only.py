@@ -9,7 +9,7 @@ import polars as pl
 
 from rankfield.errors import DataError
 from rankfield.files import new_file
-from rankfield.formats.export_texts import query_texts
+from rankfield.formats.exports import query_texts
 from rankfield.io.table import Table
 from rankfield.messages import more
 from rankfield.schema import RankingDataset

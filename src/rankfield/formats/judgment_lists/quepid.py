@@ -14,10 +14,10 @@ from rankfield.column_names import find_column, normalised_name, quoted_names
 from rankfield.errors import DataError
 from rankfield.field_values import is_absent
 from rankfield.files import new_file
-from rankfield.formats.assemble import DatasetOptions, Tables, assemble
-from rankfield.formats.export_notes import lost_columns
-from rankfield.formats.export_texts import query_texts
+from rankfield.formats.assemble import DatasetOptions, Source, assemble
+from rankfield.formats.exports import lost_columns, query_texts
 from rankfield.formats.judgment_lists.documents import read_listed_documents
+from rankfield.formats.layout import LIST_OPTIONS, Layout
 from rankfield.io.delimited import read_header
 from rankfield.io.numbers import finite_numbers, number_texts
 from rankfield.io.table import Table
@@ -26,7 +26,7 @@ from rankfield.io.text import table_suffix
 from rankfield.outputs import require_new
 from rankfield.schema import RankingDataset
 
-__all__ = ["looks_like_quepid", "quepid_tables", "read_quepid", "write_quepid"]
+__all__ = ["LAYOUT", "looks_like_quepid", "quepid_tables", "read_quepid", "write_quepid"]
 
 _QUERY = ("query", "query_text")
 _DOCUMENT = ("docid", "doc_id")
@@ -53,7 +53,7 @@ def read_quepid(
     """
     path = Path(src)
     notes: list[str] = []
-    queries, judgments = quepid_tables(path, notes)
+    queries, judgments, _ = quepid_tables(path, notes)
     if documents is None:
         raise DataError(
             "the judgment list holds no texts of documents",
@@ -61,21 +61,23 @@ def read_quepid(
             remedy="Name a table with them, --documents FILE, or take --judgments-only.",
         )
     texts = read_listed_documents(Path(documents), notes)
-    tables = Tables(
+    source = Source(
         layout="quepid",
-        source=path,
+        path=path,
         root=texts.path.parent,
-        queries=queries,
-        documents=texts,
-        judgments=judgments,
-        query_fields=["query"],
+        tables={
+            "queries": Table.counted(path, queries),
+            "documents": texts,
+            "judgments": judgments,
+        },
+        fields={"queries": ["query"]},
         notes=notes,
     )
-    return assemble(tables, **options)
+    return assemble(source, **options)
 
 
-def quepid_tables(path: Path, notes: list[str]) -> tuple[Table, Table]:
-    """Return the queries (query_id, query) and the judgments (query_id, doc_id, score) of a file.
+def quepid_tables(path: Path, notes: list[str]) -> tuple[pl.DataFrame, Table, bool]:
+    """Return the queries and judgments of a file, and that it has no ids of queries.
 
     Raises:
         DataError: a missing column, a row without query or document, a rating that is no number.
@@ -117,7 +119,7 @@ def quepid_tables(path: Path, notes: list[str]) -> tuple[Table, Table]:
     scored = table.frame.with_columns(finite_numbers(table, "score"))
     scored = scored.join(queries, on="query", how="left", maintain_order="left")
     judgments = table.with_frame(scored.select("query_id", "doc_id", "score"))
-    return Table.counted(path, queries), judgments
+    return queries, judgments, True
 
 
 def write_quepid(dataset: RankingDataset, out: str | Path) -> list[str]:
@@ -164,3 +166,25 @@ def looks_like_quepid(src: Path) -> str | None:
     if "query" in names and names & {"docid", "doc_id"} and "rating" in names:
         return "it is CSV with the columns query, docid and rating"
     return None
+
+
+LAYOUT = Layout(
+    name="quepid",
+    description="Quepid's judgments in CSV, and a table of documents",
+    signs="a .csv file with the columns query, docid and rating",
+    example="rankfield import quepid ratings.csv shop --documents products.jsonl",
+    source="Judgments: CSV with the columns query, docid and rating.",
+    help="""
+    Make a data set from Quepid's judgments and a table of the documents they rate.
+
+    Rows without a rating are left out. Nothing is written unless all is well. With
+    --judgments-only, OUT is a table of the judgments, for metrics and training.
+
+    Example: rankfield import quepid ratings.csv shop --documents products.jsonl
+    """,
+    read=read_quepid,
+    write=write_quepid,
+    looks_like=looks_like_quepid,
+    options=LIST_OPTIONS,
+    judgments=quepid_tables,
+)

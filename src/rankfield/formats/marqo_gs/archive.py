@@ -1,4 +1,4 @@
-"""Marqo-GS as its archive: CSV triplets, a corpus and ground truth as JSON, pictures in a folder.
+"""Marqo-GS as its archive: CSV triplets, a corpus and ground truth as JSON, images in a folder.
 
 A folder such as `marqo_gs_wfash_1m` holds `corpus_1.json` and `corpus_2.json` (product → fields)
 and, for a, b in 0, 1, `query_a_product_id_b.csv` with `…_gt_dev.json` and `…_gt_test.json` (query →
@@ -22,15 +22,25 @@ from rankfield.errors import DataError
 from rankfield.foreign_files import own_paths
 from rankfield.formats.checks import (
     BadImages,
-    check_pictures,
+    check_images,
     require_columns,
     require_known,
 )
 from rankfield.formats.foreign_columns import set_aside, set_aside_in_frame
+from rankfield.formats.layout import (
+    BAD_IMAGES,
+    DOCUMENT_FIELD,
+    NAME,
+    PUBLISHED_LICENCE,
+    Layout,
+    Option,
+)
 from rankfield.formats.marqo_gs.archive_export import write_marqo_gs
 from rankfield.formats.marqo_gs.pairs import (
+    DEV,
     LICENCE,
     PAIR_NAMES,
+    SCORE,
     SIDES,
     MarqoPairs,
     assemble,
@@ -45,7 +55,7 @@ from rankfield.io.text_values import marked, text_values, without_marks
 from rankfield.paths import is_file, stays_inside
 from rankfield.schema import Field, Provenance, RankingDataset
 
-__all__ = ["looks_like_marqo_gs", "read_marqo_gs", "write_marqo_gs"]
+__all__ = ["LAYOUT", "looks_like_marqo_gs", "read_marqo_gs", "write_marqo_gs"]
 
 _FIELDS = {
     "image_local": Field("image_local", "image", 0.9),
@@ -90,11 +100,11 @@ def read_marqo_gs(
             relevant from 0.01; of another the scale is guessed. Columns not chosen are kept.
         document_fields: each a `Field` or text "NAME[:MODALITY[:WEIGHT]]"; image_local 0.9 and
             title 0.1 by default, as in the paper.
-        images: the folder with the pictures: then only the file names of the paths count. By
+        images: the folder with the images: then only the file names of the paths count. By
             default the paths start from `src`.
         dev: fraction of the queries in "dev" if there is no ground truth at all.
         licence: for the provenance.
-        bad_images: "ignore" opens no picture; "error" stops at a bad one; "drop" clears it.
+        bad_images: "ignore" opens no image; "error" stops at a bad one; "drop" clears it.
 
     Returns:
         The data set and, one per line, what was guessed or left out.
@@ -102,7 +112,7 @@ def read_marqo_gs(
     Raises:
         DataError: a file that is missing or broken, a missing column, an empty text or id, a score
             that is not finite or off its scale, a product that is not in its corpus, ground truth
-            of other queries, pictures that are not there; with file and row.
+            of other queries, images that are not there; with file and row.
         ImageError: a bad image, if `bad_images` is "error".
     """
     folder = _require_folder(Path(src))
@@ -121,7 +131,7 @@ def read_marqo_gs(
         documents, folder / "corpus_1.json", document_fields, _FIELDS, notes
     )
     documents = _plain(documents, fields, folder)
-    documents, root = _with_pictures(documents, fields, folder, images)
+    documents, root = _with_images(documents, fields, folder, images)
     pairs = MarqoPairs(stack(tables), documents, score, pl.concat(keys) if keys else None, notes)
     dataset = assemble(
         pairs,
@@ -135,7 +145,7 @@ def read_marqo_gs(
         ),
         root=root,
     )
-    dataset, cleared = check_pictures(dataset, bad_images)
+    dataset, cleared = check_images(dataset, bad_images)
     return dataset, notes + cleared
 
 
@@ -297,13 +307,13 @@ def _read_truth(path: Path, split: str, pairs: pl.DataFrame) -> list[pl.DataFram
     return frames
 
 
-def _with_pictures(
+def _with_images(
     documents: pl.DataFrame,
     fields: tuple[Field, ...],
     folder: Path,
     images: str | Path | None,
 ) -> tuple[pl.DataFrame, Path]:
-    """Return the documents with paths of pictures that start from a folder, and that folder."""
+    """Return the documents with paths of images that start from a folder, and that folder."""
     place = None if images is None else Path(images).resolve()
     root = folder if place is None else place.parent
     for name in (f.name for f in fields if f.modality == "image"):
@@ -315,9 +325,42 @@ def _with_pictures(
         first = documents[name].drop_nulls().head(1)
         if len(first) and not (stays_inside(first[0]) and is_file(root / first[0])):
             raise DataError(
-                f"the picture {first[0]!r} is not there",
+                f"the image {first[0]!r} is not there",
                 where=f"{root}, field {name!r}",
-                remedy="Name the folder with the pictures with --images, or do without them:"
+                remedy="Name the folder with the images with --images, or do without them:"
                 " --document-field title:text.",
             )
     return documents, root
+
+
+LAYOUT = Layout(
+    name="marqo-gs",
+    description="Marqo-GS's archive: triplets in CSV, corpora and ground truth in JSON",
+    signs="a folder with corpus_1.json and query_…_product_id_….csv",
+    example="rankfield import marqo-gs marqo-gs-10m gs --images images",
+    source="Folder with corpus_1.json and query_…_product_id_….csv.",
+    help="""
+    Make a data set from Marqo-GS's archive, with its published splits.
+
+    Nothing is written unless all is well.
+
+    Example: rankfield import marqo-gs marqo-gs-10m gs --score score_reciprocal --images images
+    """,
+    read=read_marqo_gs,
+    write=write_marqo_gs,
+    looks_like=looks_like_marqo_gs,
+    options=(
+        SCORE,
+        DOCUMENT_FIELD,
+        Option(
+            "images",
+            "Folder with the images, if not where the paths lead.",
+            Path,
+            metavar="FOLDER",
+        ),
+        DEV,
+        BAD_IMAGES,
+        NAME,
+        PUBLISHED_LICENCE,
+    ),
+)

@@ -10,9 +10,8 @@ from typing import IO, Any
 import polars as pl
 
 from rankfield.files import new_folder
-from rankfield.formats.export_notes import pair_notes
-from rankfield.formats.export_record import write_record
-from rankfield.formats.image_files import with_picture_files
+from rankfield.formats.exports import pair_notes, write_record
+from rankfield.formats.image_files import with_image_files
 from rankfield.formats.marqo_gs.pairs import SIDES, require_split, score_column, with_free_columns
 from rankfield.io.numbers import number_texts
 from rankfield.schema import RankingDataset
@@ -24,10 +23,10 @@ _SIDES = ("seen_documents_subset", "unseen_documents_subset")
 
 
 def write_marqo_gs(dataset: RankingDataset, out: str | Path) -> list[str]:
-    """Write a split data set as CSV triplets, corpora and ground truth, with its pictures.
+    """Write a split data set as CSV triplets, corpora and ground truth, with its images.
 
     The first text field of the queries becomes `query`, the document's id `product_id`; fields keep
-    their names. Pictures held as bytes become files. The score stands in the first
+    their names. Images held as bytes become files. The score stands in the first
     of `score_linear` (1 to 100), `score_reciprocal` (0 to 1) and `score` that the judgments do not
     have already and whose scale holds all scores. The ground
     truth's scores are whole numbers from 1 to 100 as the published evaluation makes them:
@@ -42,8 +41,8 @@ def write_marqo_gs(dataset: RankingDataset, out: str | Path) -> list[str]:
 
     Raises:
         SplitError: the data set has no splits.
-        DataError: the queries have no text field, or a record several pictures in one field.
-        ImageError: a picture is missing.
+        DataError: the queries have no text field, or a record several images in one field.
+        ImageError: an image is missing.
         OutputError: `out` exists or cannot be written; nothing is left there.
     """
     require_split(dataset, "marqo-gs")
@@ -51,7 +50,7 @@ def write_marqo_gs(dataset: RankingDataset, out: str | Path) -> list[str]:
     dataset = with_free_columns(dataset, notes)
     notes.append(f"judgments: the score is the column {score_column(dataset.judgments)!r}")
     with new_folder(out) as folder:
-        documents = _as_json(with_picture_files(dataset, folder), notes)
+        documents = _as_json(with_image_files(dataset, folder), notes)
         for seen in (True, False):
             corpus = documents.filter(pl.col("seen") == seen).drop("seen")
             with (folder / f"corpus_{1 if seen else 2}.json").open("w", encoding="utf-8") as file:

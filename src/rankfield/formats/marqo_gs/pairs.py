@@ -15,17 +15,20 @@ from rankfield.formats.checks import (
     require_values,
     require_within,
 )
-from rankfield.formats.field_options import guessed_fields, parse_fields, shown_fields
+from rankfield.formats.fields import guessed_fields, parse_fields, shown_fields
 from rankfield.formats.foreign_columns import set_aside_in_frame
 from rankfield.formats.guesses import guess_scale
+from rankfield.formats.layout import Option
 from rankfield.formats.published_splits import hashed_subsets, sided
 from rankfield.io.numbers import finite_numbers, with_numbers
 from rankfield.io.table import Table
 from rankfield.schema import Field, Provenance, RankingDataset, ScoreScale
 
 __all__ = [
+    "DEV",
     "LICENCE",
     "PAIR_NAMES",
+    "SCORE",
     "SIDES",
     "MarqoPairs",
     "assemble",
@@ -48,6 +51,14 @@ PAIR_NAMES = frozenset({"query_seen", "document_seen", "doc_id", "split", "score
 """What `assemble` adds to the pairs; a column of such a name is to be set aside before."""
 
 LICENCE = "Apache-2.0"
+
+SCORE = Option(
+    "score",
+    "Column with the score; default: score_linear, score_reciprocal or score, whichever comes"
+    " first.",
+    metavar="COLUMN",
+)
+DEV = Option("dev", "Fraction of the queries in dev, if no ground truth says.", float, 0.5)
 
 _SCALES = {
     "score_linear": ScoreScale(1, 100, 1, "101 − position in the list of results"),
@@ -95,7 +106,7 @@ def assemble(
         document_fields: fields among the columns of the documents.
         dev: fraction of the queries in "dev" where there is no ground truth, in (0, 1).
         provenance: where the data come from.
-        root: the folder that paths of pictures start from.
+        root: the folder that paths of images start from.
 
     Raises:
         DataError: an empty query or product_id, a score that is not finite or off its scale.

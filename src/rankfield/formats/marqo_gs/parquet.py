@@ -1,4 +1,4 @@
-"""Marqo-GS as on Hugging Face: Parquet with one row a pair, pictures as bytes.
+"""Marqo-GS as on Hugging Face: Parquet with one row a pair, images as bytes.
 
 Columns image, query, product_id, position, title, pair_id, score_linear, score_reciprocal,
 no_score, query_id; splits in_domain, novel_document, novel_query, zero_shot, in files such as
@@ -14,17 +14,19 @@ import polars as pl
 
 from rankfield.errors import DataError
 from rankfield.files import new_folder
-from rankfield.formats.checks import BadImages, check_pictures, require_columns
+from rankfield.formats.checks import BadImages, check_images, require_columns
 from rankfield.formats.describing_columns import differing_records, first_value_note
-from rankfield.formats.export_notes import pair_notes, text_field
-from rankfield.formats.export_record import write_record
+from rankfield.formats.exports import pair_notes, text_field, write_record
 from rankfield.formats.foreign_columns import set_aside
 from rankfield.formats.hugging_face.folders import find_parts
 from rankfield.formats.hugging_face.writing import ParquetRows, hub_card
-from rankfield.formats.image_files import picture_bytes
+from rankfield.formats.image_files import image_bytes
+from rankfield.formats.layout import BAD_IMAGES, DOCUMENT_FIELD, NAME, PUBLISHED_LICENCE, Layout
 from rankfield.formats.marqo_gs.pairs import (
+    DEV,
     LICENCE,
     PAIR_NAMES,
+    SCORE,
     SIDES,
     MarqoPairs,
     assemble,
@@ -39,7 +41,12 @@ from rankfield.io.table import Table, stack
 from rankfield.io.tables import file_columns, read_files
 from rankfield.schema import Field, Provenance, RankingDataset
 
-__all__ = ["looks_like_marqo_gs_parquet", "read_marqo_gs_parquet", "write_marqo_gs_parquet"]
+__all__ = [
+    "LAYOUT",
+    "looks_like_marqo_gs_parquet",
+    "read_marqo_gs_parquet",
+    "write_marqo_gs_parquet",
+]
 
 _FIELDS = {"image": Field("image", "image", 0.9), "title": Field("title", "text", 0.1)}
 _ROWS = 1000
@@ -70,9 +77,9 @@ def read_marqo_gs_parquet(
     """Read the Parquet layout, or one that `datasets` saved, with its splits; write nothing.
 
     As `marqo_gs.read_marqo_gs`, but the products come from the pairs (the first row of each counts)
-    and pictures stay bytes. There is no ground truth: dev and test are drawn by a hash of the
-    query's text. Files are read in batches, and a picture once for each product: memory is that of
-    the result. Without pictures (`document_fields=["title:text"]`) their column is not read at all.
+    and images stay bytes. There is no ground truth: dev and test are drawn by a hash of the
+    query's text. Files are read in batches, and an image once for each product: memory is that of
+    the result. Without images (`document_fields=["title:text"]`) their column is not read at all.
 
     Args:
         src: the folder; in_domain must be there, a split that is missing is left out with a note.
@@ -82,7 +89,7 @@ def read_marqo_gs_parquet(
             by default. These columns belong to the products, all others to the pairs.
         dev: fraction of the queries in "dev", in (0, 1).
         licence: for the provenance.
-        bad_images: "ignore" opens no picture; "error" stops at a bad one; "drop" clears it.
+        bad_images: "ignore" opens no image; "error" stops at a bad one; "drop" clears it.
 
     Returns:
         The data set and, one per line, what was guessed or left out.
@@ -124,7 +131,7 @@ def read_marqo_gs_parquet(
         ),
         root=folder,
     )
-    dataset, cleared = check_pictures(dataset, bad_images)
+    dataset, cleared = check_images(dataset, bad_images)
     return dataset, notes + cleared
 
 
@@ -176,7 +183,7 @@ def _note_others(texts: pl.DataFrame, notes: list[str]) -> None:
 
 
 def write_marqo_gs_parquet(dataset: RankingDataset, out: str | Path) -> list[str]:
-    """Write a split data set as Parquet with pictures as bytes, which `load_dataset` reads.
+    """Write a split data set as Parquet with images as bytes, which `load_dataset` reads.
 
     The first text field of the queries becomes `query`, the first image field of the documents
     `image`, the document's id `product_id`; other fields keep their names. The score stands in
@@ -192,7 +199,7 @@ def write_marqo_gs_parquet(dataset: RankingDataset, out: str | Path) -> list[str
     Raises:
         SplitError: the data set has no splits.
         DataError: the queries have no text field.
-        ImageError: a picture is missing.
+        ImageError: an image is missing.
         OutputError: `out` exists or cannot be written; nothing is left there.
     """
     require_split(dataset, "marqo-gs-parquet")
@@ -224,10 +231,7 @@ def _described(dataset: RankingDataset, rows: pl.DataFrame) -> pl.DataFrame:
     wanted = dataset.documents.filter(pl.col("doc_id").is_in(rows["doc_id"].implode()))
     fields = wanted.select(
         "doc_id",
-        *(
-            picture_bytes(dataset, wanted[name]) if name in images else pl.col(name)
-            for name in names
-        ),
+        *(image_bytes(dataset, wanted[name]) if name in images else pl.col(name) for name in names),
     )
     table = rows.join(query, on="query_id", how="left", maintain_order="left")
     table = table.join(fields, on="doc_id", how="left", maintain_order="left")
@@ -240,3 +244,24 @@ def _described(dataset: RankingDataset, rows: pl.DataFrame) -> pl.DataFrame:
         pl.col("score").alias(score_column(dataset.judgments)),
         "query_id",
     )
+
+
+LAYOUT = Layout(
+    name="marqo-gs-parquet",
+    description="Marqo-GS as on the Hugging Face Hub: Parquet with images",
+    signs="Parquet files of the split in_domain with query and product_id",
+    example="rankfield import marqo-gs-parquet marqo-GS-10M gs",
+    source="Folder with the Parquet files of in_domain and others.",
+    help="""
+    Make a data set from Marqo-GS as published on the Hugging Face Hub, with its splits.
+
+    Images stay bytes; `--document-field title:text` leaves them out. Nothing is written unless
+    all is well.
+
+    Example: rankfield import marqo-gs-parquet marqo-GS-10M gs --document-field title:text
+    """,
+    read=read_marqo_gs_parquet,
+    write=write_marqo_gs_parquet,
+    looks_like=looks_like_marqo_gs_parquet,
+    options=(SCORE, DOCUMENT_FIELD, DEV, BAD_IMAGES, NAME, PUBLISHED_LICENCE),
+)

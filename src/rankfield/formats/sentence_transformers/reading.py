@@ -21,7 +21,7 @@ from rankfield.field_values import is_absent
 from rankfield.formats.checks import (
     BadImages,
     best_of_pairs,
-    check_pictures,
+    check_images,
     require_columns,
     require_values,
     require_within,
@@ -94,7 +94,7 @@ def read_sentence_transformers(
         held_out: fraction of the train queries that become dev where there is a test file and no
             dev file, in [0, 1).
         licence: for the provenance.
-        bad_images: of pictures in place of texts; "ignore" opens none, "error" stops at a bad one,
+        bad_images: of images in place of texts; "ignore" opens none, "error" stops at a bad one,
             "drop" clears it.
 
     Returns:
@@ -136,7 +136,7 @@ def read_sentence_transformers(
         licence=licence,
         made_by="rankfield import sentence-transformers",
     )
-    dataset, cleared = check_pictures(dataset, bad_images)
+    dataset, cleared = check_images(dataset, bad_images)
     return split_by_queries(dataset, of_parts, held_out=held_out, notes=notes), notes + cleared
 
 
@@ -161,7 +161,7 @@ def _judged(table: Table, inputs: list[str], label: str | None) -> Table:
         dtype = dtype.inner if name in lists else dtype
         if dtype not in (pl.String, pl.Binary):
             raise DataError(
-                f"expected texts or the bytes of pictures, found {frame.schema[name]}",
+                f"expected texts or the bytes of images, found {frame.schema[name]}",
                 where=f"{table.path}, column {name!r}",
                 remedy="Name the columns in order with --column, and the label with --label.",
             )

@@ -10,8 +10,7 @@ import polars as pl
 from rankfield.errors import DataError
 from rankfield.field_values import is_absent
 from rankfield.files import new_folder
-from rankfield.formats.export_notes import lost_columns, text_field
-from rankfield.formats.export_record import write_record
+from rankfield.formats.exports import lost_columns, text_field, write_record
 from rankfield.schema import Field, RankingDataset
 
 __all__ = ["write_sentence_transformers"]

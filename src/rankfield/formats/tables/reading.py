@@ -4,35 +4,32 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, TypedDict, Unpack
+from typing import Literal, Unpack
 
 import polars as pl
 
 from rankfield.engines import Engine
-from rankfield.errors import ImageError
 from rankfield.files import new_folder
-from rankfield.formats.dataset_checks import require_in_scale, require_sound
-from rankfield.formats.field_options import guessed_fields, parse_fields
-from rankfield.formats.guesses import guess_scale
-from rankfield.formats.image_lists import PICTURE_TYPES, picture_column
-from rankfield.formats.tables.source import TableSource, name_columns, read_source
+from rankfield.formats.assemble import ScaleOptions, Source
+from rankfield.formats.checks import require_in_scale, require_sound
+from rankfield.formats.fields import IMAGE_TYPES, image_column
+from rankfield.formats.tables.columns import name_columns, read_source
 from rankfield.io.numbers import finite_numbers, number_types
 from rankfield.io.table import Table
 from rankfield.io.text import reading
 from rankfield.io.text_values import require_texts, text_expression, unmarked
-from rankfield.messages import more
 from rankfield.outputs import storage_errors
 from rankfield.schema import DatasetFolder, Field, Provenance, RankingDataset, ScoreScale
-from rankfield.schema.header import TABLES, Header, write_header
-from rankfield.schema.storing import save_pictures, write_table
+from rankfield.schema.header import IDS, TABLES, Header, write_header
+from rankfield.schema.storing import save_images, write_table
 from rankfield.validate import fix, image_problems
 
 __all__ = ["TableOptions", "dataset_of_tables", "import_folder", "import_tables", "read_tables"]
 
 
-class TableOptions(TypedDict, total=False):
+class TableOptions(ScaleOptions, total=False):
     """The keyword arguments of `read_tables`."""
 
     name: str | None
@@ -42,9 +39,6 @@ class TableOptions(TypedDict, total=False):
     query_fields: Sequence[Field | str] | None
     document_fields: Sequence[Field | str] | None
     score_scale: ScoreScale | None
-    score_min: float | None
-    score_max: float | None
-    relevant: float | None
     licence: str
     queries_file: str | Path | None
     documents_file: str | Path | None
@@ -73,8 +67,8 @@ def read_tables(
 ) -> tuple[RankingDataset, list[str]]:
     """Read a folder with one file each of documents, queries and judgments; write nothing.
 
-    Ids stay to the letter as in the file. Columns that are neither ids, score nor fields are
-    kept, as numbers where every value is one. The paths of pictures start from `src`.
+    Ids stay verbatim. Columns that are neither ids, score nor fields are
+    kept, as numbers where every value is one. The paths of images start from `src`.
 
     Args:
         src: the folder; documents.csv, queries.tsv, judgments.parquet, or ends as in `SUFFIXES`.
@@ -89,7 +83,7 @@ def read_tables(
             score_min, score_max and relevant.
         licence: for the provenance.
         queries_file, documents_file, judgments_file: files of other names, from the working folder.
-        bad_images: "ignore" opens no picture; "error" stops at those that are missing, unreadable
+        bad_images: "ignore" opens no image; "error" stops at those that are missing, unreadable
             or too large; "drop" clears those fields, and drops records that have no field left,
             with their judgments.
 
@@ -129,7 +123,7 @@ def import_tables(
     out: str | Path,
     **options: Unpack[TableOptions],
 ) -> tuple[RankingDataset, list[str]]:
-    """Read tables as `read_tables` does, check every picture, and write a data set folder.
+    """Read tables as `read_tables` does, check every image, and write a data set folder.
 
     Args:
         src: the folder with the tables.
@@ -159,7 +153,7 @@ def import_folder(
     Args:
         src: the folder with the tables.
         out: the folder to make.
-        engine: where pictures are checked; threads of this machine if None.
+        engine: where images are checked; threads of this machine if None.
         options: as the arguments of `read_tables`; `bad_images` is "error" unless given.
 
     Returns:
@@ -181,7 +175,7 @@ def import_folder(
             else:
                 dataset.files[table].rename(path)
         write_header(temporary, dataset)
-        save_pictures(DatasetFolder.load(temporary, pictures=src), temporary)
+        save_images(DatasetFolder.load(temporary, images=src), temporary)
         shutil.rmtree(stage)
     return DatasetFolder.load(out), notes
 
@@ -192,7 +186,7 @@ def dataset_of_tables(
     """Make a data set of "queries", "documents" and "judgments" already read, as `read_tables`.
 
     Args:
-        folder: where paths of pictures start.
+        folder: where paths of images start.
         tables: the three tables; errors name their rows by `Table.where`.
         options: as the arguments of `read_tables`; those that name files are ignored.
 
@@ -202,7 +196,7 @@ def dataset_of_tables(
     Raises:
         DataError, ImageError: as `read_tables`.
     """
-    source = TableSource(folder, dict(tables))
+    source = Source("tables", folder, folder, dict(tables))
     name_columns(source, _columns(options))
     with tempfile.TemporaryDirectory() as temporary:
         stage = Path(temporary)
@@ -238,28 +232,29 @@ def _columns(options: TableOptions) -> dict[str, str]:
 
 
 def _of_source(
-    source: TableSource,
+    source: Source,
     stage: Path,
     out: Path,
     options: TableOptions,
     engine: Engine | None = None,
 ) -> DatasetFolder:
     """Write the three tables into the folder `stage` and return the data set made of them."""
-    scale = _scale(source, finite_numbers(source.tables["judgments"], "score"), options)
+    scores = finite_numbers(source.tables["judgments"], "score")
+    scale = options.get("score_scale") or source.choose_scale(scores, options)
     fields = {
-        "queries": _choose_fields(source, "queries", "query_id", options.get("query_fields")),
-        "documents": _choose_fields(source, "documents", "doc_id", options.get("document_fields")),
+        "queries": _choose_fields(source, "queries", options.get("query_fields")),
+        "documents": _choose_fields(source, "documents", options.get("document_fields")),
         "judgments": (),
     }
     header = Header(
-        name=options.get("name") or source.folder.resolve().name,
+        name=options.get("name") or source.path.resolve().name,
         query_fields=fields["queries"],
         document_fields=fields["documents"],
         score_scale=scale,
         provenance=Provenance(
             source=", ".join(t.path.name for t in source.tables.values()),
             licence=options.get("licence", ""),
-            made_by="rankfield import tables",
+            made_by=f"rankfield import {source.layout}",
         ),
     )
     files = {table: stage / f"{table}.parquet" for table in TABLES}
@@ -267,106 +262,81 @@ def _of_source(
         # a broken page of a Parquet file may show here for the first time; a full disk may too
         with reading(source.tables[table].path), storage_errors(out):
             write_table(_typed(source, table, fields[table]), path)
-    dataset = DatasetFolder(header, source.folder, files)
-    _check(dataset, source)
+    dataset = DatasetFolder(header, source.root, files)
+    require_sound(dataset, source.where)
+    require_in_scale(
+        dataset.frame("judgments", ["score"])["score"],
+        scale,
+        lambda row: source.where("judgments", row, "score"),
+    )
     if (bad_images := options.get("bad_images", "ignore")) != "ignore":
         dataset = _check_images(dataset, source, drop=bad_images == "drop", engine=engine)
     return dataset
 
 
-def _scale(source: TableSource, scores: pl.Series, options: TableOptions) -> ScoreScale:
-    if (given := options.get("score_scale")) is not None:
-        return given
-    scale = guess_scale(
-        scores,
-        minimum=options.get("score_min"),
-        maximum=options.get("score_max"),
-        relevant=options.get("relevant"),
-    )
-    source.notes.append(f"score scale: {scale}; set it with --score-min, --score-max, --relevant")
-    return scale
-
-
-def _as_score(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    number = column.str.strip_chars() if dtype == pl.String else column
-    return number.cast(pl.Float64, strict=False)
-
-
 def _choose_fields(
-    source: TableSource, table: str, identity: str, chosen: Sequence[Field | str] | None
+    source: Source, table: str, chosen: Sequence[Field | str] | None
 ) -> tuple[Field, ...]:
-    read = source.tables[table]
-    if chosen:
-        parsed, divided = parse_fields(read, chosen)
-        source.divided |= {(table, name) for name in divided}
-        return parsed
-    fields = guessed_fields(read, table, identity, source.notes)
-    used = {identity, *(f.name for f in fields)}
-    if rest := [column for column in read.columns if column not in used]:
+    fields = source.choose_fields(table, chosen)
+    used = {IDS[table], *(f.name for f in fields)}
+    if not chosen and (rest := [c for c in source.tables[table].columns if c not in used]):
         source.notes.append(f"{table}: kept as plain columns, not fields: {', '.join(rest)}")
     return fields
 
 
-def _typed(source: TableSource, table: str, fields: Sequence[Field]) -> pl.LazyFrame:
-    """Ids and fields as text, pictures as `picture_column`, columns of plain numbers as numbers.
+def _typed(source: Source, table: str, fields: Sequence[Field]) -> pl.LazyFrame:
+    """Ids and fields as text, images as `image_column`, columns of plain numbers as numbers.
 
-    What columns become is found in one pass over the rows, lists of pictures by reading each whole;
+    What columns become is found in one pass over the rows, lists of images by reading each whole;
     the rows then pass in a stream.
     """
     read = source.tables[table]
-    texts = {*TABLES[table], *(f.name for f in fields if f.modality == "text")}
-    pictures = {f.name for f in fields if f.modality == "image"}
-    score = {"score"} if table == "judgments" else set()
-    others = set(read.schema) - texts - pictures - score
-    numbers = number_types(
-        read.lazy(), [name for name, d in read.schema.items() if name in others and d == pl.String]
-    )
-    changed: list[pl.Expr] = []
-    lists: list[pl.Series] = []
-    for name, dtype in read.schema.items():
-        column = pl.col(name)
-        if name in pictures:
-            divided = (table, name) in source.divided
-            if isinstance(dtype, pl.Array):
-                changed.append(column.arr.to_list())
-            elif dtype == pl.String or dtype not in PICTURE_TYPES:
-                lists.append(picture_column(read, name, divided=divided))
-        elif name in texts:
-            require_texts(read.lazy(), name, dtype, read.where)
-            changed.append(text_expression(name, dtype))
-        elif (table, name) == ("judgments", "score"):
-            changed.append(_as_score(column, dtype))
-        elif name in numbers:
-            changed.append(column.cast(numbers[name]))
-        elif dtype == pl.String:
-            changed.append(unmarked(name))
-    rows = read.lazy().with_columns(changed)
+    images = [f.name for f in fields if f.modality == "image"]
+    lists = [
+        image_column(read, name, multi_valued=(table, name) in source.multi_valued)
+        for name in images
+        if read.schema[name] == pl.String
+        or (read.schema[name] not in IMAGE_TYPES and not isinstance(read.schema[name], pl.Array))
+    ]
+    texts = [*TABLES[table], *(f.name for f in fields if f.modality == "text")]
+    for name in texts:
+        require_texts(read.lazy(), name, read.schema[name], read.where)
+    rows = read.lazy().with_columns(_values(read, table, texts, images))
     if not lists:
         return rows
     own = rows.drop(column.name for column in lists)
     return pl.concat([own, pl.DataFrame(lists).lazy()], how="horizontal").select(read.columns)
 
 
-def _check(dataset: DatasetFolder, source: TableSource) -> None:
-    """Raise for the first bad id, pair or score, with its place in the file it came from."""
-    require_sound(dataset, lambda table, row, column: source.tables[table].where(row, column))
-    require_in_scale(
-        dataset.frame("judgments", ["score"])["score"],
-        dataset.score_scale,
-        lambda row: source.tables["judgments"].where(row, "score"),
-    )
+def _values(
+    read: Table, table: str, texts: Sequence[str], images: Sequence[str]
+) -> Iterator[pl.Expr]:
+    """Yield the columns of which the values change."""
+    others = [n for n in read.schema if n not in texts and n not in images]
+    numbers = number_types(read.lazy(), [n for n in others if read.schema[n] == pl.String])
+    for name, dtype in read.schema.items():
+        column = pl.col(name)
+        if name in images:
+            if isinstance(dtype, pl.Array):
+                yield column.arr.to_list()
+        elif name in texts:
+            yield text_expression(name, dtype)
+        elif (table, name) == ("judgments", "score"):
+            number = column.str.strip_chars() if dtype == pl.String else column
+            yield number.cast(pl.Float64, strict=False)
+        elif name in numbers:
+            yield column.cast(numbers[name])
+        elif dtype == pl.String:
+            yield unmarked(name)
 
 
 def _check_images(
-    dataset: DatasetFolder, source: TableSource, *, drop: bool, engine: Engine | None
+    dataset: DatasetFolder, source: Source, *, drop: bool, engine: Engine | None
 ) -> DatasetFolder:
     bad = [p for p in image_problems(dataset, engine=engine) if p.severity == "error"]
-    if bad and not drop:
-        item = "" if bad[0].item is None else f"item {bad[0].item} (counted from 0), "
-        raise ImageError(
-            item + bad[0].message + more(len(bad) - 1, "bad image"),
-            where=source.tables[bad[0].table].where(bad[0].row or 0, bad[0].field),
-            remedy="Fix the pictures, or clear those fields with `--bad-images drop`.",
+    if not drop:
+        source.require_images(
+            bad, "Fix the images, or clear those fields with `--bad-images drop`."
         )
     if bad:
         dataset, dropped = fix(dataset, bad)

@@ -11,7 +11,7 @@ import polars as pl
 from rankfield.errors import DataError
 from rankfield.files import new_folder
 from rankfield.foreign_files import own_paths
-from rankfield.formats.export_record import write_record
+from rankfield.formats.exports import write_record
 from rankfield.io.tables import is_table
 from rankfield.schema import RankingDataset
 
@@ -26,9 +26,9 @@ _DIVIDER = "|"
 def write_tables(
     dataset: RankingDataset, out: str | Path, *, ending: TableEnding = "csv"
 ) -> list[str]:
-    """Write documents, queries and judgments as tables, and the pictures, into a new folder.
+    """Write documents, queries and judgments as tables, and the images, into a new folder.
 
-    Lists of pictures are one value with "|" between the paths in CSV and TSV, arrays in JSON Lines,
+    Lists of images are one value with "|" between the paths in CSV and TSV, arrays in JSON Lines,
     lists in Parquet.
 
     Args:
@@ -41,7 +41,7 @@ def write_tables(
         scale, one per line.
 
     Raises:
-        DataError: pictures as bytes in another layout than Parquet, a path with "|" in a list of
+        DataError: images as bytes in another layout than Parquet, a path with "|" in a list of
             CSV or TSV, a nested column in these.
         OutputError: `out` exists or cannot be written.
     """
@@ -79,7 +79,7 @@ def _flat(dataset: RankingDataset, table: str, ending: TableEnding) -> pl.DataFr
         where = f"{dataset.root or dataset.name}, {table}, column {column.name!r}"
         if pl.Binary in (column.dtype, getattr(column.dtype, "inner", None)):
             raise DataError(
-                f"pictures as bytes cannot stand in a .{ending} file",
+                f"images as bytes cannot stand in a .{ending} file",
                 where=where,
                 remedy="Export with ending=parquet.",
             )

@@ -12,12 +12,11 @@ from rankfield.column_names import DOC_IDS, PLAIN_IDS, QUERY_IDS, find_column, n
 from rankfield.errors import DataError
 from rankfield.files import new_folder
 from rankfield.foreign_files import own_paths
-from rankfield.formats.assemble import DatasetOptions, Tables, assemble
-from rankfield.formats.export_notes import lost_columns
-from rankfield.formats.export_record import write_record
-from rankfield.formats.export_texts import query_texts
+from rankfield.formats.assemble import DatasetOptions, Source, assemble
+from rankfield.formats.exports import lost_columns, query_texts, write_record
 from rankfield.formats.foreign_columns import with_standard_names
 from rankfield.formats.guesses import guess_fields
+from rankfield.formats.layout import DATASET_OPTIONS, Layout, Option
 from rankfield.formats.trec.runs import qrels_table, require_words, run_table, write_qrels
 from rankfield.formats.trec.tagged import holds_tag, read_tagged_documents, read_tagged_topics
 from rankfield.formats.trec.xml import holds_xml_topics, read_xml_topics
@@ -29,7 +28,7 @@ from rankfield.io.text_values import text_values
 from rankfield.schema import RankingDataset
 from rankfield.schema.header import IDS
 
-__all__ = ["looks_like_trec", "read_trec", "write_trec"]
+__all__ = ["LAYOUT", "looks_like_trec", "read_trec", "write_trec"]
 
 _NAMES = {
     "qrels": ("qrels",),
@@ -54,10 +53,10 @@ def read_trec(
 ) -> tuple[RankingDataset, list[str]]:
     """Read a folder with qrels, topics and documents; write nothing.
 
-    Topics and documents are told by their content: <top>, <topic> or <DOC> records; a table with a
-    header (.csv, .jsonl, .parquet, or .tsv whose first value is the name of an id); else lines
-    delimited by tabs without a header (topics: id, text; documents: id, text, or id, title, text,
-    or id, url, title, text).
+    The form of topics and documents is detected from their content: <top>, <topic> or <DOC>
+    records; a table with a header (.csv, .jsonl, .parquet, or .tsv whose first value is the name of
+    an id); else tab-delimited lines without a header (topics: id, text; documents: id, text, or id,
+    title, text, or id, url, title, text).
 
     Args:
         src: the folder.
@@ -96,18 +95,19 @@ def read_trec(
             remedy="Keep one of them, or choose with `--duplicates highest`.",
         )
     )
-    tables = Tables(
+    source = Source(
         layout="trec",
-        source=folder,
+        path=folder,
         root=folder,
-        queries=queries,
-        documents=texts,
-        judgments=judgments,
-        query_fields=["query"],
-        document_fields=_text_columns(texts),
+        tables={
+            "queries": queries,
+            "documents": texts,
+            "judgments": judgments,
+        },
+        fields={"queries": ["query"], "documents": _text_columns(texts)},
         notes=notes,
     )
-    return assemble(tables, **options)
+    return assemble(source, **options)
 
 
 def write_trec(dataset: RankingDataset, out: str | Path) -> list[str]:
@@ -125,16 +125,16 @@ def write_trec(dataset: RankingDataset, out: str | Path) -> list[str]:
     topics = dataset.queries.select("query_id").with_columns(
         query=query_texts(dataset, "trec", notes)
     )
-    pictures = [f.name for f in dataset.document_fields if f.modality == "image"]
-    if pictures:
-        notes.append(f"documents: left behind the pictures of {', '.join(pictures)}")
+    images = [f.name for f in dataset.document_fields if f.modality == "image"]
+    if images:
+        notes.append(f"documents: left behind the images of {', '.join(images)}")
     stored = [n for n, kind in dataset.documents.schema.items() if kind == pl.Binary]
-    documents = dataset.documents.drop({*pictures, *stored})
+    documents = dataset.documents.drop({*images, *stored})
     lost_columns(
         dataset,
         {
             "queries": ["query_id", *(f.name for f in dataset.query_fields)],
-            "documents": [*documents.columns, *pictures],
+            "documents": [*documents.columns, *images],
             "judgments": ["query_id", "doc_id", "score"],
         },
         notes,
@@ -273,3 +273,42 @@ def _positions(path: Path, depth: int | None, notes: list[str]) -> Table:
         run="tag",
     )
     return table.with_frame(frame).filter(keep)
+
+
+LAYOUT = Layout(
+    name="trec",
+    description="a TREC collection: qrels or a run, topics, documents",
+    signs="a folder with qrels*, topics* (queries*) and documents* (docs*, corpus*)",
+    example="rankfield import trec robust robust-data --topics topics.301-450.txt",
+    source="Folder with qrels, topics and documents.",
+    help="""
+    Make a data set from qrels or a run, topics and documents.
+
+    Topics: TSV (id, text), <top> records, XML (<topic number="1">), or a table with a header.
+    Documents: JSON Lines, TSV, <DOC> records, or a table with a header. Nothing is written unless
+    all is well.
+
+    Example: rankfield import trec robust robust-data --topics topics.301-450.txt
+    """,
+    read=read_trec,
+    write=write_trec,
+    looks_like=looks_like_trec,
+    options=(
+        Option("qrels", "The judgments, if not SRC/qrels*.", Path, metavar="FILE"),
+        Option("topics", "The queries, if not SRC/topics*, queries*.", Path, metavar="FILE"),
+        Option(
+            "documents",
+            "The documents, if not SRC/documents*, docs*, corpus*, collection*.",
+            Path,
+            metavar="FILE",
+        ),
+        Option(
+            "run",
+            "Take ranks of this run as judgments: score = depth + 1 - rank.",
+            Path,
+            metavar="FILE",
+        ),
+        Option("depth", "Leave out ranks below; default: the largest.", int, minimum=1),
+        *DATASET_OPTIONS,
+    ),
+)

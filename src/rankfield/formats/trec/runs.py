@@ -35,7 +35,7 @@ def read_qrels(path: str | Path) -> pl.DataFrame:
     iteration is dropped. UTF-8 with or without a byte order mark, or that compressed with gzip.
 
     Returns:
-        query_id, doc_id (text to the letter), score (float64), in the file's order.
+        query_id, doc_id (text, verbatim), score (float64), in the file's order.
 
     Raises:
         DataError: no such file, another number of columns, a grade that is no finite number, a

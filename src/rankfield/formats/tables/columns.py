@@ -1,9 +1,8 @@
-"""The three tables of a source, their columns under the names that a data set gives them."""
+"""The files of plain tables, their columns under the names that a data set gives them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from rankfield.column_names import (
@@ -16,25 +15,12 @@ from rankfield.column_names import (
 )
 from rankfield.errors import DataError
 from rankfield.foreign_files import own_paths
+from rankfield.formats.assemble import Source
 from rankfield.formats.foreign_columns import RESERVED, set_aside
-from rankfield.io.table import Table
 from rankfield.io.tables import SUFFIXES, is_table, stage_table
 from rankfield.messages import did_you_mean
 
-__all__ = ["TableSource", "name_columns", "read_source"]
-
-
-@dataclass
-class TableSource:
-    """The three tables as read, the folder that picture paths start from, and what was guessed.
-
-    `divided` names the (table, column) of several paths in a text, with "|" between them.
-    """
-
-    folder: Path
-    tables: dict[str, Table] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    divided: set[tuple[str, str]] = field(default_factory=set)
+__all__ = ["name_columns", "read_source"]
 
 
 def read_source(
@@ -42,11 +28,11 @@ def read_source(
     stage: Path,
     files: Mapping[str, str | Path | None],
     columns: Mapping[str, str],
-) -> TableSource:
+) -> Source:
     """Find and read the three tables, ids and scores under their standard names.
 
     Args:
-        folder: where the tables are looked for, and where the paths of pictures start.
+        folder: where the tables are looked for, and where the paths of images start.
         stage: a folder for rows of text files.
         files: table → the file that was named for it, or None.
         columns: "query_id", "doc_id" and "score" → the name of that column in the files.
@@ -60,7 +46,7 @@ def read_source(
             where=str(folder),
             remedy="Name the folder that holds documents, queries and judgments.",
         )
-    source = TableSource(folder)
+    source = Source("tables", folder, folder)
     for table, path in files.items():
         into = stage / table
         into.mkdir()
@@ -82,7 +68,7 @@ def _find(folder: Path, table: str) -> Path:
     )
 
 
-def name_columns(source: TableSource, chosen: Mapping[str, str]) -> None:
+def name_columns(source: Source, chosen: Mapping[str, str]) -> None:
     """Give the id and score columns their standard names, and reserved names another.
 
     Args:
@@ -108,7 +94,7 @@ def name_columns(source: TableSource, chosen: Mapping[str, str]) -> None:
 
 
 def _rename(
-    source: TableSource, table: str, standard: str, given: str, candidates: Sequence[str]
+    source: Source, table: str, standard: str, given: str, candidates: Sequence[str]
 ) -> None:
     columns = source.tables[table].columns
     path = source.tables[table].path

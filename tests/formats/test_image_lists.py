@@ -1,4 +1,4 @@
-"""Several pictures to a record in plain tables: lists, arrays, and paths with "|" between them."""
+"""Multi-valued image fields in plain tables: lists, arrays, and paths with "|" between them."""
 
 from __future__ import annotations
 
@@ -106,5 +106,5 @@ def test_lists_of_something_else(tmp_path: Path) -> None:
     src = write(tmp_path / "shop", "parquet", [[1], [2], [3]])
     with pytest.raises(DataError, match=r"'photos': expected paths .* found List\(Int64\)"):
         read_tables(src, document_fields=["photos:image"])
-    with pytest.raises(DataError, match=r"'photos': expected text or the bytes of pictures"):
+    with pytest.raises(DataError, match=r"'photos': expected text or the bytes of images"):
         read_tables(src, document_fields=["photos:text"])

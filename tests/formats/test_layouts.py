@@ -460,8 +460,8 @@ def test_a_folder_around_the_source_and_an_archive_of_it(tmp_path: Path) -> None
 def test_fields_of_other_names_come_back_from_trec(tmp_path: Path) -> None:
     shop = sample_shop(tmp_path / "shop", documents=200, queries=50, image_size=16, workers=1)
     notes = write_trec(shop, tmp_path / "out")
-    pictures = [f.name for f in shop.document_fields if f.modality == "image"]
-    assert f"documents: left behind the images of {', '.join(pictures)}" in notes
+    images = [f.name for f in shop.document_fields if f.modality == "image"]
+    assert f"documents: left behind the images of {', '.join(images)}" in notes
     data, _ = read_trec(tmp_path / "out", document_fields=["title"])
     assert data.documents["title"].equals(shop.documents["title"])
     assert judgments(data) == judgments(shop)

@@ -146,11 +146,11 @@ def test_what_stands_on_both_sides_counts_as_seen(tmp_path: Path) -> None:
 
 def test_ids_pictures_and_missing_parts(tmp_path: Path) -> None:
     src = marqo_archive(tmp_path / "src")
-    (src / "images_wfash").rename(tmp_path / "pictures")
+    (src / "images_wfash").rename(tmp_path / "images")
     with pytest.raises(DataError, match=r"images_wfash/0\.png' is not there.*--images"):
         read_marqo_gs(src)
-    data, _ = read_marqo_gs(src, images=tmp_path / "pictures", bad_images="error")
-    assert data.documents["image_local"][0] == "pictures/0.png"
+    data, _ = read_marqo_gs(src, images=tmp_path / "images", bad_images="error")
+    assert data.documents["image_local"][0] == "images/0.png"
     assert data.root == tmp_path
     text, _ = read_marqo_gs(src, document_fields=["title:text"])
     assert text.document_fields == (Field("title", "text"),)
@@ -170,10 +170,10 @@ def test_ids_pictures_and_missing_parts(tmp_path: Path) -> None:
     assert any("repeated pair" in note for note in notes)
     assert any("the text is the id" in note for note in notes)
     assert any("without query_1_product_id_1.csv" in note for note in notes)
-    (tmp_path / "pictures" / "0.png").write_bytes(b"text")
+    (tmp_path / "images" / "0.png").write_bytes(b"text")
     with pytest.raises(ImageError, match=r"doc_id '0'.*not an image.*--bad-images drop"):
-        read_marqo_gs(src, images=tmp_path / "pictures", bad_images="error")
-    data, notes = read_marqo_gs(src, images=tmp_path / "pictures", bad_images="drop")
+        read_marqo_gs(src, images=tmp_path / "images", bad_images="error")
+    data, notes = read_marqo_gs(src, images=tmp_path / "images", bad_images="drop")
     assert data.documents["image_local"][0] is None
 
 

@@ -1,4 +1,4 @@
-"""Marqo-GS on Hugging Face: pictures stay bytes, and `datasets` loads what is written."""
+"""Marqo-GS on Hugging Face: images stay bytes, and `datasets` loads what is written."""
 
 from __future__ import annotations
 

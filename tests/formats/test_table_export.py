@@ -1,4 +1,4 @@
-"""Plain tables out and in again: texts of every kind, pictures, the three real sets."""
+"""Plain tables out and in again: texts of every kind, images, the three real sets."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_every_text_comes_back(tmp_path_factory: Any, values: list[str], ending:
     assert details == values
 
 
-def pictures(folder: Path) -> RankingDataset:
+def images(folder: Path) -> RankingDataset:
     for name, colour in (("a", "red"), ("b", "tan"), ("sub/c", "blue")):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (6, 6), colour).save(folder / f"{name}.png")
@@ -118,7 +118,7 @@ def pictures(folder: Path) -> RankingDataset:
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_pictures_and_lists_of_them(tmp_path: Path, ending: Any) -> None:
-    data = pictures(tmp_path / "src")
+    data = images(tmp_path / "src")
     notes = write_tables(data, tmp_path / "out", ending=ending)
     back = again(tmp_path / "out", notes, tmp_path / "back")
     assert back.fingerprint() == data.fingerprint()
@@ -133,7 +133,7 @@ def test_pictures_and_lists_of_them(tmp_path: Path, ending: Any) -> None:
 
 
 def test_what_text_files_cannot_hold(tmp_path: Path) -> None:
-    data = pictures(tmp_path / "src")
+    data = images(tmp_path / "src")
     barred = data.documents.with_columns(photos=pl.Series([["a|b.png"], ["b.png"]]))
     with pytest.raises(DataError, match=r"'photos': .*row 0 .*'\|'.*ending=jsonl"):
         write_tables(data.with_tables(documents=barred), tmp_path / "out")

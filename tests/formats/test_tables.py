@@ -214,7 +214,7 @@ def test_pictures_as_bytes(tmp_path: Path) -> None:
         (
             "documents",
             [{"doc_id": r["doc_id"], "price": "1", "url": "http://x/a.png"} for r in DOCUMENTS],
-            r"documents\.csv: no column looks like a text or a picture.*--document-field",
+            r"documents\.csv: no column looks like a text or an image.*--document-field",
         ),
     ],
 )

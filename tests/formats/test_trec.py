@@ -108,7 +108,7 @@ def test_packed_files_marks_and_line_ends(tmp_path: Path) -> None:
         (b"1 0 a\n", r"row 1: expected 4 columns .*, found 3: '1 0 a'\. Write 4 columns"),
         (b"\n1 0 a 1 x\n", r"row 2: expected 4 columns .*, found 5"),
         (b"1;0;a;1\n", r"row 1: .*delimited by semicolons: delimit it by blanks or tabs"),
-        (b"1 0 a x\n1 0 b y\n", r"row 1, column 'score': .*'x' \(and 1 more lines\)\. Fix"),
+        (b"1 0 a x\n1 0 b y\n", r"row 1, column 'score': .*'x' \(and 1 more line\)\. Fix"),
         (
             b"1 0 a 1\n\n1 0 b NaN\n",
             r"row 3, column 'score': expected a finite number, found 'NaN'",

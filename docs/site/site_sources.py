@@ -87,14 +87,18 @@ def api_pages() -> dict[str, str]:
     }
     parts = sorted({".".join(name.split(".")[:2]) for name in modules} - {"rankfield"})
     parts = [part for part in parts if part.split(".")[1] not in WITHOUT_API]
-    rows, pages = [], {"index.md": ""}
-    for part in ["rankfield", *parts]:
-        below = sorted(m for m in modules if m.startswith(f"{part}.")) if part in parts else []
-        names = public_names(part)
-        pages[f"{part}.md"] = _api_page(part, names, below)
-        rows.append(f"| [`{part}`]({part}.md) | {_purpose(part)} |")
-    head = "# Python API\n\nThe public names of each part: what its `__all__` lists.\n\n"
-    pages["index.md"] = head + "| part | for |\n|---|---|\n" + "\n".join(rows) + "\n"
+    packages = [part for part in parts if any(m.startswith(f"{part}.") for m in modules)]
+    single = [part for part in parts if part not in packages]
+    index = ["# Python API", "", "The public names of each part, as its `__all__` lists them.", ""]
+    pages = {"index.md": ""}
+    for heading, listed in (("Packages", ["rankfield", *packages]), ("Foundations", single)):
+        index += [f"## {heading}", "", "| part | for |", "|---|---|"]
+        for part in listed:
+            below = sorted(m for m in modules if part in packages and m.startswith(f"{part}."))
+            pages[f"{part}.md"] = _api_page(part, public_names(part), below)
+            index.append(f"| [`{part}`]({part}.md) | {_purpose(part)} |")
+        index.append("")
+    pages["index.md"] = "\n".join(index)
     return pages
 
 

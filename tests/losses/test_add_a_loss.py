@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
-import rankfield
 from rankfield.losses import LOSSES, loss_description
+from scratch_package import follow_page, run_tests
 
 PAGE = Path(__file__).parents[2] / "docs" / "losses.md"
 
@@ -50,31 +46,10 @@ def test_recipes_know_it_and_training_learns_by_it(tmp_path: Path) -> None:
 
 
 def test_the_page_adds_a_loss_by_one_file_one_line_and_a_test(tmp_path: Path) -> None:
-    section = PAGE.read_text("utf-8").split("\n## Add a loss\n")[1]
-    code, line, test = re.findall(r"^```\w+(?: no-run)?\n(.*?)^```$", section, re.M | re.S)[:3]
-    package = tmp_path / "src" / "rankfield"
-    shutil.copytree(Path(rankfield.__file__).parent, package)
-    (package / "losses" / "pairwise.py").write_text(code, "utf-8")
-    table = package / "losses" / "table.py"
-    text = table.read_text("utf-8")
-    added = [row.removeprefix("+") for row in line.splitlines() if row.startswith("+")]
-    kept = next(row[1:] for row in line.splitlines() if row.startswith(" ") and row.strip())
-    assert len(added) == 2
-    assert kept in text
-    table.write_text(text.replace(kept, f"{added[0]}\n{kept}\n{added[1]}"), "utf-8")
-    (tmp_path / "test_pairwise.py").write_text(test, "utf-8")
+    assert follow_page(PAGE, "Add a loss", tmp_path) == 2  # with the import
     trains = f"import json\n{TRAINS}".replace("COPY", repr(str(tmp_path)))
-    (tmp_path / "test_trains.py").write_text(trains, "utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", ".", "."],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(tmp_path / "src"), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 passed" in done.stdout
+    (tmp_path / "tests" / "test_trains.py").write_text(trains, "utf-8")
+    assert "2 passed" in run_tests(tmp_path)
 
 
 def test_the_page_lists_each_loss() -> None:

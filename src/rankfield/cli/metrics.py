@@ -28,6 +28,21 @@ _METRICS = ("nDCG@10", "RR@10", "mAP@1000", "R@100", "P@10", "Judged@10")
 _SEED = 0
 
 
+def _list_metrics(wanted: bool) -> None:
+    """Print each metric and its parameters with their defaults."""
+    if not wanted:
+        return
+    from rankfield.metrics import METRICS
+
+    for family in METRICS.values():
+        echo(f"{family.name}@K: {family.description}")
+        for name, parameter in family.parameters.items():
+            only = " (with {}={})".format(*parameter.only_with) if parameter.only_with else ""
+            text = f"    {name}={parameter.default_text}{only}: {parameter.description}"
+            echo(text.replace("`", ""))
+    raise typer.Exit
+
+
 def command(
     judgments: Annotated[
         Path,
@@ -57,6 +72,12 @@ def command(
             f"Default: {', '.join(_METRICS)}.",
         ),
     ] = None,
+    _list: Annotated[
+        bool,
+        typer.Option(
+            "--list", callback=_list_metrics, is_eager=True, help="List the metrics and stop."
+        ),
+    ] = False,
     condensed: Annotated[
         bool, typer.Option("--condensed", help="Leave unjudged documents out of the lists first.")
     ] = False,

@@ -14,14 +14,14 @@ import numpy as np
 import polars as pl
 
 from rankfield.evaluation.join_judgments import join_judgments
-from rankfield.metrics import JudgedRankings
-from rankfield.metrics.binary import (
-    average_precision_at,
-    precision_at,
-    recall_at,
-    reciprocal_rank_at,
+from rankfield.metrics import (
+    JudgedRankings,
+    average_precision,
+    ndcg,
+    precision,
+    recall,
+    reciprocal_rank,
 )
-from rankfield.metrics.ndcg import ndcg_at
 from rankfield.metrics.rankings import FloatArray
 from rankfield.schema import SplitView
 from rankfield.search import Hits
@@ -66,10 +66,10 @@ def beir_mean(values: FloatArray) -> float:
 def trec_values(rankings: JudgedRankings, cutoffs: Sequence[int]) -> dict[str, FloatArray]:
     """Return what BEIR takes from trec_eval; `rankings` are in trec_eval's order."""
     found = {
-        "NDCG": ndcg_at(rankings, cutoffs, _gain),
-        "MAP": average_precision_at(rankings, cutoffs, _RELEVANT),
-        "Recall": recall_at(rankings, cutoffs, _RELEVANT),
-        "P": precision_at(rankings, cutoffs, _RELEVANT),
+        "NDCG": ndcg(rankings, cutoffs, _gain),
+        "MAP": average_precision(rankings, cutoffs, _RELEVANT),
+        "Recall": recall(rankings, cutoffs, _RELEVANT),
+        "P": precision(rankings, cutoffs, _RELEVANT),
     }
     return _named(found, cutoffs)
 
@@ -85,7 +85,7 @@ def custom_values(
         unannotated: float64 (Q, K), 1 where the hit is judged for no query at all, 0 else; Hole is
             their share of k. None leaves it out.
     """
-    ranks = reciprocal_rank_at(rankings, cutoffs, _RELEVANT)
+    ranks = reciprocal_rank(rankings, cutoffs, _RELEVANT)
     found = {"MRR": ranks, "Accuracy": (ranks > 0).astype(np.float64)}
     if unannotated is not None:
         running = np.cumsum(unannotated, axis=1)

@@ -26,10 +26,8 @@ from rankfield.evaluation.beir import (
     without_identical,
 )
 from rankfield.evaluation.join_judgments import join_judgments
-from rankfield.metrics import JudgedRankings
-from rankfield.metrics.err import err_at
+from rankfield.metrics import JudgedRankings, err, rbp
 from rankfield.metrics.rankings import FloatArray, IntArray
-from rankfield.metrics.rbp import rbp_at
 from rankfield.schema import SplitView
 from rankfield.search import Hits
 
@@ -186,9 +184,9 @@ def marqo_gs_values(view: SplitView, hits: Hits, *, depth: int = DEPTH) -> dict[
     values = trec_values(in_trec_order(view, hits, rankings), cutoffs)
     values |= custom_values(rankings, cutoffs, _unannotated(view, hits))
     best = _best_grades(rankings)
-    values["mERR"] = err_at(rankings, [depth], _itself, best[:, None])[0]
+    values["mERR"] = err(rankings, depth, _itself, best[:, None])
     for name, persistence in PERSISTENCES.items():
-        values[name] = rbp_at(rankings, [depth], _itself, persistence=persistence)[0] / best
+        values[name] = rbp(rankings, depth, _itself, persistence=persistence) / best
     return values
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from rankfield.metrics.rankings import FloatArray, Gain, JudgedRankings
+from rankfield.metrics.family import Family, Parameter
+from rankfield.metrics.gains import HIGHEST_GRADE, GainMap, read_highest_grade
+from rankfield.metrics.rankings import Cutoffs, FloatArray, Gain, JudgedRankings
+from rankfield.schema import ScoreScale
 
-__all__ = ["err", "err_at"]
+__all__ = ["ERR", "err"]
 
 
-def err(rankings: JudgedRankings, k: int, grade: Gain, highest_grade: float) -> FloatArray:
-    """Return ERR@k of each query, float64 (Q,), in [0, 1).
+def err(
+    rankings: JudgedRankings, k: Cutoffs, grade: Gain, highest_grade: float | FloatArray
+) -> FloatArray:
+    """Return ERR@k of each query, float64 (Q,), in [0, 1); (C, Q) for C cutoffs.
 
     ERR@k = Σ_{r ≤ k} 1/r · R_r · Π_{i < r} (1 − R_i), with the probability that the user stops at
     a document R = (2^g − 1) / 2^g_max. An unjudged document has g = 0. g_max is the highest grade
@@ -21,29 +27,38 @@ def err(rankings: JudgedRankings, k: int, grade: Gain, highest_grade: float) -> 
 
     Args:
         rankings: the judged rankings.
-        k: the cutoff.
+        k: the cutoff, or several.
         grade: the map from score to grade g, in [0, highest_grade]; usually `GainMap.grade`.
-        highest_grade: g_max; usually `GainMap.highest_grade`.
+        highest_grade: g_max, or (Q, 1), each query's own; usually `GainMap.highest_grade`.
 
     Raises:
         MetricError: k < 1.
-    """
-    values: FloatArray = err_at(rankings, [k], grade, highest_grade)[0]
-    return values
-
-
-def err_at(
-    rankings: JudgedRankings,
-    cutoffs: Sequence[int],
-    grade: Gain,
-    highest_grade: float | FloatArray,
-) -> FloatArray:
-    """Return `err` at each of the cutoffs, float64 (C, Q).
-
-    `highest_grade` may be an array (Q, 1): each query's own.
     """
     stop = np.expm1(np.log(2.0) * rankings.gains(grade)) / np.exp2(highest_grade)
     # The chance to reach a rank is that of not having stopped before it.
     reach = np.ones_like(stop)
     np.cumprod(1.0 - stop[:, :-1], axis=1, out=reach[:, 1:])
-    return rankings.sums_at(stop * reach / rankings.judged_ranks, cutoffs)
+    return rankings.sums_at(stop * reach / rankings.judged_ranks, k)
+
+
+def _compute(
+    rankings: JudgedRankings, cutoffs: Sequence[int], scale: ScoreScale, values: Mapping[str, Any]
+) -> FloatArray:
+    stated = values["max"]
+    gains = GainMap(scale, top=stated or HIGHEST_GRADE)
+    return err(rankings, cutoffs, gains.grade, stated or gains.highest_grade)
+
+
+ERR = Family(
+    "ERR",
+    "Σ_{r ≤ K} 1/r · R_r · Π_{i < r} (1 − R_i), R = (2^g − 1) / 2^g_max",
+    _compute,
+    {
+        "max": Parameter(
+            None,
+            read_highest_grade,
+            "the highest grade, and the max of 2^max: `ERR(max=4)` is gdeval's",
+            of_scale="the scale's highest grade, at most 4",
+        ),
+    },
+)

@@ -6,13 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rankfield.metrics.family import number
 from rankfield.metrics.rankings import FloatArray
 from rankfield.schema import ScoreScale
 
-__all__ = ["HIGHEST_GRADE", "GainMap"]
+__all__ = ["HIGHEST_GRADE", "GainMap", "read_highest_grade"]
 
 HIGHEST_GRADE = 4.0
 """The top of the usual web-search grades, 0 (bad) to 4 (perfect)."""
+
+# 2^max must stay a finite float.
+read_highest_grade = number("a number above 0 and below 1000", 0, 1000)
+"""The reading of a highest grade."""
 
 
 @dataclass(frozen=True)

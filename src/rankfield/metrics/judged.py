@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from rankfield.metrics.rankings import FloatArray, JudgedRankings
+from rankfield.metrics.family import Family
+from rankfield.metrics.rankings import Cutoffs, FloatArray, JudgedRankings
+from rankfield.schema import ScoreScale
 
-__all__ = ["judged", "judged_at"]
+__all__ = ["JUDGED", "judged"]
 
 
-def judged(rankings: JudgedRankings, k: int) -> FloatArray:
+def judged(rankings: JudgedRankings, k: Cutoffs) -> FloatArray:
     """Return the judged share of the documents retrieved within k, float64 (Q,), in [0, 1].
 
-    The divisor is min(k, documents retrieved), as in ir_measures; 0 where none was retrieved.
+    (C, Q) for C cutoffs. The divisor is min(k, documents retrieved), as in ir_measures; 0 where
+    none was retrieved.
 
     Raises:
         MetricError: k < 1.
     """
-    values: FloatArray = judged_at(rankings, [k])[0]
-    return values
-
-
-def judged_at(rankings: JudgedRankings, cutoffs: Sequence[int]) -> FloatArray:
-    """Return `judged` at each of the cutoffs, float64 (C, Q)."""
-    found = rankings.sums_at((~np.isnan(rankings.judged_scores)).astype(np.float64), cutoffs)
-    shares: FloatArray = found / np.clip(rankings.lengths, 1, np.array(cutoffs)[:, None])
+    found = rankings.sums_at((~np.isnan(rankings.judged_scores)).astype(np.float64), k)
+    shares: FloatArray = found / np.clip(rankings.lengths, 1, np.asarray(k)[..., None])
     return shares
+
+
+def _compute(
+    rankings: JudgedRankings,
+    cutoffs: Sequence[int],
+    _scale: ScoreScale,
+    _values: Mapping[str, Any],
+) -> FloatArray:
+    return judged(rankings, cutoffs)
+
+
+JUDGED = Family(
+    "Judged",
+    "judged documents within K / documents retrieved within K",
+    _compute,
+    can_condense=False,
+)

@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from rankfield.metrics.binary import (
-    average_precision_at,
-    precision_at,
-    recall_at,
-    reciprocal_rank_at,
-)
-from rankfield.metrics.err import err_at
-from rankfield.metrics.gains import HIGHEST_GRADE, GainMap
-from rankfield.metrics.judged import judged_at
-from rankfield.metrics.named import Metric
-from rankfield.metrics.ndcg import ndcg_at
+from rankfield.metrics.metric import Metric
 from rankfield.metrics.rankings import FloatArray, JudgedRankings
-from rankfield.metrics.rbp import rbp_at
+from rankfield.metrics.table import METRICS
 from rankfield.schema import ScoreScale
 
 __all__ = [
@@ -46,9 +36,6 @@ STANDARD_METRICS: tuple[str, ...] = (
     "Judged@10",
 )
 """What an evaluation reports."""
-
-_Family = Callable[[JudgedRankings, Sequence[int], Metric, ScoreScale], FloatArray]
-_BinaryMetric = Callable[[JudgedRankings, Sequence[int], float], FloatArray]
 
 
 @dataclass(frozen=True)
@@ -97,65 +84,11 @@ def standard_metrics(
     for alike in passes.values():
         cutoffs = [metric.cutoff or sys.maxsize for metric in alike]
         lists = rankings.condensed if alike[0].condensed else rankings
-        values = _FAMILIES[alike[0].family](lists, cutoffs, alike[0], scale)
+        family = METRICS[alike[0].family]
+        settings = {name: alike[0].value(name) for name in family.parameters}
+        values = family.compute(lists, cutoffs, scale, settings)
         found.update(zip(alike, values, strict=True))
     return {str(metric): found[metric] for metric in parsed}
-
-
-def _ndcg(
-    r: JudgedRankings, cutoffs: Sequence[int], metric: Metric, scale: ScoreScale
-) -> FloatArray:
-    gains = _gain_map(metric, scale)
-    exponential = metric.value("gain") == "exp"
-    return ndcg_at(r, cutoffs, gains.exponential if exponential else gains.linear)
-
-
-def _err(
-    r: JudgedRankings, cutoffs: Sequence[int], metric: Metric, scale: ScoreScale
-) -> FloatArray:
-    gains = _gain_map(metric, scale)
-    stated = metric.value("max") is not None
-    return err_at(r, cutoffs, gains.grade, gains.top if stated else gains.highest_grade)
-
-
-def _rbp(
-    r: JudgedRankings, cutoffs: Sequence[int], metric: Metric, scale: ScoreScale
-) -> FloatArray:
-    return rbp_at(r, cutoffs, GainMap(scale).fraction, persistence=_number(metric, "p"))
-
-
-def _judged(r: JudgedRankings, cutoffs: Sequence[int], *_: object) -> FloatArray:
-    return judged_at(r, cutoffs)
-
-
-def _binary(family: _BinaryMetric) -> _Family:
-    def values(
-        r: JudgedRankings, cutoffs: Sequence[int], metric: Metric, scale: ScoreScale
-    ) -> FloatArray:
-        own = metric.value("rel") is not None
-        return family(r, cutoffs, _number(metric, "rel") if own else scale.relevant)
-
-    return values
-
-
-def _gain_map(metric: Metric, scale: ScoreScale) -> GainMap:
-    return GainMap(scale, top=_number(metric, "max") or HIGHEST_GRADE)
-
-
-def _number(metric: Metric, parameter: str) -> float:
-    return float(metric.value(parameter) or 0)
-
-
-_FAMILIES: dict[str, _Family] = {
-    "nDCG": _ndcg,
-    "ERR": _err,
-    "RBP": _rbp,
-    "RR": _binary(reciprocal_rank_at),
-    "mAP": _binary(average_precision_at),
-    "R": _binary(recall_at),
-    "P": _binary(precision_at),
-    "Judged": _judged,
-}
 
 
 def mean_of_defined(values: FloatArray) -> Mean:

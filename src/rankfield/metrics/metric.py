@@ -2,94 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rankfield.errors import MetricError
 from rankfield.messages import did_you_mean
-from rankfield.metrics.gains import HIGHEST_GRADE
+from rankfield.metrics.family import Parameter, Value, value_text
+from rankfield.metrics.table import METRICS
 
 __all__ = ["Metric", "canonical_name"]
 
-Value = str | float | bool
-
 _LONGEST = 200  # the pattern takes cubic time in blanks
 _TEXT = re.compile(r"\s*(?P<family>\w+)\s*(?:\((?P<given>[^()]*)\))?\s*(?:@\s*(?P<cutoff>.*?))?\s*")
-
-
-@dataclass(frozen=True)
-class _Parameter:
-    """A parameter's default (None: the scale's) and the reading of its text."""
-
-    default: Value | None
-    read: Callable[[str], Value]
-
-
-def _choice(*options: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if text.lower() not in options:
-            raise ValueError(f"one of {', '.join(options)}")
-        return text.lower()
-
-    return read
-
-
-def _number(
-    expected: str, above: float = -math.inf, below: float = math.inf
-) -> Callable[[str], float]:
-    def read(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not above < value < below:
-            raise ValueError(expected)
-        return value
-
-    return read
-
-
-def _flag(text: str) -> bool:
-    if text.lower() not in ("true", "false"):
-        raise ValueError("true or false")
-    return text.lower() == "true"
-
-
-_CONDENSED = {"condensed": _Parameter(False, _flag)}
-# 2^max must stay a finite float.
-_HIGHEST = _number("a number above 0 and below 1000", 0, 1000)
-_RELEVANT = {"rel": _Parameter(None, _number("a finite number")), **_CONDENSED}
-
-_FAMILIES: dict[str, dict[str, _Parameter]] = {
-    "nDCG": {
-        "gain": _Parameter("linear", _choice("linear", "exp")),
-        "max": _Parameter(HIGHEST_GRADE, _HIGHEST),
-        **_CONDENSED,
-    },
-    "ERR": {"max": _Parameter(None, _HIGHEST), **_CONDENSED},
-    "RBP": {"p": _Parameter(0.9, _number("a number between 0 and 1", 0, 1)), **_CONDENSED},
-    "RR": _RELEVANT,
-    "mAP": _RELEVANT,
-    "R": _RELEVANT,
-    "P": _RELEVANT,
-    "Judged": {},
-}
-"""Family → its parameters, in the order in which they are written."""
-
-_NEEDS_CUTOFF = ("R", "P")
 _DEEPEST = 10**9
-
-_ALIASES: dict[str, tuple[str, Mapping[str, str]]] = {
-    **{family.lower(): (family, {}) for family in _FAMILIES},
-    "ndcg_exp": ("nDCG", {"gain": "exp"}),
-    "mrr": ("RR", {}),
-    "map": ("mAP", {}),
-    "ap": ("mAP", {}),
-    "recall": ("R", {}),
-    "precision": ("P", {}),
-}
 
 
 @dataclass(frozen=True)
@@ -99,20 +25,11 @@ class Metric:
     ``str(metric)`` is its canonical text, with parameters at their defaults left out;
     ``Metric.parse(str(metric)) == metric``.
 
-    family: one of nDCG, ERR, RBP, RR, mAP, R, P, Judged.
-    cutoff: how many documents of a list count, 1 to 10⁹; None: all that were retrieved. R and P
-        need one.
+    family: a key of `METRICS`.
+    cutoff: how many documents of a list count, 1 to 10⁹; None: all that were retrieved. Recall and
+        precision need one.
     parameters: name and value pairs. Those at their default are dropped, the others are brought
         into the family's order.
-
-    | parameter | of | means |
-    |---|---|---|
-    | gain=linear, exp | nDCG | what a score is worth: `GainMap.linear`, `GainMap.exponential` |
-    | max=4 | nDCG with gain=exp | the highest grade: a wider scale is mapped onto 0 … max |
-    | max= | ERR | the same, and the max of 2^max; default: the scale's highest grade, at most 4 |
-    | p=0.9 | RBP | the persistence |
-    | rel= | RR, mAP, R, P | a score ≥ rel is relevant; default: the scale's `relevant` |
-    | condensed=false | all but Judged | true: unjudged documents are first left out of the list |
 
     Raises:
         MetricError: an unknown family or parameter, or a value out of range.
@@ -123,32 +40,27 @@ class Metric:
     parameters: tuple[tuple[str, Value], ...] = ()
 
     def __post_init__(self) -> None:
-        if self.family not in _FAMILIES:
+        if self.family not in METRICS:
             raise _unknown_family(self.family, self.family)
         _check_cutoff(self.family, self.cutoff)
-        known = _FAMILIES[self.family]
-        given = {}
+        known = METRICS[self.family].parameters
+        given: dict[str, Value] = {}
         for name, value in self.parameters:
             if name not in known:
                 raise _unknown_parameter(self.family, name)
             if name in given:
                 raise MetricError(f"{name} is given twice", where=f"metric {self.family}")
-            given[name] = _read(self.family, name, _text(value))
+            given[name] = _read(self.family, name, value_text(value))
         ordered = {n: given[n] for n in known if n in given and given[n] != known[n].default}
-        if self.family == "nDCG" and "max" in ordered and "gain" not in ordered:
-            raise MetricError(
-                "max has no meaning with linear gain",
-                where="metric nDCG",
-                remedy="Write nDCG(gain=exp, max=…).",
-            )
+        for name in ordered:
+            _check_company(self.family, name, known, ordered)
         object.__setattr__(self, "parameters", tuple(ordered.items()))
 
     @classmethod
     def parse(cls, text: str | Metric) -> Metric:
         """Read ``FAMILY``, ``FAMILY@10``, ``FAMILY(name=value, …)@10``; upper or lower case.
 
-        Other spellings of families: ndcg_exp (nDCG with gain=exp), mrr (RR), map and ap (mAP),
-        recall (R), precision (P).
+        A family may have other spellings: recall is R, ndcg_exp is nDCG with gain=exp.
 
         Raises:
             MetricError: as the class, or text of another form; proposes a name that is near.
@@ -161,16 +73,17 @@ class Metric:
                 "expected a name such as nDCG@10 or nDCG(gain=exp)@10", where=f"metric {text!r}"
             )
         word = found["family"].lower()
-        if word not in _ALIASES:
+        spellings = _spellings()
+        if word not in spellings:
             raise _unknown_family(found["family"], text)
-        family, implied = _ALIASES[word]
+        family, implied = spellings[word]
         parts = [part for part in (found["given"] or "").split(",") if part.strip()]
         given = [_named_value(part, text) for part in parts]
         return cls(family, _cutoff(found["cutoff"], text), (*implied.items(), *given))
 
     def value(self, name: str) -> Value | None:
         """Return a parameter's value, or its default; None: what the scale says."""
-        return dict(self.parameters).get(name, _FAMILIES[self.family][name].default)
+        return dict(self.parameters).get(name, METRICS[self.family].parameters[name].default)
 
     @property
     def condensed(self) -> bool:
@@ -179,7 +92,7 @@ class Metric:
 
     def __str__(self) -> str:
         """Return the canonical text."""
-        inside = ", ".join(f"{name}={_text(value)}" for name, value in self.parameters)
+        inside = ", ".join(f"{name}={value_text(value)}" for name, value in self.parameters)
         cutoff = "" if self.cutoff is None else f"@{self.cutoff}"
         return f"{self.family}({inside}){cutoff}" if inside else f"{self.family}{cutoff}"
 
@@ -203,7 +116,7 @@ def _cutoff(text: str | None, whole: str) -> int | None:
 
 
 def _check_cutoff(family: str, cutoff: int | None) -> None:
-    if cutoff is None and family in _NEEDS_CUTOFF:
+    if cutoff is None and METRICS[family].needs_cutoff:
         raise MetricError(
             "a cutoff is missing", where=f"metric {family}", remedy=f"Write {family}@10."
         )
@@ -225,30 +138,50 @@ def _named_value(part: str, whole: str) -> tuple[str, str]:
 
 def _read(family: str, name: str, text: str) -> Value:
     try:
-        return _FAMILIES[family][name].read(text)
+        return METRICS[family].parameters[name].read(text)
     except ValueError as error:
         raise MetricError(
             f"expected {error}, found {text!r}", where=f"metric {family}, {name}"
         ) from error
 
 
-def _text(value: Value) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return repr(float(value)).removesuffix(".0") if isinstance(value, int | float) else value
+def _spellings() -> dict[str, tuple[str, Mapping[str, str]]]:
+    """Return name in lower case → family and the parameters that the name implies."""
+    found: dict[str, tuple[str, Mapping[str, str]]] = {}
+    for family in METRICS.values():
+        found[family.name.lower()] = family.name, {}
+        found |= {word: (family.name, implied) for word, implied in family.spellings.items()}
+    return found
+
+
+def _check_company(
+    family: str, name: str, known: Mapping[str, Parameter], given: Mapping[str, Value]
+) -> None:
+    """Refuse a parameter that another one leaves without a meaning."""
+    needed = known[name].only_with
+    if needed is None:
+        return
+    other, wanted = needed
+    found = given.get(other, known[other].default)
+    if found != wanted:
+        raise MetricError(
+            f"{name} has no meaning with {found} {other}",
+            where=f"metric {family}",
+            remedy=f"Write {family}({other}={wanted}, {name}=…).",
+        )
 
 
 def _unknown_family(family: str, whole: str) -> MetricError:
-    known = {alias: name for alias, (name, *_) in _ALIASES.items()}
+    known = {spelling: name for spelling, (name, _) in _spellings().items()}
     return MetricError(
-        f"unknown metric; expected one of {', '.join(_FAMILIES)}",
+        f"unknown metric; expected one of {', '.join(METRICS)}",
         where=f"metric {whole!r}",
         remedy=did_you_mean(family.lower(), known, shown=known),
     )
 
 
 def _unknown_parameter(family: str, name: str) -> MetricError:
-    known = _FAMILIES[family]
+    known = METRICS[family].parameters
     return MetricError(
         f"unknown parameter {name!r}; {family} has {', '.join(known) or 'none'}",
         where=f"metric {family}",

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from rankfield.metrics.rankings import FloatArray, Gain, IntArray, JudgedRankings
+from rankfield.metrics.family import Family, Parameter, choice
+from rankfield.metrics.gains import HIGHEST_GRADE, GainMap, read_highest_grade
+from rankfield.metrics.rankings import Cutoffs, FloatArray, Gain, IntArray, JudgedRankings
+from rankfield.schema import ScoreScale
 
-__all__ = ["ndcg", "ndcg_at"]
+__all__ = ["NDCG", "ndcg"]
 
 
-def ndcg(rankings: JudgedRankings, k: int, gain: Gain) -> FloatArray:
-    """Return nDCG@k of each query, float64 (Q,), in [0, 1].
+def ndcg(rankings: JudgedRankings, k: Cutoffs, gain: Gain) -> FloatArray:
+    """Return nDCG@k of each query, float64 (Q,), in [0, 1]; (C, Q) for C cutoffs.
 
     nDCG@k = DCG / ideal DCG, DCG = Σ_{r ≤ k} gain(score_r) / log2(r + 1). The ideal is the DCG
     of all judged documents of the query, retrieved or not, in the best order; unjudged documents
@@ -22,14 +26,8 @@ def ndcg(rankings: JudgedRankings, k: int, gain: Gain) -> FloatArray:
     Raises:
         MetricError: k < 1.
     """
-    values: FloatArray = ndcg_at(rankings, [k], gain)[0]
-    return values
-
-
-def ndcg_at(rankings: JudgedRankings, cutoffs: Sequence[int], gain: Gain) -> FloatArray:
-    """Return `ndcg` at each of the cutoffs, float64 (C, Q)."""
-    found = rankings.sums_at(rankings.gains(gain) / _discount(rankings.judged_ranks), cutoffs)
-    ideal = _ideal(rankings.ideal_gains(max(cutoffs), gain), cutoffs)
+    found = rankings.sums_at(rankings.gains(gain) / _discount(rankings.judged_ranks), k)
+    ideal = _ideal(rankings.ideal_gains(int(np.max(k)), gain), k)
     values = np.full(found.shape, np.nan)
     np.divide(found, ideal, out=values, where=ideal > 0)
     # The two sums may differ in the last bit.
@@ -37,15 +35,41 @@ def ndcg_at(rankings: JudgedRankings, cutoffs: Sequence[int], gain: Gain) -> Flo
     return bounded
 
 
-def _ideal(gains: FloatArray, cutoffs: Sequence[int]) -> FloatArray:
-    """Return the DCG of gains (Q, M) at ranks 1 … M, at each cutoff, (C, Q)."""
+def _ideal(gains: FloatArray, k: Cutoffs) -> FloatArray:
+    """Return the DCG of gains (Q, M) at ranks 1 … M, at each cutoff, (Q,) or (C, Q)."""
     count, width = gains.shape
     running = np.zeros((count, width + 1))
     np.cumsum(gains / _discount(np.arange(1, width + 1)), axis=1, out=running[:, 1:])
-    columns: FloatArray = running.T[np.minimum(cutoffs, width)]
-    return columns
+    at_cutoffs: FloatArray = running.T[np.minimum(k, width)]
+    return at_cutoffs
 
 
 def _discount(ranks: IntArray) -> FloatArray:
     discounts: FloatArray = np.log2(ranks + 1.0)
     return discounts
+
+
+def _compute(
+    rankings: JudgedRankings, cutoffs: Sequence[int], scale: ScoreScale, values: Mapping[str, Any]
+) -> FloatArray:
+    gains = GainMap(scale, top=values["max"])
+    return ndcg(rankings, cutoffs, gains.exponential if values["gain"] == "exp" else gains.linear)
+
+
+NDCG = Family(
+    "nDCG",
+    "DCG / ideal DCG; DCG = Σ_{r ≤ K} gain_r / log₂(r + 1), linear or exponential gain",
+    _compute,
+    {
+        "gain": Parameter(
+            "linear", choice("linear", "exp"), "what a score is worth: `linear` or `exp`"
+        ),
+        "max": Parameter(
+            HIGHEST_GRADE,
+            read_highest_grade,
+            "the highest grade: a wider scale is mapped onto 0 … max",
+            only_with=("gain", "exp"),
+        ),
+    },
+    spellings={"ndcg_exp": {"gain": "exp"}},
+)

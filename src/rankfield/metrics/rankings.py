@@ -11,10 +11,12 @@ import numpy.typing as npt
 
 from rankfield.errors import MetricError
 
-__all__ = ["FloatArray", "Gain", "IntArray", "JudgedRankings", "check_cutoff"]
+__all__ = ["Cutoffs", "FloatArray", "Gain", "IntArray", "JudgedRankings", "check_cutoff"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+Cutoffs = int | Sequence[int]
+"""One cutoff, for values of shape (Q,), or C of them, for (C, Q)."""
 Gain = Callable[[FloatArray], FloatArray]
 """Turns scores into gains ≥ 0, elementwise and never decreasing."""
 
@@ -95,22 +97,22 @@ class JudgedRankings:
         with np.errstate(invalid="ignore"):
             return self.judged_scores >= threshold
 
-    def sums_at(self, terms: FloatArray, cutoffs: Sequence[int]) -> FloatArray:
-        """Return Σ of the terms (Q, M) of judged documents within each cutoff, (C, Q).
+    def sums_at(self, terms: FloatArray, k: Cutoffs) -> FloatArray:
+        """Return Σ of the terms (Q, M) of judged documents within each cutoff, (Q,) or (C, Q).
 
         One pass serves every cutoff, and a figure does not depend on which others are asked for.
 
         Raises:
             MetricError: a cutoff < 1.
         """
-        check_cutoff(min(cutoffs))
+        check_cutoff(int(np.min(k)))
         count, width = terms.shape
         running = np.zeros((count, width + 1))
         np.cumsum(terms, axis=1, out=running[:, 1:])
         # One ascending list of all ranks, each query's behind the one before.
         starts = np.arange(count) * (self.scores.shape[1] + 2)
         ascending = (self.judged_ranks + starts[:, None]).ravel()
-        wanted = np.minimum(cutoffs, self.scores.shape[1])[:, None] + starts
+        wanted = np.minimum(np.asarray(k)[..., None], self.scores.shape[1]) + starts
         within = np.searchsorted(ascending, wanted, side="right") - np.arange(count) * width
         sums: FloatArray = running[np.arange(count), within]
         return sums

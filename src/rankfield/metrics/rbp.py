@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from rankfield.metrics.rankings import FloatArray, Gain, JudgedRankings
+from rankfield.metrics.family import Family, Parameter, number
+from rankfield.metrics.gains import GainMap
+from rankfield.metrics.rankings import Cutoffs, FloatArray, Gain, JudgedRankings
+from rankfield.schema import ScoreScale
 
-__all__ = ["rbp", "rbp_at"]
+__all__ = ["RBP", "rbp"]
 
 
 def rbp(
-    rankings: JudgedRankings, k: int, fraction: Gain, *, persistence: float = 0.9
+    rankings: JudgedRankings, k: Cutoffs, fraction: Gain, *, persistence: float = 0.9
 ) -> FloatArray:
-    """Return RBP@k of each query, float64 (Q,), in [0, 1 − p^k].
+    """Return RBP@k of each query, float64 (Q,), in [0, 1 − p^k]; (C, Q) for C cutoffs.
 
     RBP@k = (1 − p) · Σ_{r ≤ k} p^(r − 1) · fraction(score_r), with fraction in [0, 1] (usually
     `GainMap.fraction`) and p the `persistence`: the chance to go on to the next document.
@@ -21,13 +25,25 @@ def rbp(
     Raises:
         MetricError: k < 1.
     """
-    values: FloatArray = rbp_at(rankings, [k], fraction, persistence=persistence)[0]
-    return values
-
-
-def rbp_at(
-    rankings: JudgedRankings, cutoffs: Sequence[int], fraction: Gain, *, persistence: float = 0.9
-) -> FloatArray:
-    """Return `rbp` at each of the cutoffs, float64 (C, Q)."""
     weights = (1.0 - persistence) * persistence ** (rankings.judged_ranks - 1.0)
-    return rankings.sums_at(rankings.gains(fraction) * weights, cutoffs)
+    return rankings.sums_at(rankings.gains(fraction) * weights, k)
+
+
+def _compute(
+    rankings: JudgedRankings, cutoffs: Sequence[int], scale: ScoreScale, values: Mapping[str, Any]
+) -> FloatArray:
+    return rbp(rankings, cutoffs, GainMap(scale).fraction, persistence=values["p"])
+
+
+RBP = Family(
+    "RBP",
+    "(1 − p) · Σ_{r ≤ K} p^(r − 1) · fraction_r",
+    _compute,
+    {
+        "p": Parameter(
+            0.9,
+            number("a number between 0 and 1", 0, 1),
+            "persistence: the chance to go on to the next document",
+        ),
+    },
+)

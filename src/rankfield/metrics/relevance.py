@@ -1,106 +1,54 @@
-"""Metrics that ask only whether a document is relevant: its score ≥ a threshold."""
+"""What the metrics that only ask whether a document is relevant have in common."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from rankfield.metrics.rankings import FloatArray, JudgedRankings
+from rankfield.metrics.family import Compute, Parameter, number
+from rankfield.metrics.rankings import Cutoffs, FloatArray, JudgedRankings
+from rankfield.schema import ScoreScale
 
-__all__ = [
-    "average_precision",
-    "average_precision_at",
-    "precision",
-    "precision_at",
-    "recall",
-    "recall_at",
-    "reciprocal_rank",
-    "reciprocal_rank_at",
-]
+__all__ = ["REL", "by_relevance", "per_relevant", "relevant_within"]
+
+REL = {
+    "rel": Parameter(
+        None,
+        number("a finite number"),
+        "scores from here on are relevant",
+        of_scale="the scale's `relevant`",
+    )
+}
+"""The parameter by its name."""
 
 
-def reciprocal_rank(rankings: JudgedRankings, k: int, threshold: float) -> FloatArray:
-    """Return 1 / rank of the first relevant document within k, else 0; float64 (Q,), in [0, 1].
+def by_relevance(function: Callable[[JudgedRankings, Cutoffs, float], FloatArray]) -> Compute:
+    """Return a family's function from one of (rankings, k, threshold).
 
-    Raises:
-        MetricError: k < 1.
+    A document is relevant if its score ≥ the threshold: `rel`, or else ``scale.relevant``.
     """
-    values: FloatArray = reciprocal_rank_at(rankings, [k], threshold)[0]
-    return values
+
+    def compute(
+        rankings: JudgedRankings,
+        cutoffs: Sequence[int],
+        scale: ScoreScale,
+        values: Mapping[str, Any],
+    ) -> FloatArray:
+        given = values["rel"]
+        return function(rankings, cutoffs, scale.relevant if given is None else given)
+
+    return compute
 
 
-def reciprocal_rank_at(
-    rankings: JudgedRankings, cutoffs: Sequence[int], threshold: float
-) -> FloatArray:
-    """Return `reciprocal_rank` at each of the cutoffs, float64 (C, Q)."""
-    first = np.cumsum(rankings.relevant(threshold), axis=1) == 1
-    first[:, 1:] &= ~first[:, :-1]
-    return rankings.sums_at(first / rankings.judged_ranks, cutoffs)
+def relevant_within(rankings: JudgedRankings, k: Cutoffs, threshold: float) -> FloatArray:
+    """Return the number of relevant documents within k, float64 (Q,) or (C, Q)."""
+    return rankings.sums_at(rankings.relevant(threshold).astype(np.float64), k)
 
 
-def average_precision(rankings: JudgedRankings, k: int, threshold: float) -> FloatArray:
-    """Return average precision over the first k ranks, float64 (Q,), in [0, 1].
-
-    AP@k = Σ_{r ≤ k, relevant} precision@r / (number of relevant documents, retrieved or not).
-    NaN where no judged document is relevant.
-
-    Raises:
-        MetricError: k < 1.
-    """
-    values: FloatArray = average_precision_at(rankings, [k], threshold)[0]
-    return values
-
-
-def average_precision_at(
-    rankings: JudgedRankings, cutoffs: Sequence[int], threshold: float
-) -> FloatArray:
-    """Return `average_precision` at each of the cutoffs, float64 (C, Q)."""
-    relevant = rankings.relevant(threshold)
-    precisions = np.cumsum(relevant, axis=1) * relevant / rankings.judged_ranks
-    return _per_relevant(rankings.sums_at(precisions, cutoffs), rankings, threshold)
-
-
-def recall(rankings: JudgedRankings, k: int, threshold: float) -> FloatArray:
-    """Return the share of all relevant documents that are within k, float64 (Q,), in [0, 1].
-
-    NaN where no judged document is relevant.
-
-    Raises:
-        MetricError: k < 1.
-    """
-    values: FloatArray = recall_at(rankings, [k], threshold)[0]
-    return values
-
-
-def recall_at(rankings: JudgedRankings, cutoffs: Sequence[int], threshold: float) -> FloatArray:
-    """Return `recall` at each of the cutoffs, float64 (C, Q)."""
-    return _per_relevant(_found(rankings, cutoffs, threshold), rankings, threshold)
-
-
-def precision(rankings: JudgedRankings, k: int, threshold: float) -> FloatArray:
-    """Return the relevant documents within k, divided by k; float64 (Q,), in [0, 1].
-
-    A list shorter than k is divided by k too, as in trec_eval.
-
-    Raises:
-        MetricError: k < 1.
-    """
-    values: FloatArray = precision_at(rankings, [k], threshold)[0]
-    return values
-
-
-def precision_at(rankings: JudgedRankings, cutoffs: Sequence[int], threshold: float) -> FloatArray:
-    """Return `precision` at each of the cutoffs, float64 (C, Q)."""
-    shares: FloatArray = _found(rankings, cutoffs, threshold) / np.array(cutoffs)[:, None]
-    return shares
-
-
-def _found(rankings: JudgedRankings, cutoffs: Sequence[int], threshold: float) -> FloatArray:
-    return rankings.sums_at(rankings.relevant(threshold).astype(np.float64), cutoffs)
-
-
-def _per_relevant(values: FloatArray, rankings: JudgedRankings, threshold: float) -> FloatArray:
+def per_relevant(values: FloatArray, rankings: JudgedRankings, threshold: float) -> FloatArray:
+    """Return values / number of relevant documents, retrieved or not; NaN where there are none."""
     counts = rankings.relevant_counts(threshold)
     shares = np.full(values.shape, np.nan)
     np.divide(values, counts, out=shares, where=counts > 0)

@@ -2,8 +2,8 @@
 
 GCL (Zhu, Jung, Clark, arXiv 2404.08535) turns the score of a pair into a weight by a
 score-to-weight function. Each function here is defined on the score's stated scale
-[minimum, maximum] and gives a finite weight ≥ 0, larger for a larger score. With r the rank that a
-score stands for, r = (maximum − s) / step + 1:
+[minimum, maximum] and gives a finite weight ≥ 0, larger for a larger score. With r the rank that
+corresponds to a score, r = (maximum − s) / step + 1:
 
 constant      1
 linear        max(s − z, 0) / (maximum − z), z the score that is worth nothing (`ScoreScale.floor`)
@@ -11,13 +11,13 @@ inverse       1 / r
 inverse_sqrt  1 / √r
 log           1 / log₂(r + 1), the discount of DCG
 exponential   exp((s − maximum) / (temperature · (maximum − minimum)))
-piecewise     straight lines between given points [[score, weight], …], level outside them
+piecewise     straight lines between given points [[score, weight], …], constant outside them
 module:name   any importable function (scores, scale) → weights
 
-On a scale that reaches below z a score ≤ z says that a document is wrong: the functions of the
-scale, all but the last two, give it the weight 0.
+On a scale that reaches below z, a score ≤ z says that a document is wrong: all functions but the
+last two give it the weight 0.
 
-One more, "discount", looks at the place in a query's own list instead: `discount_weights`.
+One more, "discount", depends on the position in the query's own list: `discount_weights`.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def _piecewise(
         table = np.empty(0)
     if table.ndim != 2 or table.shape[1] != 2 or (np.diff(table[:, 0]) <= 0).any():
         raise RecipeError(
-            f"expected points [[score, weight], …] with rising scores, found {points!r}",
+            f"expected points [[score, weight], …] with ascending scores, found {points!r}",
             where="weight function 'piecewise'",
         )
     return np.interp(scores, table[:, 0], table[:, 1])
@@ -157,7 +157,7 @@ def grade_shares(queries: NDArray[np.int64], scores: Floats) -> tuple[Floats, ND
 
     Args:
         queries: P query numbers.
-        scores: P finite scores, which matter by their order alone.
+        scores: P finite scores, of which only the order matters.
     """
     order = np.lexsort((-scores, queries))
     owner, ordered = queries[order], scores[order]
@@ -179,14 +179,14 @@ def grade_shares(queries: NDArray[np.int64], scores: Floats) -> tuple[Floats, ND
 
 
 def discount_weights(queries: NDArray[np.int64], scores: Floats, scale: ScoreScale) -> Floats:
-    """Return each pair's weight by its place in its query's list, float64 of the same length.
+    """Return each pair's weight by its position in its query's list, float64 of the same length.
 
         w = share / log₂(1 + rank)                      0 where the score has no gain
 
-    with share and rank of `grade_shares`: the discount of DCG at the first place of its grade in
-    the ideal order, cut where a grade holds more documents than the best one. The scores matter by
-    their order alone, whatever the scale, except that one of gain 0 (score ≤ ``scale.floor``) says
-    that a document is wrong: it weighs nothing.
+    with share and rank of `grade_shares`: the discount of DCG at the first position of its grade in
+    the ideal order, reduced where a grade holds more documents than the best one. Only the order of
+    the scores matters, whatever the scale, except that one of gain 0 (score ≤ ``scale.floor``) says
+    that a document is wrong: its weight is 0.
 
     Args:
         queries: P query numbers.

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 import numpy as np
 
 from rankfield.metrics.family import Family, Parameter
 from rankfield.metrics.gains import HIGHEST_GRADE, GainMap, read_highest_grade
 from rankfield.metrics.rankings import Cutoffs, FloatArray, Gain, JudgedRankings
-from rankfield.schema import ScoreScale
 
 __all__ = ["ERR", "err"]
 
@@ -41,18 +37,15 @@ def err(
     return rankings.sums_at(stop * reach / rankings.judged_ranks, k)
 
 
-def _compute(
-    rankings: JudgedRankings, cutoffs: Sequence[int], scale: ScoreScale, values: Mapping[str, Any]
-) -> FloatArray:
-    stated = values["max"]
-    gains = GainMap(scale, top=stated or HIGHEST_GRADE)
-    return err(rankings, cutoffs, gains.grade, stated or gains.highest_grade)
-
-
 ERR = Family(
     "ERR",
     "Σ_{r ≤ K} 1/r · R_r · Π_{i < r} (1 − R_i), R = (2^g − 1) / 2^g_max",
-    _compute,
+    lambda rankings, cutoffs, scale, values: err(
+        rankings,
+        cutoffs,
+        GainMap(scale, top=values["max"] or HIGHEST_GRADE).grade,
+        values["max"] or GainMap(scale).highest_grade,
+    ),
     {
         "max": Parameter(
             None,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rankfield.metrics.family import number
-from rankfield.metrics.rankings import FloatArray
+from rankfield.metrics.rankings import FloatArray, Gain
 from rankfield.schema import ScoreScale
 
 __all__ = ["HIGHEST_GRADE", "GainMap", "read_highest_grade"]
@@ -63,3 +63,7 @@ class GainMap:
     def exponential(self, scores: FloatArray) -> FloatArray:
         """Return 2^g − 1, in [0, 2^g_max − 1]."""
         return np.exp2(self.grade(scores)) - 1.0
+
+    def of_kind(self, kind: str) -> Gain:
+        """Return the map named by nDCG's `gain`: "exp" or "linear"."""
+        return self.exponential if kind == "exp" else self.linear

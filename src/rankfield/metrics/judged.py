@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 import numpy as np
 
 from rankfield.metrics.family import Family
 from rankfield.metrics.rankings import Cutoffs, FloatArray, JudgedRankings
-from rankfield.schema import ScoreScale
 
 __all__ = ["JUDGED", "judged"]
 
@@ -28,18 +24,9 @@ def judged(rankings: JudgedRankings, k: Cutoffs) -> FloatArray:
     return shares
 
 
-def _compute(
-    rankings: JudgedRankings,
-    cutoffs: Sequence[int],
-    _scale: ScoreScale,
-    _values: Mapping[str, Any],
-) -> FloatArray:
-    return judged(rankings, cutoffs)
-
-
 JUDGED = Family(
     "Judged",
     "judged documents within K / documents retrieved within K",
-    _compute,
+    lambda rankings, cutoffs, _scale, _values: judged(rankings, cutoffs),
     can_condense=False,
 )

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 import numpy as np
 
 from rankfield.metrics.family import Family, Parameter, choice
 from rankfield.metrics.gains import HIGHEST_GRADE, GainMap, read_highest_grade
 from rankfield.metrics.rankings import Cutoffs, FloatArray, Gain, IntArray, JudgedRankings
-from rankfield.schema import ScoreScale
 
 __all__ = ["NDCG", "ndcg"]
 
@@ -49,17 +45,12 @@ def _discount(ranks: IntArray) -> FloatArray:
     return discounts
 
 
-def _compute(
-    rankings: JudgedRankings, cutoffs: Sequence[int], scale: ScoreScale, values: Mapping[str, Any]
-) -> FloatArray:
-    gains = GainMap(scale, top=values["max"])
-    return ndcg(rankings, cutoffs, gains.exponential if values["gain"] == "exp" else gains.linear)
-
-
 NDCG = Family(
     "nDCG",
     "DCG / ideal DCG; DCG = Σ_{r ≤ K} gain_r / log₂(r + 1), linear or exponential gain",
-    _compute,
+    lambda rankings, cutoffs, scale, values: ndcg(
+        rankings, cutoffs, GainMap(scale, top=values["max"]).of_kind(values["gain"])
+    ),
     {
         "gain": Parameter(
             "linear", choice("linear", "exp"), "what a score is worth: `linear` or `exp`"

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 from rankfield.metrics.family import Family, Parameter, number
 from rankfield.metrics.gains import GainMap
 from rankfield.metrics.rankings import Cutoffs, FloatArray, Gain, JudgedRankings
-from rankfield.schema import ScoreScale
 
 __all__ = ["RBP", "rbp"]
 
@@ -29,16 +25,12 @@ def rbp(
     return rankings.sums_at(rankings.gains(fraction) * weights, k)
 
 
-def _compute(
-    rankings: JudgedRankings, cutoffs: Sequence[int], scale: ScoreScale, values: Mapping[str, Any]
-) -> FloatArray:
-    return rbp(rankings, cutoffs, GainMap(scale).fraction, persistence=values["p"])
-
-
 RBP = Family(
     "RBP",
     "(1 − p) · Σ_{r ≤ K} p^(r − 1) · fraction_r",
-    _compute,
+    lambda rankings, cutoffs, scale, values: rbp(
+        rankings, cutoffs, GainMap(scale).fraction, persistence=values["p"]
+    ),
     {
         "p": Parameter(
             0.9,

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
 from rankfield.metrics.family import Compute, Parameter, number
 from rankfield.metrics.rankings import Cutoffs, FloatArray, JudgedRankings
-from rankfield.schema import ScoreScale
 
 __all__ = ["REL", "by_relevance", "per_relevant", "relevant_within"]
 
@@ -30,16 +28,9 @@ def by_relevance(function: Callable[[JudgedRankings, Cutoffs, float], FloatArray
     A document is relevant if its score ≥ the threshold: `rel`, or else ``scale.relevant``.
     """
 
-    def compute(
-        rankings: JudgedRankings,
-        cutoffs: Sequence[int],
-        scale: ScoreScale,
-        values: Mapping[str, Any],
-    ) -> FloatArray:
-        given = values["rel"]
-        return function(rankings, cutoffs, scale.relevant if given is None else given)
-
-    return compute
+    return lambda rankings, cutoffs, scale, values: function(
+        rankings, cutoffs, scale.relevant if values["rel"] is None else values["rel"]
+    )
 
 
 def relevant_within(rankings: JudgedRankings, k: Cutoffs, threshold: float) -> FloatArray:

@@ -34,7 +34,7 @@ CLIP, all judged pairs alike.
 DEFAULT_METHOD = "ranked"
 
 _SHORT = 20
-"""A list of fewer good documents than this is short."""
+"""A list with fewer good documents is short."""
 
 
 def method_settings(name: str) -> dict[str, dict[str, Any]]:
@@ -55,9 +55,9 @@ def method_settings(name: str) -> dict[str, dict[str, Any]]:
 def fitted_settings(name: str, dataset: RankingDataset) -> dict[str, dict[str, Any]]:
     """Return what a method sets for this data.
 
-    For "ranked", where half of the training queries judge fewer than 20 documents good (a score of
-    some gain: > ``score_scale.floor``), batches of single pairs and both directions: so few
-    documents of a query in a step would leave few queries in it, and then queries must compete too.
+    For "ranked" and short lists (half of the training queries judge fewer than 20 documents good,
+    with a score > ``score_scale.floor``), batches of single pairs and both directions: several
+    documents of each query would leave few queries in a step, so the queries must compete too.
 
     Raises:
         RecipeError: an unknown method.

@@ -22,6 +22,7 @@ from rankfield.losses import (
 )
 from rankfield.schema import ScoreScale
 from rankfield.settings import Renamed, Settings
+from rankfield.weighting import DISCOUNT, WEIGHT_FUNCTIONS
 
 __all__ = ["BatchPairs", "LossSection", "Objective"]
 
@@ -67,8 +68,8 @@ class LossSection(Settings):
     )
     weight: str = Field(
         "discount",
-        description="score → weight: discount (of DCG, in the query's own list), constant (CLIP), "
-        "linear, inverse, inverse_sqrt, log, exponential, piecewise, or module:function",
+        description=f"score → weight: {DISCOUNT} (of DCG, in the query's own list), "
+        f"{', '.join(WEIGHT_FUNCTIONS)}, or module:function",
     )
     weight_parameters: dict[str, Any] = Field(
         {}, description="step, temperature or points of the weight function"

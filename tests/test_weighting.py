@@ -98,7 +98,7 @@ def test_an_importable_function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         ("inverse", [1], {"step": 0}, "above 0"),
         ("exponential", [1], {"temperature": -1}, "above 0"),
         ("piecewise", [1], {}, "expected points"),
-        ("piecewise", [1], {"points": [[2, 1], [1, 0]]}, "rising"),
+        ("piecewise", [1], {"points": [[2, 1], [1, 0]]}, "ascending"),
         ("piecewise", [1], {"points": [[1, -1], [2, 0]]}, "finite weights"),
         ("piecewise", [1], {"points": [[1, 0], [2, 1]]}, "only zeros"),
     ],

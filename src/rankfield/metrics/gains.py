@@ -15,9 +15,14 @@ __all__ = ["HIGHEST_GRADE", "GainMap", "read_highest_grade"]
 HIGHEST_GRADE = 4.0
 """The top of the usual web-search grades, 0 (bad) to 4 (perfect)."""
 
-# 2^max must stay a finite float.
-read_highest_grade = number("a number above 0 and below 1000", 0, 1000)
-"""The reading of a highest grade."""
+
+def read_highest_grade(text: str) -> float:
+    """Read a highest grade: so low that 2^max stays a finite float.
+
+    Raises:
+        ValueError: it is none; says what was expected.
+    """
+    return number("a number above 0 and below 1000", 0, 1000)(text)
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ def measure(bias: float, sessions: int, seed: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         shop.events(QUERIES * sessions).write_parquet(folder / "events.parquet")
-        ways: tuple[str | dict[int, float], ...] = ("em", "swaps", known)
+        ways: tuple[str | dict[int, float], ...] = ("em", "interventions", known)
         for method, given in zip(METHODS[1:], ways, strict=True):
             options = LabelOptions(
                 propensities=given,

@@ -15,7 +15,7 @@ __all__ = ["content_bytes", "first_value", "flat_values", "is_absent", "places",
 
 
 def flat_values(column: pl.Series) -> tuple[NDArray[np.int64], pl.Series]:
-    """Return every value that is present with its row, rows rising, a list in its own order.
+    """Return every value that is present with its row, rows ascending, a list in its own order.
 
     Args:
         column: N texts or bytes, or N lists of them. Null, "" and texts in which nothing can be

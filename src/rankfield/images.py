@@ -36,7 +36,7 @@ _SMALL = 16 << 20
 _STRIP = 1_000_000
 _ANIMATION = 2
 _TRANSPARENT = ("RGBA", "LA", "PA", "La", "RGBa")
-_MEND = "Replace the file, or drop it with `rankfield check --fix`."
+_FIX = "Replace the file, or drop it with `rankfield check --fix`."
 
 
 class _Pixels:
@@ -206,7 +206,7 @@ def _file_errors(name: str) -> Iterator[None]:
             "no such image", where=name, remedy="Add the file, or clear the field of that row."
         ) from None
     except InputError as error:
-        raise ImageError(error.problem, where=name, remedy=_MEND) from None
+        raise ImageError(error.problem, where=name, remedy=_FIX) from None
     except (OSError, ValueError) as error:  # the last: a null character in its name
         raise ImageError(f"the image cannot be read ({error})", where=name) from error
 
@@ -218,7 +218,7 @@ def _opened(file: IO[bytes], name: str) -> Image.Image:
             warnings.simplefilter("ignore")
             return Image.open(file, formats=FORMATS)
     except UnidentifiedImageError:
-        raise ImageError("not an image in a known format", where=name, remedy=_MEND) from None
+        raise ImageError("not an image in a known format", where=name, remedy=_FIX) from None
     except Exception as error:  # a decoder may raise anything
         raise ImageError(f"the image cannot be read ({error})", where=name) from error
 
@@ -234,7 +234,7 @@ def _decoded(image: Image.Image, name: str) -> Image.Image:
         raise ImageError(
             f"the image cannot be decoded, it may be truncated ({error})",
             where=name,
-            remedy=_MEND,
+            remedy=_FIX,
         ) from error
 
 

@@ -119,7 +119,7 @@ def test_rules_that_make_no_sense(shop: Path, tmp_path: Path) -> None:
         (["--near", "title"], "expected NAME=LIMIT"),
         (["--near", "title=0.8", "--images"], "is for exact duplicates"),
         (["--near", "words", "--near-queries", "words", "--as-group", "g"], "documents or queries"),
-        (["--near", "title=0.8", "--no-documents"], "which are left alone"),
+        (["--near", "title=0.8", "--no-documents"], "which are not merged"),
         (["--near", "embedding=0.9"], "needs embeddings"),
         (["--near", "title=0.8", "--shingles", "lines:2"], "words:N or characters:N"),
         (["--near", "embedding=1", "--embeddings", str(shop / "dataset.toml")], "numpy.save"),

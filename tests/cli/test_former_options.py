@@ -15,13 +15,16 @@ def test_a_former_name_is_translated_with_a_notice(capsys: pytest.CaptureFixture
         "out",
         "--near-images=6",
     ]
-    assert capsys.readouterr().err == "note: --near-pictures is now --near-images\n"
+    assert capsys.readouterr().err == "note: --near-pictures=6 is now --near-images=6\n"
     assert present_options("dedupe", ["--pictures", "--", "--pictures"]) == [
         "--images",
         "--",
         "--pictures",
     ]
     assert present_options("train", ["--pictures"]) == ["--pictures"]
+    for words in (["--propensities=swaps"], ["--propensities", "swaps"]):
+        assert "=".join(present_options("labels", words)) == "--propensities=interventions"
+    assert present_options("labels", ["swaps"]) == ["swaps"]
 
 
 @pytest.mark.parametrize("verb", FORMER_OPTIONS)

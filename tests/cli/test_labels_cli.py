@@ -118,7 +118,7 @@ def test_the_next_command_works_for_texts_too(tmp_path: Path, run: Run) -> None:
         (["--half-life", "1e-320"], "a millionth at least"),
         (["--max-click-rate", "inf"], "expected a number above 0"),
         (["--bot-agents", "("], "not a regular expression"),
-        (["--grades", "0.9,0.5"], "expected rising numbers"),
+        (["--grades", "0.9,0.5"], "expected ascending numbers"),
         (["--column", "doc_id=nothing"], "expected a column 'nothing'"),
     ],
 )

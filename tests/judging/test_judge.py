@@ -23,7 +23,7 @@ from judged_shop import QUICK, endpoint, judged_shop, prompt_text, truth
 from killing import killable_commands
 from misbehaving_server import Handler, MisbehavingServer, Route, serving
 from rankfield.cli.main import main
-from rankfield.errors import DataError, InputError, OutputError, RemoteError
+from rankfield.errors import InputError, OutputError, RemoteError
 from rankfield.io.tables import read_table
 from rankfield.judging import JudgeSettings, choose_pairs, judge, load_rubric
 from rankfield.judging.cost import Prices
@@ -295,37 +295,6 @@ def test_the_judgments_are_used_by_a_recipe(
     assert read_table(Path(source.path)).frame["score"].is_between(0, 3).all()
 
 
-def test_pairs_are_chosen(shop: RankingDataset, tmp_path: Path) -> None:
-    shuffled = shop.with_tables(judgments=shop.judgments.sample(fraction=1, shuffle=True, seed=5))
-    few = choose_pairs(shop, per_query=3, seed=1)
-    assert few.equals(choose_pairs(shuffled, per_query=3, seed=1))
-    assert not few.equals(choose_pairs(shop, per_query=3, seed=2))
-    assert few.group_by("query_id").len()["len"].unique().to_list() == [3]
-    table = tmp_path / "pairs.csv"
-    table.write_text("query_id,doc_id\nq1,d1\nq1,d1\nq0,d2\n")
-    assert choose_pairs(shop, file=table).rows() == [("q0", "d2"), ("q1", "d1")]
-    for text, message in (
-        ("query_id,doc\nq1,d1\n", "column 'doc_id' is missing"),
-        ("query_id,doc_id\nq1,d1\nq9,d1\n", "row 3, column 'query_id': 'q9' is not among"),
-        ("query_id,doc_id\nq1,\n", "row 2, column 'doc_id': nothing is not among"),
-    ):
-        table.write_text(text)
-        with pytest.raises(DataError, match=message):
-            choose_pairs(shop, file=table)
-
-
-def test_unjudged_results_are_chosen(shop: RankingDataset, tmp_path: Path) -> None:
-    from rankfield.evaluation import BagOfWords, evaluate
-
-    some = shop.with_tables(judgments=shop.judgments.filter(pl.col("doc_id") != "d5"))
-    evaluate(BagOfWords(), some).save(tmp_path / "results.json")
-    pairs = choose_pairs(some, results=tmp_path / "results.json")
-    assert pairs.height
-    assert pairs["doc_id"].unique().to_list() == ["d5"]
-    with pytest.raises(InputError, match="found two"):
-        choose_pairs(some, results=tmp_path / "results.json", file=tmp_path / "x.csv")
-
-
 def test_the_command_line(
     server: MisbehavingServer,
     shop: RankingDataset,
@@ -413,38 +382,6 @@ def test_what_exists_is_left_alone(
             tmp_path / "out",
         )
     assert server.seen == []
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        (
-            "grade = 3\nname",
-            "grade = 3\nnam",
-            "grades.0.nam: unknown key (1 more). Did you mean 'name'?",
-        ),
-        ('name = "exact"', 'name = "exact"\nnote = "x"', "grades.0.note: unknown key"),
-        ("grade = 2\n", "grade = 3\n", "the grade 3 stands twice"),
-        ("grade = 2\n", 'grade = "two"\n', "grades.1.grade: input should be a valid number"),
-        ('name = "substitute"', 'name = "Exact"', "the name exact stands twice"),
-        ("grade = 3\nreason", "grade = 5\nreason", "example 1 has the grade 5, which is none of"),
-        (
-            "instruction",
-            "instructions",
-            "instructions: unknown key (1 more). Did you mean 'instruction'?",
-        ),
-        ("[[grades]]", "[[grades]", "not valid TOML"),
-        ("grade = 1\n", "grade = nan\n", "should be a finite number"),
-    ],
-)
-def test_a_bad_rubric_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:
-    path = tmp_path / "rubric.toml"
-    assert old in RUBRIC_TEMPLATE
-    path.write_text(RUBRIC_TEMPLATE.replace(old, new, 1))
-    with pytest.raises(InputError, match=r"rubric\.toml") as raised:
-        load_rubric(path)
-    assert message in str(raised.value)
-    assert raised.value.remedy
 
 
 def test_a_rubric_of_other_fields(

@@ -11,12 +11,12 @@ from scipy.optimize import minimize, minimize_scalar
 from rankfield.errors import InputError
 from rankfield.labels import ClickCounts, fit_position_model, relevance_given
 from rankfield.labels.click_model import _EmStep
+from rankfield.labels.intervention_pairs import fit_all_pairs, intervention_counts
 from rankfield.labels.propensities import (
     estimate_propensities,
     given_propensities,
     linked_positions,
 )
-from rankfield.labels.swaps import fit_all_pairs, swap_counts
 from reference_labels import em_step, log_likelihood
 
 
@@ -128,7 +128,7 @@ def test_swaps_weigh_both_sides_alike() -> None:
         impressions=np.array([10.0, 4.0, 2.0, 50.0, 50.0]),
         clicks=np.array([5.0, 1.0, 1.0, 50.0, 0.0]),
     )
-    swaps, weight = swap_counts(counts)
+    swaps, weight = intervention_counts(counts)
     assert weight.tolist() == [4, 2, 2]
     assert swaps.position.tolist() == [1, 2, 1, 4, 2, 4]
     assert swaps.impressions.tolist() == [4, 4, 2, 2, 2, 2]
@@ -138,7 +138,7 @@ def test_swaps_weigh_both_sides_alike() -> None:
 def test_no_swap_is_said() -> None:
     alone = ClickCounts(np.arange(2), np.array([1, 2]), np.ones(2), np.ones(2))
     with pytest.raises(InputError, match="no document was shown at two positions"):
-        swap_counts(alone)
+        intervention_counts(alone)
 
 
 def test_positions_that_nothing_links_are_marked_and_drawn_from_the_others() -> None:
@@ -150,7 +150,7 @@ def test_positions_that_nothing_links_are_marked_and_drawn_from_the_others() -> 
         clicks=np.concatenate([counts.clicks, np.full(6, 10.0)]),
     )
     assert linked_positions(far).tolist() == [True] * 3 + [False] * 5
-    for method in ("em", "swaps"):
+    for method in ("em", "interventions"):
         found = estimate_propensities(far, 9, method)
         assert found.estimated.tolist() == [True] * 3 + [False] * 6
         np.testing.assert_allclose(found.values, 1 / np.arange(1, 10), rtol=0.1)
@@ -206,6 +206,6 @@ def sparse(per_pair: int) -> tuple[ClickCounts, np.ndarray]:
 def test_few_impressions_of_each_pair_do_not_bend_the_propensities(per_pair: int) -> None:
     counts, theta = sparse(per_pair)
     found = estimate_propensities(counts, 6, "em")
-    assert found.method == ("em" if per_pair == 30 else "swaps")
+    assert found.method == ("em" if per_pair == 30 else "interventions")
     # EM over all pairs is out by 2.5 times at 2 impressions each
     np.testing.assert_allclose(found.values, theta, rtol=0.15)

@@ -47,7 +47,7 @@ def mean_tau(truth: pl.DataFrame, scores: pl.DataFrame) -> float:
     return float(np.mean([kendalltau(g["relevance"], g["score"]).statistic for g in groups]))
 
 
-@pytest.mark.parametrize("method", ["em", "swaps"])
+@pytest.mark.parametrize("method", ["em", "interventions"])
 def test_the_true_order_comes_back_better_than_from_raw_rates(
     simulation: ClickSimulation, log: Path, tmp_path: Path, method: str
 ) -> None:

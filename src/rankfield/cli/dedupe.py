@@ -141,7 +141,7 @@ def _require_sense(
         raise InputError("neither queries nor documents are to be merged: nothing to do")
     for table, wanted in rules.items():
         if wanted and table not in tables:
-            raise InputError(f"rules for near duplicates among {table}, which are left alone")
+            raise InputError(f"rules for near duplicates among {table}, which are not merged")
     if as_group is not None and all(rules.values()):
         raise InputError("--as-group groups documents or queries: give --near or --near-queries")
     if images and any(rules.values()):

@@ -6,25 +6,29 @@ from collections.abc import Mapping, Sequence
 
 from rankfield.terminal import echo
 
-__all__ = ["FORMER_OPTIONS", "present_options"]
+__all__ = ["FORMER_OPTIONS", "FORMER_VALUES", "present_options"]
 
 FORMER_OPTIONS: Mapping[str, Mapping[str, str]] = {
     "dedupe": {"--pictures": "--images"},
     "split": {"--near-pictures": "--near-images"},
 }
 """Verb → former name of an option → its present name."""
+FORMER_VALUES: Mapping[str, Mapping[tuple[str, str], str]] = {
+    "labels": {("--propensities", "swaps"): "interventions"},
+}
+"""Verb → option and former value → its present value."""
 
 
 def present_options(verb: str, words: Sequence[str]) -> list[str]:
     """Return a verb's arguments with the present names of its options; a notice names each."""
-    former = FORMER_OPTIONS.get(verb, {})
-    found = []
-    options = True
-    for word in words:
+    names, values = FORMER_OPTIONS.get(verb, {}), FORMER_VALUES.get(verb, {})
+    end = list(words).index("--") if "--" in words else len(words)
+    found: list[str] = []
+    for before, word in zip(["", *words], words[:end], strict=False):
         name, equals, value = word.partition("=")
-        options = options and word != "--"
-        present = former.get(name, name) if options else name
-        if present != name:
-            echo(f"note: {name} is now {present}", err=True)
-        found.append(f"{present}{equals}{value}")
-    return found
+        present = names.get(name, name) + equals + values.get((name, value), value)
+        present = values.get((before, word), present)
+        if present != word:
+            echo(f"note: {word} is now {present}", err=True)
+        found.append(present)
+    return [*found, *words[end:]]

@@ -52,9 +52,9 @@ def command(
     propensities: Annotated[
         str,
         typer.Option(
-            metavar="em|swaps|none|FILE",
-            help="How likely each position is examined: estimated by the click model or from "
-            "swaps, all alike, or a CSV file with the columns position and propensity.",
+            metavar="em|interventions|none|FILE",
+            help="How likely each position is examined: by the click model, from intervention "
+            "pairs, all alike, or a CSV file with the columns position and propensity.",
         ),
     ] = "em",
     estimator: Annotated[
@@ -131,7 +131,7 @@ def command(
     from rankfield.labels.filters import BOT_AGENTS
     from rankfield.report.calibration import calibration_figure
 
-    known = ("em", "swaps", "none")
+    known = ("em", "interventions", "none")
     options = LabelOptions(
         columns=_assignments(column, "--column"),
         events=_assignments(event, "--event"),

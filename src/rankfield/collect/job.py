@@ -126,7 +126,7 @@ class ImagesSection(Settings):
 
     download: bool = Field(True, description="false: a data set of text alone")
     types: list[Literal["jpeg", "png", "webp", "gif", "avif", "bmp", "tiff"]] = Field(
-        ["jpeg", "png", "webp", "gif"], min_length=1, description="told by the contents"
+        ["jpeg", "png", "webp", "gif"], min_length=1, description="detected from the contents"
     )
     max_bytes: int = Field(10_000_000, ge=1, description="of one image")
     max_pixels: int = Field(40_000_000, ge=1, description="width · height")

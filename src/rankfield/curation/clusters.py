@@ -84,7 +84,7 @@ def merge_clusters(
     The record that stands for a cluster stays as it is, the others go; judgments of any of them
     become its own. If a query of its cluster is marked as test or as dev, so is the one that stays
     (test first): training must not see what was judged for them. Of several judgments of one pair
-    one row stays: the one with the highest score ("max"; the first of equals), or the first in the
+    one row stays: the one with the highest score ("max"; ties keep the first), or the first in the
     table ("first", and "mean" with the mean of their scores).
 
     Memory: about 60 bytes a judgment, less where few of them concern a cluster.

@@ -34,7 +34,7 @@ class Criterion(Protocol):
     def candidates(self, rows: NDArray[np.int64], wanted: Wanted) -> Iterator[Pairs]:
         """Yield pairs among these rows that may be alike, those alone which `wanted` wants.
 
-        `wanted` is asked anew before every yield: what was found by then need not come again.
+        `wanted` is asked again before every yield: what was found by then need not come again.
         """
 
     def alike(self, pairs: Pairs) -> NDArray[np.bool_]:

@@ -86,7 +86,7 @@ def leak_report(
     max_images: int | None = 20_000,
     engine: Engine | None = None,
 ) -> LeakReport:
-    """Look for queries and documents on the unseen side that have a twin on the seen side.
+    """Look for queries and documents on the unseen side that have a duplicate on the seen side.
 
     Looked for: the same id (none, by construction); the same text after `texts.normalised`, and
     the same words after `texts.near_key` where the text is not the same, for queries (all text
@@ -172,13 +172,13 @@ def _crossing(
     found = found.filter(record.is_first_distinct())
     first = found["place"].head(_EXAMPLES)
     wanted = keys.gather(first)
-    twins = (both & keys.is_in(wanted.unique().implode())).arg_true()
-    partners = pl.DataFrame({"key": keys.gather(twins), "twin": twins})
+    counterparts = (both & keys.is_in(wanted.unique().implode())).arg_true()
+    partners = pl.DataFrame({"key": keys.gather(counterparts), "seen": counterparts})
     partners = partners.unique("key", keep="first", maintain_order=True)
     pairs = pl.DataFrame({"key": wanted}).join(partners, on="key", maintain_order="left")
     examples: tuple[tuple[str, str], ...] = ()
     if len(first):
-        examples = tuple(zip(show(pairs["twin"].to_list()), show(first.to_list()), strict=True))
+        examples = tuple(zip(show(pairs["seen"].to_list()), show(first.to_list()), strict=True))
     return Leak(table, kind, found.height, examples)
 
 

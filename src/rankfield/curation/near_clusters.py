@@ -65,11 +65,11 @@ def near_duplicates_across(
     Returns:
         int64 (P, 2): seen row, unseen row; by unseen row.
     """
-    twin = np.full(len(seen), -1, dtype=np.int64)
+    partner = np.full(len(seen), -1, dtype=np.int64)
 
     def wanted(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.bool_]:
         unseen = np.where(seen[a], b, a)
-        return np.asarray((seen[a] != seen[b]) & (twin[unseen] < 0))
+        return np.asarray((seen[a] != seen[b]) & (partner[unseen] < 0))
 
     keys = pl.DataFrame({"same": _same(criteria), "seen": seen})
     known = keys["same"].is_not_null().to_numpy() & (seen | looked_at)
@@ -80,9 +80,9 @@ def near_duplicates_across(
     for pairs in _pairs(criteria, rows, wanted):
         left = seen[pairs[:, 0]]
         ordered = np.where(left[:, None], pairs, pairs[:, ::-1])
-        twin[ordered[:, 1]] = ordered[:, 0]
+        partner[ordered[:, 1]] = ordered[:, 0]
     places = lone["row"].to_numpy().astype(np.int64)
-    found = twin[lone["first"].to_numpy().astype(np.int64)]
+    found = partner[lone["first"].to_numpy().astype(np.int64)]
     crossing = ~seen[places] & (found >= 0)
     return np.stack([found[crossing], places[crossing]], axis=1)
 

@@ -111,7 +111,7 @@ def vote_agreement(votes: Sequence[Sequence[float | None]], grades: list[float])
 
     Args:
         votes: for each pair its votes, None where one is missing.
-        grades: of the rubric, rising.
+        grades: of the rubric, ascending.
 
     Returns:
         ``pairs`` with two votes or more, ``unanimous`` (their share in which all votes are equal),
@@ -144,7 +144,7 @@ def human_agreement(
     Args:
         judgments: ``query_id``, ``doc_id``, ``score``.
         human: the same.
-        grades: of the rubric, rising; None for scores without grades.
+        grades: of the rubric, ascending; None for scores without grades.
 
     Returns:
         ``pairs`` and ``kendall_tau`` (τ_b). If the human scores are grades of the rubric, also

@@ -82,7 +82,7 @@ class Rubric(Settings):
         ):
             for value in values:
                 if values.count(value) > 1:
-                    raise ValueError(f"the {what} {value} stands twice")
+                    raise ValueError(f"the {what} {value} is duplicated")
         for number, example in enumerate(self.examples, 1):
             if example.grade not in self.values:
                 raise ValueError(
@@ -93,7 +93,7 @@ class Rubric(Settings):
 
     @property
     def values(self) -> list[float]:
-        """The grades, rising."""
+        """The grades, ascending."""
         return sorted(g.grade for g in self.grades)
 
     def instructions(self) -> str:
@@ -121,7 +121,7 @@ def load_rubric(path: str | Path) -> Rubric:
 
     Raises:
         InputError: no such file, not TOML, a missing or unknown key, fewer than two grades, a grade
-            that stands twice, an example with another grade; says which.
+            that is duplicated, an example with another grade; says which.
     """
     file = Path(path)
     remedy = "`rankfield judge --example-rubric` prints one."

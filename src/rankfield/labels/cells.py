@@ -22,7 +22,7 @@ class Cells:
     """Some whole queries: a row for each query, document and position, in that order.
 
     frame: the rows as in the file. starts: where each pair begins, int64 (P,). query: the number of
-    each pair's query within the piece, int64 (P,), rising. decayed: whether counts are decayed.
+    each pair's query within the piece, int64 (P,), ascending. decayed: whether counts are decayed.
     """
 
     frame: pl.DataFrame

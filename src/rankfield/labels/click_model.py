@@ -28,7 +28,7 @@ _LEAST, _MOST = 1e-9, 1 - 1e-9
 class ClickCounts:
     """The sufficient statistics of the model: one cell for each pair and position it was shown at.
 
-    pair: int64 (M,), rising, every number from 0 to P − 1 at least once.
+    pair: int64 (M,), ascending, every number from 0 to P − 1 at least once.
     position: int64 (M,), from 1 on; a pair has each position at most once.
     impressions, clicks: float64 (M,), 0 ≤ clicks ≤ impressions, impressions > 0; decayed counts
         need not be whole.
@@ -69,7 +69,7 @@ class PositionModel:
 
     propensities: float64 (K,), θ of positions 1 … K with max 1; NaN where nothing was shown.
     relevance: float64 (P,), α at the same scale; θ · α is what the data determine.
-    log_likelihoods: after each iteration, never falling.
+    log_likelihoods: after each iteration, never decreasing.
     converged: whether the steps became small enough before the iterations ran out.
     """
 

@@ -51,7 +51,7 @@ class LabelOptions:
     events: word of the event column → impression, click, cart, order or ignore.
     applications: the values of the column `application` that count; empty: all.
     filters: which rows and sessions are left out.
-    propensities: "em", "swaps", "none", or position → θ.
+    propensities: "em", "interventions", "none", or position → θ.
     scoring: how counts become scores.
     half_life: days after which an event counts half; None: all count alike.
     grades: quantiles that cut the scores into grades 0 … G; empty: scores from 0 to 1.

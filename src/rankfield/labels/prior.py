@@ -30,7 +30,7 @@ class Prior:
     A search engine shows what it holds for good often and high up, and mostly it is right; what it
     hides is not average. So the mean looks at the pair's exposure, E_qd = Σ n_k θ_k as a share of
     the largest of its query: G(exposure) is the click rate, for each examined impression, of all
-    pairs of about that exposure, smoothed towards the bin of more exposure and never rising as
+    pairs of about that exposure, smoothed towards the bin of more exposure and never increasing as
     exposure falls (isotonic regression: the rates of bins of few impressions are mostly chance,
     and would lift what is hardly ever shown). m_qd = ρ_q G with
     ρ_q = (C_q + s m) / (Σ E G + s m), the query's clicks over those expected. Where the engine is
@@ -106,7 +106,7 @@ def fit_prior(path: Path, theta: Floats, strength: float | None) -> Prior:
 
 
 def _falling_rates(happened: Floats, examined: Floats, rate: float) -> Floats:
-    """Return G: the rates of the bins, smoothed, and never rising as exposure falls."""
+    """Return G: the rates of the bins, smoothed, and never increasing as exposure falls."""
     from scipy.optimize import isotonic_regression
 
     rates = np.zeros(_BINS)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rankfield.errors import DataError, InputError
 from rankfield.labels.click_model import ClickCounts, Floats, fit_position_model
-from rankfield.labels.swaps import fit_all_pairs
+from rankfield.labels.intervention_pairs import fit_all_pairs
 
 __all__ = [
     "METHODS",
@@ -25,9 +25,9 @@ __all__ = [
     "read_propensities",
 ]
 
-PropensityMethod = Literal["em", "swaps", "none"]
+PropensityMethod = Literal["em", "interventions", "none"]
 
-METHODS: tuple[str, ...] = ("em", "swaps", "none")
+METHODS: tuple[str, ...] = ("em", "interventions", "none")
 
 _FEW_CLICKS = 100
 _ENOUGH_IMPRESSIONS = 20
@@ -39,7 +39,7 @@ class Propensities:
     """θ of each position, and what is known of how good it is.
 
     values: float64 (K,), of positions 1 … K, in (0, 1], largest 1.
-    method: "em", "swaps", "none" or "given".
+    method: "em", "interventions", "none" or "given".
     estimated: bool (K,), false where θ was not measured but drawn from a power law of the others.
     clicks: float64 (K,), clicks on documents that were shown at this and at another position.
     log_likelihoods: of EM's iterations.
@@ -93,10 +93,11 @@ def estimate_propensities(
     Args:
         counts: of the pairs that were shown at two or more positions; others tell nothing of θ.
         positions: how many positions the log has.
-        method: "em" (`click_model.fit_position_model`), "swaps" (`swaps.fit_all_pairs`) or "none",
-            which takes θ = 1 everywhere. EM fits an α to each pair, and with few impressions each
-            those bend θ (Neyman and Scott 1948): it takes pairs with 20 impressions or more, and
-            where these do not link all positions, θ comes from swaps, which pool all pairs.
+        method: "em" (`click_model.fit_position_model`), "interventions"
+            (`intervention_pairs.fit_all_pairs`) or "none", which takes θ = 1 everywhere. EM fits an
+            α to each pair, and with few impressions each those bend θ (Neyman and Scott 1948): it
+            takes pairs with 20 impressions or more, and where these do not link all positions, θ
+            comes from intervention pairs, which pool all of them.
     """
     flat = np.ones(positions)
     nothing = np.zeros(positions)
@@ -120,11 +121,11 @@ def estimate_propensities(
     model = fit_all_pairs(counts)
     often = _often_shown(counts) if method == "em" else None
     if often is not None and np.array_equal(linked_positions(often), linked_positions(counts)):
-        # swaps are few numbers, and near the maximum: EM over all pairs starts there
+        # intervention pairs are few numbers, and near the maximum: EM over all pairs starts there
         start = np.nan_to_num(model.propensities, nan=0.5)
         model = fit_position_model(often, start=start)
     else:
-        method = "swaps"
+        method = "interventions"
     theta = np.full(positions, np.nan)
     theta[: len(model.propensities)] = model.propensities
     known = linked & (clicks > 0)
@@ -243,7 +244,7 @@ def read_propensities(path: str | Path) -> dict[int, float]:
             ) from None
         if position in given:
             raise DataError(
-                f"position {position} stands twice", where=f"{where}, row {line}", remedy=remedy
+                f"position {position} is duplicated", where=f"{where}, row {line}", remedy=remedy
             )
         given[position] = value
     return given

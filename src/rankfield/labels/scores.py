@@ -163,15 +163,15 @@ def grade(scores: Floats, quantiles: tuple[float, ...]) -> Floats:
 
     Args:
         scores: float64 (P,).
-        quantiles: rising, in (0, 1), of all scores; G of them.
+        quantiles: ascending, in (0, 1), of all scores; G of them.
 
     Raises:
         InputError: quantiles out of order or range.
     """
-    rising = all(a < b for a, b in pairwise(quantiles))
-    if not quantiles or not rising or not quantiles[0] > 0 or not quantiles[-1] < 1:
+    ascending = all(a < b for a, b in pairwise(quantiles))
+    if not quantiles or not ascending or not quantiles[0] > 0 or not quantiles[-1] < 1:
         raise InputError(
-            f"expected rising numbers between 0 and 1, found {quantiles}", where="grades"
+            f"expected ascending numbers between 0 and 1, found {quantiles}", where="grades"
         )
     edges = np.quantile(scores, quantiles)
     return np.searchsorted(edges, scores, "left").astype(np.float64)

@@ -24,7 +24,7 @@ def fix(dataset: T, problems: list[Problem]) -> tuple[T, list[str]]:
     lines: list[str] = []
     dataset = _clear_images(dataset, problems, lines)
     for table in ("queries", "documents", "judgments"):
-        # each table is looked at anew: what was dropped from the ones before counts as unknown
+        # each table is checked again: what was dropped from the ones before counts as unknown
         errors = [f for f in findings(dataset) if (f.table, f.severity) == (table, "error")]
         lines += [f"{table}, {f.field}: dropped {len(f.rows):,} row(s), {f.kind}" for f in errors]
         gone = pl.concat([pl.Series(dtype=pl.UInt32), *(f.rows for f in errors)]).unique()

@@ -1,4 +1,4 @@
-"""Propensities from documents that were shown at several positions: harvested swaps.
+"""Propensities from intervention pairs: documents that were shown at several positions.
 
 A document shown for one query at k and at k′ is a natural experiment: its relevance is the same,
 so its click rates differ by θ_k / θ_k′ (Joachims, Swaminathan, Schnabel: Unbiased Learning-to-Rank
@@ -18,11 +18,11 @@ from rankfield.labels.click_model import (
     fit_position_model,
 )
 
-__all__ = ["fit_all_pairs", "swap_counts"]
+__all__ = ["fit_all_pairs", "intervention_counts"]
 
 
-def swap_counts(counts: ClickCounts) -> tuple[ClickCounts, Floats]:
-    """Return the swaps as click counts, and how much evidence each pair of positions has.
+def intervention_counts(counts: ClickCounts) -> tuple[ClickCounts, Floats]:
+    """Return the intervention pairs as click counts, and the evidence for each pair of positions.
 
     Every two positions k < k′ of a (query, document) add v = min(n_k, n_k′) impressions at each,
     and v · c_k / n_k clicks at k: the two sides then weigh the same documents equally, which is
@@ -54,28 +54,28 @@ def swap_counts(counts: ClickCounts) -> tuple[ClickCounts, Floats]:
     if codes.size == 0:
         raise InputError(
             "no document was shown at two positions for the same query",
-            where="propensities from swaps",
+            where="propensities, interventions",
             remedy="Give known propensities, or log more variation of positions.",
         )
     weight, high, low = sums[:, codes]
-    swaps = ClickCounts(
+    pairs_of_positions = ClickCounts(
         pair=np.repeat(np.arange(codes.size), 2),
         position=np.stack([codes // n_positions, codes % n_positions], 1).ravel(),
         impressions=np.repeat(weight, 2),
         # a sum of rates may pass its bound by rounding
         clicks=np.minimum(np.stack([high, low], 1).ravel(), np.repeat(weight, 2)),
     )
-    return swaps, weight
+    return pairs_of_positions, weight
 
 
 def fit_all_pairs(counts: ClickCounts) -> PositionModel:
-    """Return the AllPairs estimate of θ from swaps.
+    """Return the AllPairs estimate of θ from intervention pairs.
 
     It maximises Σ over k ≠ k′ of ĉ log(θ_k r_kk′) + (v − ĉ) log(1 − θ_k r_kk′), r being the mean
     relevance of the documents shown at both: the position-based model of pairs of positions, so
     the same EM fits it. `relevance` of the result is r.
 
     Raises:
-        InputError: as `swap_counts`.
+        InputError: as `intervention_counts`.
     """
-    return fit_position_model(swap_counts(counts)[0])
+    return fit_position_model(intervention_counts(counts)[0])

@@ -150,8 +150,21 @@ def test_an_image(shop: RankingDataset, tmp_path: Path, runs: Runs) -> None:
     shutil.copy(path, tmp_path / "kept")
     path.unlink()  # linked with the shop's
     shutil.copy(tmp_path / "kept", path)
-    message = "pictures of the data set: is not what it was"
+    message = "images of the data set: is not what it was"
     runs.notice(recipe(), own, path, content, message=message)
+
+
+def test_a_checkpoint_that_says_pictures(shop: RankingDataset, runs: Runs) -> None:
+    runs.cut(recipe(), shop)
+    path = runs.folder / "run" / "checkpoint" / "progress.json"
+    progress = json.loads(path.read_text("utf-8"))
+    found = progress["inputs"].pop("images of the data set")
+    progress["inputs"]["pictures of the data set"] = "0" * 16
+    path.write_text(json.dumps(progress), "utf-8")
+    runs.refuse(recipe(), shop, "images of the data set: is not what it was")
+    progress["inputs"]["pictures of the data set"] = found
+    path.write_text(json.dumps(progress), "utf-8")
+    runs.go_on(recipe(), shop)
 
 
 def test_images_count_by_size_where_they_are_many(
@@ -162,7 +175,7 @@ def test_images_count_by_size_where_they_are_many(
     path = own.root / "images" / "1.png"
     data = path.read_bytes()
     path.unlink()
-    key = "pictures of the data set"
+    key = "images of the data set"
     found = set()
     for content in (data, data[:-1] + b"x", data + b"x"):
         path.write_bytes(content)

@@ -137,14 +137,14 @@ def _warning(
     lineno: int,  # noqa: ARG001
     line: str | None = None,  # noqa: ARG001
 ) -> str:
-    """Return what a library warns of, in which names of the data may stand, as a line."""
+    """Return what a library warns of, which may contain names of the data, as one line."""
     return f"{category.__name__}: {one_line(str(message))}\n"
 
 
 def main() -> None:
     """Run the command line: exit 0 when done, 2 on bad input, 130 when interrupted.
 
-    The system's refusals that no module named (a folder that may not be entered, a file that
+    Errors of the system that no module explained (a folder that may not be entered, a file that
     vanished) are messages too.
     """
     threading.excepthook = _leave_to_main_thread

@@ -66,7 +66,7 @@ def command(
     }
 
     table = Table(box=None, header_style="bold", pad_edge=False, collapse_padding=True)
-    for column in ("score", "pairs", *chosen):  # all of them fit into 80 columns
+    for column in ("score", "pairs", *chosen):  # so narrow that all fit into 80 columns
         table.add_column(one_line(column).replace("_", "\n_"), justify="right", no_wrap=True)
     shares = {name: w * counts / (w * counts).sum() for name, w in curves.items()}
     for i in _rows_to_show(len(scores)):
@@ -81,7 +81,7 @@ def command(
 
 
 def _mean_discounts(trained: pl.DataFrame, scale: ScoreScale) -> NDArray[np.float64]:
-    """Return the mean discount weight of each distinct score, rising."""
+    """Return the mean discount weight of each distinct score, ascending."""
     import numpy as np
 
     from rankfield.weighting import discount_weights

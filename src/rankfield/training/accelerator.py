@@ -45,7 +45,7 @@ def make_accelerator(recipe: Recipe, out: Path) -> Any:
     # Accelerate keeps the precision of a process's first run for all later ones.
     AcceleratorState._reset_state()
     # Launched as several processes without a GPU, accelerate must be told to use the CPU: it
-    # would otherwise take each process for the only one.
+    # would otherwise treat each process as the only one.
     several = int(os.environ.get("WORLD_SIZE", "1")) > 1
     return Accelerator(
         cpu=several and not torch.cuda.is_available(),
@@ -53,7 +53,7 @@ def make_accelerator(recipe: Recipe, out: Path) -> Any:
         log_with=list(recipe.trackers) or None,
         project_dir=str(out),
         kwargs_handlers=[
-            # A batch may lack a field, and then its tower has no gradient.
+            # A tower has no gradient where a batch lacks its fields.
             DistributedDataParallelKwargs(find_unused_parameters=True),
             # The others wait while the main process measures or mines.
             InitProcessGroupKwargs(timeout=_PATIENCE),

@@ -29,9 +29,9 @@ class AverageSection(Settings):
 class WeightAverage:
     """θ̄ ← d · θ̄ + (1 − d) · θ after each step, with d = min(decay, (1 + t) / (10 + t)).
 
-    t counts the steps from 0, so that the first weights, from before any training, are soon
-    forgotten. Averaged are all floating weights that train and all floating buffers, such as the
-    statistics of batch norm, each in its own dtype; θ̄ begins as the weights at construction.
+    t counts the steps from 0, so that the untrained weights soon lose their influence. The average
+    covers all floating-point weights that train and all floating-point buffers, such as the
+    statistics of batch norm, each in its own dtype. θ̄ starts as the weights at construction.
     (Polyak and Juditsky, SIAM J. Control Optim. 30, 1992; warm-up as in TensorFlow's.)
 
     Args:
@@ -55,7 +55,7 @@ class WeightAverage:
         self._averages = {name: t.detach().clone() for name, t in self._followed.items()}
 
     def update(self, step: int) -> None:
-        """Take in the weights as they are after `step` (0-based)."""
+        """Add the weights after `step` (from 0)."""
         rate = 1.0 - min(self.decay, (1 + step) / (10 + step))
         with torch.no_grad():
             for name, average in self._averages.items():
@@ -63,7 +63,7 @@ class WeightAverage:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Put the averages in the model's place; afterwards it has its own tensors back."""
+        """Give the model the averages while the context lasts; then it has its own tensors back."""
         own = {name: tensor.data for name, tensor in self._followed.items()}
         try:
             for name, tensor in self._followed.items():
@@ -78,7 +78,7 @@ class WeightAverage:
         return {name: average.contiguous() for name, average in self._averages.items()}
 
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """Take averages that `state` returned.
+        """Load averages that `state` returned.
 
         Raises:
             ValueError: of another model.

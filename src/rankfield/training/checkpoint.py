@@ -17,7 +17,7 @@ from rankfield.files import new_folder, write_json
 from rankfield.settings import present_words
 from rankfield.training.average import WeightAverage
 from rankfield.training.recipe import Recipe
-from rankfield.training.run_inputs import TO_BE_FIXED, file_fingerprint
+from rankfield.training.run_inputs import FORMER_NAMES, TO_BE_FIXED, file_fingerprint
 
 __all__ = ["Progress", "load_checkpoint", "save_checkpoint"]
 
@@ -53,9 +53,8 @@ def save_checkpoint(
 ) -> None:
     """Write weights, their average, optimiser state and progress, replacing an older checkpoint.
 
-    One rename does that.
-
-    There is no random state to save: each step seeds itself from the seed and its number.
+    One rename replaces it. There is no random state to save: each step seeds itself from the
+    seed and its number.
 
     Raises:
         OutputError: it cannot be written.
@@ -164,12 +163,13 @@ def _check_same_run(found: Progress, expected: Progress, folder: Path) -> None:
 
 
 def _check_inputs(found: Progress, expected: Progress, folder: Path) -> None:
-    """Refuse to go on where something that the run reads is not what it was.
+    """Refuse to go on where an input of the run has changed.
 
-    After the recipes were compared: the same names are read.
+    Call it after the recipes were compared: then both read the same names.
     """
     now = (expected.inputs or {}) | _mined_now(found, folder)
-    before = now if found.inputs is None else found.inputs | found.mined
+    inputs = {FORMER_NAMES.get(k, k): v for k, v in (found.inputs or {}).items()}
+    before = now if found.inputs is None else inputs | found.mined
     for name in dict.fromkeys((*before, *now)):
         if before.get(name) not in (now.get(name), TO_BE_FIXED):
             raise ModelError(

@@ -37,7 +37,7 @@ def data_notes(
 ) -> list[str]:
     """Return what a user should know before training, one sentence or two each.
 
-    Nothing of a data set with the splits that are wanted, all of its dev measured.
+    Empty if the data set has all wanted splits and all of its dev is measured.
 
     Args:
         dataset: what is trained on.
@@ -73,7 +73,7 @@ def _training_notes(dataset: RankingDataset) -> list[str]:
 
 
 def _unused_parts(dataset: RankingDataset) -> list[str]:
-    """Name columns that tell train, dev and test apart and that nothing goes by."""
+    """Name columns that seem to divide train, dev and test, but that training does not follow."""
     notes = []
     for table in ("queries", "judgments"):
         frame: pl.DataFrame = getattr(dataset, table)

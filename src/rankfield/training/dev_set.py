@@ -29,7 +29,7 @@ _Limit = Annotated[int | Literal["all"], _number_or("all", 1)]
 
 
 class DevSection(Settings):
-    """Measuring on the way; the model with the best mean NDCG@10 is kept."""
+    """Measurements during training; the model with the best mean NDCG@10 is kept."""
 
     every: Annotated[int | Literal["off"], _number_or("off", 0)] = Field(
         200,
@@ -52,12 +52,12 @@ class DevSection(Settings):
         return self.every != "off"
 
     def due(self, steps: int) -> bool:
-        """Return whether to measure after so many steps, the end apart."""
+        """Return whether to measure after so many steps; the last step is always measured."""
         return isinstance(self.every, int) and self.every > 0 and steps % self.every == 0
 
 
 def dev_set(section: DevSection, dataset: RankingDataset) -> DevSet | None:
-    """Return what a recipe measures on the way; None where dev is off or nothing is defined.
+    """Return what a recipe measures during training; None where dev is off or nothing is defined.
 
     NDCG is undefined on a split where no dev query has a document of positive gain: it is left out.
     """

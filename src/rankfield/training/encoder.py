@@ -21,8 +21,10 @@ from rankfield.errors import ModelError, RecipeError
 from rankfield.schema import Field, RankingDataset
 from rankfield.settings import Settings
 
-__all__ = ["PACKAGE", "EncoderSection", "build_encoder", "model_path"]
+__all__ = ["MODEL_KEYS", "PACKAGE", "EncoderSection", "build_encoder", "model_path"]
 
+MODEL_KEYS = ("model", "text_model", "vision_model")
+"""The keys of the section that name models."""
 PACKAGE = "package:"
 """Before the name of an installed package that holds a model."""
 

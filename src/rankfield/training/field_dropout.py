@@ -1,4 +1,4 @@
-"""Leaving fields out at random while training, so that no field is all that a model looks at."""
+"""Leaving fields out at random while training, so that a model does not depend on one field."""
 
 from __future__ import annotations
 

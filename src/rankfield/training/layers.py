@@ -8,7 +8,7 @@ from collections.abc import Iterable
 __all__ = ["layer_depths"]
 
 # A stage holds numbered blocks of its own (ResNet, ConvNeXt; Swin calls its stages layers); a
-# transformer's layer is one block, whatever numbers stand inside it.
+# transformer's layer is one block, whatever numbers follow in the name.
 _STAGE = re.compile(r"(?:^|\.)stages?\.(\d+)(?:\.(?:layers?|blocks?)\.(\d+))?(?=\.)")
 _LAYER = re.compile(r"(?:^|\.)(?:layers?|blocks?|resblocks|h)\.(\d+)(?:\.blocks\.(\d+))?(?=\.)")
 # Registered after the layers that they feed.

@@ -22,7 +22,7 @@ _ADAPTER = "default"
 
 
 class LoraSection(Settings):
-    """Low-rank adapters on pretrained towers, whose own weights stay as they are."""
+    """Low-rank adapters on pretrained towers, whose own weights do not train."""
 
     rank: int = Field(0, ge=0, description="of the adapters; 0: none, all weights are trained")
     alpha: float = Field(16.0, gt=0, description="adapters count alpha / rank")
@@ -39,8 +39,8 @@ def add_adapters(encoder: Encoder, section: LoraSection, *, frozen: Collection[s
     """Freeze the pretrained towers that the section names and give their layers adapters.
 
     A target W (out × in) then computes (W + alpha / rank · B A) x with A (rank × in) drawn at
-    random and B (out × rank) zero, so that the model is at first the one without adapters. A and B
-    train, in float32; heads outside the towers train as before. Targets are linear layers,
+    random and B (out × rank) zero, so that at first the adapters change nothing. A and B train, in
+    float32; heads outside the towers train as before. Targets are linear layers,
     embeddings and convolutions that do not share their input among groups.
 
     Args:
@@ -87,11 +87,11 @@ def add_adapters(encoder: Encoder, section: LoraSection, *, frozen: Collection[s
 
 @contextmanager
 def merged(model: nn.Module) -> Iterator[None]:
-    """Put W + alpha / rank · B A in the place of each adapted layer while the context lasts.
+    """Replace each adapted layer by W + alpha / rank · B A while the context lasts.
 
     Inside, the model has the plain layers of its library: it can be saved, and loads without peft.
-    Afterwards adapters and base weights are the very tensors that they were, to the bit. A model
-    without adapters is left alone.
+    Afterwards adapters and base weights are the same tensors as before, to the bit. A model
+    without adapters is not changed.
     """
     swapped: list[tuple[nn.Module, str, nn.Module]] = []
     kept: list[tuple[nn.Parameter, torch.Tensor]] = []
@@ -113,7 +113,7 @@ def merged(model: nn.Module) -> Iterator[None]:
 
 
 def _adapted(model: nn.Module) -> list[tuple[nn.Module, str, Any]]:
-    """Return parent, name and layer of each adapted layer; peft is not imported to find none."""
+    """Return parent, name and layer of each adapted layer; without any, peft is not imported."""
     return [
         (parent, name, child)
         for parent in model.modules()
@@ -123,7 +123,7 @@ def _adapted(model: nn.Module) -> list[tuple[nn.Module, str, Any]]:
 
 
 def _targets(towers: Mapping[Any, nn.Module], targets: Collection[str]) -> dict[Any, list[str]]:
-    """Return tower → full names of its modules that these names, or ends of names, mean."""
+    """Return tower → full names of its modules that match these names or ends of names."""
     modules = {name: _modules(tower) for name, tower in towers.items()}
     found: dict[Any, list[str]] = {name: [] for name in towers}
     for target in targets:
@@ -147,7 +147,7 @@ def _targets(towers: Mapping[Any, nn.Module], targets: Collection[str]) -> dict[
 
 
 def _modules(tower: nn.Module) -> dict[str, nn.Module]:
-    """Return the modules with a weight; torch's own attention reads its weights past adapters."""
+    """Return the modules with a weight; torch's own attention bypasses adapters."""
     hidden = tuple(
         f"{name}." for name, m in tower.named_modules() if isinstance(m, nn.MultiheadAttention)
     )

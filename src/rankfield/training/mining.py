@@ -1,4 +1,4 @@
-"""Hard negatives: documents that a model takes for good answers and that nobody judged to be.
+"""Hard negatives: documents that a model ranks high, though nobody judged them good.
 
 For each training query all documents that training may see are ranked by exact search. Of the
 ranks `first` … `last` (judged documents are not counted), a candidate n of query q is kept if
@@ -7,9 +7,9 @@ ranks `first` … `last` (judged documents are not counted), a candidate n of qu
     cos(q, n) ≤ best − relative_margin · |best|         (relative margin)
     cos(n, j) < near_duplicate for all judged j of q, and n equals none of them
 
-with best = max cos(q, p) over the relevant documents p of q. What is as close to the query as its
-good documents is probably a good document that nobody judged: the positive-aware mining of
-NV-Retriever (arXiv 2407.15831, TopK-MarginPos and TopK-PercPos).
+with best = max cos(q, p) over the relevant documents p of q. A document as
+close to the query as its relevant ones is probably an unjudged good one: the positive-aware
+mining of NV-Retriever (arXiv 2407.15831, TopK-MarginPos and TopK-PercPos).
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ class Mined:
     negatives: ``query_id``, ``doc_id``, ``rank`` (int32, from 1 among the documents that are not
         judged), ``similarity`` (float32 cosine); by query in the order of the data set, then rank.
     queries: how many queries were mined for.
-    judged: how many judged documents were met above rank `last`.
-    near_duplicates, above_margin: how many ranks from `first` to `last` were dropped as such; what
-        is both counts as the former.
+    judged: how many judged documents were found above rank `last`.
+    near_duplicates, above_margin: how many ranks from `first` to `last` were dropped as such; one
+        that is both counts as a near duplicate.
     short: how many queries got fewer than `per_query`.
     model, data, fingerprint: names of model and data set, and the data's fingerprint.
     """
@@ -76,15 +76,15 @@ def mine(
 ) -> Mined:
     """Return hard negatives of the queries that have judgments to train on.
 
-    The formulas stand at the top of this module. Relevant are documents judged `relevant` or
-    better on the data set's scale; of a query without any, those of its highest score. A document
+    The formulas are at the top of this module. Documents judged `relevant` or better on the data
+    set's scale are relevant; for a query without any, those of its highest score. A document
     that is judged for the query, with whatever score and in whatever split, is never a negative,
-    and neither is one of which the model takes nothing.
+    and neither is one that has none of the model's fields.
     Equal similarities are ordered by document row.
 
     Args:
-        model: what embeds; it is used as it is.
-        dataset: of a split one the seen documents are searched, else all.
+        model: what embeds; it is not changed.
+        dataset: if it is split, its seen documents are searched, else all.
         settings: defaults if None.
         device: where to search, as torch names it.
 
@@ -124,7 +124,7 @@ class _Lists:
 
     @classmethod
     def of(cls, pairs: pl.DataFrame, queries: pl.Series, documents: pl.Series) -> _Lists:
-        """Gather pairs by query; those of other queries or documents are left out."""
+        """Group pairs by query, without those of other queries or documents."""
         rows = row_numbers(pairs["query_id"], queries)
         columns = row_numbers(pairs["doc_id"], documents)
         known = (rows >= 0) & (columns >= 0)
@@ -141,7 +141,7 @@ class _Lists:
 class _Search:
     """Q training queries and N documents; `contents` (N) is equal where documents are.
 
-    `relevant` leaves out documents that have no embedding: they say nothing about a margin.
+    `relevant` leaves out documents that have no embedding: they give no margin.
     """
 
     queries: Floats
@@ -186,14 +186,14 @@ class _Search:
 
 
 def _relevant(training: pl.DataFrame, least: float) -> pl.DataFrame:
-    """Return the relevant pairs, and of a query without any those of its highest score."""
+    """Return the relevant pairs; for a query without any, those of its highest score."""
     score, best = pl.col("score"), pl.col("score").max().over("query_id")
     return training.filter((score >= least) | (score == best))
 
 
 @dataclass
 class _Found:
-    """What the tiles have given so far: one array a query in each list."""
+    """What the tiles have given so far: in each list one array per query."""
 
     queries: list[int] = field(default_factory=list)
     documents: list[Integers] = field(default_factory=list)
@@ -261,7 +261,7 @@ def _threshold(search: _Search, query: int, settings: MineSettings) -> float:
     """Return the largest similarity that a negative of this query may have."""
     relevant = search.relevant[query]
     best = float(_largest_cosine(search, search.queries[query][None], relevant, settings)[0])
-    if math.isinf(best):  # no relevant document has an embedding: nothing tells good from bad
+    if math.isinf(best):  # no relevant document has an embedding: nothing separates good from bad
         return best
     limits = [best - settings.margin] if settings.margin is not None else []
     if settings.relative_margin is not None:

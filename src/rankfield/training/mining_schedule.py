@@ -89,8 +89,8 @@ def refresh_negatives(
 ) -> Path:
     """Mine with the current model and return `out_folder/negatives/step-000400.parquet`.
 
-    The file is replaced whole. Training modes and torch's random state are as before. At least ten
-    negatives a query are kept, so that each step can draw others.
+    The file is replaced whole. Training modes and torch's random state do not change. At least ten
+    negatives per query are kept, so that each step can draw others.
 
     Raises:
         OutputError: it cannot be written.

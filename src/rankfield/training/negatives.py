@@ -56,7 +56,7 @@ class NegativesSection(Settings):
     file: str = Field("", description="of `rankfield mine`; relative to the recipe")
     per_query: int = Field(1, ge=1, description="added to each step for every query in it")
     refresh_every: int = Field(
-        0, ge=0, description="steps after which the model mines anew; 0: never"
+        0, ge=0, description="steps after which the model mines again; 0: never"
     )
     last: int = _as_mined("last")
     margin: float | None = _as_mined("margin")
@@ -69,7 +69,7 @@ class NegativesSection(Settings):
         return bool(self.file or self.refresh_every)
 
     def mining(self) -> MineSettings:
-        """Return how to mine at a refresh: each step can draw others of what it keeps."""
+        """Return how to mine at a refresh; it keeps enough for each step to draw others."""
         return MineSettings(
             per_query=max(MineSettings.per_query, self.per_query),
             last=self.last,
@@ -82,8 +82,8 @@ class NegativesSection(Settings):
 def save_negatives(mined: Mined, path: str | Path, *, overwrite: bool = False) -> None:
     """Write the negatives as Parquet, whole or not at all.
 
-    The key-value metadata hold under "rankfield.negatives", as JSON, where they come from: version
-    of rankfield, model, data and its fingerprint, settings, counts.
+    The key-value metadata have an entry "rankfield.negatives", in JSON: version of rankfield,
+    model, data and its fingerprint, settings, counts.
 
     Raises:
         OutputError: the file exists and `overwrite` is false, or it cannot be written.
@@ -111,7 +111,7 @@ def save_negatives(mined: Mined, path: str | Path, *, overwrite: bool = False) -
 
 
 def require_new_negatives(path: str | Path) -> None:
-    """Make sure that nothing is where `save_negatives` would write: ask before long work.
+    """Make sure that the output of `save_negatives` is new, before long work.
 
     Raises:
         OutputError: it exists.
@@ -143,7 +143,7 @@ def negatives_provenance(path: str | Path) -> dict[str, Any]:
 def load_negatives(
     path: str | Path, dataset: RankingDataset, *, force: bool = False
 ) -> pl.DataFrame:
-    """Read negatives that can be trained on with this data set.
+    """Read negatives and check that they fit this data set.
 
     Returns the columns ``query_id``, ``doc_id`` (text), ``rank`` (int32), ``similarity``
     (float32), in the order of the file. Files of other programs need the same columns; they have
@@ -152,7 +152,7 @@ def load_negatives(
     Args:
         path: a Parquet file.
         dataset: the data set that is trained on.
-        force: take negatives that were mined with other data; the rows are checked all the same.
+        force: take negatives that were mined with other data; the rows are still checked.
 
     Raises:
         DataError: no such file, not Parquet, a missing column, mined with other data, or a row
@@ -221,7 +221,7 @@ def _check_pairs(table: Table, dataset: RankingDataset) -> None:
 class NegativeTable:
     """The negatives of each query, to draw from.
 
-    offsets: int64 (Q + 1); those of query row q stand at offsets[q] … offsets[q + 1] − 1 of
+    offsets: int64 (Q + 1); those of query row q are at offsets[q] … offsets[q + 1] − 1 of
     documents: int64, rows of the data set's documents.
     """
 
@@ -257,8 +257,8 @@ class NegativeTable:
     ) -> NDArray[np.int64]:
         """Return `count` random negatives of each query, int64 (len(query_rows), count).
 
-        Drawn without replacement: a query that stands in several rows gets no document twice, as
-        long as it has others. −1, at the end of a row, where a query has no more. A function of
+        Drawn without replacement: a query that occurs in several rows gets no document again, as
+        long as it has others. Rows end with −1 where a query has no more. The result depends on
         the arguments and the state of `rng` alone.
         """
         queries, inverse, repeats = np.unique(query_rows, return_inverse=True, return_counts=True)

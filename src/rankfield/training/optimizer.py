@@ -42,7 +42,7 @@ class OptimizerSection(Settings):
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a parameter stands: its share of the peak rate and the first step that it trains."""
+    """A parameter's share of the peak rate, and the first step in which it trains."""
 
     share: float = 1.0
     start: int = 0
@@ -51,7 +51,7 @@ class _Place:
 def make_optimizer(model: RankingModel, section: OptimizerSection) -> torch.optim.AdamW:
     """Return AdamW over the trainable weights.
 
-    Weight decay falls on matrices only: norms, biases and the logit scale have fewer than two
+    Weight decay applies to matrices only: norms, biases and the logit scale have fewer than two
     dimensions. Each group keeps its peak rate under "peak" and its first step under "start".
 
     A parameter at depth d of a pretrained tower of L layers (`layer_depths`) has
@@ -92,9 +92,9 @@ def set_learning_rates(
 ) -> None:
     """Give each group of `make_optimizer` its learning rate for `step` (0-based).
 
-    lr = peak · schedule(step), or 0 before the group's start. Until then its weights take no
-    gradient either: none is computed, none counts in the norm that is clipped, and AdamW's moments
-    begin with the group's first step.
+    lr = peak · schedule(step), or 0 before the group's start. Until then its weights have no
+    gradient: none is computed or counted in the norm that is clipped, and AdamW's moments begin
+    with the group's first step.
     """
     share = schedule(step, section)
     for group in optimizer.param_groups:
@@ -117,7 +117,7 @@ def schedule(step: int, section: OptimizerSection) -> float:
 
 
 def _places(model: RankingModel, section: OptimizerSection) -> dict[int, _Place]:
-    """Return id → place for what trains in pretrained towers; empty where all are alike."""
+    """Return id → place for what trains in pretrained towers; empty if all are equal."""
     if section.layer_decay == 1.0 and not section.unfreeze_over:
         return {}
     towers = list(model.encoder.pretrained_towers().values())

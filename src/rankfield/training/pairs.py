@@ -34,9 +34,9 @@ class TrainingPairs:
     """The judged pairs trained on, each once, by query and then document.
 
     query_rows, document_rows: int64 P, row numbers into the tables. Records of equal content share
-        the first one's row, and judgments that thereby fall together have their mean score.
+        the first one's row, and judgments that thereby become one have their mean score.
     scores: float64 P.
-    weights: float32 P, that of the score times the trust in who gave it.
+    weights: float32 P, the weight of the score times the trust in its source.
     skipped: how many judgments were left out because the query or the document has none of the
         fields that the recipe uses.
     """
@@ -60,8 +60,8 @@ class TrainingPairs:
         Args:
             recipe: says the minimum score, the weights and the batch that they must fill.
             dataset: split or not.
-            columns: the fields of both tables, to tell which records have equal content; without
-                them every record is its own.
+            columns: the fields of both tables, to find records of equal content; without
+                them all records are distinct.
 
         Raises:
             RecipeError: too few pairs, none with a field that the recipe uses, or the weight
@@ -96,9 +96,9 @@ class TrainingPairs:
 
     @cached_property
     def pool(self) -> Ints:
-        """The pairs that batches are made of, rising: those that weigh anything.
+        """The pairs that batches consist of, ascending: those with a weight above 0.
 
-        The others are known all the same: nothing of the same query is pushed below them.
+        The others are still known judgments: no document of the query is pushed below them.
         """
         return np.flatnonzero(self.weights > 0)
 
@@ -106,7 +106,7 @@ class TrainingPairs:
         return len(self.query_rows)
 
     def sampled(self, chosen: Ints, queries: Ints, documents: Ints) -> JudgedPairs:
-        """Return the chosen pairs as indices into the batch's query and document rows, rising."""
+        """Return the chosen pairs as indices into the batch's rows, which are ascending."""
         return self._as_judged(
             chosen,
             np.searchsorted(queries, self.query_rows[chosen]),
@@ -114,7 +114,7 @@ class TrainingPairs:
         )
 
     def among(self, queries: Ints, documents: Ints) -> JudgedPairs:
-        """Return every pair of these query and document rows, both rising without repetition."""
+        """Return every pair of these query and document rows, both ascending and distinct."""
         starts = np.searchsorted(self.query_rows, queries)
         counts = np.searchsorted(self.query_rows, queries, side="right") - starts
         query, place = ranges(counts)
@@ -127,10 +127,10 @@ class TrainingPairs:
     def judging(self, documents: Ints, most: int, without: Ints, rng: np.random.Generator) -> Ints:
         """Return up to `most` query rows, each with two or more pairs among these documents.
 
-        Drawn without replacement in proportion to how many: Gumbel keys, log count + G.
+        Drawn without replacement in proportion to that number: Gumbel keys, log count + G.
 
         Args:
-            documents: rows of a batch's documents, rising without repetition.
+            documents: rows of a batch's documents, ascending and distinct.
             most: how many at most.
             without: query rows that are in the batch already.
             rng: the randomness of the step.

@@ -1,4 +1,4 @@
-"""What a run will need later, looked at before its first step."""
+"""Checks before the first step of what a run will need later."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def check_dev_images(dev: DevSet | None, model: RankingModel) -> None:
 def check_batch_norm(batches: PairBatches, steps: range) -> None:
     """Make sure that no process gets a single image in a step where batch norm needs two.
 
-    The encoder must be in training mode. Field dropout is not looked at.
+    The encoder must be in training mode. Field dropout is not considered.
 
     Raises:
         RecipeError: a process does.

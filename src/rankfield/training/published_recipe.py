@@ -1,4 +1,4 @@
-"""What of a recipe goes into models, pages and cards: its own keys, and no path of this machine."""
+"""The part of a recipe that models, pages and cards show: known keys, no path of this machine."""
 
 from __future__ import annotations
 
@@ -9,34 +9,29 @@ from pydantic import BaseModel
 
 from rankfield.nearby import bare_name, is_absolute
 from rankfield.settings import present_words
-from rankfield.training.recipe import Recipe
+from rankfield.training.encoder import MODEL_KEYS
+from rankfield.training.recipe import Recipe, change_paths
 
 __all__ = ["LOCAL", "published_recipe"]
 
 LOCAL = "./"
 """Begins the name of a base model that was a folder elsewhere: never a hub's id."""
 
-_MODELS = ("model", "text_model", "vision_model")
-
 
 def published_recipe(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a recipe's values for others to read.
 
-    Keys that no recipe has are left out, as the file may be anything. Of a path the name stays:
-    "shop-split" of data.dataset, also of negatives.file and the judgments' path; of a base model's
-    folder, where the path is whole, "./clip".
+    Unknown keys are left out, as the file may be anything. A path (data.dataset, negatives.file,
+    path of judgments) becomes its last part, "shop-split"; an absolute path of a base model
+    becomes "./clip".
 
     Args:
         values: section → key → value, of a recipe or of any TOML file.
     """
     found = _known(present_words(values, Recipe), Recipe)
-    places = [(found.get("data"), "dataset"), (found.get("negatives"), "file")]
-    places += [(source, "path") for source in found.get("judgments", [])]
-    for section, key in places:
-        if section is not None and isinstance(section.get(key), str):
-            section[key] = bare_name(section[key])
+    change_paths(found, bare_name)
     encoder = found.get("encoder", {})
-    for key in _MODELS:
+    for key in MODEL_KEYS:
         name = encoder.get(key)
         if isinstance(name, str) and is_absolute(name):
             encoder[key] = LOCAL + bare_name(name)
@@ -44,7 +39,7 @@ def published_recipe(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _known(values: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
-    """Return the values under the model's keys, and in its tables and lists of tables alike."""
+    """Return the values under the model's keys, and also in its tables and lists of tables."""
     found: dict[str, Any] = {}
     for key, value in values.items():
         if key not in model.model_fields:

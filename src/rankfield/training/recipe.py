@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from rankfield.foreign_code import refuse_code
 from rankfield.settings import Settings, check_settings, present_words, read_toml, toml_value
 from rankfield.training.average import AverageSection
 from rankfield.training.dev_set import DevSection
-from rankfield.training.encoder import PACKAGE, EncoderSection
+from rankfield.training.encoder import MODEL_KEYS, PACKAGE, EncoderSection
 from rankfield.training.lora import LoraSection
 from rankfield.training.negatives import NegativesSection
 from rankfield.training.objective import LossSection
@@ -23,7 +23,7 @@ from rankfield.training.order import BatchSection
 from rankfield.training.sources import JudgmentSource
 from rankfield.training.used_fields import DataSection
 
-__all__ = ["Recipe", "load_recipe", "parse_recipe"]
+__all__ = ["Recipe", "change_paths", "load_recipe", "parse_recipe"]
 
 
 class Recipe(Settings):
@@ -54,12 +54,7 @@ class Recipe(Settings):
 
     def code(self) -> dict[str, str]:
         """Return key → "module:function" or "package:NAME" of all that training would import."""
-        encoder = self.encoder
-        models = {
-            "encoder.model": encoder.model,
-            "encoder.text_model": encoder.text_model,
-            "encoder.vision_model": encoder.vision_model,
-        }
+        models = {f"encoder.{key}": getattr(self.encoder, key) for key in MODEL_KEYS}
         found = {key: name for key, name in models.items() if name.startswith(PACKAGE)}
         if ":" in self.loss.weight:
             found["loss.weight"] = self.loss.weight
@@ -72,8 +67,8 @@ def load_recipe(
     """Read a TOML recipe and apply `section.key=value` overrides.
 
     Relative paths (`data.dataset`, `negatives.file`, `path` of judgments) are taken from the
-    recipe's folder, overriding ones from the working folder; the result holds them whole, so that
-    the run's own recipe.toml can be read from anywhere.
+    recipe's folder, those of overrides from the working folder; the result has absolute paths, so
+    that the run's own recipe.toml can be read from anywhere.
     The value of an override is TOML, or else a string: `name=clip`, `dev.splits=["zero_shot"]`.
 
     Raises:
@@ -82,20 +77,21 @@ def load_recipe(
     file = Path(path)
     values = read_toml(file, remedy="`rankfield recipe` prints one.", kind=RecipeError)
     values = present_words(values, Recipe, where=str(file), kind=RecipeError)
-    _resolve_paths(values, file.parent)
+    change_paths(values, lambda path: str((file.parent / path).resolve()))
     for override in overrides:
         _override(values, override)
-    _resolve_paths(values, Path())
+    change_paths(values, lambda path: str(Path(path).resolve()))
     return parse_recipe(values, where=str(file), allow_code=allow_code)
 
 
-def _resolve_paths(values: dict[str, Any], folder: Path) -> None:
+def change_paths(values: dict[str, Any], change: Callable[[str], str]) -> None:
+    """Change the paths to files in a recipe's nested values, where there are any."""
     sources = values.get("judgments")
     places = [(values.get("data"), "dataset"), (values.get("negatives"), "file")]
     places += [(source, "path") for source in (sources if isinstance(sources, list) else ())]
     for section, key in places:
         if isinstance(section, dict) and isinstance(section.get(key), str) and section[key]:
-            section[key] = str((folder / section[key]).resolve())
+            section[key] = change(section[key])
 
 
 def parse_recipe(
@@ -139,7 +135,7 @@ def _override(values: dict[str, Any], override: str) -> None:
 
 
 def _key_parts(key: str) -> list[str]:
-    """Split a TOML key at its dots, those in quotes left alone."""
+    """Split a TOML key at its dots, except those in quotes."""
     table: Any = tomllib.loads(f"{key} = 0")
     parts = []
     while isinstance(table, dict):

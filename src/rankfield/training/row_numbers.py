@@ -1,4 +1,4 @@
-"""The rows of a table that ids name."""
+"""From ids to the rows of a table."""
 
 from __future__ import annotations
 

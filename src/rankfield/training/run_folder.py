@@ -22,7 +22,7 @@ def make_run_folder(out: Path, recipe: Recipe) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
         out.mkdir()
-    except FileExistsError:  # since the look at the beginning: another run's
+    except FileExistsError:  # another run has made it since the first check
         raise already_exists(out, "Name another folder.") from None
     values = recipe.model_dump(mode="json", exclude_none=True)
     try:

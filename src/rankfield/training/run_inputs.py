@@ -1,4 +1,4 @@
-"""What a run reads beside its recipe and its tables, by content: resuming notices a change."""
+"""Fingerprints of what a run reads beside its recipe and its tables: resuming notices a change."""
 
 from __future__ import annotations
 
@@ -14,25 +14,27 @@ from rankfield.schema import RankingDataset
 from rankfield.training.encoder import EncoderSection, model_path
 from rankfield.training.recipe import Recipe
 
-__all__ = ["IMAGES", "TO_BE_FIXED", "file_fingerprint", "run_inputs"]
+__all__ = ["FORMER_NAMES", "IMAGES", "TO_BE_FIXED", "file_fingerprint", "run_inputs"]
 
-IMAGES = "pictures of the data set"
+IMAGES = "images of the data set"
+FORMER_NAMES = {"pictures of the data set": IMAGES}
+"""Names of inputs in checkpoints of earlier versions → names now."""
 TO_BE_FIXED = "to be fixed"
 """In place of a fingerprint: what could not be used may change before the run goes on."""
 
 _UNREADABLE = "unreadable"
 
 _READ_MIB = 256
-"""Images of no more than this together count by their content, else by their sizes."""
+"""Images of at most this together count by their content, else by their sizes."""
 
 
 def run_inputs(recipe: Recipe, dataset: RankingDataset) -> dict[str, str]:
-    """Return what a run reads → its fingerprint, 16 hexadecimal digits.
+    """Return name → fingerprint (16 hexadecimal digits) of what a run reads.
 
-    Files of negatives and judgments, the folders of pretrained models (a hub id is known by its
-    name alone), the file of a weight function of one's own, the score scale, and the images that
-    the tables name: these by path and content if all together have at most 256 MiB, else by path
-    and size. What cannot be read is "unreadable": whoever reads it says why.
+    Files of negatives and judgments, the folders of pretrained models (a hub id counts by its
+    name alone), the file of the user's own weight function, the score scale, and the images that
+    the tables name: by path and content if all together have at most 256 MiB, else by path and
+    size. What cannot be read is "unreadable"; the code that reads it says why.
     """
     found = {"score scale of the data set": _digest(repr(dataset.score_scale))}
     if recipe.negatives.file:
@@ -71,7 +73,7 @@ def _digest(text: str) -> str:
 
 
 def _model_folders(section: EncoderSection) -> Iterator[tuple[str, Path]]:
-    """Yield key → folder of the pretrained models that lie on this machine."""
+    """Yield key → folder of the pretrained models that are on this machine."""
     used = {"composed": ("text_model", "vision_model"), "small": ()}
     for key in used.get(section.kind, ("model",)):
         name = getattr(section, key)
@@ -80,7 +82,7 @@ def _model_folders(section: EncoderSection) -> Iterator[tuple[str, Path]]:
 
 
 def _image_files(dataset: RankingDataset) -> dict[str, Path]:
-    """Return path in the tables → file, of all images that lie in files of their own."""
+    """Return path in the tables → file, of all images in files of their own."""
     found: dict[str, Path] = {}
     for table in ("queries", "documents"):
         for field in dataset.fields(table):

@@ -1,4 +1,4 @@
-"""A run's `log.jsonl`: one JSON object a line, written by the main process, cut on resuming."""
+"""A run's `log.jsonl`: one JSON object per line, written by the main process, cut on resuming."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class RunLog:
         if not self.accelerator.is_main_process:
             return
         line = {"event": event, "step": step, **values}
-        # a run that is resumed may be somebody's: its log must not lead elsewhere
+        # a resumed run may be a stranger's: its log must not be a link
         with open(self.path, "a", encoding="utf-8", opener=no_follow) as file:
             file.write(json.dumps(line) + "\n")
         flat = {f"{event}/{k}": v for k, v in values.items() if isinstance(v, float)}
@@ -36,7 +36,7 @@ class RunLog:
         self.accelerator.log(flat, step=step)
 
     def cut(self, step: int) -> None:
-        """Drop what an interrupted run logged after this step, its last checkpoint's."""
+        """Drop what an interrupted run logged after this step, that of its last checkpoint."""
         if not self.path.is_file() or not self.accelerator.is_main_process:
             return
         kept = []

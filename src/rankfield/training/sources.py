@@ -51,14 +51,15 @@ def add_judgments(
 
         score = Σ_k t_k · s_k / Σ_k t_k            trust = max_k t_k
 
-    The own pairs come first, in their order, then what the sources add, in theirs. Pairs of a
-    held-out query or document are left out before scores are mapped: training must not see them.
+    The data set's own pairs come first, in their order, then what the sources add, in theirs. Pairs
+    of a held-out query or document are left out before scores are mapped: training must not see
+    them.
 
     Args:
         judgments: the training judgments; ``query_id``, ``doc_id``, ``score``.
         sources: from a recipe, their paths resolved.
         dataset: the data set of the judgments.
-        report: gets one line a source: how many pairs it shares, adds, and has left out.
+        report: gets one line per source: how many of its pairs are known, new, and left out.
 
     Raises:
         DataError: a file that cannot be read, or a row with an unknown or missing id, a pair that
@@ -83,7 +84,7 @@ def add_judgments(
     return (
         pl.concat(parts)
         .group_by(_PAIR, maintain_order=True)
-        # Rounding must not lead the mean out of the scale.
+        # Rounding must not move the mean out of the scale.
         .agg(score=mean.clip(score.min(), score.max()), trust=trust.max())
     )
 

@@ -26,7 +26,7 @@ def recipe_text(
 ) -> str:
     """Return a complete TOML recipe for `dataset`: every key with its value and what it means.
 
-    The batch never exceeds a quarter of the pairs that weigh anything.
+    The batch never exceeds a quarter of the pairs with a weight above 0.
 
     Args:
         dataset: saved in a folder, which the recipe names.
@@ -118,7 +118,7 @@ def _list_entry(annotation: Any) -> type[BaseModel] | None:
 
 
 def _commented(name: str, entry: type[BaseModel]) -> str:
-    """Return a table of a list as a comment: there may be none, and none is the default."""
+    """Return a table of a list as a comment: by default there is none."""
     lines = [f"# [[{name}]]"]
     for key, info in entry.model_fields.items():
         value = "…" if info.is_required() else info.default

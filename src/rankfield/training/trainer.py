@@ -53,8 +53,8 @@ def train(
     The folder `out` gets `model/` (the best), `recipe.toml`, `log.jsonl`, TensorBoard files and,
     while it runs, `checkpoint/`. Without dev queries the last model is kept. A resumed run ends
     with the same weights as one never stopped, to the bit on a CPU with the same number of
-    threads. A run that is refused leaves no folder behind, one that ends early what it has: where
-    the data are at fault a checkpoint too.
+    threads. A run that is refused leaves no folder. One that fails later leaves what it has, and a
+    checkpoint if the data are the cause.
 
     Raises:
         RecipeError: the recipe does not fit the data, or the loss stops being finite.
@@ -92,7 +92,7 @@ class _Trainer:
         self.stop = StopRequest(self.accelerator)
         self.own_folder = self.has_work = False
         self.since_checkpoint = 0
-        # The choice between shares needs the tuned weights again: they stay beside its result.
+        # The mixture is made of the tuned weights, which are kept beside it.
         self.kept = out / ("tuned" if recipe.average.wise else "model")
 
     def run(self) -> RankingModel:
@@ -124,7 +124,7 @@ class _Trainer:
                         device = self.accelerator.device
                         chosen = self.mixture.save(self.kept, self.out / "model", device)
                         self.log.write("wise", self.progress.step, chosen)
-                # Only then is the model written; ending the training ends the process group too.
+                # Only now is the model written; `end_training` ends the process group too.
                 self.accelerator.wait_for_everyone()
             finally:
                 self.accelerator.end_training()
@@ -157,7 +157,7 @@ class _Trainer:
                     raise KeyboardInterrupt
 
     def _batches(self, first: int) -> Iterator[tuple[int, TrainingBatch]]:
-        """Yield the steps that are left; new negatives come between two loaders' lives."""
+        """Yield the steps that are left; where negatives change, a new loader begins."""
         total = self.recipe.optimizer.steps
         for steps, negatives in self.mining.spans(self.model, self.accelerator, first, total):
             if negatives is not None:
@@ -195,7 +195,7 @@ class _Trainer:
         if not self.accelerator.is_main_process or not self.progress.unmeasured:
             return
         averaged = self.average.applied() if self.average is not None else nullcontext()
-        with averaged, merged(self.model):  # what is measured is what is saved
+        with averaged, merged(self.model):  # measure what is saved
             value = None
             if self.dev is not None:
                 splits = self.dev.ndcg(self.model)
@@ -244,7 +244,7 @@ class _Trainer:
 
     @contextmanager
     def _nothing_half_written(self) -> Iterator[None]:
-        """Remove a new run's folder on a failure before there is any work in it."""
+        """Remove a new run's folder if it fails before there is any work in it."""
         try:
             yield
         except BaseException as error:
@@ -258,7 +258,7 @@ class _Trainer:
             raise
 
     def _kept(self, error: BaseException) -> RankfieldError | None:
-        """Keep the steps done in a checkpoint where the error can be fixed, and say so in it."""
+        """Write a checkpoint if the error can be fixed, and return the error with that remedy."""
         if not isinstance(error, DataError | ReadAheadError):
             return None
         if not self.since_checkpoint or self.accelerator.num_processes > 1:

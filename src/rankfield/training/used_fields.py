@@ -80,7 +80,7 @@ def pairs_with_fields(
 ) -> pl.DataFrame:
     """Return the judgments whose query and document each have a field that the recipe uses.
 
-    A model takes nothing of the others, so that there is nothing to train on.
+    The others have nothing to train on.
 
     Args:
         judgments: ``query_id`` and ``doc_id``, any other columns.

@@ -62,7 +62,7 @@ class BaseMixture:
 
 
 def check_shares(section: AverageSection, encoder: Encoder, *, has_dev: bool) -> None:
-    """Refuse what `choose_share` could not do, before anything is trained.
+    """Check before training that `choose_share` will be possible.
 
     Raises:
         RecipeError: shares without a pretrained model, or several without dev queries.
@@ -84,10 +84,10 @@ def check_shares(section: AverageSection, encoder: Encoder, *, has_dev: bool) ->
 def interpolated(
     base: Mapping[str, Tensor], tuned: Mapping[str, Tensor], share: float
 ) -> dict[str, Tensor]:
-    """Return θ = (1 − α) · θ_base + α · θ_tuned, by name, for what is floating in both.
+    """Return θ = (1 − α) · θ_base + α · θ_tuned, by name, for floating-point tensors in both.
 
-    α = 0 and α = 1 give the weights of either side to the bit. Whatever the base lacks (heads
-    that training added) or that does not float (counters) is not in the result. The statistics of
+    α = 0 and α = 1 give the weights of either side to the bit. Tensors that the base lacks (heads
+    that training added) and integer tensors (counters) are not in the result. The statistics of
     batch norm are interpolated like weights, which is an approximation.
 
     Args:
@@ -116,8 +116,8 @@ def choose_share(
 ) -> tuple[float, dict[float, float]]:
     """Give `tuned` the best mixture with `base` and return its α and α → measured value.
 
-    Every share and α = 1 are measured; at equal values the smallest share is kept, which is closest
-    to the base. Without `measure` the first share is taken as it is.
+    Every share and α = 1 are measured; ties keep the smallest share, which is closest to the base.
+    Without `measure` the first share is taken.
 
     Args:
         base: the model before training.

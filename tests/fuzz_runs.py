@@ -182,7 +182,7 @@ def _save_cache(folder: Path) -> None:
 
 def _read_cache(folder: Path) -> None:
     from rankfield.encoders import RankingModel
-    from rankfield.evaluation import CachedEmbedder
+    from rankfield.index import CachedEmbedder
 
     shop = ranking_shop()
     cached = CachedEmbedder(RankingModel.load(folder / "model"), "abc", folder / "cache")

@@ -37,6 +37,7 @@ LAYERS = (
     {"schema", "images", "web", "work_folder"},
     {"metrics", "weighting", "losses", "validate"},
     {"formats", "labels", "curation", "synthetic", "encoders", "search"},
+    {"index"},
     {"evaluation", "collect"},
     {"training", "judging"},
     {"report"},

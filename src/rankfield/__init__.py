@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rankfield.evaluation.results import Results
     from rankfield.evaluation.retrieve import retrieve
     from rankfield.formats import import_tables
+    from rankfield.index import build_index, open_index
     from rankfield.report import write_report
     from rankfield.schema import Field, RankingDataset, ScoreScale
     from rankfield.synthetic import sample_shop
@@ -35,10 +36,12 @@ _HOMES = {
     "Results": "evaluation",
     "ScoreScale": "schema",
     "audit": "validate",
+    "build_index": "index",
     "compare": "evaluation",
     "evaluate": "evaluation",
     "import_tables": "formats",
     "load_recipe": "training",
+    "open_index": "index",
     "parse_recipe": "training",
     "retrieve": "evaluation",
     "sample_shop": "synthetic",
@@ -58,10 +61,12 @@ __all__ = [
     "ScoreScale",
     "__version__",
     "audit",
+    "build_index",
     "compare",
     "evaluate",
     "import_tables",
     "load_recipe",
+    "open_index",
     "parse_recipe",
     "retrieve",
     "sample_shop",

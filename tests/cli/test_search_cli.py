@@ -134,7 +134,7 @@ def test_fields_that_are_called_rank_and_similarity(
     status, shown, _ = run(tmp_path / "model", data.root, "red mug", "-k", 3)
     assert status == 0
     header, *lines = shown.splitlines()
-    assert header.split() == ["rank", "score", "doc_id", "source_rank"]
+    assert header.split() == ["rank", "similarity", "doc_id", "source_rank"]
     titles = dict(documents.select("doc_id", "rank").iter_rows())
     for place, line in enumerate(lines, start=1):
         number, _score, doc_id, *words = line.split()

@@ -10,7 +10,8 @@ import torch
 
 from rankfield.encoders import RankingModel, small_encoder
 from rankfield.errors import ImageError, InputError
-from rankfield.evaluation import CachedEmbedder, retrieve
+from rankfield.evaluation import retrieve
+from rankfield.index import CachedEmbedder
 from rankfield.schema import Field, RankingDataset
 from rankfield.search import Corpus, SearchOptions
 from training_data import tiny_shop
@@ -87,7 +88,7 @@ def test_queries_that_the_model_cannot_take(
     shop: RankingDataset, model: RankingModel, tmp_path: Path
 ) -> None:
     for text in ("", "  \n"):
-        with pytest.raises(InputError, match="give a query text, a picture, or both"):
+        with pytest.raises(InputError, match="give a query text, an image, or both"):
             retrieve(model, shop, text)
     with pytest.raises(ImageError, match="no such image"):
         retrieve(model, shop, image=tmp_path / "none.png")
@@ -95,7 +96,7 @@ def test_queries_that_the_model_cannot_take(
         retrieve(model, shop, image=b"nonsense")
     encoder = small_encoder(["a"], ["text"], dimension=8, width=32, layers=1)
     text_only = RankingModel(encoder, shop.query_fields, [Field("title", "text")])
-    with pytest.raises(InputError, match="takes no pictures"):
+    with pytest.raises(InputError, match="takes no images"):
         retrieve(text_only, shop, "red", image=b"")
     by_photo = RankingModel(model.encoder, [Field("image", "image")], shop.document_fields)
     with pytest.raises(InputError, match="takes no query text"):

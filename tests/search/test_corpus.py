@@ -70,15 +70,17 @@ def test_a_memory_mapped_file(tmp_path: Path) -> None:
     assert sorted(found[0]) == sorted(expected[0])
 
 
+@pytest.mark.parametrize("few", [0, 256])
 @pytest.mark.parametrize("k", [1, 6, 60])
-def test_some_of_the_documents(k: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_some_of_the_documents(k: int, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rankfield.search.corpus._AT_ONCE", 7)
+    monkeypatch.setattr("rankfield.search.corpus._FEW", few)
     queries, documents = unit(4), unit(50)
     documents[[3, 20, 41]] = documents[9]  # ties across blocks keep the first
     documents[13] = 0
     among = RNG.random(50) < 0.6
     among[[3, 9, 13, 20, 41]] = True
-    found = Corpus.of(documents, among).search(queries, k)
+    found = Corpus.of(documents).among(among).search(queries, k)
     rows = np.flatnonzero(among & (np.arange(50) != 13))
     expected = exact_search(queries, documents[rows], k)
     width = expected.indices.shape[1]

@@ -29,7 +29,7 @@ def command(
     model: Annotated[
         str,
         typer.Argument(
-            help="Model folder; with --baseline leave it out.",
+            help="Model folder, index, or run file of any system; with --baseline leave it out.",
             show_default=False,
         ),
     ],
@@ -116,7 +116,9 @@ def command(
     overwrite: Overwrite = False,
     allow_code: AllowCode = False,
 ) -> None:
-    """Measure how well a model ranks, by exact search over the whole corpus of each split.
+    """Measure how well a model, an index, a run or a baseline ranks, on each split.
+
+    Embeddings are searched exactly, over the whole corpus of the split.
 
     Scores stay floats; an unjudged document counts 0; a query without anything relevant is left
     out of the means that need one. All metrics are in the results file, the table shows the main
@@ -125,6 +127,10 @@ def command(
     Example: rankfield evaluate runs/gcl/model shop-split --out gcl.json
 
     Example: rankfield evaluate shop-split --baseline bm25 --out bm25.json
+
+    Example: rankfield evaluate shop-index shop-split --out gcl.json
+
+    Example: rankfield evaluate their.run shop-split --out theirs.json
 
     Example: rankfield evaluate runs/gcl/model shop-split --split novel_query --split zero_shot
     """
@@ -141,6 +147,8 @@ def command(
         raise InputError("keeps whole embeddings, found --without", where="--cache")
     _refuse_unused(names, recipe, popularity_column, dimension, cache)
     _refuse_search_options(names, device, precision)
+    if place is not None and not names:
+        _refuse_for_others(place, dimension, cache, without or (), robustness=robustness)
     outputs = _outputs(out, names, overwrite=overwrite)
     options = _options(split, subset, label, protocol, device, memory=memory, precision=precision)
     data = RankingDataset.load(data_folder)
@@ -152,6 +160,8 @@ def command(
     for name in outputs:
         if name in BASELINES:
             results = _of_baseline(name, data, options, seed, popularity_column)
+        elif not name and _kind(place) != "model":
+            results = _of_other(place, data, options)
         else:
             loaded = _loaded(models[name], options.search, dimension)
             results = _of_model(
@@ -206,6 +216,35 @@ def _places(model: str, dataset: Path | None, *, baselines: bool) -> tuple[Path 
             remedy="Name both, or the data set and a --baseline.",
         )
     return None, Path(model)
+
+
+def _kind(place: Path | None) -> str:
+    """Return what is at a path: a model, an index or a run."""
+    from rankfield.index import is_index
+
+    if place is None or is_index(place):
+        return "model" if place is None else "index"
+    return "run" if place.is_file() else "model"
+
+
+def _refuse_for_others(
+    place: Path,
+    dimension: int | None,
+    cache: Path | None,
+    without: Sequence[str],
+    *,
+    robustness: bool,
+) -> None:
+    """Refuse options for models where something else is evaluated."""
+    kind = _kind(place)
+    for option, given in (
+        ("--dimension", dimension is not None),
+        ("--cache", cache is not None),
+        ("--without", bool(without)),
+        ("--robustness", robustness),
+    ):
+        if kind != "model" and given:
+            raise InputError(f"is for a model, found {kind} {place}", where=option)
 
 
 def _refuse_contradictions(
@@ -285,6 +324,26 @@ def _of_baseline(
     return evaluate(ranker, data, options)
 
 
+def _of_other(place: Path | None, data: RankingDataset, options: EvaluationOptions) -> Results:
+    """Evaluate an index or a run."""
+    from rankfield.evaluation import IndexRanker, RunRanker, evaluate
+    from rankfield.index import index_model, open_index
+
+    assert place is not None
+    if _kind(place) == "run":
+        return evaluate(RunRanker.load(place), data, options)
+    index = open_index(place)
+    model = index_model(index, device=options.search.device)
+    metadata = {
+        "device": options.search.device,
+        "precision": options.search.precision,
+        "fingerprint": index.metadata.model_fingerprint,
+        "dimension": model.dimension,
+        "index": place.name,
+    }
+    return evaluate(IndexRanker(model, index, metadata), data, options)
+
+
 def _of_model(
     model: RankingModel,
     metadata: dict[str, str | int],
@@ -295,8 +354,9 @@ def _of_model(
     without: Sequence[str],
     robustness: bool,
 ) -> Results:
-    from rankfield.evaluation import CachedEmbedder, ModelRanker, evaluate
+    from rankfield.evaluation import ModelRanker, evaluate
     from rankfield.evaluation.robustness import FieldEmbeddings, measure_robustness
+    from rankfield.index import CachedEmbedder
 
     if without:
         ranker = FieldEmbeddings(model, data).without(without)

@@ -38,6 +38,7 @@ VERBS: dict[str, str] = {
     "compare": "compare",
     "report": "report",
     "metrics": "metrics",
+    "index": "index",
     "search": "search",
 }
 """Verb → module under `rankfield.cli` that holds its function `command`, in the order of help."""

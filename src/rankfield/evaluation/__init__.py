@@ -12,8 +12,8 @@ from rankfield.evaluation.baselines import (
 )
 from rankfield.evaluation.compare import Comparison, compare
 from rankfield.evaluation.dev import DevSet, dev_ndcg, dev_splits
-from rankfield.evaluation.embedding_cache import CachedEmbedder
 from rankfield.evaluation.evaluate import evaluate, evaluate_rankings
+from rankfield.evaluation.index_ranker import IndexRanker
 from rankfield.evaluation.intervals import (
     bootstrap_interval,
     bootstrap_intervals,
@@ -40,13 +40,13 @@ __all__ = [
     "BASELINES",
     "PROTOCOLS",
     "BagOfWords",
-    "CachedEmbedder",
     "Comparison",
     "DatasetIdentity",
     "DevSet",
     "Embedder",
     "EvaluationOptions",
     "EvaluationProtocol",
+    "IndexRanker",
     "JudgedRun",
     "ModelRanker",
     "Oracle",

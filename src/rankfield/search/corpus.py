@@ -16,6 +16,10 @@ from rankfield.search.shards import merge_hits
 __all__ = ["Corpus"]
 
 _AT_ONCE = 65_536
+"""Rows that are looked at, or copied, at a time."""
+
+_FEW = 256
+"""So many more hits are fetched rather than copy the rows of all other documents."""
 
 
 @dataclass(frozen=True)
@@ -34,19 +38,21 @@ class Corpus:
     rows: npt.NDArray[np.int64] | None
 
     @classmethod
-    def of(
-        cls, documents: npt.NDArray[np.floating], among: npt.NDArray[np.bool_] | None = None
-    ) -> Corpus:
-        """Return the corpus of embeddings (N, D), which are not copied.
+    def of(cls, documents: npt.NDArray[np.floating]) -> Corpus:
+        """Return the corpus of embeddings (N, D), which are not copied."""
+        present = _nonzero(documents)
+        return cls(documents, None if present.all() else np.flatnonzero(present).astype(np.int64))
+
+    def among(self, chosen: npt.NDArray[np.bool_]) -> Corpus:
+        """Return the same corpus, in which only chosen documents can be found.
 
         Args:
-            documents: the embeddings.
-            among: bool (N,), which documents can be found; all by default.
+            chosen: bool (N,).
         """
-        present = _nonzero(documents)
-        if among is not None:
-            present &= among
-        return cls(documents, None if present.all() else np.flatnonzero(present).astype(np.int64))
+        if chosen.all():
+            return self
+        rows = np.flatnonzero(chosen) if self.rows is None else self.rows[chosen[self.rows]]
+        return Corpus(self.vectors, rows.astype(np.int64))
 
     def search(
         self,
@@ -80,9 +86,13 @@ class Corpus:
         return Hits(indices, similarities)
 
     def _among(self, queries: npt.NDArray[np.float32], k: int, options: SearchOptions) -> Hits:
-        """Search the rows that can be found, of which a bounded number is copied at a time."""
+        """Search the rows that can be found: all, all but a few, or some at a time, copied."""
         if self.rows is None:
             return exact_search(queries, self.vectors, k, **asdict(options))
+        others = len(self.vectors) - len(self.rows)
+        if others <= _FEW:
+            hits = exact_search(queries, self.vectors, k + others, **asdict(options))
+            return _kept(hits, self.rows, min(k, len(self.rows)))
         found: Hits | None = None
         for start in range(0, len(self.rows), _AT_ONCE):
             rows = self.rows[start : start + _AT_ONCE]
@@ -92,6 +102,16 @@ class Corpus:
             release_pages(self.vectors)
         assert found is not None
         return found
+
+
+def _kept(hits: Hits, rows: npt.NDArray[np.int64], k: int) -> Hits:
+    """Return the first k hits of each query that are among some rows, of which each has as many."""
+    others = ~np.isin(hits.indices, rows)
+    order = np.argsort(others, axis=1, kind="stable")[:, :k]
+    return Hits(
+        np.take_along_axis(hits.indices, order, axis=1),
+        np.take_along_axis(hits.similarities, order, axis=1),
+    )
 
 
 def _nonzero(vectors: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,10 @@ from rankfield.encoders import RankingModel
 from rankfield.encoders.fingerprint import model_fingerprint
 from rankfield.encoders.small import small_encoder
 from rankfield.errors import InputError, OutputError
-from rankfield.evaluation import CachedEmbedder, evaluate
+from rankfield.evaluation import evaluate
+from rankfield.index import CachedEmbedder
 from rankfield.schema import Field, RankingDataset
+from rankfield.work_folder import work_folder
 from ranking_shop import ranking_shop
 
 
@@ -85,7 +87,7 @@ def test_a_killed_run_goes_on_where_it_stopped(
         patch.setattr(RankingModel, "embed_chunks", killed)
         with pytest.raises(KeyboardInterrupt):
             cached.embed_documents(data, data.documents)
-    (header,) = (json.loads(p.read_text()) for p in tmp_path.glob("*/header.json"))
+    (header,) = (json.loads(p.read_text()) for p in tmp_path.glob(".*.partial/progress.json"))
     assert header["done"] == 48
     assert embedded == [0, 16, 32, 48]
     found = cached.embed_documents(data, data.documents)
@@ -120,27 +122,28 @@ def test_another_model_dimension_field_or_text_is_embedded_anew(
     assert entries() == 6
 
 
-@pytest.mark.parametrize("damage", ["header", "nested", "pipe", "done", "rows", "gone"])
+@pytest.mark.parametrize("damage", ["header", "nested", "pipe", "state", "rows", "gone"])
 def test_a_damaged_entry_is_made_anew(
     tmp_path: Path, data: RankingDataset, model: RankingModel, damage: str
 ) -> None:
     cached = CachedEmbedder(model, "abc", tmp_path)
     expected = np.array(cached.embed_documents(data, data.documents))
     (folder,) = tmp_path.iterdir()
-    header = json.loads((folder / "header.json").read_text())
+    header = json.loads((folder / "index.json").read_text())
     if damage == "header":
-        (folder / "header.json").write_text("{")
+        (folder / "index.json").write_text("{")
     elif damage == "nested":
-        (folder / "header.json").write_text("[" * 100_000)
+        (folder / "index.json").write_text("[" * 100_000)
     elif damage == "pipe":
-        (folder / "embeddings.npy").unlink()
-        os.mkfifo(folder / "embeddings.npy")
-    elif damage == "done":
-        (folder / "header.json").write_text(json.dumps(header | {"done": 81}))
+        (folder / "vectors-0.npy").unlink()
+        os.mkfifo(folder / "vectors-0.npy")
+    elif damage == "state":
+        header["state"]["segments"][0]["rows"] = 81
+        (folder / "index.json").write_text(json.dumps(header))
     elif damage == "rows":
-        (folder / "embeddings.npy").write_bytes(b"short")
+        (folder / "vectors-0.npy").write_bytes(b"short")
     else:
-        (folder / "embeddings.npy").unlink()
+        (folder / "vectors-0.npy").unlink()
     np.testing.assert_array_equal(cached.embed_documents(data, data.documents), expected)
 
 
@@ -196,18 +199,19 @@ def test_links_in_a_cache_are_not_written_through(
     cached = CachedEmbedder(model, "abc", tmp_path / "cache")
     expected = np.array(cached.embed_queries(data, data.queries))
     (entry,) = (tmp_path / "cache").iterdir()
-    (entry / "embeddings.npy").unlink()
-    (entry / "embeddings.npy").symlink_to(tmp_path / "precious")
+    (entry / "vectors-0.npy").unlink()
+    (entry / "vectors-0.npy").symlink_to(tmp_path / "precious")
     assert np.array_equal(cached.embed_queries(data, data.queries), expected)
     assert (tmp_path / "precious").read_text() == "precious"
-    (entry / "embeddings.npy").rename(tmp_path / "half.npy")
-    half = tmp_path / "half.npy"
-    before = half.read_bytes()
-    (entry / "embeddings.npy").symlink_to(half)
-    header = json.loads((entry / "header.json").read_text())
-    (entry / "header.json").write_text(json.dumps(header | {"done": 1}))
+    partial = tmp_path / "cache" / f".{entry.name}.partial"
+    shutil.rmtree(entry)
+    partial.symlink_to(tmp_path / "theirs")
+    (tmp_path / "theirs").mkdir()
+    with pytest.raises(OutputError, match="it is a link"):
+        cached.embed_queries(data, data.queries)
+    assert not list((tmp_path / "theirs").iterdir())
+    partial.unlink()
     assert np.array_equal(cached.embed_queries(data, data.queries), expected)
-    assert half.read_bytes() == before
     entry.rename(tmp_path / "elsewhere")
     entry.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(OutputError, match="is a link"):
@@ -220,15 +224,11 @@ def test_two_processes_do_not_write_one_entry(
     cached = CachedEmbedder(model, "abc", tmp_path)
     expected = cached.embed_documents(data, data.documents)
     (entry,) = tmp_path.iterdir()
-    other = os.open(entry / "lock", os.O_RDWR)
-    fcntl.flock(other, fcntl.LOCK_EX)
-    try:
+    with work_folder(tmp_path / f".{entry.name}.partial", "index", names=()):
         assert (cached.embed_documents(data, data.documents) == expected).all()  # only read
-        (entry / "header.json").unlink()
+        (entry / "index.json").unlink()
         embedded.clear()
         with pytest.raises(OutputError, match="another run is writing it"):
             cached.embed_documents(data, data.documents)
         assert not embedded
-    finally:
-        os.close(other)
     assert (cached.embed_documents(data, data.documents) == expected).all()

@@ -1,0 +1,55 @@
+"""`rankfield index`: the documents of a data set, embedded once and searched often."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rankfield.cli.options import Device, Overwrite
+from rankfield.terminal import echo
+
+__all__ = ["command"]
+
+
+def command(
+    model: Annotated[Path, typer.Argument(help="Folder `model` of a training run.")],
+    dataset: Annotated[Path, typer.Argument(help="The data set whose documents are indexed.")],
+    *,
+    out: Annotated[Path, typer.Option(help="Where to put the index.")],
+    store: Annotated[str, typer.Option(help="What keeps the vectors: exact.")] = "exact",
+    dtype: Annotated[
+        str,
+        typer.Option(help="float32, or float16 for half the space and vectors rounded to it."),
+    ] = "float32",
+    dimension: Annotated[
+        int | None,
+        typer.Option(min=1, help="Cut the embeddings to this many dimensions; default: all."),
+    ] = None,
+    device: Device = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Embed a data set's documents and keep them in an index that `rankfield search` opens.
+
+    An index that is there already and up to date is left as it is; a build that was interrupted
+    goes on where it stopped.
+
+    Example: rankfield index runs/gcl/model shop --out shop-index
+    """
+    from rankfield.cli.options import chosen_device
+    from rankfield.index import build_index
+    from rankfield.schema import RankingDataset
+
+    index = build_index(
+        model,
+        RankingDataset.load(dataset),
+        out,
+        store=store,
+        dtype=dtype,
+        dimension=dimension,
+        device=chosen_device(device),
+        overwrite=overwrite,
+    )
+    width = index.metadata.dimension
+    echo(f"{len(index):,} documents in {width} dimensions: {out}")

@@ -1,0 +1,271 @@
+"""Building an index of a data set's documents, and finding its model again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+
+from rankfield.encoders import RankingModel
+from rankfield.encoders.base import Side
+from rankfield.encoders.fingerprint import model_fingerprint
+from rankfield.encoders.rows import FrameRows
+from rankfield.errors import InputError, ModelError, OutputError
+from rankfield.field_values import content_bytes, flat_values
+from rankfield.index.base import Chunks, Index
+from rankfield.index.metadata import HEADER, IndexMetadata, is_index
+from rankfield.index.stores import open_index, store_named
+from rankfield.nearby import nearby_text
+from rankfield.schema import RankingDataset
+
+__all__ = [
+    "build_index",
+    "check_data",
+    "check_dtype",
+    "chunks_of",
+    "data_to_check",
+    "index_model",
+    "metadata_of",
+]
+
+
+def build_index(
+    model: str | Path,
+    dataset: RankingDataset,
+    folder: str | Path,
+    *,
+    store: str = "exact",
+    dtype: str = "float32",
+    dimension: int | None = None,
+    device: str = "cpu",
+    overwrite: bool = False,
+) -> Index:
+    """Embed a data set's documents with a saved model and make an index of them in `folder`.
+
+    The index stores their ids, and all of their columns that hold plain values: texts, numbers,
+    dates; no images. One that is there already and is of the same model and data is opened. A build
+    that was interrupted goes on.
+
+    Args:
+        model: folder of the model.
+        dataset: the data set.
+        folder: where the index goes.
+        store: one of `stores.STORES`.
+        dtype: "float32", or "float16" for half the space and vectors rounded to it.
+        dimension: cut the embeddings to so many dimensions; by default those of the model.
+        device: where to embed, as torch names it.
+        overwrite: replace what is in `folder`, once the new index is complete.
+
+    Raises:
+        InputError: another dtype or store.
+        ModelError: no model, or a dimension that it does not have.
+        DataError, ImageError: as `RankingModel.embed_documents`, or an id that occurs twice.
+        OutputError: something else is in `folder`, another run builds it, or it cannot be written.
+    """
+    made_by, root = store_named(store), Path(folder)
+    check_dtype(dtype)
+    loaded = RankingModel.load(model).to(device)
+    if dimension is not None:
+        loaded.truncate_to(dimension)
+    documents = stored_columns(dataset)
+    metadata = metadata_of(
+        loaded, model_fingerprint(model), dataset, dataset.documents, "document",
+        stored=documents.columns, dtype=dtype,
+    ).model_copy(
+        update={
+            "model_path": nearby_text(model, root / HEADER),
+            "text_fields": [f.name for f in dataset.document_fields if f.modality == "text"],
+            "data_path": nearby_text(dataset.root, root / HEADER) if dataset.root else "",
+        }
+    )  # fmt: skip
+    if is_index(root) and not overwrite:
+        found = open_index(root)
+        if found.metadata.origin() == metadata.origin() and not found.changed:
+            return found
+        raise OutputError(
+            f"holds another index: {difference(found, metadata)}",
+            where=str(root),
+            remedy="Name another folder, or replace it (--overwrite).",
+        )
+    chunks = chunks_of(loaded, dataset, dataset.documents, "document")
+    return made_by.build(root, metadata, documents, chunks, overwrite=overwrite)
+
+
+def difference(index: Index, metadata: IndexMetadata) -> str:
+    """Say in what an index differs from what would be built."""
+    mine = index.metadata
+    for what, own, wanted in (
+        ("model", mine.model_fingerprint, metadata.model_fingerprint),
+        ("data", mine.data_fingerprint, metadata.data_fingerprint),
+        ("dimension", mine.dimension, metadata.dimension),
+        ("dtype", mine.dtype, metadata.dtype),
+        ("version of rankfield", mine.rankfield, metadata.rankfield),
+    ):
+        if own != wanted:
+            return f"its {what} is {own}, expected {wanted}"
+    return "its documents were changed since it was built"
+
+
+def stored_columns(dataset: RankingDataset) -> pl.DataFrame:
+    """Return `doc_id` and the documents' columns with plain values that are no image field."""
+    images = {field.name for field in dataset.document_fields if field.modality == "image"}
+    return dataset.documents.select(
+        name
+        for name, kind in dataset.documents.schema.items()
+        if name not in images and not kind.is_nested() and kind not in (pl.Binary, pl.Object)
+    )
+
+
+def metadata_of(
+    model: RankingModel,
+    fingerprint: str,
+    dataset: RankingDataset,
+    frame: pl.DataFrame,
+    side: Side,
+    *,
+    stored: Sequence[str],
+    dtype: str,
+) -> IndexMetadata:
+    """Return what an index of these rows of a data set is made with.
+
+    Args:
+        model: the model.
+        fingerprint: of its folder.
+        dataset: whose images the rows name.
+        frame: the rows.
+        side: what they are.
+        stored: which columns are stored.
+        dtype: of the vectors.
+
+    Raises:
+        InputError: another dtype.
+        DataError: a field that the data lacks.
+    """
+    check_dtype(dtype)
+    fields = FrameRows.of(dataset, frame, side, model.current_fields(side)).fields
+    images = [field.name for field in fields if field.modality == "image"]
+    columns = dict.fromkeys([*(field.name for field in fields), *stored])
+    return IndexMetadata(
+        model=model.name,
+        model_fingerprint=fingerprint,
+        data=dataset.name,
+        data_fingerprint=_fingerprint(dataset, frame, columns, images),
+        dimension=model.dimension,
+        dtype=dtype,
+        built=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def check_dtype(dtype: str) -> None:
+    """Refuse what an index does not keep vectors as.
+
+    Raises:
+        InputError: neither float32 nor float16.
+    """
+    if dtype not in ("float32", "float16"):
+        raise InputError(f"expected float32 or float16, found {dtype!r}", where="dtype")
+
+
+def chunks_of(
+    model: RankingModel, dataset: RankingDataset, frame: pl.DataFrame, side: Side
+) -> Chunks:
+    """Return what embeds these rows, from how many are done."""
+    return lambda done: model.embed_chunks(dataset, frame, side, done=done)
+
+
+def _fingerprint(
+    dataset: RankingDataset, frame: pl.DataFrame, columns: Iterable[str], images: Sequence[str]
+) -> str:
+    """Return sha256 of some columns of these rows, as 16 hexadecimal digits.
+
+    An image in a file counts by path, size and time of change, one in the table by its content.
+    """
+    digest = hashlib.sha256()
+    for name in columns:
+        digest.update(f"{name}\0".encode())
+        for part in content_bytes(frame[name]):
+            digest.update(part)
+        if name in images:
+            _, values = flat_values(frame[name])
+            for value in values.unique(maintain_order=True):
+                source = dataset.image_source(value)
+                if isinstance(source, Path) and source.exists():
+                    state = source.stat()
+                    digest.update(f"{state.st_size} {state.st_mtime_ns};".encode())
+    return digest.hexdigest()[:16]
+
+
+def index_model(
+    index: Index, model: str | Path | None = None, *, device: str = "cpu"
+) -> RankingModel:
+    """Return the model that an index was built with, to embed queries.
+
+    Args:
+        index: the index.
+        model: folder of the model; by default where it was when the index was built.
+        device: where to embed, as torch names it.
+
+    Raises:
+        ModelError: it is not there, or it is another model.
+    """
+    metadata = index.metadata
+    place = metadata.model_place(index.folder) if model is None else Path(model)
+    where = str(index.folder)
+    if place is None or not (place / "rankfield.json").is_file():
+        raise ModelError(
+            f"the model {metadata.model!r} is not where it was when the index was built",
+            where=where,
+            remedy="Name its folder (--model FOLDER).",
+        )
+    found = model_fingerprint(place)
+    if found != metadata.model_fingerprint:
+        raise ModelError(
+            f"the index is of model {metadata.model_fingerprint}, {place} is {found}",
+            where=where,
+            remedy="Name the folder of its model (--model FOLDER), or build the index again: "
+            "rankfield index MODEL DATASET --out FOLDER --overwrite.",
+        )
+    return RankingModel.load(place).to(device).truncate_to(metadata.dimension)
+
+
+def data_to_check(index: Index) -> Path | None:
+    """Return where an index's data set is, if a table of it was written after the index was."""
+    place = index.metadata.data_place(index.folder)
+    if place is None or index.changed:
+        return None
+    built = (index.folder / HEADER).stat().st_mtime
+    tables = (place / "dataset.toml", place / "documents.parquet")
+    times = [max(t.stat().st_mtime, t.stat().st_ctime) for t in tables if t.is_file()]
+    return place if len(times) == len(tables) and max(times) > built else None
+
+
+def check_data(index: Index, model: RankingModel, dataset: RankingDataset) -> None:
+    """Refuse an index of other documents than a data set's.
+
+    Args:
+        index: the index; if it was changed since it was built, its documents are its own.
+        model: its model.
+        dataset: the data set.
+
+    Raises:
+        InputError: the documents are not those that the index was built of.
+    """
+    found = metadata_of(
+        model,
+        index.metadata.model_fingerprint,
+        dataset,
+        dataset.documents,
+        "document",
+        stored=stored_columns(dataset).columns,
+        dtype=index.metadata.dtype,
+    ).data_fingerprint
+    if not index.changed and found != index.metadata.data_fingerprint:
+        raise InputError(
+            f"the index is of data {index.metadata.data_fingerprint}, {dataset.name} is {found}",
+            where=str(index.folder),
+            remedy="Build it again (rankfield index MODEL DATASET --out FOLDER --overwrite), or "
+            "search it as it is (--stale).",
+        )

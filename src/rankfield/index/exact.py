@@ -1,0 +1,231 @@
+"""An index in a folder, searched exactly: memory-mapped vectors, and Parquet beside them.
+
+`index.json` names the files that count, and is replaced in one step; every write makes new files
+first. Rows stay where they are: an upsert adds a segment, and `live-N.npy` says which rows of all
+segments count. When there are many segments or half of the rows are dead, the live rows are
+written into one segment.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from numpy.lib.format import open_memmap
+
+from rankfield.errors import DataError, InputError
+from rankfield.files import link_or_copy, new_folder, open_regular, refuse_others
+from rankfield.index.base import KEY, Chunks, Filter, Vectors
+from rankfield.index.checks import check_documents, check_vectors
+from rankfield.index.durable import sync
+from rankfield.index.metadata import Header, IndexMetadata, read_header, write_header
+from rankfield.index.partial import filled_vectors
+from rankfield.index.segments import Segment, SegmentState, vectors_name, write_segment
+from rankfield.index.snapshot import Snapshot, State, live_name
+from rankfield.outputs import require_new, storage_errors
+from rankfield.search import SearchOptions
+
+__all__ = ["ExactIndex"]
+
+_LOCK = "lock"
+_FILE = re.compile(r"(?:vectors|documents|live)-(\d+)\.(?:npy|parquet)")
+_MOST_SEGMENTS = 16
+_AT_ONCE = 65_536
+
+
+class ExactIndex:
+    """The `Index` that answers every search exactly (`search.exact_search`)."""
+
+    name: ClassVar[str] = "exact"
+
+    def __init__(self, folder: Path, header: Header) -> None:
+        """Open what a header names; `open` reads it."""
+        self._folder = folder
+        self._now = Snapshot.open(folder, header)
+
+    @classmethod
+    def build(
+        cls,
+        folder: str | Path,
+        metadata: IndexMetadata,
+        documents: pl.DataFrame,
+        chunks: Chunks,
+        *,
+        overwrite: bool = False,
+    ) -> ExactIndex:
+        """Make an index in `folder`, as `Index.build`."""
+        root = Path(folder)
+        if not overwrite:
+            require_new(root)
+        check_documents(documents, root)
+        with (
+            storage_errors(root),
+            filled_vectors(root, metadata, documents.height, chunks) as vectors,
+            new_folder(root, overwrite=overwrite) as made,
+        ):
+            link_or_copy(vectors, made / vectors_name(0))
+            segment = write_segment(made, 0, documents, None)
+            write_header(made, _header(metadata, State(version=0, segments=[segment])))
+        sync(root.absolute().parent)
+        return cls.open(root)
+
+    @classmethod
+    def open(cls, folder: str | Path) -> ExactIndex:
+        """Open an index, as `Index.open`."""
+        root = Path(folder)
+        header = read_header(root)
+        if header.store != cls.name:
+            raise InputError(
+                f"expected an index of the store {cls.name}, found {header.store}", where=str(root)
+            )
+        return cls(root, header)
+
+    @property
+    def folder(self) -> Path:
+        """Where the index is."""
+        return self._folder
+
+    @property
+    def metadata(self) -> IndexMetadata:
+        """What it was made with."""
+        return self._now.metadata
+
+    @property
+    def changed(self) -> bool:
+        """Whether documents were written or deleted since it was built."""
+        return self._now.state.version > 0
+
+    @property
+    def matrix(self) -> npt.NDArray[np.floating]:
+        """The vectors (rows, dimension) of an index that was not changed, memory-mapped."""
+        (segment,) = self._now.segments
+        return segment.vectors
+
+    def __len__(self) -> int:
+        """Return the number of documents."""
+        return int(self._now.live.sum())
+
+    def search(
+        self,
+        vectors: Vectors,
+        k: int,
+        filter: Filter | None = None,
+        options: SearchOptions | None = None,
+    ) -> pl.DataFrame:
+        """Return the k nearest documents of each vector, as `Index.search`."""
+        now = self._now
+        check_vectors(vectors, now.metadata.dimension, str(self.folder))
+        if k < 1:
+            raise DataError(f"expected k of at least 1, found {k}", where=str(self.folder))
+        hits = now.hits(vectors, k, filter, options)
+        queries, ranks = np.nonzero(hits.indices >= 0)
+        return pl.DataFrame(
+            {
+                "query": queries.astype(np.int64),
+                "rank": ranks.astype(np.int64) + 1,
+                KEY: now.ids.gather(hits.indices[queries, ranks]),
+                "similarity": hits.similarities[queries, ranks],
+            }
+        )
+
+    def vectors(self, ids: Iterable[str]) -> Vectors:
+        """Return the vectors of documents, as `Index.vectors`."""
+        now = self._now
+        return now.vectors(now.rows_of(list(ids)))
+
+    def documents(self, ids: Iterable[str] | None = None) -> pl.DataFrame:
+        """Return the stored columns of documents, as `Index.documents`."""
+        now = self._now
+        return now.documents(np.flatnonzero(now.live) if ids is None else now.rows_of(list(ids)))
+
+    def upsert(self, documents: pl.DataFrame, vectors: Vectors) -> None:
+        """Write documents, as `Index.upsert`."""
+        check_vectors(vectors, self.metadata.dimension, str(self.folder), documents.height)
+        with self._writing() as now:
+            stored = now.segments[0].documents.schema
+            documents = check_documents(documents, self.folder, stored)
+            if documents.is_empty():
+                return
+            number = now.state.version + 1
+            live = now.live & ~now.holds(documents[KEY])
+            live = np.concatenate([live, np.ones(documents.height, dtype=np.bool_)])
+            added = write_segment(
+                self.folder, number, documents, vectors.astype(now.metadata.dtype)
+            )
+            segments = [*now.state.segments, added]
+            if len(segments) > _MOST_SEGMENTS or 2 * live.sum() < len(live):
+                self._write_compacted(segments, live, number + 1)
+            else:
+                self._write_live(segments, live, number)
+
+    def delete(self, ids: Iterable[str]) -> int:
+        """Delete documents, as `Index.delete`."""
+        with self._writing() as now:
+            dead = now.holds(ids)
+            if dead.any():
+                self._write_live(now.state.segments, now.live & ~dead, now.state.version + 1)
+        return int(dead.sum())
+
+    @contextmanager
+    def _writing(self) -> Iterator[Snapshot]:
+        """Keep other writers out, and begin with what the last one left."""
+        with storage_errors(self.folder):
+            lock = open_regular(str(self.folder / _LOCK), os.O_RDWR | os.O_CREAT)
+            try:
+                refuse_others(lock, self.folder)
+                yield Snapshot.open(self.folder, read_header(self.folder))
+            finally:
+                os.close(lock)
+
+    def _write_live(
+        self, segments: list[SegmentState], live: npt.NDArray[np.bool_], number: int
+    ) -> None:
+        path = self.folder / live_name(number)
+        np.save(path, live)
+        sync(path)
+        self._commit(State(version=number, segments=segments, live=number))
+
+    def _write_compacted(
+        self, segments: list[SegmentState], live: npt.NDArray[np.bool_], number: int
+    ) -> None:
+        """Write the live rows of all segments into one."""
+        shape, dtype = (int(live.sum()), self.metadata.dimension), self.metadata.dtype
+        path = self.folder / vectors_name(number)
+        out = open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+        frames, start, done = [], 0, 0
+        for state in segments:
+            segment = Segment.open(self.folder, state, shape[1], dtype)
+            rows = np.flatnonzero(live[start : start + state.rows])
+            for first in range(0, len(rows), _AT_ONCE):
+                part = rows[first : first + _AT_ONCE]
+                out[done : done + len(part)] = segment.vectors[part]
+                done += len(part)
+            frames.append(segment.documents[rows.tolist()])
+            start += state.rows
+        out.flush()
+        merged = write_segment(self.folder, number, pl.concat(frames), None)
+        self._commit(State(version=number, segments=[merged]))
+
+    def _commit(self, state: State) -> None:
+        """Make the new files count, and remove those that count no longer."""
+        before = read_header(self.folder)
+        header = _header(before.metadata, state)
+        write_header(self.folder, header)
+        kept = State.model_validate(before.state).numbers() | state.numbers()
+        self._now = Snapshot.open(self.folder, header)
+        for path in self.folder.iterdir():
+            match = _FILE.fullmatch(path.name)
+            # Who opened the index before this write reads the files of then.
+            if match and int(match[1]) not in kept:
+                path.unlink(missing_ok=True)
+
+
+def _header(metadata: IndexMetadata, state: State) -> Header:
+    return Header(store=ExactIndex.name, metadata=metadata, state=state.model_dump())

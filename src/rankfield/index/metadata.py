@@ -1,0 +1,115 @@
+"""What an index was made with, and the file that says it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from rankfield import __version__
+from rankfield.errors import InputError
+from rankfield.files import json_text, new_file, read_json_object
+from rankfield.index.durable import sync
+from rankfield.nearby import nearby_place
+
+__all__ = ["HEADER", "Header", "IndexMetadata", "is_index", "read_header", "write_header"]
+
+HEADER = "index.json"
+_FORMAT = 1
+
+
+class IndexMetadata(BaseModel):
+    """What an index was made with.
+
+    model, model_fingerprint: the model's name, and `encoders.fingerprint.model_fingerprint`.
+    data, data_fingerprint: the data set's name, and the sha256 of what was read of it.
+    dimension: of the vectors.
+    dtype: "float32", or "float16": vectors rounded to it, in half the space.
+    text_fields: the stored columns that are text fields of the documents, to show a hit.
+    built: when, UTC, as ISO 8601.
+    rankfield: the version that built it.
+    model_path, data_path: where both are, from the index's folder (`nearby_text`), or "".
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    model: str
+    model_fingerprint: str
+    data: str
+    data_fingerprint: str
+    dimension: int
+    dtype: str = "float32"
+    text_fields: list[str] = []
+    built: str = ""
+    rankfield: str = __version__
+    model_path: str = ""
+    data_path: str = ""
+
+    def origin(self) -> dict[str, Any]:
+        """Return all that the vectors depend on: not when they were made, nor where."""
+        return self.model_dump(exclude={"built", "model_path", "data_path"})
+
+    def model_place(self, folder: str | Path) -> Path | None:
+        """Return where the model was, for an index in `folder`; None where that is not known."""
+        return nearby_place(self.model_path, Path(folder) / HEADER)
+
+    def data_place(self, folder: str | Path) -> Path | None:
+        """Return where the data set was, for an index in `folder`; None where it is not known."""
+        return nearby_place(self.data_path, Path(folder) / HEADER)
+
+
+class Header(BaseModel):
+    """The file `index.json`: which store, what it was made with, and the store's own state."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    format: int = _FORMAT
+    store: str
+    metadata: IndexMetadata
+    state: dict[str, Any]
+
+
+def is_index(folder: str | Path) -> bool:
+    """Return whether a folder holds an index."""
+    return (Path(folder) / HEADER).is_file()
+
+
+def read_header(folder: str | Path) -> Header:
+    """Read the header of an index.
+
+    Raises:
+        InputError: no index is there, one of another format, or a damaged one.
+    """
+    root = Path(folder)
+    path = root / HEADER
+    if not is_index(root):
+        problem = "not an index" if root.exists() else "there is no such folder"
+        raise InputError(
+            problem,
+            where=str(root),
+            remedy="Build one: rankfield index MODEL DATASET --out FOLDER.",
+        )
+    values = read_json_object(path)
+    if values.get("format") != _FORMAT:
+        raise InputError(
+            f"expected format {_FORMAT}, found {values.get('format')!r}",
+            where=str(path),
+            remedy="Use the rankfield version that wrote it, or build it again.",
+        )
+    try:
+        return Header.model_validate(values)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        place = ".".join(map(str, fault["loc"]))
+        raise InputError(
+            f"{place}: {fault['msg']}", where=str(path), remedy="Build the index again."
+        ) from None
+
+
+def write_header(folder: Path, header: Header) -> None:
+    """Replace the header in one step that survives a loss of power."""
+    with new_file(folder / HEADER) as temporary:
+        temporary.write_text(json_text(header.model_dump()) + "\n", "utf-8")
+        sync(temporary)
+    sync(folder)

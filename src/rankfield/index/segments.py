@@ -1,0 +1,133 @@
+"""The files of an exact index: vectors and documents that were written together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from pydantic import BaseModel, ConfigDict, NonNegativeInt
+
+from rankfield.errors import InputError
+from rankfield.index.base import KEY
+from rankfield.index.durable import sync
+from rankfield.io.parquet import read_parquet
+from rankfield.paths import require_regular
+from rankfield.search import Corpus
+
+__all__ = ["Segment", "SegmentState", "documents_name", "mapped", "vectors_name", "write_segment"]
+
+_REMEDY = "Build the index again."
+
+
+class SegmentState(BaseModel):
+    """What the header says of a segment: its number, which its files bear, and its rows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    number: NonNegativeInt
+    rows: NonNegativeInt
+
+
+def vectors_name(number: int) -> str:
+    """Return the name of a segment's vectors."""
+    return f"vectors-{number}.npy"
+
+
+def documents_name(number: int) -> str:
+    """Return the name of a segment's documents."""
+    return f"documents-{number}.parquet"
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Rows of an index that were written together.
+
+    vectors: float32 or float16 (rows, D), memory-mapped and read-only.
+    """
+
+    state: SegmentState
+    vectors: npt.NDArray[np.floating]
+    folder: Path
+
+    @classmethod
+    def open(cls, folder: Path, state: SegmentState, dimension: int, dtype: str) -> Segment:
+        """Open the files of a segment.
+
+        Raises:
+            InputError: they are missing, damaged or of another shape than the header says.
+        """
+        vectors = mapped(folder / vectors_name(state.number), (state.rows, dimension), dtype)
+        return cls(state, vectors, folder)
+
+    @cached_property
+    def corpus(self) -> Corpus:
+        """The rows to search."""
+        return Corpus.of(self.vectors)
+
+    @cached_property
+    def documents(self) -> pl.DataFrame:
+        """The stored columns."""
+        path = self.folder / documents_name(self.state.number)
+        _refuse_links(path)
+        found = read_parquet(path, remedy=_REMEDY)
+        if found.height != self.state.rows or found.schema.get(KEY) != pl.String:
+            raise InputError(
+                f"expected {self.state.rows} rows with the text column {KEY}, found {found.height} "
+                f"rows of {', '.join(found.columns)}",
+                where=str(path),
+                remedy=_REMEDY,
+            )
+        return found
+
+
+def write_segment(
+    folder: Path, number: int, documents: pl.DataFrame, vectors: npt.NDArray[np.floating] | None
+) -> SegmentState:
+    """Write the files of a segment so that they survive a loss of power.
+
+    Args:
+        folder: of the index.
+        number: of the segment.
+        documents: the stored columns.
+        vectors: in the index's dtype; None where their file is there already.
+    """
+    paths = folder / vectors_name(number), folder / documents_name(number)
+    if vectors is not None:
+        np.save(paths[0], vectors)
+    documents.write_parquet(paths[1])
+    for path in paths:
+        sync(path)
+    return SegmentState(number=number, rows=documents.height)
+
+
+def mapped(path: Path, shape: tuple[int, ...], dtype: str) -> npt.NDArray[Any]:
+    """Return the array in a file, memory-mapped and read-only.
+
+    Raises:
+        InputError: it is missing, a link, damaged, or of another shape or type.
+    """
+    _refuse_links(path)
+    try:
+        require_regular(path)
+        found: npt.NDArray[Any] = np.load(
+            path, mmap_mode="r" if np.prod(shape) else None, allow_pickle=False
+        )
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"cannot be read ({error})", where=str(path), remedy=_REMEDY) from error
+    if found.shape != shape or found.dtype != dtype:
+        raise InputError(
+            f"expected {dtype} of shape {shape}, found {found.dtype} of shape {found.shape}",
+            where=str(path),
+            remedy=_REMEDY,
+        )
+    return found
+
+
+def _refuse_links(path: Path) -> None:
+    if path.is_symlink():
+        raise InputError("is a link; expected a file of the index", where=str(path), remedy=_REMEDY)

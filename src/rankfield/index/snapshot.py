@@ -1,0 +1,156 @@
+"""The rows of an exact index after one write: what a search sees, whatever is written meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
+
+from rankfield.errors import DataError, InputError
+from rankfield.index.base import KEY, Filter, Vectors
+from rankfield.index.checks import chosen_rows
+from rankfield.index.metadata import Header, IndexMetadata
+from rankfield.index.segments import Segment, SegmentState, mapped
+from rankfield.search import Hits, SearchOptions, merge_hits
+
+__all__ = ["Snapshot", "State", "live_name"]
+
+
+class State(BaseModel):
+    """Which files count.
+
+    version: counts writes; the files of a write bear its number.
+    segments: in the order of their rows.
+    live: the number of the file of live rows; None where all are.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    version: NonNegativeInt
+    segments: list[SegmentState]
+    live: NonNegativeInt | None = None
+
+    def numbers(self) -> set[int]:
+        """Return the numbers of all files that count."""
+        return {s.number for s in self.segments} | ({self.live} if self.live is not None else set())
+
+
+def live_name(number: int) -> str:
+    """Return the name of a file of live rows."""
+    return f"live-{number}.npy"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The rows of all segments, of which the live ones are the documents.
+
+    live: bool (rows,).
+    """
+
+    folder: Path
+    metadata: IndexMetadata
+    state: State
+    segments: tuple[Segment, ...]
+    live: npt.NDArray[np.bool_]
+
+    @classmethod
+    def open(cls, folder: Path, header: Header) -> Snapshot:
+        """Open what a header names.
+
+        Raises:
+            InputError: it, or a file that it names, is missing or damaged.
+        """
+        state, metadata = _state_of(header, folder), header.metadata
+        segments = tuple(
+            Segment.open(folder, segment, metadata.dimension, metadata.dtype)
+            for segment in state.segments
+        )
+        rows = sum(segment.rows for segment in state.segments)
+        live = np.ones(rows, dtype=np.bool_)
+        if state.live is not None:
+            live[:] = mapped(folder / live_name(state.live), (rows,), "bool")
+        return cls(folder, metadata, state, segments, live)
+
+    @cached_property
+    def ids(self) -> pl.Series:
+        """The id of each row, of dead ones too."""
+        return pl.concat([segment.documents[KEY] for segment in self.segments])
+
+    def hits(
+        self, vectors: Vectors, k: int, filter: Filter | None, options: SearchOptions | None
+    ) -> Hits:
+        """Return the k nearest rows of each vector; k is at least 1."""
+        chosen = self._chosen(filter)
+        parts, starts, start = [], [], 0
+        for segment in self.segments:
+            rows = slice(start, start + segment.state.rows)
+            parts.append(segment.corpus.among(chosen[rows]).search(vectors, k, options))
+            starts.append(start)
+            start = rows.stop
+        return merge_hits(parts, starts, k)
+
+    def _chosen(self, filter: Filter | None) -> npt.NDArray[np.bool_]:
+        """Return which rows may be found."""
+        if filter is None:
+            return self.live
+        if not callable(filter):
+            return self.holds(filter)
+        rows = np.flatnonzero(self.live)
+        chosen = np.zeros(len(self.live), dtype=np.bool_)
+        chosen[rows[chosen_rows(filter, self.documents(rows))]] = True
+        return chosen
+
+    def holds(self, ids: Iterable[str]) -> npt.NDArray[np.bool_]:
+        """Return which rows are live and have one of some ids."""
+        known = self.ids.is_in(pl.Series(list(ids), dtype=pl.String).implode())
+        return known.to_numpy() & self.live
+
+    def rows_of(self, ids: Sequence[str]) -> npt.NDArray[np.int64]:
+        """Return the row of each id.
+
+        Raises:
+            DataError: an unknown id.
+        """
+        known = pl.DataFrame({KEY: self.ids, "row": np.arange(len(self.live))})
+        asked = pl.DataFrame({KEY: pl.Series(ids, dtype=pl.String)})
+        live = known.filter(pl.Series(self.live))
+        rows = asked.join(live, on=KEY, how="left", maintain_order="left")["row"]
+        if rows.null_count():
+            unknown = ids[int(rows.is_null().arg_max() or 0)]
+            raise DataError(f"there is no document {unknown!r}", where=str(self.folder))
+        return rows.to_numpy()
+
+    def vectors(self, rows: npt.NDArray[np.int64]) -> Vectors:
+        """Return the vectors of some rows, float32 (n, D)."""
+        found = np.empty((len(rows), self.metadata.dimension), dtype=np.float32)
+        start = 0
+        for segment in self.segments:
+            inside = (rows >= start) & (rows < start + segment.state.rows)
+            found[inside] = segment.vectors[rows[inside] - start]
+            start += segment.state.rows
+        return found
+
+    def documents(self, rows: npt.NDArray[np.int64]) -> pl.DataFrame:
+        """Return the stored columns of some rows."""
+        found: pl.DataFrame = pl.concat([s.documents for s in self.segments])[rows.tolist()]
+        return found
+
+
+def _state_of(header: Header, folder: Path) -> State:
+    try:
+        state = State.model_validate(header.state)
+        if not state.segments:
+            raise ValueError("no segment")
+    except (ValidationError, ValueError) as error:
+        raise InputError(
+            f"the index is damaged ({' '.join(str(error).split())[:200]})",
+            where=str(folder),
+            remedy="Build it again.",
+        ) from None
+    return state

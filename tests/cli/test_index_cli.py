@@ -1,0 +1,194 @@
+"""`rankfield index`, and what searches and evaluates an index."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+import torch
+
+from rankfield.cli.main import main
+from rankfield.encoders import RankingModel, small_encoder
+from rankfield.evaluation import Results
+from rankfield.index import open_index
+from rankfield.schema import RankingDataset
+from ranking_shop import ranking_shop
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["rankfield", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        shown = capsys.readouterr()
+        return int(caught.value.code or 0), shown.out, shown.err
+
+    monkeypatch.setenv("COLUMNS", "200")
+    return call
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a data set, a model and another model."""
+    root = tmp_path_factory.mktemp("made")
+    data = ranking_shop()
+    data.with_tables(
+        documents=data.documents.with_columns(price=pl.int_range(pl.len()), photo=pl.lit(b"x"))
+    ).save(root / "data")
+    for name, seed in (("model", 0), ("other", 1)):
+        torch.manual_seed(seed)
+        encoder = small_encoder(data.documents["title"], ["text"], dimension=16, width=32)
+        RankingModel(encoder, data.query_fields, data.document_fields, name=name).save(root / name)
+    return root
+
+
+@pytest.fixture
+def places(made: Path, tmp_path: Path, run: Run) -> Path:
+    """The same folder, with an index."""
+    shutil.copytree(made, tmp_path / "here")
+    here = tmp_path / "here"
+    status, shown, _ = run("index", here / "model", here / "data", "--out", here / "index")
+    assert (status, "80 documents in 16 dimensions" in shown) == (0, True)
+    return here
+
+
+@pytest.fixture
+def embedded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """(side, rows) of what is embedded of tables."""
+    found: list[tuple[str, int]] = []
+    chunks = RankingModel.embed_chunks
+
+    def spied(self, dataset, frame, side, **options):  # type: ignore[no-untyped-def]
+        found.append((side, frame.height - options.get("done", 0)))
+        return chunks(self, dataset, frame, side, **options)
+
+    monkeypatch.setattr(RankingModel, "embed_chunks", spied)
+    return found
+
+
+def test_searching_it_shows_what_searching_the_data_shows(
+    places: Path, run: Run, embedded: list[tuple[str, int]]
+) -> None:
+    status, found, _ = run("search", places / "index", "red mug", "-k", 5)
+    assert (status, embedded) == (0, [])
+    assert found == run("search", places / "model", places / "data", "red mug", "-k", 5)[1]
+    assert found.splitlines()[0].split() == ["rank", "similarity", "doc_id", "title"]
+    index = open_index(places / "index")
+    assert index.metadata.model == "model"
+    assert index.documents().columns == ["doc_id", "title", "seen", "price"]
+
+
+def test_it_is_evaluated_as_its_model_is(
+    places: Path, run: Run, embedded: list[tuple[str, int]]
+) -> None:
+    for name, what in (("a", "model"), ("b", "index")):
+        out = places / f"{name}.json"
+        assert run("evaluate", places / what, places / "data", "--out", out)[0] == 0
+        if name == "a":
+            embedded.clear()
+    assert {side for side, _ in embedded} == {"query"}
+    first, second = (Results.load(places / f"{name}.json") for name in "ab")
+    assert second.splits == first.splits
+    assert second.rankings.equals(first.rankings)
+    assert second.made["index"] == "index"
+    assert second.made["fingerprint"] == first.made["fingerprint"]
+
+
+def test_a_run_file_is_evaluated(places: Path, run: Run) -> None:
+    lines = [f"q1 Q0 d{i:03d} {i} {-i} x" for i in range(80)]
+    (places / "their.run").write_text("\n".join(lines))
+    out = places / "r.json"
+    assert run("evaluate", places / "their.run", places / "data", "--out", out)[0] == 0
+    assert Results.load(out).model == "their"
+    status, _, told = run("evaluate", places / "their.run", places / "data", "--dimension", 3)
+    assert (status, "--dimension: is for a model, found run" in told) == (2, True)
+
+
+def test_what_is_up_to_date_is_left(
+    places: Path, run: Run, embedded: list[tuple[str, int]]
+) -> None:
+    before = (places / "index" / "index.json").read_bytes()
+    assert run("index", places / "model", places / "data", "--out", places / "index")[0] == 0
+    assert embedded == []
+    assert (places / "index" / "index.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (["--dimension", "4"], "its dimension is 16, expected 4"),
+        (["--dtype", "float16"], "its dtype is float32, expected float16"),
+    ],
+)
+def test_another_index_is_replaced_only_when_asked(
+    places: Path, run: Run, change: list[str], problem: str
+) -> None:
+    build = ["index", places / "model", places / "data", "--out", places / "index", *change]
+    status, _, told = run(*build)
+    assert (status, problem in told) == (2, True)
+    assert open_index(places / "index").metadata.dimension == 16
+    assert run(*build, "--overwrite")[0] == 0
+    assert run("search", places / "index", "red mug")[0] == 0
+
+
+def test_another_model_is_refused(places: Path, run: Run) -> None:
+    status, _, told = run("index", places / "other", places / "data", "--out", places / "index")
+    assert (status, "holds another index: its model is" in told) == (2, True)
+    status, _, told = run("search", places / "index", "mug", "--model", places / "other")
+    assert (status, "the index is of model" in told) == (2, True)
+    expected = run("search", places / "index", "mug")[1]
+    (places / "model").rename(places / "moved")
+    status, _, told = run("search", places / "index", "mug")
+    assert (status, "Name its folder (--model FOLDER)" in told) == (2, True)
+    assert run("search", places / "index", "mug", "--model", places / "moved")[1] == expected
+
+
+def test_changed_data_is_refused(places: Path, run: Run) -> None:
+    data, index = RankingDataset.load(places / "data"), places / "index"
+    expected = run("search", index, "red mug")[1]
+    built = (index / "index.json").stat().st_mtime
+    data.save(places / "data", overwrite=True)  # written again, and the same
+    os.utime(index / "index.json", (built - 10, built - 10))
+    assert run("search", index, "red mug")[:2] == (0, expected)
+    changed = data.documents.with_columns(title=pl.col("title").str.replace("red", "dark"))
+    data.with_tables(documents=changed).save(places / "data", overwrite=True)
+    for command in (("search", index, "red mug"), ("evaluate", index, places / "data")):
+        status, _, told = run(*command)
+        assert (status, "the index is of data" in told) == (2, True)
+        assert "--overwrite" in told
+    assert run("search", index, "red mug", "--stale")[:2] == (0, expected)
+    assert run("index", places / "model", places / "data", "--out", index, "--overwrite")[0] == 0
+    assert run("search", index, "red mug")[1] != expected
+    opened = open_index(index)
+    opened.delete(["d000"])  # from here on its documents are its own
+    assert run("search", index, "red mug")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["search", "index", "data", "red mug"], "expected an index and a query"),
+        (["search", "model"], "expected a model, a data set and a query"),
+        (["search", "index"], "give a query text, an image, or both"),
+        (["search", "index", "mug", "--image", "none.png"], "takes no images"),
+        (["index", "model", "data", "--out", "new", "--store", "exakt"], "Did you mean 'exact'"),
+        (["index", "model", "data", "--out", "new", "--dtype", "int8"], "float32 or float16"),
+        (["index", "data", "data", "--out", "new"], "not a rankfield model"),
+        (["index", "model", "data", "--out", "data"], "already exists"),
+        (["evaluate", "index", "data", "--robustness"], "is for a model, found index"),
+    ],
+)
+def test_bad_input(places: Path, run: Run, arguments: list[str], problem: str) -> None:
+    known = {"index", "model", "data", "new"}
+    words = [places / w if w in known and i else w for i, w in enumerate(arguments)]
+    status, _, told = run(*words)
+    assert (status, problem in told) == (2, True), told
+    assert not (places / "new").exists()

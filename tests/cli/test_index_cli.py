@@ -98,8 +98,8 @@ def test_it_is_evaluated_as_its_model_is(
     first, second = (Results.load(places / f"{name}.json") for name in "ab")
     assert second.splits == first.splits
     assert second.rankings.equals(first.rankings)
-    assert second.made["index"] == "index"
-    assert second.made["fingerprint"] == first.made["fingerprint"]
+    assert second.metadata["index"] == "index"
+    assert second.metadata["fingerprint"] == first.metadata["fingerprint"]
 
 
 def test_a_run_file_is_evaluated(places: Path, run: Run) -> None:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt
 from rankfield.errors import InputError
 from rankfield.index.base import KEY
 from rankfield.index.durable import sync
+from rankfield.io.matrix import map_matrix
 from rankfield.io.parquet import read_parquet
 from rankfield.paths import require_regular
 from rankfield.search import Corpus
@@ -114,10 +115,8 @@ def mapped(path: Path, shape: tuple[int, ...], dtype: str) -> npt.NDArray[Any]:
     _refuse_links(path)
     try:
         require_regular(path)
-        found: npt.NDArray[Any] = np.load(
-            path, mmap_mode="r" if np.prod(shape) else None, allow_pickle=False
-        )
-    except (OSError, ValueError, EOFError) as error:
+        found = map_matrix(path)
+    except (InputError, OSError) as error:
         raise InputError(f"cannot be read ({error})", where=str(path), remedy=_REMEDY) from error
     if found.shape != shape or found.dtype != dtype:
         raise InputError(

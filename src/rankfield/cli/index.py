@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from rankfield.cli.options import Device, Overwrite
+from rankfield.cli.options import Device, Model, Overwrite
 from rankfield.terminal import echo
 
 __all__ = ["command"]
 
 
 def command(
-    model: Annotated[Path, typer.Argument(help="Folder `model` of a training run.")],
+    model: Model,
     dataset: Annotated[Path, typer.Argument(help="The data set whose documents are indexed.")],
     *,
     out: Annotated[Path, typer.Option(help="Where to put the index.")],

@@ -70,7 +70,7 @@ def build_index(
     loaded = RankingModel.load(model).to(device)
     if dimension is not None:
         loaded.truncate_to(dimension)
-    documents = stored_columns(dataset)
+    documents = _stored_columns(dataset)
     metadata = metadata_of(
         loaded, model_fingerprint(model), dataset, dataset.documents, "document",
         stored=documents.columns, dtype=dtype,
@@ -86,7 +86,7 @@ def build_index(
         if found.metadata.origin() == metadata.origin() and not found.changed:
             return found
         raise OutputError(
-            f"holds another index: {difference(found, metadata)}",
+            f"holds another index: {_difference(found, metadata)}",
             where=str(root),
             remedy="Name another folder, or replace it (--overwrite).",
         )
@@ -94,7 +94,7 @@ def build_index(
     return made_by.build(root, metadata, documents, chunks, overwrite=overwrite)
 
 
-def difference(index: Index, metadata: IndexMetadata) -> str:
+def _difference(index: Index, metadata: IndexMetadata) -> str:
     """Say in what an index differs from what would be built."""
     mine = index.metadata
     for what, own, wanted in (
@@ -109,7 +109,7 @@ def difference(index: Index, metadata: IndexMetadata) -> str:
     return "its documents were changed since it was built"
 
 
-def stored_columns(dataset: RankingDataset) -> pl.DataFrame:
+def _stored_columns(dataset: RankingDataset) -> pl.DataFrame:
     """Return `doc_id` and the documents' columns with plain values that are no image field."""
     images = {field.name for field in dataset.document_fields if field.modality == "image"}
     return dataset.documents.select(
@@ -259,7 +259,7 @@ def check_data(index: Index, model: RankingModel, dataset: RankingDataset) -> No
         dataset,
         dataset.documents,
         "document",
-        stored=stored_columns(dataset).columns,
+        stored=_stored_columns(dataset).columns,
         dtype=index.metadata.dtype,
     ).data_fingerprint
     if not index.changed and found != index.metadata.data_fingerprint:

@@ -40,7 +40,7 @@ LAYERS = (
     {"index"},
     {"evaluation", "collect"},
     {"training", "judging"},
-    {"report"},
+    {"report", "integrations"},
     {"cli"},
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

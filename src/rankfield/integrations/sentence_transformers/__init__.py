@@ -1,0 +1,37 @@
+"""Losses for the trainer of sentence-transformers.
+
+The names load sentence-transformers when they are first used; without it they raise a
+`MissingExtraError`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rankfield.integrations.sentence_transformers.graded_loss import (
+        GCLLoss,
+        GradedLoss,
+        RankedLoss,
+    )
+    from rankfield.integrations.sentence_transformers.score_weights import with_weights
+
+__all__ = ["GCLLoss", "GradedLoss", "RankedLoss", "with_weights"]
+
+_HOMES = {
+    "GCLLoss": "graded_loss",
+    "GradedLoss": "graded_loss",
+    "RankedLoss": "graded_loss",
+    "with_weights": "score_weights",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -64,13 +64,8 @@ def _foreign_encoder(
 ) -> Encoder:
     """Return a model of transformers or sentence-transformers as an encoder.
 
-    A model with `modules.json` is one of sentence-transformers. Of transformers are taken dual
-    encoders of texts and images, text models (the mean of the tokens' states) and vision models.
-
-    Args:
-        source: hub id or folder.
-        query_prefix, document_prefix: what is put before each text of a side; None: the prompts
-            "query" and "document" of a model of sentence-transformers, else nothing.
+    A model with `modules.json` is one of sentence-transformers. Of a text model of transformers
+    the mean of the tokens' states is taken.
 
     Raises:
         ModelError: it cannot be reached or loaded, or is of another kind.
@@ -80,11 +75,10 @@ def _foreign_encoder(
     with quiet_transformers():
         if _model_file(source, _MODULES) is not None:
             text = SentenceTransformersTower.load(source)
-            if query_prefix is None:
-                query_prefix = _prompt(text, "query")
-            if document_prefix is None:
-                document_prefix = _prompt(text, "document", "passage", "corpus")
-            prefixes = {"query_prefix": query_prefix, "document_prefix": document_prefix}
+            prefixes = {
+                "query_prefix": _prompt(text, query_prefix, "query"),
+                "document_prefix": _prompt(text, document_prefix, "document", "passage", "corpus"),
+            }
             return ComposedEncoder(text, None, dimension=None, **prefixes)
         prefixes = {"query_prefix": query_prefix or "", "document_prefix": document_prefix or ""}
         path = _model_file(source, _CONFIG)
@@ -104,8 +98,10 @@ def _foreign_encoder(
         return ComposedEncoder(None, VisionTower.load(source), dimension=None, **prefixes)
 
 
-def _prompt(tower: SentenceTransformersTower, *names: str) -> str:
-    """Return the first of a model's prompts of these names that is there."""
+def _prompt(tower: SentenceTransformersTower, given: str | None, *names: str) -> str:
+    """Return the prefix that is given, else the first of the model's prompts of these names."""
+    if given is not None:
+        return given
     return next((tower.prompts[name] for name in names if tower.prompts.get(name)), "")
 
 

@@ -230,35 +230,24 @@ class RankingModel(nn.Module):
     ) -> NDArray[np.float32]:
         """Return the N × D float32 unit embeddings of queries.
 
-        An image may be asked for even where the model has no image field for queries, if its
-        encoder takes images: alone, or under the key "image". It counts as much as the text.
-
         Args:
             records: strings, images (path, bytes, PIL image), dictionaries from field names to
-                values, or a frame of polars, pandas or pyarrow; a single record counts as a list
-                of one. A text field holds a string, an image field an image or a list of images;
-                None and "" are absent, and what is present is fused. In dictionaries and frames an
-                image may be a string, its path. Other keys and columns are passed over.
-            field: which field strings and images that stand alone go to; needed only where there
-                are several of that modality.
-            root: the folder that paths of images start from and stay in; None: the working
-                folder, and any path.
-            batch_size: texts or images encoded at once; default: the model's `batch_size`.
-            show_progress_bar: by default for more than one batch.
-            device: moves the model there first.
-            truncate_dim: give normalise(e[:d]), as `truncate_to` does for good.
+                values, or a frame of polars, pandas or pyarrow; a single record is a list of one.
+                A text field holds a string, an image field an image (a string is its path) or a
+                list of images; None and "" are absent. What is present is fused. Where the model
+                has no image field for queries, the key "image" counts as much as the text.
+            field: where strings and images that stand alone go, if it is not clear.
+            root: the folder that paths start from and stay in; None: any path.
+            batch_size, show_progress_bar: by default the model's, and for more than one batch.
+            device, truncate_dim: where to move the model first; d, to give normalise(e[:d]).
 
         Raises:
-            DataError: a record of which no field is present, or something that is no record.
-            ImageError: an image that is missing or cannot be read.
-            InputError: a string or an image that could belong to several fields, or to none;
-                `batch_size` below 1.
+            DataError, ImageError: a record with nothing present, or that cannot be read; its row.
+            InputError: a string or an image that could go to any of two fields, or to none.
             ModelError: `truncate_dim` is not from 1 to the encoder's dimension.
         """
         fields = self.current_fields("query")
-        spare = None
-        if "image" in self.encoder.modalities and all(f.modality == "text" for f in fields):
-            spare = Field("image", "image", fields[0].weight if fields else 1.0)
+        spare = self._spare_image(fields)
         rows = read_records(records, "query", fields, field=field, root=root, spare=spare)
         return self._encoded(
             rows,
@@ -294,6 +283,12 @@ class RankingModel(nn.Module):
             device=device,
             dimension=truncate_dim,
         )
+
+    def _spare_image(self, fields: Sequence[Field]) -> Field | None:
+        """Return the field of an image in a query, if the model takes one and has no field."""
+        if "image" not in self.encoder.modalities or any(f.modality == "image" for f in fields):
+            return None
+        return Field("image", "image", fields[0].weight if fields else 1.0)
 
     def _encoded(
         self,
@@ -370,21 +365,18 @@ class RankingModel(nn.Module):
         Only safetensors are read, and no code of a model is run.
 
         Args:
-            name_or_folder: a folder that `save` wrote; or a hub id or folder of a dual encoder
-                (CLIP, SigLIP), text or vision model of transformers, or of a model of
-                sentence-transformers.
-            query_fields, document_fields: what queries and documents consist of, with weights; by
-                default "query", and "image" and "text" as far as the encoder takes them. A saved
-                model has its own.
-            query_prefix, document_prefix: what is put before each text of a side; by default the
-                prompts "query" and "document" of a model of sentence-transformers, else nothing.
-            truncate_dim: as `truncate_to`.
-            device: where to; by default a GPU if there is one.
+            name_or_folder: a folder that `save` wrote; or a dual encoder (CLIP, SigLIP), text or
+                vision model of transformers, or a model of sentence-transformers.
+            query_fields, document_fields: with weights; by default "query", and "image" and "text"
+                as far as the encoder takes them.
+            query_prefix, document_prefix: go before each text; by default the prompts "query" and
+                "document" of a model of sentence-transformers.
+            truncate_dim, device: as `truncate_to`; by default a GPU if there is one.
 
         Raises:
             ModelError: it cannot be reached or loaded, or the fields do not fit it.
             MissingExtraError: sentence-transformers is needed and not installed.
-            InputError: fields or prefixes for a saved model.
+            InputError: fields or prefixes for a saved model, which has its own.
         """
         model = from_pretrained(
             cls,

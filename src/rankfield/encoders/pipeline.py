@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
@@ -39,39 +39,33 @@ def embedded(
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Yield (first row, n × d unit embeddings of its chunk), in the order of the rows.
 
-    Chunks are of one size and start at its multiples, whatever is done already: an embedding
-    depends on its chunk in the last bits. A row without any of the fields is zero.
+    Chunks start at multiples of their size, whatever is done: an embedding depends on its chunk in
+    the last bits. A row without any of the fields is zero.
 
     Args:
-        model: whose encoder is used, in evaluation mode.
+        model, side: whose encoder and prefixes are used, in evaluation mode.
         rows: with the fields, and the weights that they are fused by.
-        side: which prefixes texts get.
         dimension: d, at most the encoder's D.
         batch_size: texts or images that are encoded at once.
-        done: how many rows to leave out, at least; the chunk they end in is made again.
-        show: whether to show progress.
+        done: how many rows to leave out; the chunk they end in is made again.
 
     Raises:
-        ImageError: an image that is missing, before anything is embedded, or cannot be read.
+        ImageError: a missing image, before anything is embedded, or one that cannot be read.
     """
     first = done // CHUNK * CHUNK if done < len(rows) else len(rows)
     rows.require_images(first)
     shown = progress(f"embed {side} rows", len(rows), done=first, unit="rows")
     with evaluating(model), shown if show else nullcontext() as advance:
         for start in range(first, len(rows), CHUNK):
-            stop = min(start + CHUNK, len(rows))
+            size = min(CHUNK, len(rows) - start)
+            columns = [c for c in rows.columns(start, start + size) if len(c.values)]
             # A mode that ends before the caller gets control.
             with torch.inference_mode():
-                columns = rows.columns(start, stop)
-                found = {
-                    column.field.name: _vectors(model, column, rows.image, side, batch_size)
-                    for column in columns
-                    if len(column.values)
-                }
-                chunk = _fused(found, columns, stop - start, dimension)
+                vectors = [_vectors(model, c, rows.image, side, batch_size) for c in columns]
+                chunk = _fused(vectors, columns, size, dimension)
             yield start, chunk
             if advance is not None:
-                advance(stop - start)
+                advance(size)
 
 
 def joined(
@@ -85,21 +79,17 @@ def joined(
 
 
 def _fused(
-    vectors: Mapping[str, Tensor], columns: Sequence[FieldColumn], size: int, dimension: int
+    vectors: Sequence[Tensor], columns: Sequence[FieldColumn], size: int, dimension: int
 ) -> NDArray[np.float32]:
-    """Fuse the vectors of the columns' distinct values."""
-    if not vectors:
+    """Fuse the vectors of the columns' distinct values; without columns all rows are zero."""
+    if not columns:
         return np.zeros((size, dimension), dtype=np.float32)
     found = {}
-    for column in columns:
-        name = column.field.name
-        if name in vectors:
-            raw = vectors[name]
-            places, codes = column.entries_of(np.arange(size))
-            rows, index = torch.from_numpy(places), torch.from_numpy(codes)
-            found[name] = FieldVectors(
-                raw, rows.to(raw.device), index.to(raw.device), column.multi_valued
-            )
+    for column, raw in zip(columns, vectors, strict=True):
+        rows, index = map(torch.from_numpy, column.entries_of(np.arange(size)))
+        found[column.field.name] = FieldVectors(
+            raw, rows.to(raw.device), index.to(raw.device), column.multi_valued
+        )
     weights = {column.field.name: column.field.weight for column in columns}
     fused, _ = fuse_fields(size, found, weights, dimension)
     return fused.cpu().numpy()

@@ -240,6 +240,10 @@ class _Run:
 
             web.each(download, missing, advance)
         self._refuse_gaps("images", failed, len(addresses), skip_failed)
+        self._report_refused(images, addresses)
+        return images
+
+    def _report_refused(self, images: Images, addresses: list[str]) -> None:
         refused = [(a, reason) for a in addresses if (reason := images.reason(a))]
         if refused:
             address, reason = refused[0]
@@ -247,7 +251,6 @@ class _Run:
                 f"{len(refused):,} of {len(addresses):,} images are refused; the first:"
                 f" {address[:200]}: {reason}"
             )
-        return images
 
     def _write(self, dataset: RankingDataset, work: WorkFolder) -> None:
         record: dict[str, Any] = {

@@ -35,6 +35,7 @@ from rankfield.web.chat import ChatAnswer, ChatEndpoint, Usage, key_from
 from rankfield.web.fetcher import ServerGivenUpError
 from rankfield.web.request_log import RequestLog
 from rankfield.web.secrets import Secrets
+from rankfield.work_folder import WorkFolder
 
 __all__ = ["JudgeSettings", "judge"]
 
@@ -139,37 +140,11 @@ class _Run:
             return record
         estimate = estimate_cost(self.prompts, pairs, settings.votes, settings.prices)
         report(f"estimate: {estimate}")
-        low, *_, high = self.rubric.values
-        scale = self.dataset.score_scale
-        if low < scale.minimum or high > scale.maximum:
-            report(
-                f"the grades, {low:g} to {high:g}, leave the data set's scale, {scale.minimum:g} to"
-                f' {scale.maximum:g}: as further judgments they need map = "ranks" or "linear"'
-            )
-        if settings.max_cost is not None and estimate.price > settings.max_cost:
-            raise InputError(
-                f"the estimate, {estimate.price:,.2f}, is above {settings.max_cost:,.2f}",
-                where="--max-cost",
-                remedy="Judge fewer pairs (--per-query), take fewer votes, or allow more.",
-            )
+        if remark := self._scale_remark():
+            report(remark)
+        self._require_affordable(estimate)
         with judging_folder(self.out) as work:
-            with (
-                Journal(work.path / JOURNAL, opener=work.opener) as journal,
-                RequestLog(work.path / REQUESTS, self.secrets, opener=work.opener) as log,
-            ):
-                if failures := self._ask_all(pairs, journal, log):
-                    if not skip_failed or not len(journal):
-                        raise RemoteError(
-                            failures,
-                            where=self.endpoint.model,
-                            remedy="Nothing is lost: run the same command again. Or do without"
-                            " them: --skip-failed.",
-                        )
-                    report(failures)
-                votes = [
-                    [self._vote(journal, q, d, v) for v in range(settings.votes)]
-                    for q, d in pairs.select("query_id", "doc_id").iter_rows()
-                ]
+            votes = self._votes(pairs, work, skip_failed=skip_failed, report=report)
             judgments, table = vote_tables(
                 pairs, votes, settings.aggregate, self.prompts.imitates_prompt
             )
@@ -182,6 +157,53 @@ class _Run:
             )  # fmt: skip
             work.remove()
         return record
+
+    def _require_affordable(self, estimate: Cost) -> None:
+        bound = self.settings.max_cost
+        if bound is not None and estimate.price > bound:
+            raise InputError(
+                f"the estimate, {estimate.price:,.2f}, is above {bound:,.2f}",
+                where="--max-cost",
+                remedy="Judge fewer pairs (--per-query), take fewer votes, or allow more.",
+            )
+
+    def _scale_remark(self) -> str:
+        """Say that grades leave the data set's scale; "" if they do not."""
+        low, *_, high = self.rubric.values
+        scale = self.dataset.score_scale
+        if scale.minimum <= low and high <= scale.maximum:
+            return ""
+        return (
+            f"the grades, {low:g} to {high:g}, leave the data set's scale, {scale.minimum:g} to"
+            f' {scale.maximum:g}: as further judgments they need map = "ranks" or "linear"'
+        )
+
+    def _votes(
+        self,
+        pairs: pl.DataFrame,
+        work: WorkFolder,
+        *,
+        skip_failed: bool,
+        report: Callable[[str], None],
+    ) -> list[list[Vote]]:
+        """Ask for what the journal lacks; return the votes of each pair."""
+        with (
+            Journal(work.path / JOURNAL, opener=work.opener) as journal,
+            RequestLog(work.path / REQUESTS, self.secrets, opener=work.opener) as log,
+        ):
+            if failures := self._ask_all(pairs, journal, log):
+                if not skip_failed or not len(journal):
+                    raise RemoteError(
+                        failures,
+                        where=self.endpoint.model,
+                        remedy="Nothing is lost: run the same command again. Or do without"
+                        " them: --skip-failed.",
+                    )
+                report(failures)
+            return [
+                [self._vote(journal, q, d, v) for v in range(self.settings.votes)]
+                for q, d in pairs.select("query_id", "doc_id").iter_rows()
+            ]
 
     def _ask_all(self, pairs: pl.DataFrame, journal: Journal, log: RequestLog) -> str:
         """Ask for the votes that the journal lacks; return what failed, "" if nothing did."""

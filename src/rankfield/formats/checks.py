@@ -51,12 +51,9 @@ def require_values(table: Table, *columns: str) -> None:
         values = table.frame[column]
         values = values if values.dtype in (pl.String, pl.Binary) else values.cast(pl.String)
         bad = values.to_frame(column).select(is_absent(column, values.dtype))[column]
-        if bad.any():
-            raise DataError(
-                f"expected a value, found nothing{_more(bad)}",
-                where=table.where(_first(bad), column),
-                remedy="Fill it in, or remove the row.",
-            )
+        table.refuse(
+            column, bad, "expected a value, found nothing", "Fill it in, or remove the row."
+        )
 
 
 def require_within(
@@ -79,11 +76,7 @@ def require_known(table: Table, column: str, known: pl.Series, what: str) -> Non
     unknown = values.join(known.to_frame(column), on=column, how="anti")
     if unknown.height:
         bad = table.frame[column].is_in(unknown[column].implode())
-        raise DataError(
-            f"{table.frame[column][_first(bad)]!r} is not {what}{_more(bad)}",
-            where=table.where(_first(bad), column),
-            remedy="Add it there, or remove the row.",
-        )
+        table.refuse(column, bad, f"{{}} is not {what}", "Add it there, or remove the row.")
 
 
 def check_pairs(table: Table, remedy: str = "Keep one of them.") -> None:

@@ -260,10 +260,7 @@ def _blank_delimited(path: Path) -> Table | None:
 def _refuse_empty(table: Table, column: str) -> None:
     ids = table.frame.select(pl.col(column).cast(pl.String))
     empty = ids.select(is_absent(column, pl.String()))[column]
-    if empty.any():
-        raise DataError(
-            "expected an id, found nothing", where=table.where(int(empty.arg_max() or 0), column)
-        )
+    table.refuse(column, empty, "expected an id, found nothing")
 
 
 def read_pair_json(path: Path) -> Table:

@@ -153,15 +153,12 @@ def _scored(labels: Table, grades: Mapping[str, float], notes: list[str]) -> Tab
         .str.strip_chars()
         .replace_strict(list(grades), list(grades.values()), default=None, return_dtype=pl.Float64)
     )
-    if scores.null_count():
-        row = int(scores.is_null().arg_max() or 0)
-        found = table.frame["label"][row]
-        raise DataError(
-            f"expected one of {', '.join(grades)}, found"
-            f" {'nothing' if found is None else repr(found)}",
-            where=table.where(row, "label"),
-            remedy="Fix the label, or say what it is worth with --grades.",
-        )
+    table.refuse(
+        "label",
+        scores.is_null(),
+        f"expected one of {', '.join(grades)}, found {{}}",
+        "Fix the label, or say what it is worth with --grades.",
+    )
     return table.with_columns(score=scores)
 
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import polars as pl
 
 from rankfield.errors import DataError, InputError
 from rankfield.files import read_json
 from rankfield.foreign_files import own_paths
 from rankfield.formats.published_splits import part_name
-from rankfield.io.tables import ENDINGS
+from rankfield.io.table import Table, stack
+from rankfield.io.tables import ENDINGS, read_files
 from rankfield.paths import inside, is_file
 
-__all__ = ["TABLE_NAMES", "find_parts", "find_tables"]
+__all__ = ["TABLE_NAMES", "find_parts", "find_tables", "read_parts"]
 
 _SHARD = re.compile(r"^(?P<name>.+?)-(?P<number>\d{5})-of-(?P<count>\d{5})(-[0-9a-f]+)?$")
 _NUMBERED = re.compile(r"^(?P<name>.*?)[-_.]?\d*$")
@@ -62,6 +66,18 @@ def find_parts(src: Path) -> dict[str, list[Path]]:
     if saved:
         return {part_name(folder.name): _saved(folder) for folder in saved}
     return _by_names(src)
+
+
+def read_parts(parts: Mapping[str, list[Path]], column: str) -> Table:
+    """Return the rows of all splits, one below the other, with the split's name in a column.
+
+    Raises:
+        DataError: a file is missing, broken or without rows, or columns of two files don't fit.
+    """
+    tables = [
+        read_files(paths).with_columns(pl.lit(part).alias(column)) for part, paths in parts.items()
+    ]
+    return stack(tables)
 
 
 def _saved(folder: Path) -> list[Path]:

@@ -18,7 +18,7 @@ from rankfield.files import new_folder
 from rankfield.foreign_files import own_paths
 from rankfield.formats.checks import require_sound
 from rankfield.formats.exports import write_record
-from rankfield.formats.hugging_face.folders import TABLE_NAMES, find_parts, find_tables
+from rankfield.formats.hugging_face.folders import TABLE_NAMES, find_parts, find_tables, read_parts
 from rankfield.formats.hugging_face.pairs import PART, dataset_of_pairs
 from rankfield.formats.hugging_face.writing import write_saved_dataset
 from rankfield.formats.image_files import image_bytes
@@ -37,7 +37,7 @@ from rankfield.formats.layout import (
 )
 from rankfield.formats.published_splits import PARTS, split_by_queries
 from rankfield.formats.tables.reading import TableOptions, dataset_of_tables
-from rankfield.io.table import Table, stack
+from rankfield.io.table import Table
 from rankfield.io.tables import read_files
 from rankfield.schema import SPLITS, RankingDataset
 from rankfield.schema.header import read_header
@@ -106,7 +106,7 @@ def read_hugging_face(
             remedy="Import it as marqo-gs-parquet.",
         )
     else:
-        rows = stack([_with_part(paths, part) for part, paths in parts.items()])
+        rows = read_parts(parts, PART)
         dataset, notes = dataset_of_pairs(root, rows, query, options)
         of_parts = dataset.judgments.select("query_id", "doc_id", part=rows.frame[PART])
         dataset = split_by_queries(dataset, of_parts, held_out=held_out, notes=notes)
@@ -127,11 +127,6 @@ def _saved(folder: Path, tables: Mapping[str, Table]) -> RankingDataset:
     return dataset
 
 
-def _with_part(paths: list[Path], part: str) -> Table:
-    table = read_files(paths)
-    return table.with_columns(pl.lit(part).alias(PART))
-
-
 def _of_tables(
     root: Path,
     found: Mapping[str, Mapping[str, list[Path]]],
@@ -139,7 +134,7 @@ def _of_tables(
     options: TableOptions,
 ) -> tuple[RankingDataset, list[str]]:
     """Return the data set of three tables, with the splits that its judgments were published in."""
-    judged = stack([_with_part(paths, part) for part, paths in found["judgments"].items()])
+    judged = read_parts(found["judgments"], PART)
     tables = {name: _records(found[name]) for name in ("queries", "documents")}
     tables["judgments"] = judged.with_frame(judged.frame.drop(PART))
     dataset, notes = dataset_of_tables(root, tables, **options)

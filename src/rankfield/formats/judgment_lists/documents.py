@@ -1,14 +1,16 @@
-"""The documents that a judgment list rates: a table, or an export of a search engine's index."""
+"""Judgment lists with the documents they rate: a table, or an export of a search engine's index."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 
 from rankfield.column_names import DOC_IDS, PLAIN_IDS, find_column
 from rankfield.errors import DataError
+from rankfield.formats.assemble import DatasetOptions, Source, assemble
 from rankfield.formats.foreign_columns import (
     RESERVED,
     set_aside_in_frame,
@@ -17,10 +19,65 @@ from rankfield.formats.foreign_columns import (
 from rankfield.io.table import Table
 from rankfield.io.tables import read_table
 from rankfield.io.text_values import marked, text_values, unmarked
+from rankfield.schema import RankingDataset
 
-__all__ = ["read_listed_documents"]
+__all__ = ["read_list", "read_listed_documents"]
 
 _DOC_IDS = ("_id", "doc_id", "id", *DOC_IDS, *PLAIN_IDS)
+
+
+def read_list(
+    layout: str,
+    judgments: Callable[[Path, list[str]], tuple[pl.DataFrame, Table, bool]],
+    src: str | Path,
+    documents: str | Path | None,
+    options: DatasetOptions,
+) -> tuple[RankingDataset, list[str]]:
+    """Return the data set of a judgment list and the documents that it rates.
+
+    Args:
+        layout: its name.
+        judgments: `Layout.judgments`.
+        src: the list.
+        documents: the table of the documents; without one the list's own titles, if it has them.
+        options: see `DatasetOptions`.
+
+    Raises:
+        DataError: a file is missing or broken, or there are no documents; see `assemble`.
+    """
+    path = Path(src)
+    notes: list[str] = []
+    queries, judged, _ = judgments(path, notes)
+    if documents is None:
+        texts = _titles(path, judged)
+        notes.append("documents: the titles of the judgment list; name others with --documents")
+    else:
+        texts = read_listed_documents(Path(documents), notes)
+    source = Source(
+        layout=layout,
+        path=path,
+        root=texts.path.parent,
+        tables={
+            "queries": Table.counted(path, queries),
+            "documents": texts,
+            "judgments": judged,
+        },
+        fields={"queries": ["query"], "documents": ["title"] if documents is None else None},
+        notes=notes,
+    )
+    return assemble(source, **options)
+
+
+def _titles(path: Path, judgments: Table) -> Table:
+    frame = judgments.frame
+    if "title" not in frame.columns or frame["title"].null_count() == frame.height:
+        raise DataError(
+            "the judgment list holds no texts of documents",
+            where=str(path),
+            remedy="Name a table with them, --documents FILE, or take --judgments-only.",
+        )
+    titles = frame.group_by("doc_id", maintain_order=True).agg(pl.col("title").drop_nulls().first())
+    return Table.counted(path, titles)
 
 
 def read_listed_documents(path: Path, notes: list[str]) -> Table:

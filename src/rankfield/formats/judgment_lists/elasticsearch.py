@@ -9,7 +9,7 @@ import polars as pl
 
 from rankfield.errors import DataError
 from rankfield.files import new_file, write_json
-from rankfield.formats.assemble import DatasetOptions, Source, assemble
+from rankfield.formats.assemble import DatasetOptions
 from rankfield.formats.exports import (
     export_line,
     joined_texts,
@@ -17,7 +17,7 @@ from rankfield.formats.exports import (
     query_texts,
     text_fields,
 )
-from rankfield.formats.judgment_lists.documents import read_listed_documents
+from rankfield.formats.judgment_lists.documents import read_list
 from rankfield.formats.judgment_lists.ltr import judgment_lines, ltr_tables
 from rankfield.formats.judgment_lists.rank_eval import rank_eval_ratings, rank_eval_request
 from rankfield.formats.judgment_lists.search_relevance import (
@@ -69,28 +69,7 @@ def read_elasticsearch(
     Raises:
         DataError: a file is missing or broken, with file and place; see `assemble`.
     """
-    path = Path(src)
-    notes: list[str] = []
-    kind, content = _content(path)
-    queries, judgments = _judgments(path, kind, content, notes)
-    if documents is None:
-        texts = _titles(path, judgments)
-        notes.append("documents: the titles of the judgment list; name others with --documents")
-    else:
-        texts = read_listed_documents(Path(documents), notes)
-    source = Source(
-        layout="elasticsearch",
-        path=path,
-        root=texts.path.parent,
-        tables={
-            "queries": queries,
-            "documents": texts,
-            "judgments": judgments,
-        },
-        fields={"queries": ["query"], "documents": ["title"] if documents is None else None},
-        notes=notes,
-    )
-    return assemble(source, **options)
+    return read_list("elasticsearch", listed_tables, src, documents, options)
 
 
 def listed_tables(path: Path, notes: list[str]) -> tuple[pl.DataFrame, Table, bool]:
@@ -206,18 +185,6 @@ def _judgments(path: Path, kind: Kind, content: Any, notes: list[str]) -> tuple[
     if kind == "rank-eval":
         return rank_eval_ratings(path, content, notes)
     return search_relevance_ratings(path, content)
-
-
-def _titles(path: Path, judgments: Table) -> Table:
-    frame = judgments.frame
-    if "title" not in frame.columns or frame["title"].null_count() == frame.height:
-        raise DataError(
-            "the judgment list holds no texts of documents",
-            where=str(path),
-            remedy="Name a table with them, --documents FILE, or take --judgments-only.",
-        )
-    titles = frame.group_by("doc_id", maintain_order=True).agg(pl.col("title").drop_nulls().first())
-    return Table.counted(path, titles)
 
 
 def _ltr_lines(

@@ -57,9 +57,8 @@ def ltr_tables(path: Path) -> tuple[Table, Table]:
     unknown = ~frame["query_id"].is_in(queries.frame["query_id"].implode())
     if unknown.any():
         row = int(unknown.arg_max() or 0)
-        name = frame["query_id"][row]
         raise DataError(
-            f"there is no line `# qid:{name}: …` with the text of this query",
+            f"there is no line `# qid:{frame['query_id'][row]}: …` with the text of this query",
             where=table.where(row, "query_id"),
             remedy="Add it to the head of the file.",
         )
@@ -104,11 +103,5 @@ def _queries(comments: Table) -> Table:
     known = frame["query_id"].is_not_null() & (frame["query"] != "")
     table = comments.with_frame(frame).filter(known)
     twice = ~table.frame["query_id"].is_first_distinct()
-    if twice.any():
-        row = int(twice.arg_max() or 0)
-        raise DataError(
-            f"the query {table.frame['query_id'][row]!r} has two lines",
-            where=table.where(row, "query_id"),
-            remedy="Keep one of them.",
-        )
+    table.refuse("query_id", twice, "the query {} has two lines", "Keep one of them.")
     return table

@@ -14,9 +14,9 @@ from rankfield.column_names import find_column, normalised_name, quoted_names
 from rankfield.errors import DataError
 from rankfield.field_values import is_absent
 from rankfield.files import new_file
-from rankfield.formats.assemble import DatasetOptions, Source, assemble
+from rankfield.formats.assemble import DatasetOptions
 from rankfield.formats.exports import lost_columns, query_texts
-from rankfield.formats.judgment_lists.documents import read_listed_documents
+from rankfield.formats.judgment_lists.documents import read_list
 from rankfield.formats.layout import LIST_OPTIONS, Layout
 from rankfield.io.delimited import read_header
 from rankfield.io.numbers import finite_numbers, number_texts
@@ -51,29 +51,7 @@ def read_quepid(
     Raises:
         DataError: a file is missing or broken, or there are no documents; with file and row.
     """
-    path = Path(src)
-    notes: list[str] = []
-    queries, judgments, _ = quepid_tables(path, notes)
-    if documents is None:
-        raise DataError(
-            "the judgment list holds no texts of documents",
-            where=str(path),
-            remedy="Name a table with them, --documents FILE, or take --judgments-only.",
-        )
-    texts = read_listed_documents(Path(documents), notes)
-    source = Source(
-        layout="quepid",
-        path=path,
-        root=texts.path.parent,
-        tables={
-            "queries": Table.counted(path, queries),
-            "documents": texts,
-            "judgments": judgments,
-        },
-        fields={"queries": ["query"]},
-        notes=notes,
-    )
-    return assemble(source, **options)
+    return read_list("quepid", quepid_tables, src, documents, options)
 
 
 def quepid_tables(path: Path, notes: list[str]) -> tuple[pl.DataFrame, Table, bool]:
@@ -96,12 +74,7 @@ def quepid_tables(path: Path, notes: list[str]) -> tuple[pl.DataFrame, Table, bo
     table = table.with_frame(table.frame.select(list(names)).rename(names))
     for name in ("query", "doc_id"):
         bad = table.frame.select(is_absent(name, pl.String()))[name]
-        if bad.any():
-            raise DataError(
-                "expected a value, found nothing",
-                where=table.where(int(bad.arg_max() or 0), name),
-                remedy="Fill it in, or remove the row.",
-            )
+        table.refuse(name, bad, "expected a value, found nothing", "Fill it in, or remove the row.")
     rated = ~table.frame.select(is_absent("score", pl.String()))["score"]
     if gone := int((~rated).sum()):
         notes.append(f"judgments: {gone:,} without a rating are left out")

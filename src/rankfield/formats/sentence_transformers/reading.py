@@ -27,12 +27,12 @@ from rankfield.formats.checks import (
     require_within,
 )
 from rankfield.formats.guesses import guess_scale
-from rankfield.formats.hugging_face.folders import find_parts
+from rankfield.formats.hugging_face.folders import find_parts, read_parts
 from rankfield.formats.published_splits import split_by_queries
 from rankfield.formats.sentence_transformers.writing import write_sentence_transformers
 from rankfield.io.numbers import finite_numbers
-from rankfield.io.table import Table, stack
-from rankfield.io.tables import file_columns, read_files
+from rankfield.io.table import Table
+from rankfield.io.tables import file_columns
 from rankfield.io.text_values import require_texts
 from rankfield.schema import Field, Modality, Provenance, RankingDataset, ScoreScale
 
@@ -106,7 +106,7 @@ def read_sentence_transformers(
     """
     path = Path(src)
     parts = find_parts(path)
-    table = stack([_read_part(paths, part) for part, paths in parts.items()])
+    table = read_parts(parts, _PART)
     names = [c for c in table.frame.columns if c != _PART]
     chosen = label or find_column(names, _LABELS, where=str(path))
     inputs = list(columns or [c for c in names if c != chosen])
@@ -138,11 +138,6 @@ def read_sentence_transformers(
     )
     dataset, cleared = check_images(dataset, bad_images)
     return split_by_queries(dataset, of_parts, held_out=held_out, notes=notes), notes + cleared
-
-
-def _read_part(paths: list[Path], part: str) -> Table:
-    table = read_files(paths)
-    return table.with_columns(pl.lit(part).alias(_PART))
 
 
 def _is_margin(frame: pl.DataFrame, inputs: list[str], label: str) -> bool:
@@ -199,12 +194,12 @@ def _of_positives(table: Table, frame: pl.DataFrame, inputs: list[str]) -> Table
         columns.append(part.filter(~is_absent("document", part.schema["document"])))
     rows = pl.concat(columns).sort(_ROW, maintain_order=True)
     positive = frame[_ROW].is_in(rows.filter(score=1.0)[_ROW].implode())
-    if not positive.all():
-        raise DataError(
-            "expected at least one document, found none",
-            where=table.where(int((~positive).arg_max() or 0), inputs[1]),
-            remedy="Fill it in, or remove the row.",
-        )
+    table.refuse(
+        inputs[1],
+        ~positive,
+        "expected at least one document, found none",
+        "Fill it in, or remove the row.",
+    )
     return _placed(table, rows)
 
 
@@ -225,12 +220,12 @@ def _of_lists(table: Table, frame: pl.DataFrame, inputs: list[str], label: str |
 
 def _require_lengths(table: Table, label: str, fits: pl.Expr) -> None:
     bad = ~table.frame.select(fits.fill_null(False)).to_series()
-    if bad.any():
-        raise DataError(
-            "expected as many labels as documents, and at least one",
-            where=table.where(int(bad.arg_max() or 0), label),
-            remedy="Fix or remove the row.",
-        )
+    table.refuse(
+        label,
+        bad,
+        "expected as many labels as documents, and at least one",
+        "Fix or remove the row.",
+    )
 
 
 def _renamed(query: str, document: str) -> list[pl.Expr]:

@@ -75,13 +75,12 @@ def run_table(path: str | Path) -> Table:
     table = split_lines(read_lines(path), _RUN, rest=True)
     ranks, scores = (finite_numbers(table, name, unit="line") for name in ("rank", "score"))
     wrong = (ranks != ranks.floor()) | (ranks < 0) | (ranks >= 2**53)
-    if wrong.any():
-        row = int(wrong.arg_max() or 0)
-        raise DataError(
-            f"expected a whole number of 0 or more, found {table.frame['rank'][row]!r}",
-            where=table.where(row, "rank"),
-            remedy="The columns are query_id, Q0, doc_id, rank, score, tag.",
-        )
+    table.refuse(
+        "rank",
+        wrong,
+        "expected a whole number of 0 or more, found {}",
+        "The columns are query_id, Q0, doc_id, rank, score, tag.",
+    )
     frame = table.frame.select(
         "query_id", "doc_id", rank=ranks.cast(pl.Int64), score=scores, tag="tag"
     )

@@ -73,18 +73,7 @@ def mean_intervals(
     Raises:
         MetricError: as `mean_interval`, or lengths that differ.
     """
-    check_sampling(rounds, level)
-    found: dict[str, Mean] = {}
-    for names, columns in by_defined(values):
-        drawn = rounds_for(rounds, len(columns))
-        inside = [i for i, column in enumerate(columns.T) if ((column >= 0) & (column <= 1)).all()]
-        outside = [i for i in range(len(names)) if i not in inside]
-        for chosen, ends in (
-            (inside, lambda x, r: bounded_ends(x, (0.0, 1.0), r, seed, level)),
-            (outside, lambda x, r: _percentile_ends(x, r, seed, level)),
-        ):
-            found |= _intervals([names[i] for i in chosen], columns[:, chosen], ends, drawn)
-    return {name: found[name] for name in values}
+    return _all_intervals(values, rounds, seed, level, bounded=True)
 
 
 def bootstrap_interval(
@@ -120,12 +109,7 @@ def bootstrap_intervals(
     Raises:
         MetricError: as `bootstrap_interval`, or lengths that differ.
     """
-    check_sampling(rounds, level)
-    found: dict[str, Mean] = {}
-    for names, columns in by_defined(values):
-        drawn = rounds_for(rounds, len(columns))
-        found |= _intervals(names, columns, lambda x, r: _percentile_ends(x, r, seed, level), drawn)
-    return {name: found[name] for name in values}
+    return _all_intervals(values, rounds, seed, level, bounded=False)
 
 
 def bounded_ends(
@@ -139,6 +123,33 @@ def bounded_ends(
     return low, high
 
 
+def _all_intervals(
+    values: Mapping[str, npt.ArrayLike],
+    rounds: int | None,
+    seed: int,
+    level: float,
+    *,
+    bounded: bool,
+) -> dict[str, Mean]:
+    """Return name → mean with its interval; `bounded`: by `bounded_ends` for values in [0, 1]."""
+    check_sampling(rounds, level)
+    found: dict[str, Mean] = {}
+    for names, columns in by_defined(values):
+        drawn = rounds_for(rounds, len(columns))
+        inside = ((columns >= 0) & (columns <= 1)).all(axis=0) & bounded
+        for chosen, ends in (
+            (inside, lambda x, r: bounded_ends(x, (0.0, 1.0), r, seed, level)),
+            (~inside, lambda x, r: _percentile_ends(x, r, seed, level)),
+        ):
+            kept = np.flatnonzero(chosen)
+            if not len(kept):
+                continue
+            # Not copied where all are kept anyway: another layout would change the last bits.
+            part = columns[:, kept] if bounded else columns
+            found |= _intervals([names[i] for i in kept], part, ends, drawn)
+    return {name: found[name] for name in values}
+
+
 def _percentile_ends(
     columns: FloatArray, rounds: int, seed: int, level: float
 ) -> tuple[FloatArray, FloatArray]:
@@ -150,7 +161,7 @@ def _percentile_ends(
 def _intervals(names: list[str], columns: FloatArray, ends: _Ends, rounds: int) -> dict[str, Mean]:
     """Return name → the mean of its column, with the interval that `ends` gives."""
     means = [mean_of_defined(column) for column in columns.T]
-    if len(columns) < 2 or not names:
+    if len(columns) < 2:
         return dict(zip(names, means, strict=True))
     found = {}
     for name, mean, low, high in zip(names, means, *ends(columns, rounds), strict=True):

@@ -74,12 +74,7 @@ def join_run(
     rows = pl.DataFrame({"query_id": queries}).with_row_index("query")
     unknown = run.join(rows, on="query_id", how="anti")["query_id"].unique(maintain_order=True)
     if unknown.len() and not ignore_unknown:
-        raise DataError(
-            f"the query {unknown[0]!r}{more(unknown.len() - 1)} has no judgment",
-            where=name,
-            remedy="Check that both files belong together, or leave such queries out "
-            "(--ignore-unknown).",
-        )
+        raise _unknown(unknown, name)
     ordered, tied = _ordered(run.join(rows, on="query_id", maintain_order="left"), ties)
     found = ordered.join(
         judgments.select("query_id", "doc_id", judged="score"),
@@ -106,6 +101,15 @@ def _check(frame: pl.DataFrame, name: str) -> None:
                 f"found {what}",
                 where=f"{name}, query_id {row['query_id']!r}, doc_id {row['doc_id']!r}",
             )
+
+
+def _unknown(queries: pl.Series, name: str) -> DataError:
+    return DataError(
+        f"the query {queries[0]!r}{more(queries.len() - 1)} has no judgment",
+        where=name,
+        remedy="Check that both files belong together, or leave such queries out "
+        "(--ignore-unknown).",
+    )
 
 
 def _ordered(run: pl.DataFrame, ties: str) -> tuple[pl.DataFrame, int]:

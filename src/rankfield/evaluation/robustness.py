@@ -40,7 +40,7 @@ class FieldEmbeddings:
 
     Raises:
         DataError: a field that the data lacks.
-        ImageError: a picture that cannot be read.
+        ImageError: an image that cannot be read.
     """
 
     def __init__(self, model: RankingModel, dataset: RankingDataset) -> None:

@@ -88,8 +88,8 @@ def slice_queries(queries: pl.DataFrame, dataset: RankingDataset, by: str) -> pl
     the smallest and the largest number in each ("3–7"); of whole numbers zeros, where they are the
     least and a twentieth of the queries or more has one, into a fifth. Of other values the ten that
     most queries have, if at least five have them, are slices, the rest are "other". Absent values
-    are "(none)". All splits share one set of slices. ``place`` counts from 0: numbers rise, other
-    values come by falling number of queries, then "other", then "(none)".
+    are "(none)". All splits share one set of slices. ``place`` counts from 0: numbers ascend, other
+    values come by descending number of queries, then "other", then "(none)".
 
     Args:
         queries: at least ``split`` and ``query_id``.

@@ -206,6 +206,7 @@ def test_a_record_with_nothing_present_is_named(model: RankingModel) -> None:
     [
         (["red", 3], r"row 1 .*expected a string, an image or a dictionary of fields, found a int"),
         ([{"query": 3}], r"row 0 .*field 'query': expected a string, found a int"),
+        (["red", "\ud83d"], r"row 1 .*field 'query': .*found half of a surrogate pair"),
         ([{"query": ["red"]}], r"field 'query': expected a string, found a list"),
         ([{"image": [3]}], r"field 'image': expected an image \(path, bytes, PIL image\) or a"),
         (pl.DataFrame({"query": [3]}), r"column 'query': expected text, found a column of Int64"),

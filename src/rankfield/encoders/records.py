@@ -19,7 +19,7 @@ from rankfield.encoders.rows import FrameRows, Rows
 from rankfield.errors import DataError, InputError
 from rankfield.field_values import is_absent
 from rankfield.schema import Field, image_source
-from rankfield.unicode_text import is_blank
+from rankfield.unicode_text import half_surrogate, is_blank
 
 __all__ = ["read_records"]
 
@@ -152,6 +152,11 @@ def _present(value: Any, field: Field, row: int) -> _Values:
     if field.modality == "text":
         if not isinstance(value, str):
             raise _unexpected("a string", value, field, row)
+        if half_surrogate(value) is not None:
+            raise DataError(
+                "expected Unicode text, found half of a surrogate pair",
+                where=f"{_place(row)}, field {field.name!r}",
+            )
         return [] if is_blank(value) else [value]
     items = value if isinstance(value, list | tuple) else [value]
     found = []

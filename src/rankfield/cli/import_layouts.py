@@ -34,29 +34,30 @@ class ImportGroup(TyperGroup):
     Anything else in the place of a layout is a source whose layout is guessed.
     """
 
-    _made: dict[str, Any] | None = None
-
     @property
     def commands(self) -> Any:
         """Name → command: one of each layout, and the guess, which is hidden."""
-        if self._made is None:
-            made = {layout.name: _verb(layout) for layout in LAYOUTS.values()}
-            self._made = {GUESS: _command(GUESS, _guess, hidden=True), **made}
-        return self._made
+        return {name: self.get_command(None, name) for name in (GUESS, *LAYOUTS)}
 
     @commands.setter
     def commands(self, value: Any) -> None:
         """Ignore the commands of the group's declaration: there are none."""
 
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+        """Return the command of one layout: the others are not loaded for it."""
+        if cmd_name == GUESS:
+            return _command(GUESS, _guess, hidden=True)
+        return _verb(LAYOUTS[cmd_name]) if cmd_name in list(LAYOUTS) else None
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the command of the layout named, or the guess."""
         first = args[0]
-        if first in self.commands or first.startswith("-"):
+        if first in (GUESS, *LAYOUTS) or first.startswith("-"):
             return super().resolve_command(ctx, args)
         misspelt = difflib.get_close_matches(first, list(LAYOUTS), n=1, cutoff=0.75)
         if misspelt and not Path(first).exists():
             ctx.fail(f"there is no layout {first!r}. Did you mean {misspelt[0]!r}?")
-        return GUESS, self.commands[GUESS], args
+        return GUESS, self.get_command(ctx, GUESS), args
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Show each layout with its example below the verbs."""

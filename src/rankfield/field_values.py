@@ -61,7 +61,7 @@ def first_value(value: Any) -> Any:
 
 
 def without_items(column: pl.Series, items: Mapping[int, Set[int]]) -> pl.Series:
-    """Return the column without these values: row → their places in its list, 0 if it is none.
+    """Return the column without these values: row → their indices in its list, 0 if it is none.
 
     A single value, and a list of which nothing is left, become null.
     """

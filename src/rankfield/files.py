@@ -1,4 +1,4 @@
-"""Writing whole or not at all: to a temporary name beside the target, then rename."""
+"""Atomic writing: to a temporary name beside the target, then a rename."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ MAX_JSON = 1 << 28
 
 @contextmanager
 def new_folder(target: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Yield a temporary folder that becomes `target` when the block ends well.
+    """Yield a temporary folder that becomes `target` when the block succeeds.
 
     On any exception, an interrupt too, the temporary folder is removed and `target` is untouched.
     What a killed process left is removed when the same target is written again.
@@ -194,7 +194,7 @@ def _replace_folder(temporary: Path, path: Path) -> None:
 
 @contextmanager
 def new_file(target: str | Path) -> Iterator[Path]:
-    """Yield a temporary path that replaces `target` when the block ends well.
+    """Yield a temporary path that replaces `target` when the block succeeds.
 
     Raises:
         OutputError: the file cannot be written or the disk is full.
@@ -285,7 +285,7 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 
 def write_json(target: str | Path, value: Any) -> None:
-    """Write `value` as indented UTF-8 JSON, whole or not at all."""
+    """Write `value` as indented UTF-8 JSON, atomically."""
     with new_file(target) as temporary:
         temporary.write_text(json_text(value) + "\n", "utf-8")
 

@@ -1,4 +1,4 @@
-"""JSON and TOML of strangers: whatever is absurd in them is a `ValueError` like any mistake."""
+"""JSON and TOML from untrusted sources: absurd nesting and numbers are a `ValueError` too."""
 
 from __future__ import annotations
 

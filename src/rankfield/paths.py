@@ -127,7 +127,7 @@ def safe_name(name: str) -> str:
 
 
 def literal_pattern(path: Path) -> str:
-    """Return a path for DuckDB, which expands *, ? and [ in every file name: as itself alone.
+    """Return a path for DuckDB with its wildcards *, ? and [ escaped: it matches only itself.
 
     Raises:
         InputError: a backslash beside such a sign, which cannot be written as a pattern.

@@ -62,7 +62,7 @@ def echo(text: object = "", *, err: bool = False, nl: bool = True) -> None:
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Return a rich console for texts of others: without markup, emoji codes and highlighting.
+    """Return a rich console for untrusted text: without markup, emoji codes and highlighting.
 
     All that it renders is made `printable`; rich's own codes for colours stay.
     """

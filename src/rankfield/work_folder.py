@@ -32,7 +32,7 @@ _REMEDY = "Nothing in it was touched: move it away, or name another output."
 
 
 class WorkFolder:
-    """A folder of a run's own, locked while it is open.
+    """A folder that belongs to one run, locked while it is open.
 
     A mark in it says which command made it and which folder it is (its number in the file system):
     a link, somebody's folder, or one that an archive brought does not have that. It holds the

@@ -54,7 +54,7 @@ class RankfieldError(Exception):
 
 
 def _restored(kind: type[RankfieldError], problem: str, where: str, remedy: str) -> RankfieldError:
-    """Make an error anew in another process: its arguments are not those of `Exception`."""
+    """Make an error again in another process: its arguments are not those of `Exception`."""
     return kind(problem, where=where, remedy=remedy)
 
 

@@ -33,7 +33,7 @@ def group_keys(dataset: Tables, table: str, column: str | None) -> pl.Series:
         together.insert(0, _words(dataset))
     identity = IDS[table]
     ids = dataset.frame(table, [identity])[identity]
-    # the prefixes keep an id from falling into a group of the same name
+    # the prefixes keep an id out of a group of the same name
     keys = [
         pl.DataFrame({"id": ids, "key": values}).select(
             key=pl.when(pl.col("key") == "")

@@ -105,7 +105,7 @@ def check_pairs(table: Table, remedy: str = "Keep one of them.") -> None:
 
 
 def best_of_pairs(judgments: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
-    """Return one row for each (query_id, doc_id): that of the highest score, the first of equals.
+    """Return one row for each (query_id, doc_id): that of the highest score, ties keep the first.
 
     Rows keep their order; a note says how many were left out.
     """

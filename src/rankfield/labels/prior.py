@@ -99,13 +99,13 @@ def fit_prior(path: Path, theta: Floats, strength: float | None) -> Prior:
         for event, count in EVENT_COUNTS.items():
             happened[event] += np.bincount(place, cells.of_pairs(cells.counts(count)), _BINS)
     rates = {e: float(total.sum() / examined.sum()) for e, total in happened.items()}
-    by_exposure = {e: _falling_rates(total, examined, rates[e]) for e, total in happened.items()}
+    by_exposure = {e: _decreasing_rates(total, examined, rates[e]) for e, total in happened.items()}
     if strength is not None:
         return Prior(strength, rates, by_exposure)
     return Prior(_moments(path, theta, Prior(_START, rates, by_exposure)), rates, by_exposure)
 
 
-def _falling_rates(happened: Floats, examined: Floats, rate: float) -> Floats:
+def _decreasing_rates(happened: Floats, examined: Floats, rate: float) -> Floats:
     """Return G: the rates of the bins, smoothed, and never increasing as exposure falls."""
     from scipy.optimize import isotonic_regression
 

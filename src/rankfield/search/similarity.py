@@ -109,7 +109,7 @@ def _exact(
 
 @functools.cache
 def _quiet() -> None:
-    """Let torch say once and unheard that its sparse tensors may still change."""
+    """Trigger torch's one warning that its sparse tensors may still change, and discard it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         nothing = torch.zeros(0, dtype=torch.int64)

@@ -137,6 +137,8 @@ def _train(commands: Commands) -> None:
     commands.run("report", "random.json", "ranked.json", "--out", "page.html", "--out", "page.md")
     commands.run("mine", "run/model", "split", "--out", "negatives.parquet")
     commands.run("search", "run/model", "shop", "red mug")
+    commands.run("index", "run/model", "shop", "--out", "index")
+    commands.run("search", "index", "red mug")
     commands.run("demo", "demo", "--documents", 200, "--queries", 60, "--steps", 3)
 
 

@@ -181,6 +181,8 @@ def _train(walk: Walk) -> None:
     json.loads(forms[2].read_text("utf-8"))
     walk("mine", model, "split", "--out", f"{FILE}n.parquet")
     walk("search", model, "data", f"{EVIL} mug 3")
+    walk("index", model, "data", "--out", f"{FILE}index")
+    walk("search", f"{FILE}index", f"{EVIL} mug 3")
     walk("demo", f"{FILE}demo", "--documents", 200, "--queries", 60, "--steps", 3)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -112,7 +113,7 @@ def test_train_stops_and_goes_on(
 
     def step(self: Any, number: int, raw: Any) -> Any:
         if number == 1:
-            self.stopping = True
+            signal.raise_signal(signal.SIGINT)
         return original(self, number, raw)
 
     with monkeypatch.context() as patch:
@@ -210,7 +211,7 @@ def test_search_prints_ranks_scores_and_titles(
     status, shown, _ = rankfield("search", folder / "model", folder / "shop", *filled, "-k", "3")
     assert status == 0
     lines = [line.split() for line in shown.splitlines() if line.strip()]
-    assert lines[0] == ["rank", "score", "doc_id", "title"]
+    assert lines[0] == ["rank", "similarity", "doc_id", "title"]
     assert [line[0] for line in lines[1:]] == ["1", "2", "3"]
     titles = dict(RankingDataset.load(folder / "shop").documents.select("doc_id", "title").rows())
     scores = [float(line[1]) for line in lines[1:]]
@@ -245,7 +246,7 @@ def test_what_the_system_refuses_is_a_message(
 
 def test_searches_that_are_refused(rankfield: Command, folder: Path, tmp_path: Path) -> None:
     model, data = folder / "model", folder / "shop"
-    assert "give a query text, a picture, or both" in rankfield.refused("search", model, data)
+    assert "give a query text, an image, or both" in rankfield.refused("search", model, data)
     assert "not a rankfield model" in rankfield.refused("search", tmp_path, data, "red")
     assert "there is no such folder" in rankfield.refused("search", model, tmp_path / "no", "red")
     missing = rankfield.refused("search", model, data, "--image", tmp_path / "no.png")

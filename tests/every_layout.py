@@ -118,7 +118,11 @@ SOURCES: dict[str, Source] = {
 }
 """Name → source; every layout has one."""
 
-assert {source.layout for source in SOURCES.values()} == set(LAYOUTS)
+_LACKING = set(LAYOUTS) - {source.layout for source in SOURCES.values()}
+assert not _LACKING, (
+    f"the layout {', '.join(sorted(_LACKING))} has no miniature: add one to MINIATURES in "
+    "tests/format_miniatures.py, or to SOURCES here"
+)
 
 
 def edit_rows(path: Path, edit: Callable[[dict[str, Any]], dict[str, Any]]) -> None:

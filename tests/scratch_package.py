@@ -11,7 +11,7 @@ from pathlib import Path
 
 import rankfield
 
-__all__ = ["follow_page", "run_tests"]
+__all__ = ["apply_difference", "follow_page", "run_tests"]
 
 _BLOCK = re.compile(r"^```\w+(?: no-run)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -20,7 +20,7 @@ def follow_page(page: Path, heading: str, folder: Path) -> int:
     """Copy the package to FOLDER/src and do what the page's section says; return the lines added.
 
     The section names a new file, the file of the table, and a test, each before its block. The
-    table's block is a difference: the lines to add before and after the one that is there.
+    table's block is a difference.
     """
     section = page.read_text("utf-8").split(f"\n## {heading}\n")[1].split("\n## ")[0]
     code, difference, test = _BLOCK.findall(section)[:3]
@@ -30,12 +30,17 @@ def follow_page(page: Path, heading: str, folder: Path) -> int:
     assert not (folder / file).exists()
     (folder / file).write_text(code, "utf-8")
     (folder / test_file).write_text(test, "utf-8")
+    return apply_difference(folder / table, difference)
+
+
+def apply_difference(file: Path, difference: str) -> int:
+    """Add lines to a file, before and after the one that is there; return how many."""
     rows = difference.splitlines()
     (kept,) = (row[1:] for row in rows if row.startswith(" ") and row.strip())
-    text = (folder / table).read_text("utf-8")
+    text = file.read_text("utf-8")
     assert text.count(f"{kept}\n") == 1
     done = "\n".join(row[1:] for row in rows)
-    (folder / table).write_text(text.replace(kept, done), "utf-8")
+    file.write_text(text.replace(kept, done), "utf-8")
     return sum(row.startswith("+") for row in rows)
 
 

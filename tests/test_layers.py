@@ -42,6 +42,7 @@ LAYERS = (
     {"training", "judging"},
     {"report", "integrations"},
     {"cli"},
+    {"__main__"},
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 FILES = sorted(ROOT.rglob("*.py"))

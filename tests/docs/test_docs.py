@@ -202,7 +202,9 @@ def test_recipes_parse(page: Path, tmp_path: Path) -> None:
 def test_every_option_is_documented() -> None:
     page = (ROOT / "docs" / "commands.md").read_text("utf-8")
     for verb, command in _verbs(get_command(app)):
-        section = page.split(f"## `rankfield {verb}")[1].split("\n## ")[0]
+        heading = f"## `rankfield {verb}"
+        assert heading in page, f"docs/commands.md lacks the section {heading}`"
+        section = page.split(heading)[1].split("\n## ")[0]
         for parameter in command.params:  # type: ignore[attr-defined]
             for option in [*parameter.opts, *parameter.secondary_opts]:
                 if option.startswith("-") and option not in ("--help", "-h"):

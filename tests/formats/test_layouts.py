@@ -37,6 +37,7 @@ from rankfield.formats.registry import LAYOUTS
 from rankfield.schema import Field, RankingDataset, ScoreScale
 from rankfield.synthetic import sample_shop
 from rankfield.validate import audit
+from scratch_package import apply_difference
 
 OWN = ["tables", "trec", "beir", "wands", "elasticsearch"]
 
@@ -617,18 +618,18 @@ def test_options_of_an_export() -> None:
 def test_a_layout_is_one_module_and_its_place_in_the_registry(tmp_path: Path) -> None:
     """The example of docs/formats.md, in a copy of the package: imported, guessed and exported."""
     page = (Path(__file__).parents[2] / "docs" / "formats.md").read_text("utf-8")
-    module, case = re.findall(r"```python[^\n]*\n(.*?)```", page.split("## Add a layout")[1], re.S)
+    section = page.split("## Add a layout")[1]
+    (module,) = re.findall(r"```python\n(.*?)```", section, re.S)
+    (difference,) = re.findall(r"```diff\n(.*?)```", section, re.S)
     package = tmp_path / "rankfield"
     shutil.copytree(Path(rankfield.__file__).parent, package)
     (package / "formats" / "bars.py").write_text(module, "utf-8")
-    registry = package / "formats" / "registry.py"
-    text = registry.read_text("utf-8").replace("        case _:\n", f"{case}        case _:\n")
-    registry.write_text(text.replace('"quepid"),', '"quepid", "bars"),'), "utf-8")
+    assert apply_difference(package / "formats" / "registry.py", difference) == 1
     (tmp_path / "pairs.bars").write_text("red mug|d1|2\nred mug|d2|0.5\nblue|d1|1\n")
 
     def call(*words: str) -> str:
         done = subprocess.run(
-            [sys.executable, "-m", "rankfield.cli.main", *words],
+            [sys.executable, "-m", "rankfield", *words],
             cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": str(tmp_path), "COLUMNS": "200"},
             capture_output=True,

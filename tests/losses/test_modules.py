@@ -232,13 +232,14 @@ def test_the_table_makes_and_describes_each_loss(name: str) -> None:
     }
     loss = make_loss(name, settings)
     assert type(loss) is LOSSES[name]
-    assert loss.reduction == "sum"
+    assert getattr(loss, "reduction", "sum") == "sum"
     assert getattr(loss, "direction", "query_to_document") == "query_to_document"
     assert 20 < len(loss_description(name)) <= 100
 
 
 def test_names_and_parameters_that_are_unknown() -> None:
-    message = "unknown loss 'lamda'; known losses: contrastive, .*, lambda. Did you mean 'lambda'"
+    known = ", ".join(LOSSES)
+    message = f"unknown loss 'lamda'; known losses: {known}. Did you mean 'lambda'"
     with pytest.raises(ValueError, match=message):
         make_loss("lamda", {})
     assert make_loss("lambda", {}, {"scheme": "ndcg2"}).scheme == "ndcg2"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rankfield.errors import MetricError
-from rankfield.metrics import STANDARD_METRICS, Metric, canonical_name
+from rankfield.metrics import METRICS, STANDARD_METRICS, Metric, canonical_name
 
 numbers = st.floats(0, 999, exclude_min=True, allow_subnormal=False)
 flags = st.booleans()
@@ -86,7 +86,7 @@ def test_values() -> None:
         ("nDCG@10)", "at least 1 after @"),
         ("nDGC@10", "Did you mean 'nDCG'"),
         ("presicion@10", "Did you mean 'P'"),
-        ("xyz", "expected one of nDCG, ERR, RBP, RR, mAP, R, P, Judged"),
+        ("xyz", f"expected one of {', '.join(family.name for family in METRICS.values())}"),
         ("R", "a cutoff is missing"),
         ("nDCG(gian=exp)@10", "nDCG has gain, max, condensed. Did you mean 'gain'"),
         ("RBP(gain=exp)", "RBP has p, condensed"),

@@ -56,7 +56,7 @@ def test_a_file_holds_the_negatives_and_where_they_come_from(
     assert load_negatives(path, shop).equals(mined.negatives)
     assert negatives_provenance(path) == {
         "rankfield": "0.1.0",
-        "model": "gcl",
+        "model": "ranked",
         "data": {"name": "tiny", "fingerprint": shop.fingerprint()},
         "settings": vars(MineSettings(**ANY)),
         "counts": {

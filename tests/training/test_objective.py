@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
+from inspect import signature
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from torch.nn import functional as F
 
 from rankfield.encoders.encoded import Encoded
 from rankfield.losses import (
+    LOSSES,
     JudgedPairs,
     contrastive_loss,
     judged_contrastive_loss,
@@ -101,6 +104,17 @@ def test_a_margin_is_passed_on_and_refused_where_it_has_no_meaning() -> None:
     for values in ({"target": "soft"}, {"target": "pair"}, {"name": "sigmoid"}):
         with pytest.raises(ValueError, match="a margin needs"):
             LossSection(margin=0.1, **values)  # type: ignore[arg-type]
+
+
+def test_keys_that_a_loss_does_not_take_are_refused_unless_at_their_default() -> None:
+    keys = {"target": "soft", "direction": "both", "reduction": "sum", "logit_bias": -3.0}
+    for name, loss in LOSSES.items():
+        for key, value in keys.items():
+            taken = key in signature(loss).parameters
+            with nullcontext() if taken else pytest.raises(ValueError, match=f"; {name} has none"):
+                LossSection(name=name, **{key: value})  # type: ignore[arg-type]
+        LossSection(**{**LossSection().model_dump(), "name": name})
+    LossSection(name="contrastive", target="pair")  # what it does
 
 
 def test_listwise_terms_are_added() -> None:

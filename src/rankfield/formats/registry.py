@@ -3,59 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cache
+from importlib import import_module
 
 from rankfield.formats.layout import Layout
 
 __all__ = ["LAYOUTS"]
 
+_MODULES = {
+    "tables": "tables",
+    "trec": "trec.collection",
+    "beir": "beir",
+    "wands": "wands",
+    "marqo-gs": "marqo_gs.archive",
+    "marqo-gs-parquet": "marqo_gs.parquet",
+    "huggingface": "hugging_face.layout",
+    "sentence-transformers": "sentence_transformers",
+    "esci": "esci",
+    "elasticsearch": "judgment_lists.elasticsearch",
+    "quepid": "judgment_lists.quepid",
+}
+"""Name → module of this package, whose `LAYOUT` it is."""
+
 
 class _Layouts(Mapping[str, Layout]):
     """The layouts, each loaded when it is asked for: the names alone need no library."""
 
-    names = (
-        *("tables", "trec", "beir", "wands", "marqo-gs", "marqo-gs-parquet", "huggingface"),
-        *("sentence-transformers", "esci", "elasticsearch", "quepid"),
-    )
-
     def __getitem__(self, name: str) -> Layout:
-        return _load(name)
+        layout: Layout = import_module(f"rankfield.formats.{_MODULES[name]}").LAYOUT
+        return layout
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.names)
+        return iter(_MODULES)
 
     def __len__(self) -> int:
-        return len(self.names)
-
-
-@cache
-def _load(name: str) -> Layout:
-    match name:
-        case "tables":
-            from rankfield.formats.tables import LAYOUT
-        case "trec":
-            from rankfield.formats.trec.collection import LAYOUT
-        case "beir":
-            from rankfield.formats.beir import LAYOUT
-        case "wands":
-            from rankfield.formats.wands import LAYOUT
-        case "marqo-gs":
-            from rankfield.formats.marqo_gs.archive import LAYOUT
-        case "marqo-gs-parquet":
-            from rankfield.formats.marqo_gs.parquet import LAYOUT
-        case "huggingface":
-            from rankfield.formats.hugging_face.layout import LAYOUT
-        case "sentence-transformers":
-            from rankfield.formats.sentence_transformers import LAYOUT
-        case "esci":
-            from rankfield.formats.esci import LAYOUT
-        case "elasticsearch":
-            from rankfield.formats.judgment_lists.elasticsearch import LAYOUT
-        case "quepid":
-            from rankfield.formats.judgment_lists.quepid import LAYOUT
-        case _:
-            raise KeyError(name)
-    return LAYOUT
+        return len(_MODULES)
 
 
 LAYOUTS: Mapping[str, Layout] = _Layouts()

@@ -39,6 +39,10 @@ def _known_term(name: str) -> str:
     return name
 
 
+def _takes(name: str, key: str) -> bool:
+    return loss_class(name).takes_bias if key == "logit_bias" else key in loss_settings(name)
+
+
 class LossSection(Settings):
     """What is minimised."""
 
@@ -101,11 +105,22 @@ class LossSection(Settings):
 
     @model_validator(mode="after")
     def _fits(self) -> LossSection:
-        if self.margin and "margin" not in loss_settings(self.name):
-            having = ", ".join(name for name in LOSSES if "margin" in loss_settings(name))
-            raise ValueError(f"a margin needs another loss.name: {having}; {self.name} has none")
-        self.main_loss()
+        loss = self.main_loss()
+        for key in ("target", "direction", "reduction", "margin", "logit_bias"):
+            pairs = key == "target" and self.target == "pair" and loss.sampled
+            if not (_takes(self.name, key) or pairs):
+                self._refuse_given(key)
         return self
+
+    def _refuse_given(self, key: str) -> None:
+        """Refuse a value of a key that the loss would ignore; the default may be written out."""
+        default = type(self).model_fields[key].default
+        if getattr(self, key) != default:
+            having = ", ".join(name for name in LOSSES if _takes(name, key))
+            other = f" other than {default!r}" if default else ""
+            raise ValueError(
+                f"a {key}{other} needs another loss.name: {having}; {self.name} has none"
+            )
 
     def main_loss(self, gain: Callable[[Tensor], Tensor] | None = None) -> RankingLoss:
         """Return the loss of the fused embeddings.

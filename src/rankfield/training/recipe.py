@@ -16,6 +16,7 @@ from rankfield.training.average import AverageSection
 from rankfield.training.dev_set import DevSection
 from rankfield.training.encoder import MODEL_KEYS, PACKAGE, EncoderSection
 from rankfield.training.lora import LoraSection
+from rankfield.training.methods import DEFAULT_METHOD
 from rankfield.training.negatives import NegativesSection
 from rankfield.training.objective import LossSection
 from rankfield.training.optimizer import OptimizerSection
@@ -29,7 +30,7 @@ __all__ = ["Recipe", "change_paths", "load_recipe", "parse_recipe"]
 class Recipe(Settings):
     """One training run. Unknown keys are refused, with the nearest known one."""
 
-    name: str = Field("gcl", description="of the model, in tables and reports")
+    name: str = Field(DEFAULT_METHOD, description="of the model, in tables and reports")
     seed: int = Field(0, ge=0, lt=2**31, description="the same seed gives the same weights")
     precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="of the encoders")
     log_every: int = Field(20, ge=1, description="steps between lines of log.jsonl")

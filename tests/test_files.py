@@ -125,6 +125,9 @@ def test_link_or_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     link_or_copy(tmp_path / "a", tmp_path / "c")
     assert (tmp_path / "c").read_text() == "1"
     assert not (tmp_path / "c").samefile(tmp_path / "a")
+    os.utime(tmp_path / "a", ns=(5, 7_000_000_000))
+    link_or_copy(tmp_path / "a", tmp_path / "d")
+    assert (tmp_path / "d").stat().st_mtime_ns == 7_000_000_000
 
 
 def test_a_symbolic_link_is_followed(tmp_path: Path) -> None:

@@ -274,7 +274,10 @@ def usual_mode(mode: int) -> int:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Make `target` the same file as `source`: a hard link if the file system can, else a copy."""
+    """Make `target` the same file as `source`: a hard link if the file system can, else a copy.
+
+    A copy keeps the time of change, as a link does: fingerprints of images read it.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     # a hard link to a symbolic link would be a symbolic link that may lead nowhere from here
     source = source.resolve() if source.is_symlink() else source
@@ -282,6 +285,8 @@ def link_or_copy(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
+        state = source.stat()
+        os.utime(target, ns=(state.st_atime_ns, state.st_mtime_ns))
 
 
 def write_json(target: str | Path, value: Any) -> None:

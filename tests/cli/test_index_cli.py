@@ -15,7 +15,7 @@ import torch
 from rankfield.cli.main import main
 from rankfield.encoders import RankingModel, small_encoder
 from rankfield.evaluation import Results
-from rankfield.index import open_index
+from rankfield.index import STORES, open_index
 from rankfield.schema import RankingDataset
 from ranking_shop import ranking_shop
 
@@ -102,6 +102,45 @@ def test_it_is_evaluated_as_its_model_is(
     assert second.metadata["fingerprint"] == first.metadata["fingerprint"]
 
 
+def test_the_index_of_a_data_set_serves_its_splits(
+    places: Path, run: Run, embedded: list[tuple[str, int]]
+) -> None:
+    ranking_shop(split=False).save(places / "shop")
+    model, index, split = places / "model", places / "shop-index", places / "shop-split"
+    assert run("index", model, places / "shop", "--out", index)[0] == 0
+    assert run("split", places / "shop", split, "--queries", 0.5)[0] == 0
+    assert "seen" in RankingDataset.load(split).documents.columns
+    embedded.clear()
+    status, _, told = run("evaluate", index, split, "--out", places / "index.json")
+    assert (status, {side for side, _ in embedded}) == (0, {"query"}), told
+    assert run("evaluate", model, split, "--out", places / "model.json")[0] == 0
+    found, expected = (Results.load(places / f"{name}.json") for name in ("index", "model"))
+    assert found.splits == expected.splits
+    assert found.rankings.equals(expected.rankings)
+
+
+def test_stored_columns_that_changed_are_noticed(places: Path, run: Run) -> None:
+    data, index = RankingDataset.load(places / "data"), places / "index"
+    dearer = data.documents.with_columns(price=pl.col("price") + 1)
+    data.with_tables(documents=dearer).save(places / "data", overwrite=True)
+    built = (index / "index.json").stat().st_mtime
+    os.utime(index / "index.json", (built - 10, built - 10))
+    status, _, told = run("search", index, "red mug")
+    assert (status, "the columns that the index stores are not those of" in told) == (2, True)
+    assert "--stale" in told
+    assert run("evaluate", index, places / "data")[0] == 0  # the vectors are those of its documents
+    build = ["index", places / "model", places / "data", "--out", index]
+    status, _, told = run(*build)
+    assert (status, "the columns that it stores are not those" in told) == (2, True)
+    assert run(*build, "--overwrite")[0] == 0
+    assert open_index(index).documents()["price"].equals(dearer["price"])
+
+
+def test_the_help_lists_the_stores(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(STORES, "another", STORES["exact"])
+    assert "What keeps the vectors: exact, another." in run("index", "--help")[1]
+
+
 def test_a_run_file_is_evaluated(places: Path, run: Run) -> None:
     lines = [f"q1 Q0 d{i:03d} {i} {-i} x" for i in range(80)]
     (places / "their.run").write_text("\n".join(lines))
@@ -149,6 +188,10 @@ def test_another_model_is_refused(places: Path, run: Run) -> None:
     status, _, told = run("search", places / "index", "mug")
     assert (status, "Name its folder (--model FOLDER)" in told) == (2, True)
     assert run("search", places / "index", "mug", "--model", places / "moved")[1] == expected
+    status, _, told = run("evaluate", places / "index", places / "data")
+    assert (status, "for another command move it back" in told) == (2, True)
+    (places / "moved").rename(places / "model")
+    assert run("evaluate", places / "index", places / "data")[0] == 0
 
 
 def test_changed_data_is_refused(places: Path, run: Run) -> None:
@@ -164,6 +207,9 @@ def test_changed_data_is_refused(places: Path, run: Run) -> None:
         status, _, told = run(*command)
         assert (status, "the index is of data" in told) == (2, True)
         assert "--overwrite" in told
+        assert ("--stale" in told) == (command[0] == "search")
+    assert "or evaluate the model itself (rankfield evaluate MODEL DATASET)" in told
+    assert run("evaluate", places / "model", places / "data")[0] == 0
     assert run("search", index, "red mug", "--stale")[:2] == (0, expected)
     assert run("index", places / "model", places / "data", "--out", index, "--overwrite")[0] == 0
     assert run("search", index, "red mug")[1] != expected

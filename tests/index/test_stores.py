@@ -176,6 +176,10 @@ def test_bad_searches(index: Index) -> None:
         index.search(np.ones((1, D - 1), np.float32), 3)
     with pytest.raises(DataError, match="not finite"):
         index.search(np.full((1, D), np.inf, np.float32), 3)
+    text: Any = "red mug"
+    for use in (lambda: index.search(text, 3), lambda: index.upsert(documents_of(["a"]), text)):
+        with pytest.raises(DataError, match=r"found str. Encode first: model.encode_queries\("):
+            use()
 
 
 def test_a_killed_build_goes_on(store: str, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rankfield.errors import DataError
-from rankfield.search import Hits, exact_search, rank_scores
+from rankfield.search import Corpus, Hits, exact_search, rank_scores
 
 
 def naive(scores: np.ndarray, k: int) -> np.ndarray:
@@ -100,6 +101,22 @@ def test_refuses_embeddings_that_are_not_finite(bad: float, side: str) -> None:
     (left if side == "query" else right)[3, 1] = bad
     with pytest.raises(DataError, match=f"embedding of {side} row 3"):
         exact_search(left, right, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("red mug", "str"), ([[1.0, 2.0]], "list"), (np.array([["a", "b"]]), "an array of <U1")],
+)
+def test_what_is_not_encoded_is_refused(text: Any, found: str) -> None:
+    vectors = np.ones((2, 2), np.float32)
+    for search in (
+        lambda: exact_search(text, vectors, 1),
+        lambda: exact_search(vectors, text, 1),
+        lambda: Corpus.of(vectors).search(text, 1),
+        lambda: Corpus.of(text),
+    ):
+        with pytest.raises(DataError, match=f"expected vectors, found {found}. Encode first"):
+            search()
 
 
 def test_refuses_other_widths_and_k() -> None:

@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from rankfield.cli.options import Device, Model, Overwrite
 from rankfield.terminal import echo
 
-__all__ = ["command"]
+__all__ = ["Command", "command"]
+
+
+class Command(TyperCommand):
+    """The verb, whose help names the stores: their table loads torch, and is read only for that."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help."""
+        from rankfield.index import STORES
+
+        (store,) = (one for one in self.params if one.name == "store")
+        store.help = f"{_STORE[:-1]}: {', '.join(STORES)}."  # type: ignore[attr-defined]
+        super().format_help(ctx, formatter)
+
+
+_STORE = "What keeps the vectors."
 
 
 def command(
@@ -18,7 +34,7 @@ def command(
     dataset: Annotated[Path, typer.Argument(help="The data set whose documents are indexed.")],
     *,
     out: Annotated[Path, typer.Option(help="Where to put the index.")],
-    store: Annotated[str, typer.Option(help="What keeps the vectors: exact.")] = "exact",
+    store: Annotated[str, typer.Option(help=_STORE)] = "exact",
     dtype: Annotated[
         str,
         typer.Option(help="float32, or float16 for half the space and vectors rounded to it."),

@@ -96,7 +96,8 @@ def _build() -> typer.Typer:
     )
     app.add_typer(importer, name="import")
     for verb, module in VERBS.items():
-        app.command(verb)(importlib.import_module(f"rankfield.cli.{module}").command)
+        found = importlib.import_module(f"rankfield.cli.{module}")
+        app.command(verb, cls=getattr(found, "Command", None))(found.command)
     return app
 
 

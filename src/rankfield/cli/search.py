@@ -98,14 +98,12 @@ def _search_index(
     stale: bool,
 ) -> None:
     from rankfield.evaluation import retrieve
-    from rankfield.index import check_data, data_to_check, index_model, open_index
-    from rankfield.schema import RankingDataset
+    from rankfield.index import check_current, index_model, open_index
 
     index = open_index(folder)
     loaded = index_model(index, model, device=device)
-    data = None if stale else data_to_check(index)
-    if data is not None:
-        check_data(index, loaded, RankingDataset.load(data))
+    if not stale:
+        check_current(index, loaded)
     found = retrieve(loaded, index, query, image=image, k=k)
     names = dict(zip(index.documents([]).columns, found.columns[2:], strict=True))
     _show(found, {name: names[name] for name in ["doc_id", *index.metadata.text_fields]})

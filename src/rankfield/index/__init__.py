@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rankfield.index.base import Filter, Index
-from rankfield.index.build import build_index, check_data, data_to_check, index_model
+from rankfield.index.build import build_index, check_current, check_data, index_model
 from rankfield.index.cached_embedder import CachedEmbedder
 from rankfield.index.exact import ExactIndex
 from rankfield.index.metadata import IndexMetadata, is_index
@@ -17,8 +17,8 @@ __all__ = [
     "Index",
     "IndexMetadata",
     "build_index",
+    "check_current",
     "check_data",
-    "data_to_check",
     "index_model",
     "is_index",
     "open_index",

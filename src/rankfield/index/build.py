@@ -15,21 +15,27 @@ from rankfield.encoders.fingerprint import model_fingerprint
 from rankfield.encoders.rows import FrameRows
 from rankfield.errors import InputError, ModelError, OutputError
 from rankfield.field_values import content_bytes, flat_values
-from rankfield.index.base import Chunks, Index
+from rankfield.index.base import KEY, Chunks, Index
 from rankfield.index.metadata import HEADER, IndexMetadata, is_index
 from rankfield.index.stores import open_index, store_named
 from rankfield.nearby import nearby_text
 from rankfield.schema import RankingDataset
 
 __all__ = [
+    "KEYS",
     "build_index",
+    "check_current",
     "check_data",
     "check_dtype",
     "chunks_of",
-    "data_to_check",
     "index_model",
     "metadata_of",
 ]
+
+_REBUILD = "Build it again (rankfield index MODEL DATASET --out FOLDER --overwrite)"
+
+KEYS: dict[Side, str] = {"query": "query_id", "document": KEY}
+"""The column of ids on each side."""
 
 
 def build_index(
@@ -72,21 +78,21 @@ def build_index(
         loaded.truncate_to(dimension)
     documents = _stored_columns(dataset)
     metadata = metadata_of(
-        loaded, model_fingerprint(model), dataset, dataset.documents, "document",
-        stored=documents.columns, dtype=dtype,
+        loaded, model_fingerprint(model), dataset, dataset.documents, "document", dtype=dtype
     ).model_copy(
         update={
             "model_path": nearby_text(model, root / HEADER),
             "text_fields": [f.name for f in dataset.document_fields if f.modality == "text"],
             "data_path": nearby_text(dataset.root, root / HEADER) if dataset.root else "",
         }
-    )  # fmt: skip
+    )
     if is_index(root) and not overwrite:
         found = open_index(root)
-        if found.metadata.origin() == metadata.origin() and not found.changed:
+        difference = _difference(found, metadata, documents)
+        if not difference:
             return found
         raise OutputError(
-            f"holds another index: {_difference(found, metadata)}",
+            f"holds another index: {difference}",
             where=str(root),
             remedy="Name another folder, or replace it (--overwrite).",
         )
@@ -94,8 +100,8 @@ def build_index(
     return made_by.build(root, metadata, documents, chunks, overwrite=overwrite)
 
 
-def _difference(index: Index, metadata: IndexMetadata) -> str:
-    """Say in what an index differs from what would be built."""
+def _difference(index: Index, metadata: IndexMetadata, documents: pl.DataFrame) -> str:
+    """Say in what an index differs from what would be built; "" if in nothing."""
     mine = index.metadata
     for what, own, wanted in (
         ("model", mine.model_fingerprint, metadata.model_fingerprint),
@@ -106,7 +112,11 @@ def _difference(index: Index, metadata: IndexMetadata) -> str:
     ):
         if own != wanted:
             return f"its {what} is {own}, expected {wanted}"
-    return "its documents were changed since it was built"
+    if index.changed:
+        return "its documents were changed since it was built"
+    if mine.origin() != metadata.origin() or not index.documents().equals(documents):
+        return "the columns that it stores are not those of the data set"
+    return ""
 
 
 def _stored_columns(dataset: RankingDataset) -> pl.DataFrame:
@@ -126,10 +136,11 @@ def metadata_of(
     frame: pl.DataFrame,
     side: Side,
     *,
-    stored: Sequence[str],
     dtype: str,
 ) -> IndexMetadata:
     """Return what an index of these rows of a data set is made with.
+
+    The fingerprint of the data is of the rows' ids and of the fields that the model embeds.
 
     Args:
         model: the model.
@@ -137,7 +148,6 @@ def metadata_of(
         dataset: whose images the rows name.
         frame: the rows.
         side: what they are.
-        stored: which columns are stored.
         dtype: of the vectors.
 
     Raises:
@@ -147,7 +157,7 @@ def metadata_of(
     check_dtype(dtype)
     fields = FrameRows.of(dataset, frame, side, model.current_fields(side)).fields
     images = [field.name for field in fields if field.modality == "image"]
-    columns = dict.fromkeys([*(field.name for field in fields), *stored])
+    columns = dict.fromkeys([*(field.name for field in fields), KEYS[side]])
     return IndexMetadata(
         model=model.name,
         model_fingerprint=fingerprint,
@@ -218,32 +228,24 @@ def index_model(
         raise ModelError(
             f"the model {metadata.model!r} is not where it was when the index was built",
             where=where,
-            remedy="Name its folder (--model FOLDER).",
+            remedy="Name its folder (--model FOLDER) to `rankfield search`; for another command "
+            "move it back.",
         )
     found = model_fingerprint(place)
     if found != metadata.model_fingerprint:
         raise ModelError(
             f"the index is of model {metadata.model_fingerprint}, {place} is {found}",
             where=where,
-            remedy="Name the folder of its model (--model FOLDER), or build the index again: "
-            "rankfield index MODEL DATASET --out FOLDER --overwrite.",
+            remedy=f"{_REBUILD}, move its model back, or name that one's folder (--model FOLDER) "
+            "to `rankfield search`.",
         )
     return RankingModel.load(place).to(device).truncate_to(metadata.dimension)
 
 
-def data_to_check(index: Index) -> Path | None:
-    """Return where an index's data set is, if a table of it was written after the index was."""
-    place = index.metadata.data_place(index.folder)
-    if place is None or index.changed:
-        return None
-    built = (index.folder / HEADER).stat().st_mtime
-    tables = (place / "dataset.toml", place / "documents.parquet")
-    times = [max(t.stat().st_mtime, t.stat().st_ctime) for t in tables if t.is_file()]
-    return place if len(times) == len(tables) and max(times) > built else None
-
-
 def check_data(index: Index, model: RankingModel, dataset: RankingDataset) -> None:
-    """Refuse an index of other documents than a data set's.
+    """Refuse an index of other documents than a data set's: other ids, or fields that differ.
+
+    Columns that the model does not read do not count: an index serves the splits of its data set.
 
     Args:
         index: the index; if it was changed since it was built, its documents are its own.
@@ -251,21 +253,52 @@ def check_data(index: Index, model: RankingModel, dataset: RankingDataset) -> No
         dataset: the data set.
 
     Raises:
-        InputError: the documents are not those that the index was built of.
+        InputError: the vectors are not those of the data set's documents.
     """
-    found = metadata_of(
-        model,
-        index.metadata.model_fingerprint,
-        dataset,
-        dataset.documents,
-        "document",
-        stored=_stored_columns(dataset).columns,
-        dtype=index.metadata.dtype,
-    ).data_fingerprint
-    if not index.changed and found != index.metadata.data_fingerprint:
+    difference = "" if index.changed else _of_other_documents(index, model, dataset)
+    if difference:
         raise InputError(
-            f"the index is of data {index.metadata.data_fingerprint}, {dataset.name} is {found}",
+            difference,
             where=str(index.folder),
-            remedy="Build it again (rankfield index MODEL DATASET --out FOLDER --overwrite), or "
-            "search it as it is (--stale).",
+            remedy=f"{_REBUILD}, or evaluate the model itself (rankfield evaluate MODEL DATASET).",
         )
+
+
+def check_current(index: Index, model: RankingModel) -> None:
+    """Refuse an index whose data set has changed since, in what the model reads or what is stored.
+
+    The data set is read only if it is still there and one of its tables was written after the
+    index was. An index that was changed since it was built is current.
+
+    Raises:
+        InputError: the data set has changed.
+    """
+    place = index.metadata.data_place(index.folder)
+    if place is None or index.changed:
+        return
+    built = (index.folder / HEADER).stat().st_mtime
+    tables = (place / "dataset.toml", place / "documents.parquet")
+    times = [max(t.stat().st_mtime, t.stat().st_ctime) for t in tables if t.is_file()]
+    if len(times) < len(tables) or max(times) <= built:
+        return
+    dataset = RankingDataset.load(place)
+    difference = _of_other_documents(index, model, dataset)
+    if not difference and not index.documents().equals(_stored_columns(dataset)):
+        difference = f"the columns that the index stores are not those of {dataset.name} any more"
+    if difference:
+        raise InputError(
+            difference,
+            where=str(index.folder),
+            remedy=f"{_REBUILD}, or search it as it is (--stale).",
+        )
+
+
+def _of_other_documents(index: Index, model: RankingModel, dataset: RankingDataset) -> str:
+    """Say that the vectors are of other documents than a data set's; "" if they are of these."""
+    mine = index.metadata
+    found = metadata_of(
+        model, mine.model_fingerprint, dataset, dataset.documents, "document", dtype=mine.dtype
+    ).data_fingerprint
+    if found == mine.data_fingerprint:
+        return ""
+    return f"the index is of data {mine.data_fingerprint}, {dataset.name} is {found}"

@@ -14,14 +14,12 @@ from rankfield.encoders import RankingModel
 from rankfield.encoders.base import Side
 from rankfield.errors import InputError, OutputError
 from rankfield.index.base import KEY
-from rankfield.index.build import check_dtype, chunks_of, metadata_of
+from rankfield.index.build import KEYS, check_dtype, chunks_of, metadata_of
 from rankfield.index.exact import ExactIndex
 from rankfield.outputs import storage_errors
 from rankfield.schema import RankingDataset
 
 __all__ = ["CachedEmbedder"]
-
-_KEYS: dict[Side, str] = {"query": "query_id", "document": KEY}
 
 
 class CachedEmbedder:
@@ -80,9 +78,8 @@ class CachedEmbedder:
 
     def index(self, dataset: RankingDataset, frame: pl.DataFrame, side: Side) -> ExactIndex:
         """Return the index of these rows of a data set, built if it is not there."""
-        key = _KEYS[side]
         metadata = metadata_of(
-            self._model, self._fingerprint, dataset, frame, side, stored=[key], dtype=self._dtype
+            self._model, self._fingerprint, dataset, frame, side, dtype=self._dtype
         )
         name = hashlib.sha256(json.dumps([side, metadata.origin()]).encode()).hexdigest()[:16]
         folder = self._folder / name
@@ -99,6 +96,6 @@ class CachedEmbedder:
                     return found
             except InputError:
                 pass  # missing or damaged: it is made again
-            ids = frame.select(pl.col(key).alias(KEY))
+            ids = frame.select(pl.col(KEYS[side]).alias(KEY))
             chunks = chunks_of(self._model, dataset, frame, side)
             return ExactIndex.build(folder, metadata, ids, chunks, overwrite=True)

@@ -12,6 +12,7 @@ import polars as pl
 
 from rankfield.errors import DataError, InputError
 from rankfield.index.base import KEY
+from rankfield.search.rows import require_vectors
 
 __all__ = ["check_documents", "check_vectors", "chosen_rows"]
 
@@ -68,8 +69,9 @@ def check_vectors(
         rows: how many vectors there must be; any number if None.
 
     Raises:
-        DataError: another shape, or a vector that is not finite.
+        DataError: no vectors, another shape, or a vector that is not finite.
     """
+    require_vectors(vectors, where)
     if vectors.ndim != 2 or vectors.shape[1] != dimension or rows not in (None, len(vectors)):
         raise DataError(
             f"expected vectors of shape ({'N' if rows is None else rows}, {dimension}), found "

@@ -23,7 +23,8 @@ class IndexMetadata(BaseModel):
     """What an index was made with.
 
     model, model_fingerprint: the model's name, and `encoders.fingerprint.model_fingerprint`.
-    data, data_fingerprint: the data set's name, and the sha256 of what was read of it.
+    data, data_fingerprint: the data set's name, and the sha256 of its ids and of the fields
+        that the model embeds.
     dimension: of the vectors.
     dtype: "float32", or "float16": vectors rounded to it, in half the space.
     text_fields: the stored columns that are text fields of the documents, to show a hit.

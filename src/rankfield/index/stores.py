@@ -15,7 +15,7 @@ __all__ = ["STORES", "open_index", "store_named"]
 STORES: dict[str, type[Index]] = {
     "exact": ExactIndex,
 }
-"""Name → implementation. A new store is a file, a line here, and its name in the tests' table."""
+"""Name → implementation. A new store is a file and a line here."""
 
 
 def store_named(name: str) -> type[Index]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from rankfield.search.exact import exact_search
 from rankfield.search.hits import Hits
 from rankfield.search.options import SearchOptions
-from rankfield.search.rows import release_pages
+from rankfield.search.rows import release_pages, require_vectors
 from rankfield.search.shards import merge_hits
 
 __all__ = ["Corpus"]
@@ -116,6 +116,7 @@ def _kept(hits: Hits, rows: npt.NDArray[np.int64], k: int) -> Hits:
 
 def _nonzero(vectors: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
     """Return which rows hold anything but zeros; a memory-mapped file is read in parts."""
+    require_vectors(vectors, "search")
     found = np.empty(len(vectors), dtype=np.bool_)
     for start in range(0, len(vectors), _AT_ONCE):
         found[start : start + _AT_ONCE] = vectors[start : start + _AT_ONCE].any(axis=1)

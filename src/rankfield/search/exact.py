@@ -9,7 +9,7 @@ import torch
 from rankfield.errors import DataError
 from rankfield.search.hits import Hits
 from rankfield.search.order import MAX_ROWS, hits_of, packed, sort_rows, unpacked
-from rankfield.search.rows import check_finite, rows_of
+from rankfield.search.rows import check_finite, require_vectors, rows_of
 from rankfield.search.scan import Scan, guessed_thresholds
 from rankfield.search.screening import PRECISIONS, chosen_dtype, full_precision
 from rankfield.search.threads import thread_count
@@ -50,8 +50,8 @@ def exact_search(
         precision: "float32", "bfloat16", or "auto": bfloat16 where the processor multiplies it.
 
     Raises:
-        DataError: k < 1, an unknown precision, widths that differ, more than 2³² − 1 documents, or
-            an embedding that is not finite or longer than 2⁶⁰.
+        DataError: no vectors, k < 1, an unknown precision, widths that differ, more than 2³² − 1
+            documents, or an embedding that is not finite or longer than 2⁶⁰.
     """
     return hits_of(
         best_keys(queries, documents, k, memory_mib=memory_mib, device=device, precision=precision)
@@ -142,6 +142,8 @@ def _check_search(
         raise DataError(
             f"expected a precision of {', '.join(PRECISIONS)}, found {precision!r}", where="search"
         )
+    for given in (queries, documents):
+        require_vectors(given, "search")
     if queries.ndim != 2 or documents.ndim != 2 or queries.shape[1] != documents.shape[1]:
         raise DataError(
             "expected queries (Q, D) and documents (N, D) of one width D, found "

@@ -10,9 +10,28 @@ import torch
 
 from rankfield.errors import DataError
 
-__all__ = ["check_finite", "release_pages", "rows_of"]
+__all__ = ["check_finite", "release_pages", "require_vectors", "rows_of"]
 
 _LONGEST = 2.0**60
+
+
+def require_vectors(given: object, where: str) -> None:
+    """Refuse what is no array or tensor of numbers, such as the text of a query.
+
+    Raises:
+        DataError: naming what was given.
+    """
+    if isinstance(given, np.ndarray) and not np.issubdtype(given.dtype, np.number):
+        found = f"an array of {given.dtype}"
+    elif not hasattr(given, "ndim"):
+        found = type(given).__name__
+    else:
+        return
+    raise DataError(
+        f"expected vectors, found {found}",
+        where=where,
+        remedy="Encode first: model.encode_queries(...), model.encode_documents(...).",
+    )
 
 
 def rows_of(

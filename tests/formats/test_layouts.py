@@ -483,7 +483,7 @@ def test_a_general_layout_yields(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_no_guess(tmp_path: Path) -> None:
     write_files(tmp_path / "odd", {"a.csv": "x,y\n1,2\n"})
-    with pytest.raises(DataError, match=r"it holds a\.csv.*Looked for tables: .*beir: .*wands: "):
+    with pytest.raises(DataError, match=r"it holds a\.csv.*Looked for .*tables: .*beir: .*wands: "):
         guess_layout(tmp_path / "odd")
     write_files(tmp_path / "both", BEIR)
     write_files(tmp_path / "both", WANDS)

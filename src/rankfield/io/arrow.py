@@ -13,6 +13,7 @@ from rankfield.errors import DataError
 from rankfield.io.arrow_sizes import require_bounded_stream
 from rankfield.io.columns import require_distinct, require_names, require_width
 from rankfield.io.parquet import require_bounded
+from rankfield.io.text import unreadable
 from rankfield.parsing import parse_json
 
 __all__ = ["arrow_batches", "arrow_columns"]
@@ -82,11 +83,7 @@ def _reader(path: Path) -> Iterator[tuple[Any, Any]]:
         *(pa.ArrowException, OSError, UnicodeDecodeError),  # the last: of a column's name
         pl.exceptions.PanicException,
     ) as error:
-        raise DataError(
-            f"cannot be read, it may be cut off ({' '.join(str(error).split())})",
-            where=str(path),
-            remedy="Fetch or write the file again.",
-        ) from error
+        raise unreadable(path, error) from error
 
 
 def _parts(stream: Any) -> Iterator[Any]:

@@ -13,7 +13,14 @@ import polars as pl
 
 from rankfield.errors import DataError
 from rankfield.io.table import Table, numbered_lines
-from rankfield.io.text import LONGEST, not_utf8, open_bytes, reading, require_short_lines
+from rankfield.io.text import (
+    LONGEST,
+    not_utf8,
+    open_bytes,
+    reading,
+    require_short_lines,
+    unreadable,
+)
 
 __all__ = ["read_lines", "split_lines"]
 
@@ -50,11 +57,7 @@ def read_lines(path: str | Path, *, head: int | None = None) -> Table:
     except pl.exceptions.ComputeError:
         raise not_utf8(path) from None
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-        raise DataError(
-            f"cannot be read, it may be cut off ({error})",
-            where=str(path),
-            remedy="Fetch the file again.",
-        ) from error
+        raise unreadable(path, error) from error
     if lines["text"].head(1).str.starts_with("\ufeff").any():
         begin = pl.when(pl.col("line") == 0).then(pl.col("text").str.strip_prefix("\ufeff"))
         lines = lines.with_columns(text=begin.otherwise("text"))

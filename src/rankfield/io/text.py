@@ -28,6 +28,7 @@ __all__ = [
     "require_short_lines",
     "short_lines",
     "table_suffix",
+    "unreadable",
     "with_progress",
 ]
 
@@ -186,11 +187,16 @@ def reading(path: Path) -> Iterator[None]:
         *(OSError, EOFError, zlib.error),
         *(pl.exceptions.PolarsError, pl.exceptions.PanicException),
     ) as error:
-        raise DataError(
-            f"cannot be read, it may be cut off ({' '.join(str(error).split())})",
-            where=str(path),
-            remedy="Fetch or write the file again.",
-        ) from error
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: BaseException) -> DataError:
+    """Return the error of a file that a library could not read."""
+    return DataError(
+        f"cannot be read, it may be cut off ({' '.join(str(error).split())})",
+        where=str(path),
+        remedy="Fetch or write the file again.",
+    )
 
 
 def not_utf8(path: Path) -> DataError:

@@ -26,16 +26,23 @@ def test_padded_rows(padded: Any) -> None:
     assert found.of_row.tolist() == OF_ROW
     assert found.kept.tolist() == [0, 1, 2, 3]
     assert torch.equal(found.features["input_ids"], padded["input_ids"][[0, 1, 4, 5]])
-    assert found.keys.shape == (4, 2)
+    assert found.keys is None
+    keys = column_records(padded, len(TEXTS), with_keys=True).keys
+    assert keys is not None
+    assert len(keys.unique(dim=0)) == 4
 
 
 def test_keys_do_not_depend_on_padding_or_side(padded: Any) -> None:
-    keys = column_records(padded, len(TEXTS)).keys
+    keys = column_records(padded, len(TEXTS), with_keys=True).keys
+    assert keys is not None
     for widths in ((0, 3), (2, 0)):
         features = {
             k: torch.nn.functional.pad(padded[k], widths) for k in ("input_ids", "attention_mask")
         }
-        assert torch.equal(column_records(features, len(TEXTS)).keys, keys)
+        found = column_records(features, len(TEXTS), with_keys=True)
+        assert found.of_row.tolist() == OF_ROW
+        assert found.keys is not None
+        assert torch.equal(found.keys, keys)
 
 
 def test_flattened_rows_are_the_same_records(padded: Any) -> None:
@@ -49,6 +56,16 @@ def test_flattened_rows_are_the_same_records(padded: Any) -> None:
     assert found.of_row.tolist() == OF_ROW
     assert found.kept.tolist() == [0, 1, 4, 5]  # all rows are encoded
     assert found.features["input_ids"] is flat["input_ids"]
+    # with a tensor of which nothing is known the rows are cut out by sentence-transformers
+    other = {**flat, "token_type_ids": torch.zeros_like(flat["input_ids"])}
+    assert column_records(other, len(TEXTS)).of_row.tolist() == OF_ROW
+
+
+def test_what_stands_in_the_padding_does_not_matter(padded: Any) -> None:
+    ids = padded["input_ids"].clone()
+    ids[padded["attention_mask"] == 0] = torch.arange((padded["attention_mask"] == 0).sum())
+    found = column_records({**padded, "input_ids": ids}, len(TEXTS))
+    assert found.of_row.tolist() == OF_ROW
 
 
 def test_static_embeddings(tmp_path: Path) -> None:

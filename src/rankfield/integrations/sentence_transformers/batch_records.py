@@ -21,6 +21,12 @@ Key = tuple[int, int]
 
 _KEY = np.dtype("<i8")
 
+_FLATTENED_TEXT = {
+    *("input_ids", "position_ids", "seq_idx"),
+    *("cu_seq_lens_q", "cu_seq_lens_k", "max_length_q", "max_length_k"),
+}
+"""Tensors of texts in one sequence, where the token ids say all."""
+
 
 @dataclass(frozen=True)
 class ColumnRecords:
@@ -29,17 +35,19 @@ class ColumnRecords:
     features: what the model encodes: the m distinct rows, or all rows where single ones cannot be
         taken out.
     kept: int64 m, which rows of the encoded ones are the distinct records.
-    keys: int64 m × 2, equal between processes exactly where the content is.
     of_row: int64 N, the record of each row.
+    keys: int64 m × 2, equal between processes exactly where the content is; None if not asked for.
     """
 
     features: Features
     kept: Tensor
-    keys: Tensor
     of_row: Tensor
+    keys: Tensor | None
 
 
-def column_records(features: Mapping[str, Any], rows: int) -> ColumnRecords:
+def column_records(
+    features: Mapping[str, Any], rows: int, *, with_keys: bool = False
+) -> ColumnRecords:
     """Return the distinct records among the rows of a column.
 
     Content is what the model is given: token ids without padding, pixels. Texts that are equal
@@ -48,16 +56,23 @@ def column_records(features: Mapping[str, Any], rows: int) -> ColumnRecords:
     Args:
         features: from the model's `preprocess`, padded or flattened, of text, images or both.
         rows: N.
+        with_keys: also compute `ColumnRecords.keys`, which costs more than all else.
     """
-    keys = [_key(row) for row in _row_contents(features, rows)]
-    of_row, first = numbered(keys)
+    by_row = _by_row(features, rows)
+    contents = _row_bytes(features, rows) if by_row else map(_key, _row_contents(features, rows))
+    of_row, first = numbered(contents)
     kept, encoded = torch.tensor(first), dict(features)
-    if _by_row(features, rows):
-        encoded = {k: v[first] if isinstance(v, Tensor) else v for k, v in features.items()}
+    if by_row:
+        if len(first) < rows:
+            encoded = {
+                k: _rows(v, kept) if isinstance(v, Tensor) else v for k, v in encoded.items()
+            }
         kept = torch.arange(len(first))
-    return ColumnRecords(
-        encoded, kept, torch.tensor([keys[row] for row in first]), torch.tensor(of_row)
-    )
+    keys = None
+    if with_keys:
+        hashed = [_key(content) for content in _row_contents(features, rows)]
+        keys = torch.tensor([hashed[row] for row in first])
+    return ColumnRecords(encoded, kept, torch.tensor(of_row), keys)
 
 
 def numbered(values: Iterable[Hashable]) -> tuple[list[int], list[int]]:
@@ -79,25 +94,46 @@ def _by_row(features: Mapping[str, Any], rows: int) -> bool:
     return not flat and all(x.ndim > 0 and len(x) == rows for x in tensors)
 
 
+def _rows(tensor: Tensor, rows: Tensor) -> Tensor:
+    return tensor.index_select(0, rows.to(tensor.device))
+
+
+def _row_bytes(features: Mapping[str, Any], rows: int) -> list[bytes]:
+    """Return the bytes of each row of all tensors, equal within the batch where the content is."""
+    arrays = {k: _array(v) for k, v in sorted(features.items()) if isinstance(v, Tensor)}
+    mask = arrays.get("attention_mask")
+    parts = []
+    for array in arrays.values():
+        padded = mask is not None and array.shape == mask.shape
+        without = np.where(mask != 0, array, 0) if padded else np.ascontiguousarray(array)
+        parts.append(without.reshape(rows, -1).view(np.uint8))
+    return [row.tobytes() for row in np.concatenate(parts, axis=1)]
+
+
 def _row_contents(features: Mapping[str, Any], rows: int) -> Iterator[Sequence[Any]]:
     """Yield the arrays that each row consists of, each after its name."""
-    on_cpu = {k: v.detach().cpu() for k, v in features.items() if isinstance(v, Tensor)}
+    arrays = {k: _array(v) for k, v in sorted(features.items()) if isinstance(v, Tensor)}
     if _by_row(features, rows):
-        arrays = {name: _array(value) for name, value in sorted(on_cpu.items())}
         for row in range(rows):
             yield _content({name: array[row] for name, array in arrays.items()})
-    elif "offsets" in on_cpu:  # static embeddings: all tokens in one sequence
-        ids = _array(on_cpu["input_ids"])
-        bounds = [*on_cpu["offsets"].tolist(), len(ids)]
-        for start, end in pairwise(bounds):
-            yield "input_ids", ids[start:end]
+    elif "offsets" in arrays:  # static embeddings: all tokens in one sequence
+        ids = arrays["input_ids"]
+        yield from _sequences(ids, [*arrays["offsets"].tolist(), len(ids)])
+    elif "cu_seq_lens_q" in arrays and _FLATTENED_TEXT.issuperset(arrays):
+        yield from _sequences(arrays["input_ids"][0], arrays["cu_seq_lens_q"].tolist())
     else:
         from sentence_transformers.base.losses.gradcache import _create_minibatch
 
+        on_cpu = {k: v.detach().cpu() for k, v in features.items() if isinstance(v, Tensor)}
         for row in range(rows):
             part = _create_minibatch({**features, **on_cpu}, row, row + 1)
             of_row = {k: _array(v) for k, v in sorted(part.items()) if isinstance(v, Tensor)}
             yield _content({k: v[0] if v.ndim and len(v) == 1 else v for k, v in of_row.items()})
+
+
+def _sequences(ids: npt.NDArray[Any], bounds: Sequence[float]) -> Iterator[Sequence[Any]]:
+    for start, end in pairwise(map(int, bounds)):
+        yield "input_ids", ids[start:end]
 
 
 def _content(row: Mapping[str, npt.NDArray[Any]]) -> list[Any]:
@@ -112,6 +148,7 @@ def _content(row: Mapping[str, npt.NDArray[Any]]) -> list[Any]:
 
 def _array(tensor: Tensor) -> npt.NDArray[Any]:
     # NumPy knows no bfloat16: the bits will do.
+    tensor = tensor.detach().cpu()
     return (tensor.view(torch.int16) if tensor.dtype == torch.bfloat16 else tensor).numpy()
 
 

@@ -137,7 +137,10 @@ class GradedLoss(CachedLossMixin, nn.Module):  # type: ignore[misc]
                 where="data set of the trainer",
                 remedy='Keep the columns "anchor", "document" and "score".',
             )
-        queries, documents = (column_records(column, len(labels)) for column in columns)
+        queries, documents = (
+            column_records(column, len(labels), with_keys=self.gather_across_devices)
+            for column in columns
+        )
         judgments = batch_judgments(queries, documents, labels)
         encoded = [queries.features, documents.features]
         if self.uses_gradient_cache:
@@ -161,7 +164,7 @@ class GradedLoss(CachedLossMixin, nn.Module):  # type: ignore[misc]
             with_backward: go backward and return the loss without its graph.
         """
         queries, documents = (
-            _unit(torch.cat(side)[kept.to(side[0].device)])
+            _unit(_kept(torch.cat(side), kept))
             for side, kept in zip(reps, (labels.queries, labels.documents), strict=True)
         )
         table = labels.pairs
@@ -189,6 +192,13 @@ class GradedLoss(CachedLossMixin, nn.Module):  # type: ignore[misc]
             "gather_across_devices": self.gather_across_devices,
             **self.parameters_of_loss,
         }
+
+
+def _kept(embeddings: Tensor, rows: Tensor) -> Tensor:
+    """Return the embeddings of these rows, which ascend."""
+    if len(rows) == len(embeddings):
+        return embeddings
+    return embeddings.index_select(0, rows.to(embeddings.device))
 
 
 def _unit(embeddings: Tensor) -> Tensor:

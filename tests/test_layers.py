@@ -41,6 +41,7 @@ LAYERS = (
     {"evaluation", "collect"},
     {"training", "judging"},
     {"report", "integrations"},
+    {"publishing"},
     {"cli"},
     {"__main__"},
 )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rankfield.evaluation.retrieve import retrieve
     from rankfield.formats import import_tables
     from rankfield.index import build_index, open_index
-    from rankfield.publishing import push
+    from rankfield.publishing.push import push
     from rankfield.report import write_report
     from rankfield.schema import Field, RankingDataset, ScoreScale
     from rankfield.synthetic import sample_shop

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rankfield.evaluation.retrieve import retrieve
     from rankfield.formats import import_tables
     from rankfield.index import build_index, open_index
-    from rankfield.publishing.push import push
+    from rankfield.publishing import publish, push
     from rankfield.report import write_report
     from rankfield.schema import Field, RankingDataset, ScoreScale
     from rankfield.synthetic import sample_shop
@@ -44,6 +44,7 @@ _HOMES = {
     "load_recipe": "training",
     "open_index": "index",
     "parse_recipe": "training",
+    "publish": "publishing",
     "push": "publishing",
     "retrieve": "evaluation",
     "sample_shop": "synthetic",
@@ -70,6 +71,7 @@ __all__ = [
     "load_recipe",
     "open_index",
     "parse_recipe",
+    "publish",
     "push",
     "retrieve",
     "sample_shop",

@@ -16,7 +16,7 @@ from hub_server import TOKEN, HubServer, hub
 from rankfield import push
 from rankfield.cli.main import app
 from rankfield.errors import InputError, ModelError, RankfieldError, RemoteError
-from rankfield.publishing.push import push_plan
+from rankfield.publishing.pushing import push_plan
 
 # what the hub's library does with its own HTTP client
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>'")

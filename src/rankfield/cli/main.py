@@ -40,6 +40,7 @@ VERBS: dict[str, str] = {
     "metrics": "metrics",
     "index": "index",
     "search": "search",
+    "publish": "publish",
     "push": "push",
 }
 """Verb → module under `rankfield.cli` that holds its function `command`, in the order of help."""

@@ -63,7 +63,7 @@ def command(
 
     Example: rankfield push runs/gcl/model me/shop-search --results gcl.json --dry-run
     """
-    from rankfield.publishing.push import push, push_plan
+    from rankfield.publishing.pushing import push, push_plan
 
     options: dict[str, Any] = {
         "card": card,

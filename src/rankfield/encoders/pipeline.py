@@ -21,7 +21,7 @@ from rankfield.progress import progress
 if TYPE_CHECKING:
     from rankfield.encoders.model import RankingModel
 
-__all__ = ["CHUNK", "embedded", "joined"]
+__all__ = ["CHUNK", "embedded", "fuse_columns", "joined"]
 
 CHUNK = 2048
 """Rows that are embedded together: their distinct texts share batches."""
@@ -62,7 +62,7 @@ def embedded(
             # A mode that ends before the caller gets control.
             with torch.inference_mode():
                 vectors = [_vectors(model, c, rows.image, side, batch_size) for c in columns]
-                chunk = _fused(vectors, columns, size, dimension)
+                chunk = fuse_columns(vectors, columns, size, dimension)
             yield start, chunk
             if advance is not None:
                 advance(size)
@@ -78,10 +78,13 @@ def joined(
     return out
 
 
-def _fused(
+def fuse_columns(
     vectors: Sequence[Tensor], columns: Sequence[FieldColumn], size: int, dimension: int
 ) -> NDArray[np.float32]:
-    """Fuse the vectors of the columns' distinct values; without columns all rows are zero."""
+    """Return size × d unit embeddings, fused of the vectors of the columns' distinct values.
+
+    Without columns all rows are zero.
+    """
     if not columns:
         return np.zeros((size, dimension), dtype=np.float32)
     found = {}

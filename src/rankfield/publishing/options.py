@@ -1,0 +1,34 @@
+"""What every layout may be asked for when a model is published."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rankfield.errors import InputError
+from rankfield.schema import RankingDataset
+
+__all__ = ["PublishOptions"]
+
+
+@dataclass(frozen=True)
+class PublishOptions:
+    """How a model is written and proved.
+
+    sample: how many test queries, and how many documents beside those judged for them, the proof
+        encodes on both sides, at least 1.
+    texts: what to prove with where there is no data set; by default made-up texts.
+    overwrite: whether to replace what is at the output.
+    dataset: what `publish` was given; a layout may calibrate on its training records.
+
+    Raises:
+        InputError: a sample of none.
+    """
+
+    sample: int = 2000
+    texts: tuple[str, ...] = ()
+    overwrite: bool = False
+    dataset: RankingDataset | None = None
+
+    def __post_init__(self) -> None:
+        if self.sample < 1:
+            raise InputError(f"expected at least 1, found {self.sample}", where="sample")

@@ -22,7 +22,7 @@ def test_the_scripts_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     tiny_sentence_transformer(tmp_path / "tiny").save(str(tmp_path / "my-model"))
     blocks = re.findall(r"^```python no-run\n(.*?)^```$", PAGE.read_text("utf-8"), re.M | re.S)
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     names: dict[str, Any] = {}
     for block in blocks:
         exec(compile(block, PAGE.name, "exec"), names)  # noqa: S102  the page's own code
@@ -39,6 +39,11 @@ def test_the_change_is_what_the_whole_script_has() -> None:
     for line in diff:
         if line.startswith("-"):
             assert line[1:] in before
-    for name in ("GradedRetrievalEvaluator.of_dataset", "with_weights(train)", "RankedLoss(model)"):
+    for name in (
+        "GradedRetrievalEvaluator.of_dataset",
+        "batch_sampler",
+        "with_weights(train)",
+        "RankedLoss(model)",
+    ):
         assert any(name in line for line in diff if line.startswith("+"))
         assert name in after

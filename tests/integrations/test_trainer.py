@@ -134,5 +134,7 @@ def test_weights_of_whole_lists() -> None:
     assert linear.column_names == ["anchor", "document", "score"]
     with pytest.raises(DataError, match="expected a column named label, labels, score or scores"):
         with_weights(data.remove_columns("score"))
-    with pytest.raises(DataError, match="expected a finite number in each row"):
+    with pytest.raises(DataError, match="expected a number in each row, found a score and"):
         with_weights(with_weights(data))
+    with pytest.raises(DataError, match="expected a finite number"):
+        with_weights(data.remove_columns("score").add_column("score", [float("nan")] * len(data)))

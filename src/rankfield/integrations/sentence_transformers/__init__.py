@@ -1,4 +1,4 @@
-"""Losses and an evaluator for the trainer of sentence-transformers.
+"""Losses, a batch sampler and an evaluator for the trainer of sentence-transformers.
 
 The names load sentence-transformers when they are first used; without it they raise a
 `MissingExtraError`.
@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rankfield.integrations.sentence_transformers.batch_sampler import QueryGroupBatchSampler
     from rankfield.integrations.sentence_transformers.evaluator import GradedRetrievalEvaluator
     from rankfield.integrations.sentence_transformers.graded_loss import (
         GCLLoss,
@@ -18,12 +19,20 @@ if TYPE_CHECKING:
     )
     from rankfield.integrations.sentence_transformers.score_weights import with_weights
 
-__all__ = ["GCLLoss", "GradedLoss", "GradedRetrievalEvaluator", "RankedLoss", "with_weights"]
+__all__ = [
+    "GCLLoss",
+    "GradedLoss",
+    "GradedRetrievalEvaluator",
+    "QueryGroupBatchSampler",
+    "RankedLoss",
+    "with_weights",
+]
 
 _HOMES = {
     "GCLLoss": "graded_loss",
     "GradedLoss": "graded_loss",
     "GradedRetrievalEvaluator": "evaluator",
+    "QueryGroupBatchSampler": "batch_sampler",
     "RankedLoss": "graded_loss",
     "with_weights": "score_weights",
 }

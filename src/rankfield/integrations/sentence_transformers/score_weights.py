@@ -10,16 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from rankfield.errors import DataError
-from rankfield.integrations.sentence_transformers.batch_records import numbered
+from rankfield.integrations.sentence_transformers.judged_rows import judged_rows
 from rankfield.schema import ScoreScale
 from rankfield.weighting import DISCOUNT, pair_weights
 
 __all__ = ["Scale", "ScoreWeights", "scale_of", "with_weights"]
 
 Scale = ScoreScale | tuple[float, float]
-
-LABELS = ("label", "labels", "score", "scores")
-"""The names that sentence-transformers knows for the column of labels."""
 
 _WITHOUT_SCALE = ("constant", "linear", DISCOUNT)
 """Functions for which it does not matter where the scale ends."""
@@ -97,18 +94,12 @@ def with_weights(
         DataError: no such column, or a score that is not finite.
         RecipeError, ValueError: the function does not fit the scores.
     """
-    label = next((name for name in LABELS if name in dataset.column_names), None)
-    if label is None:
+    rows = judged_rows(dataset)
+    if rows.weights is not None:
         raise DataError(
-            f"expected a column named {', '.join(LABELS[:-1])} or {LABELS[-1]}, found "
-            f"{', '.join(dataset.column_names)}",
-            where="dataset",
+            "expected a number in each row, found a score and a weight",
+            where=f"dataset, column {rows.label!r}",
         )
-    scores = np.asarray(dataset[label][:], dtype=np.float64)
-    if scores.ndim != 1 or not np.isfinite(scores).all():
-        raise DataError("expected a finite number in each row", where=f"dataset, column {label!r}")
-    anchor = next(name for name in dataset.column_names if name != label)
-    queries = np.array(numbered(dataset[anchor])[0], dtype=np.int64)
-    weights = ScoreWeights(weight, score_scale, weight_parameters or {})(queries, scores)
-    pairs = np.stack([scores, weights], axis=1).tolist()
-    return dataset.remove_columns(label).add_column(label, pairs)
+    weights = ScoreWeights(weight, score_scale, weight_parameters or {})(rows.queries, rows.scores)
+    pairs = np.stack([rows.scores, weights], axis=1).tolist()
+    return dataset.remove_columns(rows.label).add_column(rows.label, pairs)

@@ -97,5 +97,15 @@ def _is_there(value: Any) -> bool:
 
 def _present(values: pl.Expr, dtype: Any) -> pl.Expr:
     if dtype == pl.String:
-        return values.str.contains(NOT_BLANK).fill_null(False)
+        return values.map_batches(_visible, return_dtype=pl.Boolean(), is_elementwise=True)
     return (values.cast(pl.Binary).bin.size() > 0).fill_null(False)
+
+
+def _visible(texts: pl.Series) -> pl.Series:
+    # nearly all texts begin with a visible character of ASCII, which a comparison sees faster
+    plain = ((texts >= "!") & (texts < "\x7f")).fill_null(False)
+    others = (~plain).arg_true()
+    if len(others):
+        found = texts.gather(others).str.contains(NOT_BLANK).fill_null(False)
+        plain = plain.scatter(others, found)
+    return plain

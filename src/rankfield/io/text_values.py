@@ -16,7 +16,7 @@ taken for a text that looks like it.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import polars as pl
@@ -63,27 +63,32 @@ def text_expression(name: str, dtype: pl.DataType) -> pl.Expr:
 
 
 def require_texts(
-    rows: pl.LazyFrame, name: str, dtype: pl.DataType, where: Callable[[int, str], str]
+    rows: pl.LazyFrame, columns: Mapping[str, pl.DataType], where: Callable[[int, str], str]
 ) -> None:
-    """Look whether a column can be text.
+    """Look whether columns can be text; the rows pass once.
 
     Args:
         rows: the table.
-        name: the column.
-        dtype: its type.
+        columns: names, and their types.
         where: names the place of a row and a column.
 
     Raises:
-        DataError: it holds a list or an object; names the first.
+        DataError: one holds a list or an object; names the first of the first such column.
     """
-    column = pl.col(name)
-    if not dtype.is_nested() and dtype != pl.String:
+    nested = {
+        n: pl.col(n).is_not_null() if t.is_nested() else pl.col(n).str.starts_with(MARK)
+        for n, t in columns.items()
+        if t.is_nested() or t == pl.String
+    }
+    if not nested:
         return
-    nested = column.is_not_null() if dtype.is_nested() else column.str.starts_with(MARK)
-    found = rows.select(pl.arg_where(nested.fill_null(False)).first()).collect().item()
-    if found is None:
+    firsts = [pl.arg_where(bad.fill_null(False)).first().alias(n) for n, bad in nested.items()]
+    places = rows.select(firsts).collect().row(0, named=True)
+    name = next((n for n, place in places.items() if place is not None), None)
+    if name is None:
         return
-    value = rows.select(column).slice(found, 1).collect()[name][0]
+    found = places[name]
+    value = rows.select(name).slice(found, 1).collect()[name][0]
     if isinstance(value, str):
         shown = value.removeprefix(MARK)
     else:
@@ -103,7 +108,7 @@ def text_values(frame: pl.DataFrame, name: str, where: Callable[[int, str], str]
         DataError: as `require_texts`.
     """
     dtype = frame.schema[name]
-    require_texts(frame.lazy(), name, dtype, where)
+    require_texts(frame.lazy(), {name: dtype}, where)
     return frame.select(text_expression(name, dtype))[name]
 
 

@@ -35,8 +35,13 @@ def _rows(frame: pl.DataFrame, bad: pl.Expr) -> pl.Series:
     return frame.select(row=pl.arg_where(bad.fill_null(False)))["row"].cast(pl.UInt32)
 
 
-def _empty(column: str) -> pl.Expr:
-    return is_absent(column, pl.String())
+def _missing(ids: pl.DataFrame) -> pl.Series:
+    return _rows(ids, is_absent(ids.columns[0], pl.String()))
+
+
+def _present(ids: pl.DataFrame, bad: pl.Expr, missing: pl.Series) -> pl.Series:
+    rows = _rows(ids, bad)
+    return rows.filter(~rows.is_in(missing.implode())) if len(missing) else rows
 
 
 def structure(dataset: Tables) -> Iterator[Finding]:
@@ -46,17 +51,17 @@ def structure(dataset: Tables) -> Iterator[Finding]:
     """
     for table, column in _IDS.items():
         frame = dataset.frame(table, [column])
-        missing = _rows(frame, _empty(column))
+        missing = _missing(frame)
         yield Finding(table, column, "missing id", missing, "expected an id, found nothing")
-        twice = _rows(frame, ~pl.col(column).is_first_distinct() & ~_empty(column))
+        twice = _present(frame, ~pl.col(column).is_first_distinct(), missing)
         message = "the id {} occurs more than once"
         yield Finding(table, column, "duplicate id", twice, message)
     for table, column in _IDS.items():
         known = dataset.frame(table, [column])[column].drop_nulls().implode()
         judged = dataset.frame("judgments", [column])
-        missing = _rows(judged, _empty(column))
+        missing = _missing(judged)
         yield Finding("judgments", column, "missing id", missing, "expected an id, found nothing")
-        unknown = _rows(judged, ~pl.col(column).is_in(known) & ~_empty(column))
+        unknown = _present(judged, ~pl.col(column).is_in(known), missing)
         yield Finding("judgments", column, "unknown id", unknown, f"{{}} is not among the {table}")
     del known, judged
     yield Finding(

@@ -161,7 +161,7 @@ def _judged(table: Table, inputs: list[str], label: str | None) -> Table:
                 remedy="Name the columns in order with --column, and the label with --label.",
             )
         if dtype == pl.String and name not in lists:
-            require_texts(frame.lazy(), name, dtype, table.where)
+            require_texts(frame.lazy(), {name: dtype}, table.where)
     if lists:
         return _of_positives(table, frame, inputs)
     require_values(table, inputs[1])

@@ -299,8 +299,7 @@ def _typed(source: Source, table: str, fields: Sequence[Field]) -> pl.LazyFrame:
         or (read.schema[name] not in IMAGE_TYPES and not isinstance(read.schema[name], pl.Array))
     ]
     texts = [*TABLES[table], *(f.name for f in fields if f.modality == "text")]
-    for name in texts:
-        require_texts(read.lazy(), name, read.schema[name], read.where)
+    require_texts(read.lazy(), {n: read.schema[n] for n in texts}, read.where)
     rows = read.lazy().with_columns(_values(read, table, texts, images))
     if not lists:
         return rows
@@ -312,7 +311,8 @@ def _values(
     read: Table, table: str, texts: Sequence[str], images: Sequence[str]
 ) -> Iterator[pl.Expr]:
     """Yield the columns of which the values change."""
-    others = [n for n in read.schema if n not in texts and n not in images]
+    known = {*texts, *images, *(["score"] if table == "judgments" else [])}
+    others = [n for n in read.schema if n not in known]
     numbers = number_types(read.lazy(), [n for n in others if read.schema[n] == pl.String])
     for name, dtype in read.schema.items():
         column = pl.col(name)

@@ -78,7 +78,7 @@ def test_fields_prefixes_and_dimension_are_given(tmp_path: Path) -> None:
     again = RankingModel.from_pretrained(tmp_path / "saved")
     assert again.document_fields == tuple(fields)
     np.testing.assert_array_equal(again.encode_queries(TEXTS), model.encode_queries(TEXTS))
-    with pytest.raises(InputError, match="has fields and prefixes of its own"):
+    with pytest.raises(InputError, match="has fields, prefixes and a pooling of its own"):
         RankingModel.from_pretrained(tmp_path / "saved", document_fields=fields)
     with pytest.raises(ModelError, match="from 1 to 16"):
         RankingModel.from_pretrained(folder, truncate_dim=17)
@@ -168,7 +168,7 @@ def test_errors_of_the_hub_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
         def refuse(*_: Any, error: Exception = error, **__: Any) -> Any:
             raise error
 
-        monkeypatch.setattr("huggingface_hub.hf_hub_download", refuse)
+        monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
         with pytest.raises(ModelError, match=said + r".*hf auth login"):
             RankingModel.from_pretrained("some/model")
 

@@ -413,6 +413,9 @@ def test_every_key_is_printed_and_explained(tmp_path: Path) -> None:
     for key in ("minimum_score", "text_learning_rate", "margin"):
         assert f"# {key} =" in text
         text = text.replace(f"# {key} =", f"{key} = 1.0")
+    for key in ("query_prefix", "document_prefix"):
+        assert f"# {key} =" in text
+        text = text.replace(f"# {key} =", f"{key} = 'a: '")
     for line in ("[[judgments]]", "path =", "trust =", "map ="):
         assert f"\n# {line}" in text
         text = text.replace(f"\n# {line}", f"\n{line}")

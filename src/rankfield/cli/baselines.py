@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rankfield.cli.opening import Opened
 from rankfield.errors import InputError
 from rankfield.files import read_json
 from rankfield.messages import did_you_mean
 
 if TYPE_CHECKING:
-    from rankfield.encoders import RankingModel
+    from rankfield.evaluation import EvaluationOptions
     from rankfield.schema import RankingDataset
 
 __all__ = ["UNTRAINED", "chosen_baselines", "output_of", "untrained_model"]
@@ -59,12 +60,18 @@ def output_of(out: Path, name: str, *, several: bool) -> Path:
 
 
 def untrained_model(
-    dataset: RankingDataset, *, recipe: Path | None, model: Path | None, allow_code: bool
-) -> RankingModel:
+    dataset: RankingDataset,
+    options: EvaluationOptions,
+    *,
+    recipe: Path | None,
+    model: Path | None,
+    allow_code: bool,
+) -> Opened:
     """Return the model that training by a recipe starts from, adapters left out.
 
     Args:
         dataset: what it would be trained on.
+        options: where it shall compute.
         recipe: a recipe, or
         model: a trained model that holds its own.
         allow_code: as `load_recipe`.
@@ -101,4 +108,4 @@ def untrained_model(
         )
     built = build_model(wanted.model_copy(update={"lora": LoraSection()}), dataset)
     built.name = UNTRAINED
-    return built.eval()
+    return Opened(built.eval().to(options.search.device), "", {"baseline": UNTRAINED})

@@ -9,27 +9,28 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rankfield.cli.baselines import UNTRAINED, chosen_baselines, output_of, untrained_model
-from rankfield.cli.options import AllowCode, Device, Overwrite
+from rankfield.cli.opening import Opened, Opening, opens_a_model
+from rankfield.cli.options import Device, Overwrite
 from rankfield.cli.results_table import show_results
 from rankfield.errors import InputError
 from rankfield.terminal import echo
 
 if TYPE_CHECKING:
-    from rankfield.encoders import RankingModel
     from rankfield.evaluation import EvaluationOptions, Results
     from rankfield.schema import RankingDataset
-    from rankfield.search import SearchOptions
 
 __all__ = ["command"]
 
 BAG_OF_WORDS = "bag-of-words"
 
 
+@opens_a_model
 def command(
     model: Annotated[
         str,
         typer.Argument(
-            help="Model folder, index, or run file of any system; with --baseline leave it out.",
+            help="Model folder, pretrained model (folder, hub id, package:NAME), index, or run "
+            "file of any system; with --baseline leave it out.",
             show_default=False,
         ),
     ],
@@ -114,7 +115,7 @@ def command(
         ),
     ] = "auto",
     overwrite: Overwrite = False,
-    allow_code: AllowCode = False,
+    opening: Opening,
 ) -> None:
     """Measure how well a model, an index, a run or a baseline ranks, on each split.
 
@@ -133,6 +134,8 @@ def command(
     Example: rankfield evaluate their.run shop-split --out theirs.json
 
     Example: rankfield evaluate runs/gcl/model shop-split --split novel_query --split zero_shot
+
+    Example: rankfield evaluate google/siglip2-base-patch16-224 shop-split --out siglip.json
     """
     from rankfield.evaluation import BASELINES, save_results
     from rankfield.schema import RankingDataset
@@ -147,25 +150,37 @@ def command(
         raise InputError("keeps whole embeddings, found --without", where="--cache")
     _refuse_unused(names, recipe, popularity_column, dimension, cache)
     _refuse_search_options(names, device, precision)
+    if names or place is None or _kind(place) != "model":
+        _refuse_opening(opening)
     if place is not None and not names:
         _refuse_for_others(place, dimension, cache, without or (), robustness=robustness)
     outputs = _outputs(out, names, overwrite=overwrite)
     options = _options(split, subset, label, protocol, device, memory=memory, precision=precision)
     data = RankingDataset.load(data_folder)
     require_valid(data)
-    models: dict[str, RankingModel | Path | None] = {"": place}
+    models: dict[str, Opened] = {}
     if UNTRAINED in outputs:  # built first: a recipe that fails does so before the first search
-        models[UNTRAINED] = untrained_model(data, recipe=recipe, model=place, allow_code=allow_code)
+        models[UNTRAINED] = untrained_model(
+            data, options, recipe=recipe, model=place, allow_code=opening.allow_code
+        )
+    elif not names and _kind(place) == "model":
+        models[""] = opening.open(model, data, options.search.device)
     found: dict[str, Results] = {}
     for name in outputs:
         if name in BASELINES:
             results = _of_baseline(name, data, options, seed, popularity_column)
-        elif not name and _kind(place) != "model":
+        elif name not in models:
             results = _of_other(place, data, options)
         else:
-            loaded = _loaded(models[name], options.search, dimension)
+            if dimension is not None:
+                models[name].model.truncate_to(dimension)
             results = _of_model(
-                *loaded, data, options, cache=cache, without=without or (), robustness=robustness
+                models[name],
+                data,
+                options,
+                cache=cache,
+                without=without or (),
+                robustness=robustness,
             )
         show_results(results)
         found[name] = results
@@ -225,6 +240,11 @@ def _kind(place: Path | None) -> str:
     if place is None or is_index(place):
         return "model" if place is None else "index"
     return "run" if place.is_file() else "model"
+
+
+def _refuse_opening(opening: Opening) -> None:
+    if option := opening.given():
+        raise InputError("is for a pretrained model, found none", where=option)
 
 
 def _refuse_for_others(
@@ -345,8 +365,7 @@ def _of_other(place: Path | None, data: RankingDataset, options: EvaluationOptio
 
 
 def _of_model(
-    model: RankingModel,
-    metadata: dict[str, str | int],
+    opened: Opened,
     data: RankingDataset,
     options: EvaluationOptions,
     *,
@@ -358,35 +377,15 @@ def _of_model(
     from rankfield.evaluation.robustness import FieldEmbeddings, measure_robustness
     from rankfield.index import CachedEmbedder
 
+    model, search = opened.model, options.search
+    metadata: dict[str, str | int] = {"device": search.device, "precision": search.precision}
+    metadata |= opened.metadata | {"dimension": model.dimension}
     if without:
         ranker = FieldEmbeddings(model, data).without(without)
         metadata |= ranker.metadata
         return evaluate(ModelRanker(ranker.model, metadata), data, options)
-    embedder: RankingModel | CachedEmbedder = model
-    if cache is not None:
-        embedder = CachedEmbedder(model, str(metadata["fingerprint"]), cache)
+    embedder = model if cache is None else CachedEmbedder(model, opened.fingerprint, cache)
     results = evaluate(ModelRanker(embedder, metadata), data, options)
     if robustness:
         results = measure_robustness(FieldEmbeddings(model, data), results, options)
     return results
-
-
-def _loaded(
-    model: RankingModel | Path | None, search: SearchOptions, dimension: int | None
-) -> tuple[RankingModel, dict[str, str | int]]:
-    """Return the model, loaded from its folder if it is one, and what results say of it."""
-    from rankfield.encoders.fingerprint import model_fingerprint
-    from rankfield.encoders.model import RankingModel
-
-    metadata: dict[str, str | int] = {"device": search.device, "precision": search.precision}
-    if isinstance(model, RankingModel):
-        loaded = model.to(search.device)
-        metadata["baseline"] = UNTRAINED
-    else:
-        assert model is not None
-        loaded = RankingModel.load(model).to(search.device)
-        metadata |= {"model": str(model.resolve()), "fingerprint": model_fingerprint(model)}
-    if dimension is not None:
-        loaded.truncate_to(dimension)
-    metadata["dimension"] = loaded.dimension
-    return loaded, metadata

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rankfield.cli.options import Device, Model, Overwrite, chosen_device, setting_option
+from rankfield.cli.opening import AnyModel, Opening, opens_a_model
+from rankfield.cli.options import Device, Overwrite, chosen_device, setting_option
 from rankfield.cli.text_table import show_table
 from rankfield.terminal import echo
 from rankfield.training.mining_settings import MineSettings, Sample
@@ -22,8 +23,9 @@ __all__ = ["command"]
 _setting = partial(setting_option, MineSettings)
 
 
+@opens_a_model
 def command(
-    model: Model,
+    model: AnyModel,
     dataset: Annotated[Path, typer.Argument(help="The data set that will be trained on.")],
     *,
     out: Annotated[Path, typer.Option(help="The Parquet file to write.")],
@@ -40,6 +42,7 @@ def command(
     memory: Annotated[int, _setting("memory_mib", "--memory")] = MineSettings.memory_mib,
     device: Device = None,
     overwrite: Overwrite = False,
+    opening: Opening,
 ) -> None:
     """Find hard negatives for the training queries with a model.
 
@@ -48,7 +51,6 @@ def command(
 
     Example: rankfield mine runs/gcl/model shop-split --out negatives.parquet
     """
-    from rankfield.encoders import RankingModel
     from rankfield.schema import RankingDataset
     from rankfield.training.mining import mine
     from rankfield.training.negatives import require_new_negatives, save_negatives
@@ -70,7 +72,7 @@ def command(
     where = chosen_device(device)
     data = RankingDataset.load(dataset)
     require_valid(data)
-    mined = mine(RankingModel.load(model).to(where), data, settings, device=where)
+    mined = mine(opening.open(model, data, where).model, data, settings, device=where)
     save_negatives(mined, out, overwrite=overwrite)
     _show(mined)
     echo(out)

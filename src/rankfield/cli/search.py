@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rankfield.cli.opening import Opened, Opening, opens_a_model
 from rankfield.cli.options import Device
 from rankfield.errors import InputError, OutputError
 from rankfield.terminal import cell, console, echo
@@ -16,15 +17,19 @@ from rankfield.terminal import cell, console, echo
 if TYPE_CHECKING:
     import polars as pl
 
+    from rankfield.schema import RankingDataset
+
 __all__ = ["command"]
 
 
+@opens_a_model
 def command(
     source: Annotated[
-        Path,
+        str,
         typer.Argument(
             metavar="INDEX|MODEL",
-            help="An index that `rankfield index` built, or folder `model` of a training run.",
+            help="An index that `rankfield index` built, folder `model` of a training run, or any "
+            "pretrained model: folder, hub id, or package:NAME.",
         ),
     ],
     dataset: Annotated[
@@ -58,6 +63,7 @@ def command(
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="With a model: keep no index and take none.")
     ] = False,
+    opening: Opening,
 ) -> None:
     """Search an index, or a data set's documents with a model, exactly.
 
@@ -67,24 +73,28 @@ def command(
     """
     from rankfield.cli.options import chosen_device
     from rankfield.index import is_index
+    from rankfield.schema import RankingDataset
 
     place = chosen_device(device)
     if is_index(source):
         if query:
             raise InputError(
-                f"expected an index and a query, found {dataset!r} and {query!r}", where=str(source)
+                f"expected an index and a query, found {dataset!r} and {query!r}", where=source
             )
-        _search_index(source, dataset, image, k=k, device=place, model=model, stale=stale)
+        if option := opening.given():
+            raise InputError("is for a pretrained model, found an index", where=option)
+        _search_index(Path(source), dataset, image, k=k, device=place, model=model, stale=stale)
         return
     if not dataset or model is not None or stale:
         raise InputError(
             "expected a model, a data set and a query; --model and --stale are for an index",
-            where=str(source),
+            where=source,
             remedy="Build an index: rankfield index MODEL DATASET --out FOLDER.",
         )
     folder = None if no_cache else cache or _user_cache()
-    asked = cache is not None
-    _search_data(source, dataset, query, image, k=k, device=place, folder=folder, asked=asked)
+    data = RankingDataset.load(dataset)
+    opened = opening.open(source, data, place)
+    _search_data(opened, data, query, image, k=k, folder=folder, asked=cache is not None)
 
 
 def _search_index(
@@ -110,27 +120,22 @@ def _search_index(
 
 
 def _search_data(
-    model: Path,
-    dataset: str,
+    opened: Opened,
+    data: RankingDataset,
     query: str,
     image: Path | None,
     *,
     k: int,
-    device: str,
     folder: Path | None,
     asked: bool,
 ) -> None:
-    from rankfield.encoders import RankingModel
-    from rankfield.encoders.fingerprint import model_fingerprint
     from rankfield.evaluation import retrieve
     from rankfield.index import CachedEmbedder
-    from rankfield.schema import RankingDataset
 
-    data = RankingDataset.load(dataset)
-    loaded = RankingModel.load(model).to(device)
+    loaded = opened.model
     kept = None
     if folder is not None:
-        kept = CachedEmbedder(loaded, model_fingerprint(model), folder)
+        kept = CachedEmbedder(loaded, opened.fingerprint, folder)
     try:
         found = retrieve(loaded, data, query, image=image, k=k, documents=kept)
     except OutputError as error:

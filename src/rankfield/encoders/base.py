@@ -63,6 +63,14 @@ class Encoder(nn.Module, ABC):
         """Return the parameters of the pretrained text tower, for a learning rate of its own."""
         return []
 
+    @abstractmethod
+    def towers(self) -> dict[Tower, nn.Module]:
+        """Return the text and the vision tower, those that there are; heads left out."""
+
+    def freeze(self, tower: Tower) -> None:
+        """Keep the weights of a tower as they are in training."""
+        self.towers()[tower].requires_grad_(False)
+
     def pretrained_towers(self) -> dict[Tower, nn.Module]:
         """Return the towers whose weights were loaded, not drawn at random; heads left out."""
         return {}

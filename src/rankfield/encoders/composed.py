@@ -32,7 +32,8 @@ _CONFIG, _PROJECTIONS = "composed.json", "projections.safetensors"
 class ComposedEncoder(Encoder):
     """enc(x) = P_m · tower_m(x) for the modality m of x, with P_m linear, without bias.
 
-    With `dimension` None there is one tower and no projection: its own space is the space.
+    With `dimension` None there is one tower and no projection: its own space is the space. Prefixes
+    that are None are the text tower's prompts "query" and "document", if it has any.
 
     Raises:
         ModelError: no tower, or two without a common dimension.
@@ -46,8 +47,8 @@ class ComposedEncoder(Encoder):
         vision: VisionTower | None,
         *,
         dimension: int | None,
-        query_prefix: str = "",
-        document_prefix: str = "",
+        query_prefix: str | None = None,
+        document_prefix: str | None = None,
     ) -> None:
         super().__init__()
         if text is None and vision is None:
@@ -61,7 +62,10 @@ class ComposedEncoder(Encoder):
         self.text_projection = _projection(text, dimension)
         self.vision_projection = _projection(vision, dimension)
         self.image_transform = vision.transform if vision else None
-        self.prefixes: dict[Side, str] = {"query": query_prefix, "document": document_prefix}
+        self.prefixes: dict[Side, str] = {
+            "query": _prompt(text, query_prefix, "query"),
+            "document": _prompt(text, document_prefix, "document", "passage", "corpus"),
+        }
         modalities: set[Modality] = set()
         if text is not None:
             modalities.add("text")
@@ -99,14 +103,22 @@ class ComposedEncoder(Encoder):
         """Return the text tower's parameters, its projection left out."""
         return list(self.text.parameters()) if self.text is not None else []
 
+    def _towers(self) -> dict[Tower, TextTower | VisionTower]:
+        both: dict[Tower, TextTower | VisionTower | None]
+        both = {"text": self.text, "vision": self.vision}
+        return {name: tower for name, tower in both.items() if tower is not None}
+
+    def towers(self) -> dict[Tower, nn.Module]:
+        """Return the towers."""
+        return dict(self._towers())
+
+    def freeze(self, tower: Tower) -> None:
+        """Keep the weights and running statistics of a tower; dropout stays off."""
+        self._towers()[tower].freeze()
+
     def pretrained_towers(self) -> dict[Tower, nn.Module]:
         """Return the towers that were loaded."""
-        towers: dict[Tower, nn.Module] = {}
-        if self.text is not None and self.text.pretrained:
-            towers["text"] = self.text
-        if self.vision is not None and self.vision.pretrained:
-            towers["vision"] = self.vision
-        return towers
+        return {name: tower for name, tower in self._towers().items() if tower.pretrained}
 
     def _text_tower(self) -> TextTower:
         if self.text is None:
@@ -165,6 +177,13 @@ class ComposedEncoder(Encoder):
             layer = getattr(self, f"{name}_projection")
             if isinstance(layer, nn.Linear):
                 layer.load_state_dict({"weight": weights[f"{name}.weight"]})
+
+
+def _prompt(tower: TextTower | None, given: str | None, *names: str) -> str:
+    """Return the prefix that is given, else the first of the tower's prompts of these names."""
+    if given is not None or tower is None:
+        return given or ""
+    return next((tower.prompts[name] for name in names if tower.prompts.get(name)), "")
 
 
 def _projection(tower: TextTower | VisionTower | None, dimension: int | None) -> nn.Module:

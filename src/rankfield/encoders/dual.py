@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from rankfield.encoders.base import Encoder, Side, Tower
 from rankfield.encoders.image_transform import ImageTransform
 from rankfield.encoders.pretrained import load_model, load_tokenizer
+from rankfield.encoders.source import model_folder
 from rankfield.encoders.token_ids import token_ids
 from rankfield.errors import ModelError
 from rankfield.files import read_json_object
@@ -75,9 +76,13 @@ class DualEncoder(Encoder):
         """Return the text model's parameters."""
         return list(self.model.text_model.parameters())
 
-    def pretrained_towers(self) -> dict[Tower, nn.Module]:
+    def towers(self) -> dict[Tower, nn.Module]:
         """Return both towers."""
         return {"text": self.model.text_model, "vision": self.model.vision_model}
+
+    def pretrained_towers(self) -> dict[Tower, nn.Module]:
+        """Return both towers."""
+        return self.towers()
 
     def pretrained_weights(self) -> dict[str, Tensor]:
         """Return everything: the projections were loaded too."""
@@ -102,15 +107,21 @@ class DualEncoder(Encoder):
 
     @classmethod
     def from_pretrained(
-        cls, source: str | Path, *, query_prefix: str = "", document_prefix: str = ""
+        cls,
+        source: str | Path,
+        *,
+        query_prefix: str = "",
+        document_prefix: str = "",
+        revision: str | None = None,
     ) -> DualEncoder:
-        """Load by hub id or from a folder as `transformers` writes it.
+        """Load by hub id, of this revision, or from a folder as `transformers` writes it.
 
         Raises:
             ModelError: it cannot be loaded, or is not a dual encoder.
         """
         where = f"model {source}"
-        model = load_model(source, where)
+        folder = model_folder(source, where=where, revision=revision)
+        model = load_model(folder, where)
         if not (hasattr(model, "get_text_features") and hasattr(model, "get_image_features")):
             raise ModelError(
                 f"is a {type(model).__name__}, not a text-and-image dual encoder",
@@ -125,8 +136,8 @@ class DualEncoder(Encoder):
             )
         return cls(
             model,
-            load_tokenizer(source, where),
-            ImageTransform.from_pretrained(source),
+            load_tokenizer(folder, where),
+            ImageTransform.from_pretrained(folder),
             query_prefix=query_prefix,
             document_prefix=document_prefix,
         )

@@ -1,28 +1,34 @@
-"""Encoders that other libraries saved, by hub id or folder, and which kind of encoder each is."""
+"""Encoders that other libraries saved, and which kind of encoder a folder holds."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from rankfield.encoders.base import Encoder
+from rankfield.encoders.base import Encoder, Side
 from rankfield.encoders.composed import ComposedEncoder
 from rankfield.encoders.dual import DualEncoder
+from rankfield.encoders.folder_kind import MODULES, no_encoder
 from rankfield.encoders.pretrained import loading, require_plain_files
 from rankfield.encoders.quiet import quiet_transformers
 from rankfield.encoders.saved import HEADER, load_saved
-from rankfield.encoders.towers import SentenceTransformersTower, TransformersTextTower, VisionTower
-from rankfield.errors import InputError, ModelError
+from rankfield.encoders.source import model_folder, model_name
+from rankfield.encoders.towers import (
+    Pooling,
+    SentenceTransformersTower,
+    TextTower,
+    TransformersTextTower,
+    VisionTower,
+)
+from rankfield.errors import InputError
 from rankfield.files import read_json_object
-from rankfield.schema import Field
+from rankfield.schema import Field, RankingDataset
 
 if TYPE_CHECKING:
     from rankfield.encoders.model import RankingModel
 
-__all__ = ["from_pretrained"]
-
-_MODULES, _CONFIG = "modules.json", "config.json"
+__all__ = ["from_pretrained", "pretrained_encoder", "pretrained_text_tower"]
 
 
 def from_pretrained(
@@ -33,97 +39,139 @@ def from_pretrained(
     document_fields: Sequence[Field] | None,
     query_prefix: str | None,
     document_prefix: str | None,
+    pooling: Pooling | None,
+    dataset: RankingDataset | None,
+    revision: str | None,
+    allow_code: bool,
 ) -> RankingModel:
     """Return what `RankingModel.from_pretrained` does, on the CPU and of full dimension.
 
     Raises:
-        ModelError, MissingExtraError, InputError: as there.
+        ModelError, MissingExtraError, InputError, RecipeError: as there.
     """
-    if (Path(source) / HEADER).is_file():
-        given = (query_fields, document_fields, query_prefix, document_prefix)
+    folder = model_folder(source, revision=revision, allow_code=allow_code)
+    if (folder / HEADER).is_file():
+        given = (query_fields, document_fields, query_prefix, document_prefix, pooling)
         if any(value is not None for value in given):
             raise InputError(
-                "is a saved rankfield model, which has fields and prefixes of its own",
+                "is a saved rankfield model, which has fields, prefixes and a pooling of its own",
                 where=f"model {source}",
                 remedy="Leave them out.",
             )
-        return load_saved(kind, source)
-    encoder = _foreign_encoder(source, query_prefix, document_prefix)
-    images = [Field("image", "image")] if "image" in encoder.modalities else []
-    texts = "text" in encoder.modalities
+        return load_saved(kind, folder)
+    encoder = pretrained_encoder(
+        folder,
+        where=f"model {source}",
+        query_prefix=query_prefix,
+        document_prefix=document_prefix,
+        pooling=pooling,
+    )
     if query_fields is None:
-        query_fields = [Field("query", "text")] if texts else images
+        query_fields = _usual_fields(encoder, "query", dataset, f"model {source}")
     if document_fields is None:
-        document_fields = [*images, Field("text", "text")] if texts else images
-    name = Path(source).name
-    return kind(encoder, query_fields, document_fields, name=name).eval()
+        document_fields = _usual_fields(encoder, "document", dataset, f"model {source}")
+    return kind(encoder, query_fields, document_fields, name=model_name(source)).eval()
 
 
-def _foreign_encoder(
-    source: str | Path, query_prefix: str | None, document_prefix: str | None
+def _usual_fields(
+    encoder: Encoder, side: Side, dataset: RankingDataset | None, where: str
+) -> list[Field]:
+    """Return the fields of a data set that the encoder takes, or "query", "image" and "text"."""
+    if dataset is None:
+        images = [Field("image", "image")] if "image" in encoder.modalities else []
+        if "text" not in encoder.modalities:
+            return images
+        return [Field("query", "text")] if side == "query" else [*images, Field("text", "text")]
+    fields = dataset.query_fields if side == "query" else dataset.document_fields
+    found = [field for field in fields if field.modality in encoder.modalities]
+    if not found:
+        names = ", ".join(f"{field.name} ({field.modality})" for field in fields)
+        raise InputError(
+            f"takes {' and '.join(sorted(encoder.modalities))}, "
+            f"found the {side} fields {names} in {dataset.name}",
+            where=where,
+            remedy="Take a model of text and images, or other data.",
+        )
+    return found
+
+
+def pretrained_encoder(
+    folder: Path,
+    *,
+    where: str,
+    query_prefix: str | None = None,
+    document_prefix: str | None = None,
+    pooling: Pooling | None = None,
 ) -> Encoder:
     """Return a model of transformers or sentence-transformers as an encoder.
 
-    A model with `modules.json` is one of sentence-transformers. Of a text model of transformers
-    the mean of the tokens' states is taken.
+    A model with `modules.json` is one of sentence-transformers.
+
+    Args:
+        folder: of the model.
+        where: how to name it in an error.
+        query_prefix, document_prefix: before each text; by default the prompts of a model of
+            sentence-transformers, of any other none.
+        pooling: of a text model of transformers, as `TransformersTextTower.load`.
 
     Raises:
-        ModelError: it cannot be reached or loaded, or is of another kind.
+        ModelError: it cannot be loaded, or is of another kind.
+        InputError: a pooling for a model that has its own.
         MissingExtraError: sentence-transformers is needed and not installed.
     """
-    require_plain_files(source)
+    require_plain_files(folder)
+    prefixes = {"query_prefix": query_prefix, "document_prefix": document_prefix}
     with quiet_transformers():
-        if _model_file(source, _MODULES) is not None:
-            text = SentenceTransformersTower.load(source)
-            prefixes = {
-                "query_prefix": _prompt(text, query_prefix, "query"),
-                "document_prefix": _prompt(text, document_prefix, "document", "passage", "corpus"),
-            }
+        config = _config(folder, where)
+        if config is None or "vocab_size" in config:
+            text = pretrained_text_tower(folder, where=where, pooling=pooling)
             return ComposedEncoder(text, None, dimension=None, **prefixes)
-        prefixes = {"query_prefix": query_prefix or "", "document_prefix": document_prefix or ""}
-        path = _model_file(source, _CONFIG)
-        if path is None:
-            raise ModelError(
-                f"has neither {_CONFIG} nor {_MODULES}",
-                where=f"model {source}",
-                remedy="Give a folder that transformers, sentence-transformers or rankfield saved.",
-            )
-        with loading(f"model {source}"):
-            config = read_json_object(path)
+        if pooling is not None:
+            raise _own_pooling(where, pooling)
         if {"text_config", "vision_config"} <= config.keys():
-            return DualEncoder.from_pretrained(source, **prefixes)
-        if "vocab_size" in config:
-            tower = TransformersTextTower.load(source)
-            return ComposedEncoder(tower, None, dimension=None, **prefixes)
-        return ComposedEncoder(None, VisionTower.load(source), dimension=None, **prefixes)
+            given = {name: prefix or "" for name, prefix in prefixes.items()}
+            return DualEncoder.from_pretrained(folder, **given)
+        return ComposedEncoder(None, VisionTower.load(folder), dimension=None, **prefixes)
 
 
-def _prompt(tower: SentenceTransformersTower, given: str | None, *names: str) -> str:
-    """Return the prefix that is given, else the first of the model's prompts of these names."""
-    if given is not None:
-        return given
-    return next((tower.prompts[name] for name in names if tower.prompts.get(name)), "")
+def pretrained_text_tower(
+    folder: Path,
+    *,
+    where: str,
+    max_tokens: int | None = None,
+    pooling: Pooling | None = None,
+) -> TextTower:
+    """Return a text model of sentence-transformers or transformers.
 
-
-def _model_file(source: str | Path, name: str) -> Path | None:
-    """Return a file of a model, fetched from the hub if need be; None if the model has none.
+    Args:
+        folder: of the model.
+        where: how to name it in an error.
+        max_tokens: longer texts are cut; by default the model's own.
+        pooling: of a text model of transformers, as `TransformersTextTower.load`.
 
     Raises:
-        ModelError: neither a folder nor a model of the hub, or the hub cannot be reached.
+        ModelError, InputError, MissingExtraError: as `pretrained_encoder`.
     """
-    from huggingface_hub import hf_hub_download, try_to_load_from_cache
-    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+    if not (folder / MODULES).is_file():
+        return TransformersTextTower.load(folder, max_tokens=max_tokens, pooling=pooling)
+    if pooling is not None:
+        raise _own_pooling(where, pooling)
+    return SentenceTransformersTower.load(folder, max_tokens=max_tokens)
 
-    root = Path(source)
-    if root.is_dir():
-        return root / name if (root / name).is_file() else None
-    with loading(f"model {source}"):
-        try:
-            return Path(hf_hub_download(str(source), name))
-        except LocalEntryNotFoundError:
-            # Offline, the cache need not say what a model does not have.
-            if isinstance(try_to_load_from_cache(str(source), _CONFIG), str) and name != _CONFIG:
-                return None
-            raise
-        except EntryNotFoundError:
-            return None
+
+def _config(folder: Path, where: str) -> dict[str, Any] | None:
+    """Return the configuration of a model of transformers, None of one of sentence-transformers."""
+    if (folder / MODULES).is_file():
+        return None
+    if (error := no_encoder(folder, where)) is not None:
+        raise error
+    with loading(where):
+        return read_json_object(folder / "config.json")
+
+
+def _own_pooling(where: str, pooling: str) -> InputError:
+    return InputError(
+        f"pools by itself, found the pooling {pooling!r}",
+        where=where,
+        remedy="Leave it out: it is of a text model of transformers.",
+    )

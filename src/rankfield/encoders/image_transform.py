@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from rankfield.encoders.pretrained import loading, require_plain_files
+from rankfield.encoders.source import model_folder
 from rankfield.errors import ModelError
 from rankfield.files import read_json_object
 
@@ -137,19 +138,17 @@ class ImageTransform:
         Raises:
             ModelError: there are none, or they cannot be understood.
         """
-        from transformers.utils import cached_file
-
         where = f"image processor of {source}"
-        require_plain_files(source)
+        folder = model_folder(source, where=where)
+        require_plain_files(folder)
         with loading(where):
-            saved = Path(source) / _FILE
+            saved = folder / _FILE
             if saved.is_file():
                 values = read_json_object(saved)
                 return cls(**values | {k: tuple(values[k]) for k in ("mean", "std")})
             for name in _PROCESSOR_FILES:
-                path = cached_file(str(source), name, _raise_exceptions_for_missing_entries=False)
-                if path is not None:
-                    config = read_json_object(path)
+                if (folder / name).is_file():
+                    config = read_json_object(folder / name)
                     config = config.get("image_processor", config)
                     return cls.from_processor_config(config, where=where)
         raise ModelError(f"there is none of {', '.join(_PROCESSOR_FILES)}", where=where)

@@ -24,6 +24,7 @@ from rankfield.encoders.pixels import read_pixels
 from rankfield.encoders.records import read_records
 from rankfield.encoders.rows import FrameRows, Rows
 from rankfield.encoders.saved import load_saved, save_model
+from rankfield.encoders.towers import Pooling
 from rankfield.errors import InputError, ModelError
 from rankfield.losses.matryoshka import truncated
 from rankfield.schema import Field, RankingDataset
@@ -179,14 +180,7 @@ class RankingModel(nn.Module):
     def embed_documents(
         self, dataset: RankingDataset, documents: pl.DataFrame | None = None
     ) -> NDArray[np.float32]:
-        """Return N × D unit embeddings of these documents (all of them by default).
-
-        A document without any field of the model has a zero row.
-
-        Raises:
-            DataError: a field that the data lacks.
-            ImageError: an image that is missing or cannot be read.
-        """
+        """Return N × D unit embeddings of these documents; otherwise as `embed_queries`."""
         frame = dataset.documents if documents is None else documents
         return self._embed(dataset, frame, "document")
 
@@ -357,6 +351,10 @@ class RankingModel(nn.Module):
         document_fields: Sequence[Field] | None = None,
         query_prefix: str | None = None,
         document_prefix: str | None = None,
+        pooling: Pooling | None = None,
+        dataset: RankingDataset | None = None,
+        revision: str | None = None,
+        allow_code: bool = False,
         truncate_dim: int | None = None,
         device: str | torch.device | None = None,
     ) -> RankingModel:
@@ -366,17 +364,24 @@ class RankingModel(nn.Module):
 
         Args:
             name_or_folder: a folder that `save` wrote; or a dual encoder (CLIP, SigLIP), text or
-                vision model of transformers, or a model of sentence-transformers.
-            query_fields, document_fields: with weights; by default "query", and "image" and "text"
-                as far as the encoder takes them.
+                vision model of transformers, or a model of sentence-transformers: a folder, a hub
+                id, or "package:NAME" for an installed package with a `get_model_path()`.
+            query_fields, document_fields: with weights; by default those of `dataset`, or else
+                "query", and "image" and "text", as far as the encoder takes them.
             query_prefix, document_prefix: go before each text; by default the prompts "query" and
                 "document" of a model of sentence-transformers.
+            pooling: of a text model of transformers: "mean", "cls", "last_token" or "pooler"; by
+                default the last token of a decoder, of others the mean.
+            dataset: what the model shall embed.
+            revision: branch, tag or commit of a hub id.
+            allow_code: whether a package may be imported, which runs its code.
             truncate_dim, device: as `truncate_to`; by default a GPU if there is one.
 
         Raises:
             ModelError: it cannot be reached or loaded, or the fields do not fit it.
             MissingExtraError: sentence-transformers is needed and not installed.
-            InputError: fields or prefixes for a saved model, which has its own.
+            InputError: what the model has of its own, or a data set without a field for it.
+            RecipeError: a package that is not allowed.
         """
         model = from_pretrained(
             cls,
@@ -385,6 +390,10 @@ class RankingModel(nn.Module):
             document_fields=document_fields,
             query_prefix=query_prefix,
             document_prefix=document_prefix,
+            pooling=pooling,
+            dataset=dataset,
+            revision=revision,
+            allow_code=allow_code,
         )
         if truncate_dim is not None:
             model.truncate_to(truncate_dim)

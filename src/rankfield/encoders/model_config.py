@@ -18,18 +18,15 @@ _UNBOUNDED = frozenset(["theta", "base", "token", "id", "ids", "seed", "scale", 
 """Words in the names of numbers that are no sizes."""
 
 
-def require_modest(source: str | Path) -> None:
-    """Look at every config.json of a model's folder; a hub id has none here.
+def require_modest(folder: Path) -> None:
+    """Look at every config.json of a model's folder.
 
     Raises:
         InputError: one is malformed.
         ModelError: it has a size that no model has, of which making the modules
             would take hours or all memory.
     """
-    root = Path(source)
-    if not root.is_dir():
-        return
-    for path in sorted(root.rglob("config.json")):
+    for path in sorted(folder.rglob("config.json")):
         for name, number in _sizes("", read_json_object(path)):
             most = _MOST_PARTS if any(part in name for part in _PARTS) else _LARGEST
             if abs(number) > most:

@@ -58,6 +58,8 @@ def _explained(error: BaseException) -> tuple[str, str]:
         match cause:
             case hub.GatedRepoError():
                 return "is on the hub, but gated", "Ask for access there, then `hf auth login`."
+            case hub.RevisionNotFoundError():
+                return "has no such revision on the hub", "Name a branch, a tag or a commit of it."
             case hub.RepositoryNotFoundError():
                 problem = "there is no such folder, and no such model on the hub"
                 return problem, "Check the spelling; for a private model: `hf auth login`."
@@ -105,7 +107,7 @@ def no_pickles() -> Iterator[None]:
 
 
 def require_plain_files(source: str | Path) -> None:
-    """Look at the files of a model's folder; a hub id is left alone.
+    """Look at the files of a model's folder.
 
     The libraries that read them wait for a pipe, and read a device for ever.
 
@@ -125,11 +127,13 @@ def require_plain_files(source: str | Path) -> None:
                 )
 
 
-def load_model(source: str | Path, where: str, *, unused: str = "\0") -> Any:
-    """Return the `transformers` model of a hub id or folder, float32.
+def load_model(folder: Path, where: str, *, unused: str = "\0") -> Any:
+    """Return the `transformers` model of a folder, float32, on the CPU.
+
+    Each weight is read and converted in turn: there is never a second copy of them all.
 
     Args:
-        source: hub id or folder.
+        folder: of the model.
         where: how to name it in an error.
         unused: weights whose names begin so may be missing.
 
@@ -139,16 +143,17 @@ def load_model(source: str | Path, where: str, *, unused: str = "\0") -> Any:
     import torch
     from transformers import AutoModel
 
-    require_plain_files(source)
+    require_plain_files(folder)
     with loading(where):
-        require_modest(source)
+        require_modest(folder)
         # A checkpoint in half precision would otherwise be trained in it.
         model, report = AutoModel.from_pretrained(
-            source,
+            folder,
             use_safetensors=True,
             dtype=torch.float32,
             output_loading_info=True,
             trust_remote_code=False,
+            local_files_only=True,
         )
     missing = sorted(key for key in report["missing_keys"] if not key.startswith(unused))
     if missing:
@@ -160,14 +165,14 @@ def load_model(source: str | Path, where: str, *, unused: str = "\0") -> Any:
     return model
 
 
-def load_tokenizer(source: str | Path, where: str) -> Any:
-    """Return the tokenizer of a hub id or folder.
+def load_tokenizer(folder: Path, where: str) -> Any:
+    """Return the tokenizer of a folder.
 
     Raises:
         ModelError: it cannot be loaded.
     """
     from transformers import AutoTokenizer
 
-    require_plain_files(source)
+    require_plain_files(folder)
     with loading(where):
-        return AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)

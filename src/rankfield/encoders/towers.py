@@ -14,14 +14,23 @@ from torch import Tensor, nn
 from rankfield.encoders.image_transform import ImageTransform
 from rankfield.encoders.model_config import require_modest
 from rankfield.encoders.pretrained import load_model, load_tokenizer, loading, require_plain_files
+from rankfield.encoders.source import model_folder
 from rankfield.encoders.token_ids import token_ids
 from rankfield.errors import MissingExtraError, ModelError
 from rankfield.files import read_json_object
 
-__all__ = ["SentenceTransformersTower", "TextTower", "TransformersTextTower", "VisionTower"]
+__all__ = [
+    "Pooling",
+    "SentenceTransformersTower",
+    "TextTower",
+    "TransformersTextTower",
+    "VisionTower",
+    "pooled",
+]
 
-Pooling = Literal["mean", "cls"]
+Pooling = Literal["mean", "cls", "last_token", "pooler"]
 
+_TOWER = "tower.json"
 _PRECOMPUTE_BATCH = 256
 _MOST_TOKENS = 512
 
@@ -29,7 +38,8 @@ _MOST_TOKENS = 512
 class TextTower(nn.Module, ABC):
     """Texts to pooled vectors of `width`; a frozen one can remember its output for each text.
 
-    `pretrained` tells a loaded tower from one of random weights.
+    `pretrained` tells a loaded tower from one of random weights; `prompts` are the model's own
+    prefixes by name.
     """
 
     kind: str
@@ -39,6 +49,7 @@ class TextTower(nn.Module, ABC):
 
     def __init__(self) -> None:
         super().__init__()
+        self.prompts: dict[str, str] = {}
         self._remembered: dict[str, Tensor] = {}
 
     @abstractmethod
@@ -86,82 +97,141 @@ class TextTower(nn.Module, ABC):
         return torch.stack([self._remembered[text] for text in texts])
 
 
-def _longest(tokenizer: Any, config: Any) -> int:
-    """Return how many tokens a text model takes, at most `_MOST_TOKENS`."""
-    positions = getattr(config, "max_position_embeddings", _MOST_TOKENS)
-    return int(min(tokenizer.model_max_length, positions, _MOST_TOKENS))
-
-
 class TransformersTextTower(TextTower):
-    """Any text model of `transformers` with mean or first-token pooling."""
+    """Any text model of `transformers`, an encoder or a decoder, with a stated pooling.
+
+    `mean` is the mean of the tokens' last states; `cls` and `last_token` are the state of the first
+    and of the last token; `pooler` is the model's own pooled output. Texts are padded on the right
+    whatever the tokenizer's setting, which leaves positions and causal attention as they are
+    without padding.
+    """
 
     kind = "transformers"
 
     def __init__(self, model: Any, tokenizer: Any, *, max_tokens: int, pooling: Pooling) -> None:
         super().__init__()
         self.model = model
-        # A BERT's pooler is not used: without it there are no weights that never learn.
-        if getattr(model, "pooler", None) is not None:
+        # Without a pooler that is not used there are no weights that never learn.
+        if pooling != "pooler" and getattr(model, "pooler", None) is not None:
             model.pooler = None
+        model.config.use_cache = False  # of a decoder, for generation alone
         self.tokenizer = tokenizer
         self.max_tokens = max_tokens
         self.pooling: Pooling = pooling
         self.width = int(model.config.hidden_size)
+        # SigLIP was trained on texts padded to full length, and without a mask.
+        self.pads_to_full_length = "siglip" in model.config.model_type
 
     def tokenize(self, texts: Sequence[str]) -> dict[str, Tensor]:
-        """Return padded token ids and mask, cut at `max_tokens`."""
+        """Return padded token ids and mask (where the model takes one), cut at `max_tokens`."""
+        full = self.pads_to_full_length
         return token_ids(
             self.tokenizer,
             texts,
-            ["input_ids", "attention_mask"],
+            ["input_ids"] if full else ["input_ids", "attention_mask"],
             self.model.config,
-            padding=True,
+            padding="max_length" if full else True,
+            padding_side="right",
             max_length=self.max_tokens,
         )
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
-        """Return N × width: the mean of the tokens' states, or the first token's."""
-        states: Tensor = self.model(**inputs).last_hidden_state
-        if self.pooling == "cls":
-            return states[:, 0]
-        mask = inputs["attention_mask"].unsqueeze(-1).to(states.dtype)
-        return (states * mask).sum(1) / mask.sum(1).clamp(min=1.0)
+        """Return N × width pooled vectors."""
+        output = self.model(**inputs)
+        if self.pooling == "pooler":
+            vectors: Tensor = output.pooler_output
+            return vectors
+        return pooled(output.last_hidden_state, inputs["attention_mask"], self.pooling)
 
     def save(self, folder: Path) -> None:
         """Write the model, its tokenizer and the pooling."""
         self.model.save_pretrained(folder, safe_serialization=True)
         self.tokenizer.save_pretrained(folder)
         settings = {"max_tokens": self.max_tokens, "pooling": self.pooling}
-        (folder / "tower.json").write_text(json.dumps(settings), "utf-8")
+        (folder / _TOWER).write_text(json.dumps(settings), "utf-8")
 
     @classmethod
     def load(
-        cls, source: str | Path, *, max_tokens: int | None = None, pooling: Pooling = "mean"
+        cls,
+        source: str | Path,
+        *,
+        max_tokens: int | None = None,
+        pooling: Pooling | None = None,
+        revision: str | None = None,
     ) -> TransformersTextTower:
         """Load from a hub id or a folder; a folder that `save` wrote knows its own settings.
 
-        Without `max_tokens` texts are cut at the model's length, 512 tokens at most.
+        Without `max_tokens` texts are cut at the model's length, 512 tokens at most. Without
+        `pooling` it is the last token of a decoder, the pooled output of the text half of a dual
+        encoder such as CLIP, and else the mean.
 
         Raises:
             ModelError: it cannot be loaded.
         """
         where = f"text model {source}"
-        require_plain_files(source)
-        saved = Path(source) / "tower.json"
-        if saved.is_file():
+        folder = model_folder(source, where=where, revision=revision)
+        require_plain_files(folder)
+        if (folder / _TOWER).is_file():
             with loading(where):
-                settings = read_json_object(saved)
+                settings = read_json_object(folder / _TOWER)
                 max_tokens = max_tokens or settings["max_tokens"]
-                pooling = settings["pooling"]
+                pooling = pooling or settings["pooling"]
         # A text tower is saved without the pooler that it does not use.
-        model = load_model(source, where, unused="pooler.")
+        unused = "\0" if pooling == "pooler" else "pooler."
+        loaded = load_model(folder, where, unused=unused)
+        model = getattr(loaded, "text_model", loaded)
         if model.main_input_name != "input_ids" or not hasattr(model.config, "hidden_size"):
             raise ModelError(f"is a {type(model).__name__}, not a text model", where=where)
-        tokenizer = load_tokenizer(source, where)
-        longest = max_tokens or _longest(tokenizer, model.config)
-        tower = cls(model, tokenizer, max_tokens=longest, pooling=pooling)
+        if getattr(model.config, "is_encoder_decoder", False):
+            raise ModelError(
+                "is an encoder-decoder, which has no vector of a text",
+                where=where,
+                remedy="Take a model of sentence-transformers that is made of its encoder.",
+            )
+        tokenizer = load_tokenizer(folder, where)
+        if tokenizer.pad_token is None:
+            tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+        tower = cls(
+            model,
+            tokenizer,
+            max_tokens=max_tokens or _longest(tokenizer, model.config),
+            pooling=pooling or ("pooler" if model is not loaded else _usual_pooling(model.config)),
+        )
         tower.pretrained = True
         return tower
+
+
+def pooled(states: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
+    """Return N × width vectors of N × L × width states of tokens, padded on either side.
+
+    Args:
+        states: of the tokens.
+        mask: N × L, 1 for tokens and 0 for padding.
+        pooling: `mean`, `cls` (the first token) or `last_token`.
+    """
+    if pooling == "mean":
+        weights = mask.unsqueeze(-1).to(states.dtype)
+        return (states * weights).sum(1) / weights.sum(1).clamp(min=1.0)
+    places = mask.argmax(1) if pooling == "cls" else mask.shape[1] - 1 - mask.flip(1).argmax(1)
+    return states[torch.arange(len(states), device=states.device), places]
+
+
+def _longest(tokenizer: Any, config: Any) -> int:
+    """Return how many tokens a text model takes, at most `_MOST_TOKENS`."""
+    positions = getattr(config, "max_position_embeddings", _MOST_TOKENS)
+    return int(min(tokenizer.model_max_length, positions, _MOST_TOKENS))
+
+
+def _usual_pooling(config: Any) -> Pooling:
+    """Return the last token for a decoder, in which only that has seen the whole text."""
+    from transformers.models.auto import modeling_auto
+
+    kind = config.model_type
+    decoder = (
+        kind in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+        and kind not in modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    )
+    return "last_token" if decoder else "mean"
 
 
 class SentenceTransformersTower(TextTower):
@@ -173,7 +243,7 @@ class SentenceTransformersTower(TextTower):
         super().__init__()
         self.model = model
         self.width = int(model.get_embedding_dimension())
-        self.prompts: dict[str, str] = dict(model.prompts or {})
+        self.prompts = dict(model.prompts or {})
 
     def tokenize(self, texts: Sequence[str]) -> dict[str, Tensor]:
         """Return padded token ids and mask, cut at the model's own length."""
@@ -191,7 +261,7 @@ class SentenceTransformersTower(TextTower):
 
     @classmethod
     def load(
-        cls, source: str | Path, *, max_tokens: int | None = None
+        cls, source: str | Path, *, max_tokens: int | None = None, revision: str | None = None
     ) -> SentenceTransformersTower:
         """Load from a hub id or a folder.
 
@@ -207,11 +277,17 @@ class SentenceTransformersTower(TextTower):
                 remedy="pip install 'rankfield[sentence-transformers]'",
             ) from error
         settings = {"use_safetensors": True, "dtype": torch.float32}
-        require_plain_files(source)
-        with loading(f"text model {source}"):
-            require_modest(source)
+        where = f"text model {source}"
+        folder = model_folder(source, where=where, revision=revision)
+        require_plain_files(folder)
+        with loading(where):
+            require_modest(folder)
             model = SentenceTransformer(
-                str(source), device="cpu", model_kwargs=settings, trust_remote_code=False
+                str(folder),
+                device="cpu",
+                model_kwargs=settings,
+                trust_remote_code=False,
+                local_files_only=True,
             )
         if max_tokens:
             model.max_seq_length = max_tokens
@@ -260,18 +336,19 @@ class VisionTower(nn.Module):
         self.transform.save(folder)
 
     @classmethod
-    def load(cls, source: str | Path) -> VisionTower:
+    def load(cls, source: str | Path, *, revision: str | None = None) -> VisionTower:
         """Load from a hub id or a folder, with the image transform that belongs to it.
 
         Raises:
             ModelError: it cannot be loaded.
         """
         where = f"vision model {source}"
-        loaded = load_model(source, where)
+        folder = model_folder(source, where=where, revision=revision)
+        loaded = load_model(folder, where)
         # Of a dual encoder, such as CLIP, the vision half.
         model = getattr(loaded, "vision_model", loaded)
         if model.main_input_name != "pixel_values":
             raise ModelError(f"is a {type(model).__name__}, not a vision model", where=where)
-        tower = cls(model, ImageTransform.from_pretrained(source))
+        tower = cls(model, ImageTransform.from_pretrained(folder))
         tower.pretrained = True
         return tower

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
 import pydantic
 
-from rankfield.encoders import (
-    ComposedEncoder,
-    DualEncoder,
-    Encoder,
-    SentenceTransformersTower,
-    VisionTower,
-)
+from rankfield.encoders import ComposedEncoder, Encoder, VisionTower
+from rankfield.encoders.foreign import pretrained_encoder, pretrained_text_tower
 from rankfield.encoders.small import small_text_tower, small_vision_tower
+from rankfield.encoders.source import model_folder
 from rankfield.encoders.towers import TextTower
-from rankfield.errors import ModelError, RecipeError
+from rankfield.errors import RecipeError
 from rankfield.schema import Field, RankingDataset
 from rankfield.settings import Settings
 
-__all__ = ["MODEL_KEYS", "PACKAGE", "EncoderSection", "build_encoder", "model_path"]
+__all__ = ["MODEL_KEYS", "EncoderSection", "build_encoder"]
 
-MODEL_KEYS = ("model", "text_model", "vision_model")
+_REVISIONS = {
+    "model": "revision",
+    "text_model": "text_revision",
+    "vision_model": "vision_revision",
+}
+MODEL_KEYS = tuple(_REVISIONS)
 """The keys of the section that name models."""
-PACKAGE = "package:"
-"""Before the name of an installed package that holds a model."""
+_WHOLE = ("transformers", "sentence-transformers")
+"""The kinds whose model is one encoder."""
 
 
 class EncoderSection(Settings):
@@ -39,14 +40,24 @@ class EncoderSection(Settings):
     kind: Literal["small", "composed", "transformers", "sentence-transformers"] = pydantic.Field(
         "small",
         description="small: from scratch · composed: a text beside a vision model · "
-        "transformers: CLIP, SigLIP · sentence-transformers: text",
+        "transformers: CLIP, SigLIP, or a text or vision model · sentence-transformers: text",
     )
     model: str = pydantic.Field("", description="of kind transformers or sentence-transformers")
+    revision: str = pydantic.Field(
+        "", description="branch, tag or commit of a model of the hub; empty: its main branch"
+    )
     text_model: str = pydantic.Field(
         "", description="of kind composed; empty: a small one from scratch"
     )
+    text_revision: str = pydantic.Field("", description="of text_model, as revision")
     vision_model: str = pydantic.Field(
         "", description="of kind composed; empty: a small one from scratch"
+    )
+    vision_revision: str = pydantic.Field("", description="of vision_model, as revision")
+    pooling: Literal["", "mean", "cls", "last_token", "pooler"] = pydantic.Field(
+        "",
+        description="of a text model of transformers; empty: last_token for a decoder, pooler for "
+        "half of a dual encoder, else mean",
     )
     dimension: int = pydantic.Field(128, ge=2, description="of the common space (small, composed)")
     text_width: int = pydantic.Field(
@@ -65,9 +76,11 @@ class EncoderSection(Settings):
     freeze: list[Literal["text", "vision"]] = pydantic.Field(
         [], description="towers that are not trained"
     )
-    query_prefix: str = pydantic.Field("", description='put before query texts, such as "query: "')
-    document_prefix: str = pydantic.Field(
-        "", description='put before document texts, such as "passage: "'
+    query_prefix: str | None = pydantic.Field(
+        None, description='before query texts, such as "query: "; not given: the model\'s prompt'
+    )
+    document_prefix: str | None = pydantic.Field(
+        None, description='before document texts, such as "passage: "; not given: likewise'
     )
     learn_field_weights: bool = pydantic.Field(
         False, description="learn the weights of the fields too, from the given ones on"
@@ -90,50 +103,32 @@ def build_encoder(
     Raises:
         RecipeError: a model that is not named, or a frozen tower that is not there.
         ModelError: a pretrained model that cannot be loaded.
+        InputError: a pooling for a model that has its own.
     """
+    encoder: Encoder
     prefixes = {
         "query_prefix": section.query_prefix,
         "document_prefix": section.document_prefix,
     }
-    encoder: Encoder
-    if section.kind == "transformers":
-        encoder = DualEncoder.from_pretrained(_named(section, "model"), **prefixes)
-        for tower in section.freeze:
-            getattr(encoder.model, f"{tower}_model").requires_grad_(False)
-        return encoder
-    text: TextTower | None = None
-    vision: VisionTower | None = None
-    if section.kind == "sentence-transformers":
-        text = SentenceTransformersTower.load(_named(section, "model"))
-        encoder = ComposedEncoder(text, None, dimension=None, **prefixes)
+    pooling = section.pooling or None
+    if section.kind in _WHOLE:
+        encoder = pretrained_encoder(
+            _folder(section, "model"), where=f"model {section.model}", pooling=pooling, **prefixes
+        )
     else:
+        text: TextTower | None = None
+        vision: VisionTower | None = None
         modalities = {field.modality for field in (*query_fields, *document_fields)}
         if "text" in modalities:
             text = _text_tower(section, dataset, query_fields, document_fields)
         if "image" in modalities:
             vision = _vision_tower(section)
         encoder = ComposedEncoder(text, vision, dimension=section.dimension, **prefixes)
-    _freeze(section, text, vision)
+    for tower in section.freeze:
+        if tower not in encoder.towers():
+            raise RecipeError(f"there is no {tower} tower", where="recipe, encoder.freeze")
+        encoder.freeze(tower)
     return encoder
-
-
-def model_path(name: str) -> str:
-    """Return a hub id or folder as it is, "package:NAME" as the path of that package's model.
-
-    Raises:
-        ModelError: the package is not installed or has no `get_model_path`.
-    """
-    if not name.startswith(PACKAGE):
-        return name
-    package = name.removeprefix(PACKAGE)
-    try:
-        return str(importlib.import_module(package).get_model_path())
-    except (ImportError, AttributeError) as error:
-        raise ModelError(
-            f"not an installed package with get_model_path ({error})",
-            where=name,
-            remedy=f"pip install {package.replace('_', '-')}",
-        ) from error
 
 
 def _text_tower(
@@ -143,8 +138,11 @@ def _text_tower(
     document_fields: Sequence[Field],
 ) -> TextTower:
     if section.kind == "composed" and section.text_model:
-        return SentenceTransformersTower.load(
-            model_path(section.text_model), max_tokens=section.max_tokens
+        return pretrained_text_tower(
+            _folder(section, "text_model"),
+            where=f"text model {section.text_model}",
+            max_tokens=section.max_tokens,
+            pooling=section.pooling or None,
         )
     return small_text_tower(
         _training_texts(dataset, query_fields, document_fields),
@@ -156,7 +154,7 @@ def _text_tower(
 
 def _vision_tower(section: EncoderSection) -> VisionTower:
     if section.kind == "composed" and section.vision_model:
-        return VisionTower.load(model_path(section.vision_model))
+        return VisionTower.load(_folder(section, "vision_model"))
     return small_vision_tower(image_size=section.image_size, width=section.image_width)
 
 
@@ -176,16 +174,10 @@ def _training_texts(
     ]
 
 
-def _named(section: EncoderSection, key: str) -> str:
+def _folder(section: EncoderSection, key: str) -> Path:
+    """Return the folder of the model that a key names; the recipe was let to import a package."""
     name: str = getattr(section, key)
     if not name:
         raise RecipeError(f"kind {section.kind!r} needs a model", where=f"recipe, encoder.{key}")
-    return model_path(name)
-
-
-def _freeze(section: EncoderSection, text: TextTower | None, vision: VisionTower | None) -> None:
-    for name, tower in (("text", text), ("vision", vision)):
-        if name in section.freeze:
-            if tower is None:
-                raise RecipeError(f"there is no {name} tower", where="recipe, encoder.freeze")
-            tower.freeze()
+    revision: str = getattr(section, _REVISIONS[key])
+    return model_folder(name, revision=revision or None, allow_code=True)

@@ -9,12 +9,13 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from rankfield.encoders.source import PACKAGE
 from rankfield.errors import RecipeError
 from rankfield.foreign_code import refuse_code
 from rankfield.settings import Settings, check_settings, present_words, read_toml, toml_value
 from rankfield.training.average import AverageSection
 from rankfield.training.dev_set import DevSection
-from rankfield.training.encoder import MODEL_KEYS, PACKAGE, EncoderSection
+from rankfield.training.encoder import MODEL_KEYS, EncoderSection
 from rankfield.training.lora import LoraSection
 from rankfield.training.methods import DEFAULT_METHOD
 from rankfield.training.negatives import NegativesSection

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rankfield.encoders.fingerprint import model_fingerprint
+from rankfield.encoders.source import PACKAGE, model_folder
 from rankfield.errors import DataError, ImageError
 from rankfield.field_values import flat_values
 from rankfield.schema import RankingDataset
-from rankfield.training.encoder import EncoderSection, model_path
+from rankfield.training.encoder import EncoderSection
 from rankfield.training.recipe import Recipe
 
 __all__ = ["FORMER_NAMES", "IMAGES", "TO_BE_FIXED", "file_fingerprint", "run_inputs"]
@@ -76,9 +77,9 @@ def _model_folders(section: EncoderSection) -> Iterator[tuple[str, Path]]:
     """Yield key → folder of the pretrained models that are on this machine."""
     used = {"composed": ("text_model", "vision_model"), "small": ()}
     for key in used.get(section.kind, ("model",)):
-        name = getattr(section, key)
-        if name and Path(folder := model_path(name)).is_dir():
-            yield key, Path(folder)
+        name: str = getattr(section, key)
+        if name.startswith(PACKAGE) or Path(name or "/none").is_dir():
+            yield key, model_folder(name, allow_code=True)
 
 
 def _image_files(dataset: RankingDataset) -> dict[str, Path]:

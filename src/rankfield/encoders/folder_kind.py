@@ -1,0 +1,50 @@
+"""What a folder holds that is no encoder, and how to read it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rankfield.errors import ModelError
+
+__all__ = ["MODULES", "no_encoder"]
+
+MODULES = "modules.json"
+"""Of a model of sentence-transformers."""
+
+_OF_RANKFIELD = (
+    ("index.json", "is an index", "Give it to `rankfield search` or `rankfield evaluate`."),
+    ("dataset.toml", "is a data set", "Name the model first, then the data set."),
+    ("recipe.toml", "is the folder of a training run", "Give its folder `model`."),
+)
+_OF_OTHERS = (
+    (
+        "adapter_config.json",
+        "holds adapters of peft alone",
+        "Merge them into their base model (`merge_and_unload`) and save that.",
+    ),
+    (
+        "open_clip_config.json",
+        "is a model of open_clip",
+        "Name it as open_clip does.",
+    ),
+    ("model_index.json", "is a pipeline of diffusers", "Give the folder of one of its encoders."),
+)
+
+
+def no_encoder(folder: Path, where: str) -> ModelError | None:
+    """Return the error of a folder that holds no encoder; None where it may hold one.
+
+    Args:
+        folder: of a model that rankfield and sentence-transformers did not save.
+        where: how to name it in the error.
+    """
+    if (folder / "config.json").is_file():
+        return None
+    for name, problem, remedy in (*_OF_RANKFIELD, *_OF_OTHERS):
+        if (folder / name).is_file():
+            return ModelError(problem, where=where, remedy=remedy)
+    return ModelError(
+        f"has neither config.json nor {MODULES}",
+        where=where,
+        remedy="Give a folder that transformers, sentence-transformers or rankfield saved.",
+    )

@@ -39,7 +39,7 @@ from rankfield.publishing.hugging_face_files import (
 from rankfield.publishing.layout import ModelLayout
 from rankfield.publishing.options import PublishOptions
 
-__all__ = ["LAYOUT", "SentenceTransformersClient"]
+__all__ = ["LAYOUT", "SentenceTransformersClient", "write_modules"]
 
 _TRANSFORMER, _POOLING, _DENSE = "sentence_bert_config.json", "config.json", "config.json"
 _MODES = {
@@ -90,6 +90,11 @@ def _open(folder: Path, options: PublishOptions) -> Client:  # noqa: ARG001
 
 
 def _write(model: RankingModel, folder: Path, options: PublishOptions) -> None:  # noqa: ARG001
+    write_modules(model, folder)
+
+
+def write_modules(model: RankingModel, folder: Path) -> None:
+    """Write the folder of a model that this layout does not refuse."""
     routes = _routes(model)
     normalise = _Module("Normalize", lambda place: None)  # noqa: ARG005
     if len(routes) == 1:

@@ -13,6 +13,7 @@ __all__ = ["LAYOUTS"]
 
 _MODULES = {
     "sentence-transformers": "sentence_transformers",
+    "transformers": "transformers",
 }
 """Name → module of this package, whose `LAYOUT` it is."""
 

@@ -21,7 +21,8 @@ from rankfield.training.published_recipe import LOCAL, published_recipe
 
 __all__ = ["CARD", "PROOF", "PushedFile", "pushed_files"]
 
-CARD, PROOF = "README.md", "proof.json"
+CARD = "README.md"
+PROOF = "proof.json"
 _RECIPE, _RESULTS = "recipe.toml", "results.json"
 _SUFFIXES = frozenset(
     [

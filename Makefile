@@ -5,6 +5,7 @@ CORE_VENV ?= .core-venv
 DOCS_VENV ?= .docs-venv
 DIST_VENV ?= .dist-venv
 OUT ?= demo-out
+# threads that wait without spinning: with several, a busy machine is otherwise several times slower
 THREADS ?= 1
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -15,7 +16,7 @@ demo: $(STAMP)
 	$(BIN)/rankfield demo $(OUT)
 
 test: check
-	OMP_NUM_THREADS=$(THREADS) $(BIN)/pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=$(THREADS) OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -n 2 --dist worksteal
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from publishing.model_miniatures import MiniatureModels
+from model_miniatures import MiniatureModels
 from rankfield.encoders import RankingModel, small_encoder
 from rankfield.errors import ModelError
 from rankfield.publishing import LAYOUTS, PublishOptions, prove, publish

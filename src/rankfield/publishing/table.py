@@ -14,6 +14,7 @@ __all__ = ["LAYOUTS"]
 _MODULES = {
     "sentence-transformers": "sentence_transformers",
     "transformers": "transformers",
+    "open-clip": "open_clip",
     "vectors": "vectors",
 }
 """Name → module of this package, whose `LAYOUT` it is."""

@@ -16,15 +16,15 @@ TEXTS = [
 ]
 
 
-def dual_folder(folder: Path, family: str) -> Path:
-    """A tiny CLIP or SigLIP as transformers would write it."""
+def dual_folder(folder: Path, family: str, *, layers: int = 1) -> Path:
+    """A tiny CLIP or SigLIP as transformers would write it, of so many layers a tower."""
     import transformers
 
     tokenizer = train_tokenizer(TEXTS)
     tower = {
         "hidden_size": 32,
         "intermediate_size": 64,
-        "num_hidden_layers": 1,
+        "num_hidden_layers": layers,
         "num_attention_heads": 2,
         "projection_dim": 16,
     }

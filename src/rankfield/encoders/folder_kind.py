@@ -1,12 +1,15 @@
-"""What a folder holds that is no encoder, and how to read it."""
+"""What a folder holds: a model in the form of some library, or something that is no encoder."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from rankfield.encoders.pretrained import loading
 from rankfield.errors import ModelError
+from rankfield.files import read_json, read_json_object
+from rankfield.paths import inside
 
-__all__ = ["MODULES", "no_encoder"]
+__all__ = ["MODULES", "dual_of_modules", "no_encoder"]
 
 MODULES = "modules.json"
 """Of a model of sentence-transformers."""
@@ -48,3 +51,27 @@ def no_encoder(folder: Path, where: str) -> ModelError | None:
         where=where,
         remedy="Give a folder that transformers, sentence-transformers or rankfield saved.",
     )
+
+
+def dual_of_modules(folder: Path, where: str) -> Path | None:
+    """Return the folder of the dual encoder that a model of sentence-transformers consists of.
+
+    None if the model is another, or has more modules than a normalisation.
+
+    Raises:
+        ModelError: `modules.json` is malformed.
+    """
+    if not (folder / MODULES).is_file():
+        return None
+    with loading(where):
+        (first, *rest) = read_json(folder / MODULES)
+        root = inside(folder, first["path"]) if first["path"] else folder
+        kinds = [module["type"].rsplit(".", 1)[-1] for module in rest]
+        if root is None or set(kinds) - {"Normalize"} or not (root / "config.json").is_file():
+            return None
+        config = read_json_object(root / "config.json")
+    # CLIP, SigLIP and their kin; other models of both kinds read them in one sequence.
+    dual = {"text_config", "vision_config"} <= config.keys() and "lip" in str(
+        config.get("model_type")
+    )
+    return root if dual else None

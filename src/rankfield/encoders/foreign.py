@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rankfield.encoders.base import Encoder, Side
 from rankfield.encoders.composed import ComposedEncoder
 from rankfield.encoders.dual import DualEncoder
-from rankfield.encoders.folder_kind import MODULES, no_encoder
+from rankfield.encoders.folder_kind import MODULES, dual_of_modules, no_encoder
 from rankfield.encoders.pretrained import loading, require_plain_files
 from rankfield.encoders.quiet import quiet_transformers
 from rankfield.encoders.saved import HEADER, load_saved
@@ -105,7 +105,8 @@ def pretrained_encoder(
 ) -> Encoder:
     """Return a model of transformers or sentence-transformers as an encoder.
 
-    A model with `modules.json` is one of sentence-transformers.
+    A model with `modules.json` is one of sentence-transformers; of a CLIP in it both halves are
+    taken, through transformers.
 
     Args:
         folder: of the model.
@@ -122,6 +123,7 @@ def pretrained_encoder(
     require_plain_files(folder)
     prefixes = {"query_prefix": query_prefix, "document_prefix": document_prefix}
     with quiet_transformers():
+        folder = dual_of_modules(folder, where) or folder
         config = _config(folder, where)
         if config is None or "vocab_size" in config:
             text = pretrained_text_tower(folder, where=where, pooling=pooling)
@@ -161,7 +163,7 @@ def pretrained_text_tower(
 
 def _config(folder: Path, where: str) -> dict[str, Any] | None:
     """Return the configuration of a model of transformers, None of one of sentence-transformers."""
-    if (folder / MODULES).is_file():
+    if (folder / MODULES).is_file() and dual_of_modules(folder, where) != folder:
         return None
     if (error := no_encoder(folder, where)) is not None:
         raise error

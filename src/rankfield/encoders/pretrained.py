@@ -11,13 +11,18 @@ from typing import Any
 
 from rankfield.encoders.model_config import require_modest
 from rankfield.errors import ModelError
-from rankfield.files import MAX_JSON
+from rankfield.files import MAX_JSON, read_json_object
 from rankfield.messages import listed
 from rankfield.paths import require_regular
 
 __all__ = ["load_model", "load_tokenizer", "loading", "no_pickles", "require_plain_files"]
 
 _GUARD = threading.RLock()
+# Halves of dual encoders that AutoModel does not know.
+_WITHOUT_AUTO = {
+    "siglip_text_model": "SiglipTextModel",
+    "siglip2_text_model": "Siglip2TextModel",
+}
 
 
 @contextmanager
@@ -141,13 +146,15 @@ def load_model(folder: Path, where: str, *, unused: str = "\0") -> Any:
         ModelError: it cannot be loaded, or weights are missing that would be random.
     """
     import torch
-    from transformers import AutoModel
+    import transformers
 
     require_plain_files(folder)
     with loading(where):
         require_modest(folder)
+        kind = read_json_object(folder / "config.json").get("model_type")
+        loader = getattr(transformers, _WITHOUT_AUTO.get(str(kind), "AutoModel"))
         # A checkpoint in half precision would otherwise be trained in it.
-        model, report = AutoModel.from_pretrained(
+        model, report = loader.from_pretrained(
             folder,
             use_safetensors=True,
             dtype=torch.float32,

@@ -235,7 +235,10 @@ def _usual_pooling(config: Any) -> Pooling:
 
 
 class SentenceTransformersTower(TextTower):
-    """A text model of `sentence-transformers`, with its own pooling and normalisation."""
+    """A text model of `sentence-transformers`, with its own pooling, dense layers, normalisation.
+
+    Where its configuration has a `truncate_dim`, vectors are cut to that many dimensions.
+    """
 
     kind = "sentence-transformers"
 
@@ -253,7 +256,7 @@ class SentenceTransformersTower(TextTower):
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
         """Return N × width sentence embeddings."""
         vectors: Tensor = self.model(dict(inputs))["sentence_embedding"]
-        return vectors
+        return vectors[:, : self.width]
 
     def save(self, folder: Path) -> None:
         """Write the sentence-transformers folder."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -205,3 +206,23 @@ def test_the_library_trains_on_what_is_written(tmp_path: Path) -> None:
     loaded.save_to_disk(str(tmp_path / "saved"))
     again, _ = read_sentence_transformers(tmp_path / "saved")
     assert texts(again) == texts(data)
+
+
+def test_input_examples(tmp_path: Path) -> None:
+    lines = [
+        {"guid": "a", "texts": ["red mug", "a red mug"], "label": 0.75},
+        {"guid": "b", "texts": ["red mug", "a blue mug"], "label": 0.25},
+    ]
+    path = tmp_path / "examples.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    dataset, _ = read_sentence_transformers(path)
+    assert dataset.queries.height == 1
+    assert dataset.judgments["score"].to_list() == [0.75, 0.25]
+    pairs = [{**line, "label": 0} for line in lines]
+    path.write_text("".join(json.dumps(line) + "\n" for line in pairs), "utf-8")
+    dataset, notes = read_sentence_transformers(path)
+    assert dataset.judgments["score"].to_list() == [1.0, 1.0]
+    assert any("labels are left out" in note for note in notes)
+    path.write_text(path.read_text("utf-8") + '{"guid": "c", "texts": ["mug"], "label": 0}\n')
+    with pytest.raises(DataError, match=r"expected 2 texts, as in the first example"):
+        read_sentence_transformers(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,6 +14,7 @@ from rankfield.schema import Field, RankingDataset
 from rankfield.training.methods import DEFAULT_METHOD, fitted_settings
 from rankfield.training.pairs import TrainingPairs
 from rankfield.training.recipe import Recipe, parse_recipe
+from rankfield.training.translation import Translation
 
 __all__ = ["recipe_text"]
 
@@ -22,6 +24,7 @@ def recipe_text(
     *,
     method: str = DEFAULT_METHOD,
     weight: str | None = None,
+    translation: Translation | None = None,
     allow_code: bool = False,
 ) -> str:
     """Return a complete TOML recipe for `dataset`: every key with its value and what it means.
@@ -32,6 +35,8 @@ def recipe_text(
         dataset: saved in a folder, which the recipe names.
         method: of `METHODS`.
         weight: a score-to-weight function in place of the method's own.
+        translation: of another trainer's parameters, which come before the method's settings; its
+            notes become comments.
         allow_code: whether it may be "module:function", which is imported.
 
     Raises:
@@ -41,8 +46,8 @@ def recipe_text(
     """
     if dataset.root is None:
         raise InputError("the data set has no folder; save it first", where=dataset.name)
-    recipe = _fitted(dataset, dataset.root, method, weight, allow_code=allow_code)
-    lines = [*_summary(dataset), ""]
+    recipe = _fitted(dataset, dataset.root, method, weight, translation, allow_code=allow_code)
+    lines = [*_summary(dataset), *_said(translation), ""]
     sections = []
     for name, info in Recipe.model_fields.items():
         value = getattr(recipe, name)
@@ -56,29 +61,53 @@ def recipe_text(
     return "\n".join(lines) + "\n\n" + "\n\n".join(sections) + "\n"
 
 
+def _said(translation: Translation | None) -> list[str]:
+    """Return the notes of a translation, as comments."""
+    if translation is None:
+        return []
+    notes = [f"# - {_one_line(note)}" for note in translation.notes]
+    return [f"# From the parameters of {translation.source}.", *notes]
+
+
 def _fitted(
-    dataset: RankingDataset, root: Path, method: str, weight: str | None, *, allow_code: bool
+    dataset: RankingDataset,
+    root: Path,
+    method: str,
+    weight: str | None,
+    translation: Translation | None,
+    *,
+    allow_code: bool,
 ) -> Recipe:
     """Return the method's recipe for a data set, with a batch of at most a quarter of its pairs."""
-    settings = fitted_settings(method, dataset)
-    loss = settings["loss"] | ({} if weight is None else {"weight": weight})
-    recipe = parse_recipe(
-        {
-            "name": method,
-            "data": {
-                "dataset": str(root.resolve()),
-                "query_weights": _weights(dataset.query_fields),
-                "document_weights": _weights(dataset.document_fields),
-            },
-            "loss": loss,
-            "batch": settings["batch"] | {"size": 2},
-        },
-        where="--weight",
-        allow_code=allow_code,
-    )
+    values: dict[str, Any] = fitted_settings(method, dataset)
+    values["name"] = method
+    values["data"] = {
+        "dataset": str(root.resolve()),
+        "query_weights": _weights(dataset.query_fields),
+        "document_weights": _weights(dataset.document_fields),
+    }
+    size = 128
+    if translation is not None:
+        size = translation.settings.get("batch", {}).get("size", size)
+        _merge(values, translation.settings)
+    if weight is not None:
+        values["loss"]["weight"] = weight
+    # the smallest batch: what fits is known once the pairs are
+    small = {**values, "batch": values["batch"] | {"size": 2}}
+    where = "--weight" if translation is None else f"parameters of {translation.source}"
+    recipe = parse_recipe(small, where=where, allow_code=allow_code)
     pool = len(TrainingPairs.of(recipe, dataset).pool)  # refuses a weight that does not fit
-    batch = recipe.batch.model_copy(update={"size": max(2, min(128, pool // 4))})
-    return recipe.model_copy(update={"batch": batch})
+    size = max(2, min(size, pool // 4))
+    if translation is not None:
+        _merge(values, translation.fitted(pool, size))
+    values["batch"]["size"] = size
+    return parse_recipe(values, where=where, allow_code=allow_code)
+
+
+def _merge(values: dict[str, Any], settings: Mapping[str, Mapping[str, Any]]) -> None:
+    """Put settings by section into a recipe's nested values; "" is the top level."""
+    for section, keys in settings.items():
+        (values.setdefault(section, {}) if section else values).update(keys)
 
 
 def _summary(dataset: RankingDataset) -> list[str]:

@@ -29,6 +29,7 @@ from rankfield.formats.checks import (
 from rankfield.formats.guesses import guess_scale
 from rankfield.formats.hugging_face.folders import find_parts, read_parts
 from rankfield.formats.published_splits import split_by_queries
+from rankfield.formats.sentence_transformers.input_examples import examples_apart
 from rankfield.formats.sentence_transformers.writing import write_sentence_transformers
 from rankfield.io.numbers import finite_numbers
 from rankfield.io.table import Table
@@ -43,7 +44,12 @@ __all__ = [
 ]
 
 _LABELS = ("label", "labels", "score", "scores")
-_SIGNS = ({"anchor", "positive"}, {"sentence1", "sentence2"}, {"sentence_a", "sentence_b"})
+_SIGNS = (
+    {"texts", "label"},
+    {"anchor", "positive"},
+    {"sentence1", "sentence2"},
+    {"sentence_a", "sentence_b"},
+)
 _PART, _ROW = "\0part", "\0row"
 _OFF_SCALE = (
     "Fix the score, or --score-min and --score-max; without --score-min, scores of 0 and below may"
@@ -75,7 +81,7 @@ def read_sentence_transformers(
     licence: str = "",
     bad_images: BadImages = "ignore",
 ) -> tuple[RankingDataset, list[str]]:
-    """Read pairs, triplets, n-tuples, scored pairs or labelled lists; write nothing.
+    """Read pairs, triplets, n-tuples, scored pairs, labelled lists or examples; write nothing.
 
     A positive has score 1, a negative 0; a label is the score itself. Equal texts are one query or
     document: q0, q1, …; d0, d1, … in the order of the file. Of a repeated pair the highest score
@@ -106,7 +112,7 @@ def read_sentence_transformers(
     """
     path = Path(src)
     parts = find_parts(path)
-    table = read_parts(parts, _PART)
+    table, left_out = examples_apart(read_parts(parts, _PART))
     names = [c for c in table.frame.columns if c != _PART]
     chosen = label or find_column(names, _LABELS, where=str(path))
     inputs = list(columns or [c for c in names if c != chosen])
@@ -119,6 +125,7 @@ def read_sentence_transformers(
             remedy="Name them in order with --column, and the label with --label.",
         )
     notes = [f"columns: {inputs[0]!r} is the query, {quoted_names(inputs[1:])} the documents"]
+    notes += left_out
     require_values(table, inputs[0])
     if chosen and _is_margin(table.frame, inputs, chosen):
         notes.append(f"column {chosen!r}: not kept; of triplets it is a margin, not a score")

@@ -78,6 +78,21 @@ def test_a_model_goes_whole_in_one_commit(server: HubServer, model: Path) -> Non
     assert there["README.md"] == card.read_bytes()
 
 
+def test_a_saved_model_gets_a_card(model: Path) -> None:
+    header = json.loads((model / "rankfield.json").read_text("utf-8"))
+    header["document_fields"] = [{"name": "title", "modality": "text", "weight": 0.1}]
+    (model / "rankfield.json").write_text(json.dumps(header), "utf-8")
+    found = {file.name: file for file in push_plan(model, "me/shop").files}
+    card = found["README.md"].read().decode()
+    assert 'snapshot_download("me/shop")' in card
+    assert "# gcl" in card
+    assert "seed = 3" in card
+    assert "| title | text | 0.1 |" in card
+    (model / "README.md").write_text("own", "utf-8")
+    found = {file.name: file for file in push_plan(model, "me/shop").files}
+    assert found["README.md"].read() == b"own"
+
+
 def test_an_interrupted_push_goes_on(server: HubServer, model: Path) -> None:
     server.refused = [("/lfs/", 403, "no"), ("/api/models/me/shop/commit", 400, "not now")]
     with pytest.raises(RemoteError, match=r"Error while uploading 'model\.safetensors'"):
@@ -114,7 +129,7 @@ def test_a_dry_run_asks_nobody(model: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert done.exit_code == 0, done.output
     assert f"{LARGE:,}  text/model.safetensors" in done.stdout
     assert "would go to https://huggingface.co/me/shop, branch main" in done.stdout
-    assert "There is no model card" in done.stderr
+    assert "There is no proof" in done.stderr
     assert TOKEN not in done.output
 
 

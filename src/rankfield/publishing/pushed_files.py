@@ -17,6 +17,7 @@ from rankfield.files import MAX_JSON, json_text, read_json_object
 from rankfield.nearby import bare_name, is_absolute
 from rankfield.parsing import parse_json
 from rankfield.paths import read_bytes, require_regular
+from rankfield.publishing.saved_card import saved_card
 from rankfield.training.published_recipe import LOCAL, published_recipe
 
 __all__ = ["CARD", "PROOF", "PushedFile", "pushed_files"]
@@ -49,7 +50,7 @@ class PushedFile:
 
 
 def pushed_files(
-    folder: Path, *, card: Path | None = None, results: Sequence[Path] = ()
+    folder: Path, repository: str, *, card: Path | None = None, results: Sequence[Path] = ()
 ) -> tuple[list[PushedFile], list[str]]:
     """Return the files that go to the hub, by name, and the names of those that stay here.
 
@@ -59,7 +60,9 @@ def pushed_files(
 
     Args:
         folder: a model that `save` wrote, or what `publish` wrote.
-        card: a model card, in place of the folder's own README.md.
+        repository: "user/name", which a card that is made here names.
+        card: a model card, in place of the folder's own README.md; a saved model without either
+            gets a `saved_card`.
         results: files of `rankfield evaluate --out`.
 
     Raises:
@@ -74,11 +77,14 @@ def pushed_files(
             found[name] = _own_file(path, name)
         else:
             left_out.append(name)
-    recipe = _recipe(folder)
-    made: dict[str, bytes] = {} if recipe is None else {_RECIPE: recipe}
+    header = read_json_object(folder / HEADER) if (folder / HEADER).is_file() else {}
+    recipe = _recipe(header)
+    made = {_RECIPE: tomli_w.dumps(recipe).encode()} if recipe else {}
     if card is not None:
         found.pop(CARD, None)
         made[CARD] = read_bytes(card, MAX_JSON)
+    elif header and CARD not in found:
+        made[CARD] = saved_card(header, repository, recipe).encode()
     made |= _results(results)
     for name, data in made.items():
         if name in found and name != _RECIPE:
@@ -158,16 +164,14 @@ def _bare(value: Any) -> bool:
     return changed
 
 
-def _recipe(folder: Path) -> bytes | None:
-    """Return the recipe that the model's header holds, as others may read it."""
-    header = folder / HEADER
-    if not header.is_file():
-        return None
-    made = read_json_object(header).get("made")
+def _recipe(header: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the recipe that a model's header holds, as others may read it; empty: it has none."""
+    made = header.get("made")
     recipe = made.get("recipe") if isinstance(made, Mapping) else None
     if not isinstance(recipe, Mapping):
-        return None
-    return tomli_w.dumps(_without_none(published_recipe(recipe))).encode()
+        return {}
+    found: dict[str, Any] = _without_none(published_recipe(recipe))
+    return found
 
 
 def _without_none(value: Any) -> Any:

@@ -70,7 +70,10 @@ def push_plan(
     folder = Path(model)
     _check_repository(repository)
     files, left_out = pushed_files(
-        folder, card=None if card is None else Path(card), results=[Path(r) for r in results]
+        folder,
+        repository,
+        card=None if card is None else Path(card),
+        results=[Path(r) for r in results],
     )
     token = hub_token()
     refuse_private(files, folder, [token] if token else [])
@@ -104,7 +107,7 @@ def push(
     Args:
         model: a folder that `RankingModel.save` or `publish` wrote.
         repository: "user/name".
-        card: the model card; by default the folder's README.md.
+        card: the model card; by default the folder's README.md, of a saved model one that is made.
         results: files of `rankfield evaluate --out`, of which the means go.
         private: of the repository: True or False; None leaves it as the account has it.
         revision: the branch, made from the main one if there is none; by default the main one.

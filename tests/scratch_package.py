@@ -27,17 +27,21 @@ def follow_page(page: Path, heading: str, folder: Path) -> int:
     file, table, test_file = re.findall(r"`((?:src|tests)/[\w/]+\.py)`", section)[:3]
     shutil.copytree(Path(rankfield.__file__).parent, folder / "src" / "rankfield")
     (folder / test_file).parent.mkdir(parents=True)
-    assert not (folder / file).exists()
     (folder / file).write_text(code, "utf-8")
     (folder / test_file).write_text(test, "utf-8")
     return apply_difference(folder / table, difference)
 
 
 def apply_difference(file: Path, difference: str) -> int:
-    """Add lines to a file, before and after the one that is there; return how many."""
+    """Add lines to a file, before and after the one that is there; return how many.
+
+    Lines that are there already, as somebody followed the page, are taken out first.
+    """
     rows = difference.splitlines()
     (kept,) = (row[1:] for row in rows if row.startswith(" ") and row.strip())
-    text = file.read_text("utf-8")
+    added = {f"{row[1:]}\n" for row in rows if row.startswith("+") and row[1:].strip()}
+    lines = file.read_text("utf-8").splitlines(keepends=True)
+    text = "".join(line for line in lines if line not in added)
     assert text.count(f"{kept}\n") == 1
     done = "\n".join(row[1:] for row in rows)
     file.write_text(text.replace(kept, done), "utf-8")

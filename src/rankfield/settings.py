@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, get_args, get_origin
@@ -49,6 +49,21 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
     former_words: ClassVar[Mapping[str, Renamed]] = {}
+
+    def refuse_ignored(self, keys: Iterable[str], needed: str) -> None:
+        """Refuse values of keys that have no effect here; the default may be written out.
+
+        Args:
+            keys: the keys.
+            needed: what gives them an effect.
+
+        Raises:
+            ValueError: one of them has another value than its default.
+        """
+        for key in keys:
+            default = type(self).model_fields[key].get_default(call_default_factory=True)
+            if getattr(self, key) != default:
+                raise ValueError(f"{key} has no effect here: it needs {needed}; leave it out")
 
 
 def read_toml(

@@ -129,3 +129,11 @@ def test_tables_that_are_guessed_go_in_as_a_stream(
     assert "looks like tables" in out
     first, second = (RankingDataset.load(tmp_path / name) for name in ("guessed", "named"))
     assert first.fingerprint() == second.fingerprint()
+
+
+def test_errors_of_a_guessed_import_name_no_hidden_verb(run: Run, tmp_path: Path) -> None:
+    code, out, err = run("import", tmp_path, tmp_path / "out", "--columns", "x")
+    assert code == 2
+    assert "No such option: --columns" in err
+    assert "import -h" in err
+    assert "guess" not in out + err

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from rankfield.cli.results_table import show_results
+from rankfield.cli.results_table import show_results, shown_metrics
 from rankfield.cli.text_table import show_table
+from rankfield.errors import InputError
 from rankfield.evaluation import EvaluationOptions, baseline, evaluate, protocol_named
 from ranking_shop import ranking_shop
 
@@ -34,3 +35,20 @@ def test_80_columns_hold_the_figures(
             assert lines[place + i].split()[-len(figures) :] == figures
             assert lines[place + i].split()[0] == (name or split)
     assert "…" not in shown
+
+
+def test_the_metrics_that_are_asked_for_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    results = evaluate(baseline("random"), ranking_shop(), EvaluationOptions())
+    names = shown_metrics(["recall@10", "RBP@10", "R@10"], "rankfield")
+    assert names == ["R@10", "RBP@10"]
+    show_results(results, names)
+    lines = capsys.readouterr().out.splitlines()
+    for split, means in results.splits.items():
+        (row,) = (line.split() for line in lines if line.split()[:1] == [split])
+        assert row[-2:] == [f"{means[name].value:.3f}" for name in names]
+    with pytest.raises(InputError, match=r"expected one of nDCG@10, .*found Bpref@7\. `rankfield"):
+        shown_metrics(["Bpref@7"], "rankfield")
+    with pytest.raises(InputError, match="Did you mean 'nDCG@10'"):
+        shown_metrics(["nDGC@10"], "rankfield")
+    with pytest.raises(InputError, match="is for rankfield's own rules, found --protocol beir"):
+        shown_metrics(["P@10"], "beir")

@@ -270,7 +270,9 @@ def test_a_refresh_mines_with_the_model_of_now_and_disturbs_nothing(
     before, state = modes(model), torch.get_rng_state()
     assert True in before
     assert False in before
-    section = NegativesSection(per_query=12, relative_margin=-3.0, near_duplicate=2.0, last=15)
+    section = NegativesSection(
+        per_query=12, refresh_every=400, relative_margin=-3.0, near_duplicate=2.0, last=15
+    )
     embed = RankingModel.embed_documents
 
     def drawing(self: RankingModel, *arguments: Any) -> Any:

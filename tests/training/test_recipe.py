@@ -118,6 +118,18 @@ def test_a_misspelt_key_suggests_the_right_one(
             {"loss": {"listwise": "sigmoid"}},
             "loss.listwise: the loss 'sigmoid' is no listwise term; known: none, .*listnet.*$",
         ),
+        (
+            {"loss": {"listwise_temperature": 0.5}},
+            r"recipe, loss: listwise_temperature has no effect here: it needs a listwise term "
+            r"\(.*listnet.*\); leave it out$",
+        ),
+        ({"loss": {"listwise_weight": 0.5}}, "loss: listwise_weight has no effect here"),
+        ({"lora": {"alpha": 8.0}}, "lora: alpha has no effect here: it needs a rank above 0"),
+        ({"negatives": {"per_query": 2}}, "per_query has no effect here: it needs a file, or"),
+        (
+            {"negatives": {"file": "n.parquet", "last": 50}},
+            "last has no effect here: it needs refresh_every above 0",
+        ),
         ({"loss": {"listwise": "lamda"}}, "loss.listwise: unknown loss 'lamda'.*'lambda'"),
         (
             {"loss": {"name": "lambda", "parameters": {"schem": 1}}},
@@ -419,16 +431,18 @@ def test_every_key_is_printed_and_explained(tmp_path: Path) -> None:
     for line in ("[[judgments]]", "path =", "trust =", "map ="):
         assert f"\n# {line}" in text
         text = text.replace(f"\n# {line}", f"\n{line}")
-    assert parse_recipe(tomllib.loads(text)).judgments == [JudgmentSource(path="…")]
     values = tomllib.loads(text)
+    # The margin needs negatives, which the method has not.
+    found = parse_recipe({**values, "negatives": {}})
+    assert found.judgments == [JudgmentSource(path="…")]
     assert (values["name"], values["loss"]["weight"]) == ("clip", "constant")
     for name, info in Recipe.model_fields.items():
         section: Any = info.annotation
         section = next(iter(get_args(section)), section)
         keys = getattr(section, "model_fields", None)
         assert name in values
-        found = values[name][0] if name == "judgments" else values[name]
-        assert keys is None or set(found) == set(keys)
+        stated = values[name][0] if name == "judgments" else values[name]
+        assert keys is None or set(stated) == set(keys)
 
 
 def test_recipes_that_cannot_be_printed(tmp_path: Path) -> None:

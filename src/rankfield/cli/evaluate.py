@@ -11,7 +11,7 @@ import typer
 from rankfield.cli.baselines import UNTRAINED, chosen_baselines, output_of, untrained_model
 from rankfield.cli.opening import Opened, Opening, opens_a_model
 from rankfield.cli.options import Device, Overwrite
-from rankfield.cli.results_table import show_results
+from rankfield.cli.results_table import ShownMetrics, show_results, shown_metrics
 from rankfield.errors import InputError
 from rankfield.terminal import echo
 
@@ -97,6 +97,7 @@ def command(
             help="By whose rules: rankfield; marqo-gs, the published evaluation of GCL; beir."
         ),
     ] = "rankfield",
+    metric: ShownMetrics = None,
     cache: Annotated[
         Path | None,
         typer.Option(
@@ -156,6 +157,7 @@ def command(
         _refuse_for_others(place, dimension, cache, without or (), robustness=robustness)
     outputs = _outputs(out, names, overwrite=overwrite)
     options = _options(split, subset, label, protocol, device, memory=memory, precision=precision)
+    metrics = shown_metrics(metric or (), options.protocol)
     data = RankingDataset.load(data_folder)
     require_valid(data)
     models: dict[str, Opened] = {}
@@ -182,7 +184,7 @@ def command(
                 without=without or (),
                 robustness=robustness,
             )
-        show_results(results)
+        show_results(results, metrics)
         found[name] = results
     targets = {target: found[name] for name, target in outputs.items() if target is not None}
     save_results(targets, overwrite=overwrite)

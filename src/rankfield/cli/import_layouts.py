@@ -57,7 +57,7 @@ class ImportGroup(TyperGroup):
         misspelt = difflib.get_close_matches(first, list(LAYOUTS), n=1, cutoff=0.75)
         if misspelt and not Path(first).exists():
             ctx.fail(f"there is no layout {first!r}. Did you mean {misspelt[0]!r}?")
-        return GUESS, self.get_command(ctx, GUESS), args
+        return GUESS, _without_name(self.get_command(ctx, GUESS)), args
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Show each layout with its example below the verbs."""
@@ -69,6 +69,13 @@ class ImportGroup(TyperGroup):
             lines += [f"{layout.name}: {layout.description}", f"  {layout.example}"]
         self.epilog = "\n\n".join(lines)
         super().format_help(ctx, formatter)
+
+
+def _without_name(command: Any) -> Any:
+    """Return the command, whose usage and errors show the group's name alone: none was typed."""
+    path = property(lambda context: context.parent.command_path)
+    command.context_class = type("UnnamedContext", (command.context_class,), {"command_path": path})
+    return command
 
 
 def _verb(layout: Layout) -> Any:

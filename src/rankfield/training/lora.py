@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import nn
 
 from rankfield.encoders import Encoder
@@ -33,6 +33,12 @@ class LoraSection(Settings):
     towers: list[Literal["text", "vision"]] = Field(
         ["text", "vision"], min_length=1, description="those of them that are pretrained"
     )
+
+    @model_validator(mode="after")
+    def _fits(self) -> LoraSection:
+        if not self.rank:
+            self.refuse_ignored(("alpha", "dropout", "targets", "towers"), "a rank above 0")
+        return self
 
 
 def add_adapters(encoder: Encoder, section: LoraSection, *, frozen: Collection[str] = ()) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rankfield import __version__
 from rankfield.errors import DataError
@@ -62,6 +62,15 @@ class NegativesSection(Settings):
     margin: float | None = _as_mined("margin")
     relative_margin: float = _as_mined("relative_margin")
     near_duplicate: float = _as_mined("near_duplicate")
+
+    @model_validator(mode="after")
+    def _fits(self) -> NegativesSection:
+        if not self.refresh_every:
+            mined = ("last", "margin", "relative_margin", "near_duplicate")
+            self.refuse_ignored(mined, "refresh_every above 0")
+        if not self.used:
+            self.refuse_ignored(("per_query",), "a file, or refresh_every above 0")
+        return self
 
     @property
     def used(self) -> bool:

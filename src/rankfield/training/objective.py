@@ -110,6 +110,11 @@ class LossSection(Settings):
             pairs = key == "target" and self.target == "pair" and loss.sampled
             if not (_takes(self.name, key) or pairs):
                 self._refuse_given(key)
+        if self.listwise == "none":
+            known = ", ".join(name for name in LOSSES if loss_class(name).listwise)
+            self.refuse_ignored(
+                ("listwise_weight", "listwise_temperature"), f"a listwise term ({known})"
+            )
         return self
 
     def _refuse_given(self, key: str) -> None:

@@ -4,13 +4,14 @@ VENV ?= .venv
 CORE_VENV ?= .core-venv
 DOCS_VENV ?= .docs-venv
 DIST_VENV ?= .dist-venv
+OPEN_CLIP_VENV ?= .open-clip-venv
 OUT ?= demo-out
 # threads that wait without spinning: with several, a busy machine is otherwise several times slower
 THREADS ?= 1
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check core trained docs dist clean
+.PHONY: demo test check core trained open-clip docs dist clean
 
 demo: $(STAMP)
 	$(BIN)/rankfield demo $(OUT)
@@ -35,6 +36,18 @@ core:
 	$(CORE_VENV)/bin/pip install --quiet --constraint constraints.txt torch
 	$(CORE_VENV)/bin/pip install --quiet --constraint constraints.txt .
 	OMP_NUM_THREADS=1 $(CORE_VENV)/bin/python -P tests/core_install.py
+
+# Tests of open_clip's models, which `make test` leaves out: open_clip needs torchvision, whose
+# wheels are for CUDA.
+open-clip: $(OPEN_CLIP_VENV)/.installed
+	OMP_NUM_THREADS=$(THREADS) $(OPEN_CLIP_VENV)/bin/pytest tests/encoders/test_open_clip*.py
+
+$(OPEN_CLIP_VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(OPEN_CLIP_VENV)
+	$(OPEN_CLIP_VENV)/bin/pip install --quiet --constraint constraints.txt torch
+	$(OPEN_CLIP_VENV)/bin/pip install --quiet --constraint constraints.txt \
+	  --editable '.[lora,minilm,open-clip]' hypothesis pytest pytest-timeout
+	touch $@
 
 # The site, build/docs/site: no page loads anything from elsewhere, and every link inside is checked.
 docs: $(DOCS_VENV)/.installed
@@ -67,4 +80,5 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(CORE_VENV) $(DOCS_VENV) $(DIST_VENV) $(OUT) build dist *.egg-info src/*.egg-info
+	rm -rf $(VENV) $(CORE_VENV) $(DOCS_VENV) $(DIST_VENV) $(OPEN_CLIP_VENV) $(OUT) \
+	  build dist *.egg-info src/*.egg-info

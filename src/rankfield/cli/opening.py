@@ -97,6 +97,15 @@ class Opening:
             show_default=False,
         ),
     ] = None
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Weights of a model of open_clip (.pt, .safetensors); MODEL is then an "
+            "architecture, such as ViT-B-32, or another model of it.",
+            show_default=False,
+        ),
+    ] = None
     allow_code: AllowCode = False
 
     def given(self) -> str:
@@ -115,22 +124,20 @@ class Opening:
         """
         from rankfield.encoders import RankingModel
         from rankfield.encoders.fingerprint import model_fingerprint
-        from rankfield.encoders.source import model_folder, model_name
+        from rankfield.encoders.source import LOCAL, as_open_clip, model_folder, model_name
+        from rankfield.training.run_inputs import file_fingerprint
 
-        folder = model_folder(name, revision=self.revision, allow_code=self.allow_code)
-        fingerprint = model_fingerprint(folder)
-        if (folder / "rankfield.json").is_file():
-            if option := self.given():
-                raise InputError(
-                    f"is of a pretrained model, {name} is a model that rankfield saved",
-                    where=option,
-                    remedy="Leave it out.",
-                )
-            model = RankingModel.load(folder).to(device)
-            place: dict[str, str | int] = {"model": str(folder.resolve())}
-            return Opened(model, fingerprint, place | {"fingerprint": fingerprint})
+        if self.checkpoint is not None:
+            place, fingerprint = name, file_fingerprint(self.checkpoint)
+        else:
+            folder = model_folder(name, revision=self.revision, allow_code=self.allow_code)
+            place, fingerprint = str(folder), model_fingerprint(folder)
+            if (folder / "rankfield.json").is_file():
+                return self._saved(name, folder, fingerprint, device)
+            if as_open_clip(name):
+                place = f"{LOCAL}{folder}"
         model = RankingModel.from_pretrained(
-            folder,
+            place,
             query_fields=_fields("--query-field", self.query_field, dataset.query_fields),
             document_fields=_fields(
                 "--document-field", self.document_field, dataset.document_fields
@@ -138,14 +145,32 @@ class Opening:
             query_prefix=self.query_prefix,
             document_prefix=self.document_prefix,
             pooling=self.pooling,
+            revision=self.revision if self.checkpoint else None,
+            checkpoint=self.checkpoint,
             dataset=dataset,
             device=device,
         )
         model.name = model_name(name)
         _note_left_out(model, self, dataset)
         fingerprint = _fingerprint(fingerprint, model, self)
-        said = name if not Path(name).exists() else bare_name(name)
+        path = name.removeprefix(LOCAL)
+        said = bare_name(path) if Path(path).exists() else name
         return Opened(model, fingerprint, {"pretrained": said, "fingerprint": fingerprint})
+
+    def _saved(self, name: str, folder: Path, fingerprint: str, device: str) -> Opened:
+        from rankfield.encoders import RankingModel
+
+        if option := self.given():
+            raise InputError(
+                f"is of a pretrained model, {name} is a model that rankfield saved",
+                where=option,
+                remedy="Leave it out.",
+            )
+        metadata: dict[str, str | int] = {
+            "model": str(folder.resolve()),
+            "fingerprint": fingerprint,
+        }
+        return Opened(RankingModel.load(folder).to(device), fingerprint, metadata)
 
 
 def opens_a_model(command: Callable[..., None]) -> Callable[..., None]:

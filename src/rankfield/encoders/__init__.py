@@ -6,7 +6,9 @@ from rankfield.encoders.dual import DualEncoder
 from rankfield.encoders.fusion import field_embeddings, fuse
 from rankfield.encoders.image_transform import ImageTransform
 from rankfield.encoders.model import RankingModel
+from rankfield.encoders.open_clip import OpenClipEncoder
 from rankfield.encoders.small import small_encoder
+from rankfield.encoders.torchvision_import import usable_torchvision
 from rankfield.encoders.towers import SentenceTransformersTower, TransformersTextTower, VisionTower
 
 __all__ = [
@@ -14,6 +16,7 @@ __all__ = [
     "DualEncoder",
     "Encoder",
     "ImageTransform",
+    "OpenClipEncoder",
     "RankingModel",
     "SentenceTransformersTower",
     "TransformersTextTower",
@@ -22,3 +25,6 @@ __all__ = [
     "fuse",
     "small_encoder",
 ]
+
+# Before any library that imports torchvision wherever it is installed.
+usable_torchvision()

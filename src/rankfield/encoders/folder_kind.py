@@ -9,10 +9,13 @@ from rankfield.errors import ModelError
 from rankfield.files import read_json, read_json_object
 from rankfield.paths import inside
 
-__all__ = ["MODULES", "dual_of_modules", "no_encoder"]
+__all__ = ["MODULES", "OPEN_CLIP", "dual_of_modules", "is_open_clip", "no_encoder"]
 
 MODULES = "modules.json"
 """Of a model of sentence-transformers."""
+
+OPEN_CLIP = "open_clip_config.json"
+"""Of a model of open_clip."""
 
 _OF_RANKFIELD = (
     ("index.json", "is an index", "Give it to `rankfield search` or `rankfield evaluate`."),
@@ -24,11 +27,6 @@ _OF_OTHERS = (
         "adapter_config.json",
         "holds adapters of peft alone",
         "Merge them into their base model (`merge_and_unload`) and save that.",
-    ),
-    (
-        "open_clip_config.json",
-        "is a model of open_clip",
-        "Name it as open_clip does.",
     ),
     ("model_index.json", "is a pipeline of diffusers", "Give the folder of one of its encoders."),
 )
@@ -75,3 +73,24 @@ def dual_of_modules(folder: Path, where: str) -> Path | None:
         config.get("model_type")
     )
     return root if dual else None
+
+
+def is_open_clip(folder: Path, *, weights: bool = True) -> bool:
+    """Tell a model that is open_clip's alone from one that transformers reads as well.
+
+    Many models on the hub are both. transformers does not read one whose config.json asks for
+    code of its own, as Marqo's do, nor one without safetensors.
+
+    Args:
+        folder: of the model.
+        weights: whether the folder has its weights yet.
+
+    Raises:
+        InputError: its config.json is malformed.
+    """
+    config = folder / "config.json"
+    if not (folder / OPEN_CLIP).is_file() or (folder / MODULES).is_file():
+        return False
+    if not config.is_file() or "auto_map" in read_json_object(config):
+        return True
+    return weights and not any(folder.glob("model*.safetensors"))

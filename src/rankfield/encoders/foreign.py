@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 from rankfield.encoders.base import Encoder, Side
 from rankfield.encoders.composed import ComposedEncoder
 from rankfield.encoders.dual import DualEncoder
-from rankfield.encoders.folder_kind import MODULES, dual_of_modules, no_encoder
+from rankfield.encoders.folder_kind import MODULES, dual_of_modules, is_open_clip, no_encoder
+from rankfield.encoders.open_clip import OpenClipEncoder
+from rankfield.encoders.open_clip_import import import_open_clip
 from rankfield.encoders.pretrained import loading, require_plain_files
 from rankfield.encoders.quiet import quiet_transformers
 from rankfield.encoders.saved import HEADER, load_saved
-from rankfield.encoders.source import model_folder, model_name
+from rankfield.encoders.source import as_open_clip, model_folder, model_name
 from rankfield.encoders.towers import (
     Pooling,
     SentenceTransformersTower,
@@ -28,7 +30,7 @@ from rankfield.schema import Field, RankingDataset
 if TYPE_CHECKING:
     from rankfield.encoders.model import RankingModel
 
-__all__ = ["from_pretrained", "pretrained_encoder", "pretrained_text_tower"]
+__all__ = ["from_pretrained", "open_clip_encoder", "pretrained_encoder", "pretrained_text_tower"]
 
 
 def from_pretrained(
@@ -42,6 +44,7 @@ def from_pretrained(
     pooling: Pooling | None,
     dataset: RankingDataset | None,
     revision: str | None,
+    checkpoint: str | Path | None,
     allow_code: bool,
 ) -> RankingModel:
     """Return what `RankingModel.from_pretrained` does, on the CPU and of full dimension.
@@ -49,27 +52,36 @@ def from_pretrained(
     Raises:
         ModelError, MissingExtraError, InputError, RecipeError: as there.
     """
-    folder = model_folder(source, revision=revision, allow_code=allow_code)
-    if (folder / HEADER).is_file():
+    where = f"model {source}"
+    if checkpoint is not None or as_open_clip(source):
+        import_open_clip()  # before anything is fetched
+    folder: Path | None = None
+    if checkpoint is None:
+        folder = model_folder(source, revision=revision, allow_code=allow_code)
+    if folder is not None and (folder / HEADER).is_file():
         given = (query_fields, document_fields, query_prefix, document_prefix, pooling)
         if any(value is not None for value in given):
             raise InputError(
                 "is a saved rankfield model, which has fields, prefixes and a pooling of its own",
-                where=f"model {source}",
+                where=where,
                 remedy="Leave them out.",
             )
         return load_saved(kind, folder)
-    encoder = pretrained_encoder(
-        folder,
-        where=f"model {source}",
-        query_prefix=query_prefix,
-        document_prefix=document_prefix,
-        pooling=pooling,
-    )
+    prefixes = {"query_prefix": query_prefix, "document_prefix": document_prefix}
+    if folder is None or as_open_clip(source):
+        encoder: Encoder = open_clip_encoder(
+            folder or source,
+            checkpoint=checkpoint,
+            revision=None if folder else revision,
+            pooling=pooling,
+            **prefixes,
+        )
+    else:
+        encoder = pretrained_encoder(folder, where=where, pooling=pooling, **prefixes)
     if query_fields is None:
-        query_fields = _usual_fields(encoder, "query", dataset, f"model {source}")
+        query_fields = _usual_fields(encoder, "query", dataset, where)
     if document_fields is None:
-        document_fields = _usual_fields(encoder, "document", dataset, f"model {source}")
+        document_fields = _usual_fields(encoder, "document", dataset, where)
     return kind(encoder, query_fields, document_fields, name=model_name(source)).eval()
 
 
@@ -103,10 +115,10 @@ def pretrained_encoder(
     document_prefix: str | None = None,
     pooling: Pooling | None = None,
 ) -> Encoder:
-    """Return a model of transformers or sentence-transformers as an encoder.
+    """Return a model of transformers, sentence-transformers or open_clip as an encoder.
 
     A model with `modules.json` is one of sentence-transformers; of a CLIP in it both halves are
-    taken, through transformers.
+    taken, through transformers. `is_open_clip` tells one of open_clip.
 
     Args:
         folder: of the model.
@@ -118,11 +130,13 @@ def pretrained_encoder(
     Raises:
         ModelError: it cannot be loaded, or is of another kind.
         InputError: a pooling for a model that has its own.
-        MissingExtraError: sentence-transformers is needed and not installed.
+        MissingExtraError: sentence-transformers or open_clip is needed and not installed.
     """
     require_plain_files(folder)
     prefixes = {"query_prefix": query_prefix, "document_prefix": document_prefix}
     with quiet_transformers():
+        if is_open_clip(folder):
+            return open_clip_encoder(folder, pooling=pooling, **prefixes)
         folder = dual_of_modules(folder, where) or folder
         config = _config(folder, where)
         if config is None or "vocab_size" in config:
@@ -134,6 +148,32 @@ def pretrained_encoder(
             given = {name: prefix or "" for name, prefix in prefixes.items()}
             return DualEncoder.from_pretrained(folder, **given)
         return ComposedEncoder(None, VisionTower.load(folder), dimension=None, **prefixes)
+
+
+def open_clip_encoder(
+    name: str | Path,
+    *,
+    checkpoint: str | Path | None = None,
+    revision: str | None = None,
+    query_prefix: str | None = None,
+    document_prefix: str | None = None,
+    pooling: Pooling | None = None,
+) -> OpenClipEncoder:
+    """Return a model of open_clip, by a name of `open_clip_source`.
+
+    Raises:
+        ModelError, MissingExtraError: as `OpenClipEncoder.from_pretrained`.
+        InputError: a pooling, which it has of its own.
+    """
+    if pooling is not None:
+        raise _own_pooling(f"model {name}", pooling)
+    return OpenClipEncoder.from_pretrained(
+        name,
+        checkpoint=checkpoint,
+        revision=revision,
+        query_prefix=query_prefix or "",
+        document_prefix=document_prefix or "",
+    )
 
 
 def pretrained_text_tower(

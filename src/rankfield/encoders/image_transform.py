@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -18,30 +18,34 @@ from rankfield.encoders.source import model_folder
 from rankfield.errors import ModelError
 from rankfield.files import read_json_object
 
-__all__ = ["ImageTransform"]
+__all__ = ["Fit", "ImageTransform"]
 
 _FILE = "transform.json"
 _PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
 _MOST_PIXELS = 16_000_000
 _LONGEST = 4096
+Fit = Literal["crop", "stretch", "cover", "contain"]
 _METHODS = frozenset(Image.Resampling.__members__)
 
 
 @dataclass(frozen=True)
 class ImageTransform:
-    """Resize, centre-crop, normalise: equal to transformers' PIL image processors.
+    """Resize, crop or pad, normalise: equal to transformers' PIL image processors or open_clip's.
 
     `fit` "crop" scales the shorter edge to `resize` and cuts the centre `height` × `width`
-    (CLIP); "stretch" scales to `height` × `width` (SigLIP).
+    (CLIP); "stretch" scales to `height` × `width` (SigLIP). Two are open_clip's: "cover" scales
+    until height and width are covered and cuts the centre, half a pixel rounded to even;
+    "contain" scales until the image fits in, and pads with the grey level `fill`, 0 to 255.
     """
 
     height: int
     width: int
-    fit: Literal["crop", "stretch"] = "crop"
+    fit: Fit = "crop"
     resize: int = 0
     resample: str = "bicubic"
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    fill: int = 0
 
     def __post_init__(self) -> None:
         sizes = (self.height, self.width, self.resize or 1)
@@ -50,7 +54,7 @@ class ImageTransform:
                 f"expected sizes of images from 1 to {_LONGEST:,}, found {str(sizes)[:80]}",
                 where="image transform",
             )
-        if self.fit not in ("crop", "stretch") or self.resample.upper() not in _METHODS:
+        if self.fit not in get_args(Fit) or self.resample.upper() not in _METHODS:
             raise ModelError(
                 f"unknown fit {self.fit!r} or resampling {self.resample!r}", where="image transform"
             )
@@ -60,12 +64,14 @@ class ImageTransform:
         method = Image.Resampling[self.resample.upper()]
         if self.fit == "stretch":
             return np.asarray(image.resize((self.width, self.height), method))
-        short = self.resize or min(self.height, self.width)
         w, h = image.size
-        # Truncated like transformers' get_resize_output_image_size, so that pixels agree.
-        new = (short, int(short * h / w)) if w <= h else (int(short * w / h), short)
-        new = (max(new[0], 1), max(new[1], 1))
-        left, top = (new[0] - self.width) // 2, (new[1] - self.height) // 2
+        new = self._scaled(w, h)
+        if self.fit == "contain":
+            padded = Image.new("RGB", (self.width, self.height), (self.fill,) * 3)
+            corner = ((self.width - new[0]) // 2, (self.height - new[1]) // 2)
+            padded.paste(image.resize(new, method), corner)
+            return np.asarray(padded)
+        left, top = self._offset(new[0] - self.width), self._offset(new[1] - self.height)
         if new[0] * new[1] > _MOST_PIXELS:
             # A very long image would grow huge only to be cut: scale its centre alone.
             x, y = max(left, 0), max(top, 0)
@@ -76,6 +82,23 @@ class ImageTransform:
         else:
             image = image.resize(new, method)
         return np.asarray(image.crop((left, top, left + self.width, top + self.height)))
+
+    def _scaled(self, w: int, h: int) -> tuple[int, int]:
+        """Return width and height of the scaled image, before it is cropped or padded."""
+        if self.fit == "crop" or (self.fit == "cover" and self.width == self.height):
+            short = self.resize or min(self.height, self.width)
+            # Truncated like transformers' get_resize_output_image_size and torchvision's Resize,
+            # so that pixels agree.
+            new = (short, int(short * h / w)) if w <= h else (int(short * w / h), short)
+        else:
+            ratios = (h / self.height, w / self.width)
+            ratio = max(ratios) if self.fit == "contain" else min(ratios)
+            new = (round(w / ratio), round(h / ratio))
+        return max(new[0], 1), max(new[1], 1)
+
+    def _offset(self, surplus: int) -> int:
+        """Return where the crop begins, by how much larger the scaled image is."""
+        return round(surplus / 2) if self.fit == "cover" else surplus // 2
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """Return float32 N × 3 × H × W, (x / 255 − mean) / std, from uint8 N × H × W × 3."""

@@ -354,32 +354,29 @@ class RankingModel(nn.Module):
         pooling: Pooling | None = None,
         dataset: RankingDataset | None = None,
         revision: str | None = None,
+        checkpoint: str | Path | None = None,
         allow_code: bool = False,
         truncate_dim: int | None = None,
         device: str | torch.device | None = None,
     ) -> RankingModel:
         """Return a saved model, or a pretrained one of another library with these fields.
 
-        Only safetensors are read, and no code of a model is run.
-
         Args:
-            name_or_folder: a folder that `save` wrote; or a dual encoder (CLIP, SigLIP), text or
-                vision model of transformers, or a model of sentence-transformers: a folder, a hub
-                id, or "package:NAME" for an installed package with a `get_model_path()`.
+            name_or_folder: a folder that `save` wrote; or a model of transformers, of
+                sentence-transformers or of open_clip: a folder, a hub id ("hf-hub:ID": open_clip),
+                or "package:NAME" for an installed package with a `get_model_path()`.
             query_fields, document_fields: with weights; by default those of `dataset`, or else
                 "query", and "image" and "text", as far as the encoder takes them.
-            query_prefix, document_prefix: go before each text; by default the prompts "query" and
-                "document" of a model of sentence-transformers.
-            pooling: of a text model of transformers: "mean", "cls", "last_token" or "pooler"; by
-                default the last token of a decoder, of others the mean.
+            query_prefix, document_prefix: go before each text; by default the model's prompts.
+            pooling: of a text model of transformers, as `TransformersTextTower.load`.
             dataset: what the model shall embed.
-            revision: branch, tag or commit of a hub id.
-            allow_code: whether a package may be imported, which runs its code.
+            revision, checkpoint: of a hub id; weights of open_clip's architecture "ViT-B-32".
+            allow_code: let a package be imported, which runs its code; no other code is run.
             truncate_dim, device: as `truncate_to`; by default a GPU if there is one.
 
         Raises:
             ModelError: it cannot be reached or loaded, or the fields do not fit it.
-            MissingExtraError: sentence-transformers is needed and not installed.
+            MissingExtraError: sentence-transformers or open_clip is needed and not installed.
             InputError: what the model has of its own, or a data set without a field for it.
             RecipeError: a package that is not allowed.
         """
@@ -393,6 +390,7 @@ class RankingModel(nn.Module):
             pooling=pooling,
             dataset=dataset,
             revision=revision,
+            checkpoint=checkpoint,
             allow_code=allow_code,
         )
         if truncate_dim is not None:

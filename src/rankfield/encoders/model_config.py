@@ -9,7 +9,7 @@ from typing import Any
 from rankfield.errors import ModelError
 from rankfield.files import read_json_object
 
-__all__ = ["require_modest"]
+__all__ = ["require_modest", "require_modest_values"]
 
 _MOST_PARTS = 2000
 _PARTS = ("layers", "depth", "blocks", "stages", "heads", "experts", "groups")
@@ -27,14 +27,23 @@ def require_modest(folder: Path) -> None:
             would take hours or all memory.
     """
     for path in sorted(folder.rglob("config.json")):
-        for name, number in _sizes("", read_json_object(path)):
-            most = _MOST_PARTS if any(part in name for part in _PARTS) else _LARGEST
-            if abs(number) > most:
-                raise ModelError(
-                    f"expected {name!r} to be {most:,} at most, found {str(number)[:40]}",
-                    where=str(path),
-                    remedy="Fetch or save the model again.",
-                )
+        require_modest_values(read_json_object(path), str(path))
+
+
+def require_modest_values(config: dict[str, Any], where: str) -> None:
+    """Look at the numbers of one configuration.
+
+    Raises:
+        ModelError: as `require_modest`.
+    """
+    for name, number in _sizes("", config):
+        most = _MOST_PARTS if any(part in name for part in _PARTS) else _LARGEST
+        if abs(number) > most:
+            raise ModelError(
+                f"expected {name!r} to be {most:,} at most, found {str(number)[:40]}",
+                where=where,
+                remedy="Fetch or save the model again.",
+            )
 
 
 def _sizes(name: str, value: Any) -> Iterator[tuple[str, int]]:

@@ -10,6 +10,7 @@ import torch
 from rankfield.encoders.base import Encoder
 from rankfield.encoders.composed import ComposedEncoder
 from rankfield.encoders.dual import DualEncoder
+from rankfield.encoders.open_clip import OpenClipEncoder
 from rankfield.encoders.pretrained import loading, require_plain_files
 from rankfield.encoders.quiet import quiet_transformers
 from rankfield.errors import ModelError
@@ -22,7 +23,11 @@ if TYPE_CHECKING:
 __all__ = ["HEADER", "load_saved", "save_model"]
 
 HEADER = "rankfield.json"
-_ENCODERS: dict[str, type[Encoder]] = {"composed": ComposedEncoder, "transformers": DualEncoder}
+_ENCODERS: dict[str, type[Encoder]] = {
+    "composed": ComposedEncoder,
+    "open-clip": OpenClipEncoder,
+    "transformers": DualEncoder,
+}
 _FORMAT = 1
 
 

@@ -5,17 +5,34 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
+from rankfield.encoders.folder_kind import OPEN_CLIP, is_open_clip
 from rankfield.encoders.pretrained import loading
 from rankfield.errors import InputError, ModelError
 from rankfield.foreign_code import refuse_code
 
-__all__ = ["PACKAGE", "model_folder", "model_name"]
+__all__ = [
+    "HUB",
+    "LOCAL",
+    "PACKAGE",
+    "as_open_clip",
+    "model_folder",
+    "model_name",
+    "open_clip_weights",
+]
 
 PACKAGE = "package:"
 """Before the name of an installed package that holds a model."""
 
+HUB, LOCAL = "hf-hub:", "local-dir:"
+"""Before a hub id and before a folder, as open_clip names its models."""
+
 # Other weights of the same model (pickles, ONNX, half precision, other frameworks) are left alone.
 _WEIGHTS = ("model.safetensors", "model-*.safetensors", "projections.safetensors")
+_OPEN_CLIP_WEIGHTS = (
+    "open_clip_model.safetensors",
+    "open_clip_pytorch_model.safetensors",
+    "open_clip_pytorch_model.bin",
+)
 _FILES = ("*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken")
 _OTHERS = ("onnx/*", "*/onnx/*", "openvino/*", "*/openvino/*", "original/*")
 
@@ -29,12 +46,13 @@ def model_folder(
 ) -> Path:
     """Return the folder of a model; one of the hub is fetched into the hub's cache.
 
-    Only safetensors, configurations and tokenizers are fetched. Where the hub cannot be reached,
+    Only safetensors, configurations and tokenizers are fetched, and a checkpoint of open_clip
+    where it has no safetensors. Where the hub cannot be reached,
     what its cache holds is taken.
 
     Args:
-        source: a folder; "package:NAME", an installed package with a `get_model_path()`; or a hub
-            id.
+        source: a folder; "package:NAME", an installed package with a `get_model_path()`; a hub
+            id; or as open_clip names its models, "hf-hub:ID" and "local-dir:FOLDER".
         where: how to name it in an error; by default "model" and its name.
         revision: branch, tag or commit of the hub; by default its main branch.
         allow_code: whether a package may be imported, which runs its code.
@@ -47,7 +65,7 @@ def model_folder(
     name = str(source)
     where = where or f"model {name}"
     package = name.startswith(PACKAGE)
-    if revision and (package or Path(source).exists()):
+    if revision and (package or Path(name.removeprefix(LOCAL)).exists()):
         raise InputError(
             f"has no revisions, found {revision!r}",
             where=where,
@@ -57,18 +75,31 @@ def model_folder(
         if not allow_code:
             refuse_code([name], where="model")
         return _package_folder(name)
-    if Path(source).is_dir():
-        return Path(source)
-    if Path(source).exists():
+    path = Path(name.removeprefix(LOCAL))
+    if name.startswith(HUB):
+        return _hub_folder(name.removeprefix(HUB), where, revision, open_clip=True)
+    if path.is_dir():
+        return path
+    if path.exists():
         raise ModelError(
             "is a file", where=where, remedy="Give the model's folder, or its id on the hub."
         )
-    return _hub_folder(name, where, revision)
+    if name.startswith(LOCAL):
+        raise ModelError("there is no such folder", where=where, remedy="Check the spelling.")
+    return _hub_folder(name, where, revision, open_clip=False)
+
+
+def as_open_clip(source: str | Path) -> bool:
+    """Return whether a name is for open_clip, even where transformers reads the model too."""
+    return str(source).startswith((HUB, LOCAL))
 
 
 def model_name(source: str | Path) -> str:
     """Return how to call a model of this name in tables: the last part of it."""
-    return Path(str(source).removeprefix(PACKAGE)).resolve().name
+    name = str(source)
+    for prefix in (PACKAGE, HUB, LOCAL):
+        name = name.removeprefix(prefix)
+    return Path(name).resolve().name
 
 
 def _package_folder(name: str) -> Path:
@@ -83,15 +114,28 @@ def _package_folder(name: str) -> Path:
         ) from error
 
 
-def _hub_folder(name: str, where: str, revision: str | None) -> Path:
+def _hub_folder(name: str, where: str, revision: str | None, *, open_clip: bool) -> Path:
+    """Fetch a model of the hub: the configurations tell which weights are needed."""
     import huggingface_hub
 
-    nested = [f"*/{pattern}" for pattern in _WEIGHTS]
-    with loading(where):
+    def fetch(*patterns: str) -> Path:
         folder = huggingface_hub.snapshot_download(
-            name,
-            revision=revision,
-            allow_patterns=[*_FILES, *_WEIGHTS, *nested],
-            ignore_patterns=list(_OTHERS),
+            name, revision=revision, allow_patterns=list(patterns), ignore_patterns=list(_OTHERS)
         )
-    return Path(folder)
+        return Path(folder)
+
+    with loading(where):
+        folder = fetch(*_FILES)
+        if not (open_clip or is_open_clip(folder, weights=False)):
+            fetch(*_WEIGHTS, *(f"*/{pattern}" for pattern in _WEIGHTS))
+        if (folder / OPEN_CLIP).is_file() and (open_clip or is_open_clip(folder)):
+            for weights in _OPEN_CLIP_WEIGHTS:
+                if (fetch(weights) / weights).is_file():
+                    break
+    return folder
+
+
+def open_clip_weights(folder: Path) -> Path | None:
+    """Return the file of weights that open_clip saved in a folder; None if there is none."""
+    files = (folder / name for name in _OPEN_CLIP_WEIGHTS)
+    return next((path for path in files if path.is_file()), None)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch import Tensor
 
 from rankfield.errors import ModelError
 
-__all__ = ["token_ids"]
+__all__ = ["checked_ids", "token_ids"]
 
 
 def token_ids(
@@ -27,16 +27,30 @@ def token_ids(
     Raises:
         ModelError: it fails, or gives an id that the model has no embedding for.
     """
+
+    def tokens() -> dict[str, Tensor]:
+        found = tokenizer(list(texts), truncation=True, return_tensors="pt", **options)
+        return {name: found[name] for name in names}
+
+    return checked_ids(tokens, names[0], getattr(config, "vocab_size", None))
+
+
+def checked_ids(
+    tokens: Callable[[], dict[str, Tensor]], name: str, known: int | None
+) -> dict[str, Tensor]:
+    """Return the tokens that a tokenizer makes, whose `name` are ids below `known`.
+
+    Raises:
+        ModelError: it fails, or gives an id that the model has no embedding for.
+    """
     try:
-        tokens = tokenizer(list(texts), truncation=True, return_tensors="pt", **options)
-        found = {name: tokens[name] for name in names}
-        ids = found[names[0]]
+        found = tokens()
+        ids = found[name]
         last = int(ids.max()) if ids.numel() else 0
     except BaseException as error:  # a panic of Rust is no Exception
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         raise _unfit(f"fails ({error!r:.200})") from error
-    known = getattr(config, "vocab_size", None)
     if known is not None and last >= known:
         raise _unfit(f"gives the token {last:,}, the model knows {known:,}")
     return found

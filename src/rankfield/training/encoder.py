@@ -9,7 +9,11 @@ from typing import Literal
 import pydantic
 
 from rankfield.encoders import ComposedEncoder, Encoder, VisionTower
-from rankfield.encoders.foreign import pretrained_encoder, pretrained_text_tower
+from rankfield.encoders.foreign import (
+    open_clip_encoder,
+    pretrained_encoder,
+    pretrained_text_tower,
+)
 from rankfield.encoders.small import small_text_tower, small_vision_tower
 from rankfield.encoders.source import model_folder
 from rankfield.encoders.towers import TextTower
@@ -37,12 +41,20 @@ class EncoderSection(Settings):
     `get_model_path()`.
     """
 
-    kind: Literal["small", "composed", "transformers", "sentence-transformers"] = pydantic.Field(
-        "small",
-        description="small: from scratch · composed: a text beside a vision model · "
-        "transformers: CLIP, SigLIP, or a text or vision model · sentence-transformers: text",
+    kind: Literal["small", "composed", "transformers", "sentence-transformers", "open-clip"] = (
+        pydantic.Field(
+            "small",
+            description="small: from scratch · composed: a text beside a vision model · "
+            "transformers: CLIP, SigLIP, or a text or vision model · sentence-transformers: text · "
+            "open-clip: CLIP, SigLIP, Marqo's models",
+        )
     )
-    model: str = pydantic.Field("", description="of kind transformers or sentence-transformers")
+    model: str = pydantic.Field(
+        "", description="of kind transformers, sentence-transformers or open-clip"
+    )
+    checkpoint: str = pydantic.Field(
+        "", description="weights of kind open-clip, of an architecture such as ViT-B-32"
+    )
     revision: str = pydantic.Field(
         "", description="branch, tag or commit of a model of the hub; empty: its main branch"
     )
@@ -111,7 +123,19 @@ def build_encoder(
         "document_prefix": section.document_prefix,
     }
     pooling = section.pooling or None
-    if section.kind in _WHOLE:
+    if section.checkpoint and section.kind != "open-clip":
+        raise RecipeError(
+            f"is of kind 'open-clip', not {section.kind!r}", where="recipe, encoder.checkpoint"
+        )
+    if section.kind == "open-clip":
+        encoder = open_clip_encoder(
+            _named(section, "model"),
+            checkpoint=section.checkpoint or None,
+            revision=section.revision or None,
+            pooling=pooling,
+            **prefixes,
+        )
+    elif section.kind in _WHOLE:
         encoder = pretrained_encoder(
             _folder(section, "model"), where=f"model {section.model}", pooling=pooling, **prefixes
         )
@@ -176,8 +200,13 @@ def _training_texts(
 
 def _folder(section: EncoderSection, key: str) -> Path:
     """Return the folder of the model that a key names; the recipe was let to import a package."""
+    name = _named(section, key)
+    revision: str = getattr(section, _REVISIONS[key])
+    return model_folder(name, revision=revision or None, allow_code=True)
+
+
+def _named(section: EncoderSection, key: str) -> str:
     name: str = getattr(section, key)
     if not name:
         raise RecipeError(f"kind {section.kind!r} needs a model", where=f"recipe, encoder.{key}")
-    revision: str = getattr(section, _REVISIONS[key])
-    return model_folder(name, revision=revision or None, allow_code=True)
+    return name

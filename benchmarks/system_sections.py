@@ -1,10 +1,14 @@
-"""The sections of RESULTS.md that are not about trained models: evaluation, labels, curation."""
+"""The sections of RESULTS.md beside those of quality.py: evaluation, labels, curation, drop-in."""
 
 from __future__ import annotations
 
 import json
+import statistics
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+__all__ = ["drop_in", "system_sections"]
 
 Found = dict[str, Any]
 
@@ -26,6 +30,7 @@ def system_sections(folder: Path) -> list[str]:
         "evaluation": _evaluation,
         "labels": _labels,
         "curation": _curation,
+        "drop_in": drop_in,
     }
     sections = []
     for name, write in writers.items():
@@ -151,3 +156,42 @@ def _curation(found: Found) -> list[str]:
         )
     lines += ["", f"The chain: {found['seconds']:,.1f} s, at most {found['gib']:.2f} GiB."]
     return lines
+
+
+def drop_in(found: Found) -> list[str]:
+    """Return the section of `drop_in.py`."""
+    settings = found["settings"]
+    rates, scales = (", ".join(f"{x:g}" for x in settings[k]) for k in ("learning_rates", "scales"))
+    lines = [
+        "## In the trainer of sentence-transformers",
+        "",
+        f"`python benchmarks/drop_in.py`: all-MiniLM-L6-v2 on titles, {settings['steps']} steps of "
+        f"{settings['batch']} rows; each arm tuned over the learning rates {rates} × the scales "
+        f"{scales} with seed 0 on dev; NDCG@10 on the test queries, mean ± standard deviation of "
+        f"{settings['seeds']} seeds. MultipleNegativesRankingLoss gets the relevant pairs, the "
+        "others all judged ones. Steps per second are medians of "
+        f"{settings['rounds']} rounds in which the arms take turns; texts are those that a step "
+        "encodes.",
+    ]
+    for name, of_set in found["sets"].items():
+        arms, splits = of_set["arms"], list(of_set["untrained"])
+        head = [s.replace("_", " ") for s in splits]
+        columns = ["learning rate", "scale", "texts", "steps/s", "to MNRL's"]
+        lines += ["", f"{name}, data fingerprint {of_set['fingerprint']}:", ""]
+        lines += [f"| loss | {' | '.join([*head, *columns])} |"]
+        lines += ["|---" * (len(splits) + 6) + "|"]
+        untrained = " | ".join(f"{of_set['untrained'][split]:.3f}" for split in splits)
+        lines += [f"| untrained | {untrained} |{' – |' * 5}"]
+        base = statistics.median(arms["MultipleNegativesRankingLoss"]["steps_per_second"])
+        for arm, of_arm in arms.items():
+            cells = [_spread(of_arm["test"][split]) for split in splits]
+            speed = statistics.median(of_arm["steps_per_second"])
+            cells += [f"{of_arm['learning_rate']:g}", f"{of_arm['scale']:g}"]
+            cells += [f"{of_arm['encoded']:.0f}", f"{speed:.2f}", f"{100 * speed / base:.0f} %"]
+            lines.append(f"| {arm} | {' | '.join(cells)} |")
+    return lines
+
+
+def _spread(values: Sequence[float]) -> str:
+    deviation = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):.3f}{deviation}"

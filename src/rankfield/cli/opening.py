@@ -170,7 +170,8 @@ class Opening:
             "model": str(folder.resolve()),
             "fingerprint": fingerprint,
         }
-        return Opened(RankingModel.load(folder).to(device), fingerprint, metadata)
+        model = RankingModel.load(folder, allow_code=self.allow_code).to(device)
+        return Opened(model, fingerprint, metadata)
 
 
 def opens_a_model(command: Callable[..., None]) -> Callable[..., None]:

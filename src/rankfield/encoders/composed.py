@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from rankfield.encoders.base import Encoder, Side, Tower
+from rankfield.encoders.own_modules import OwnTextTower, OwnVisionTower
 from rankfield.encoders.towers import (
     SentenceTransformersTower,
     TextTower,
@@ -140,7 +141,7 @@ class ComposedEncoder(Encoder):
             save_file(projections, folder / _PROJECTIONS)
         config = {
             "text": self.text.kind if self.text else None,
-            "vision": self.vision is not None,
+            "vision": self.vision.kind if self.vision else None,
             "dimension": self.dimension if self.projected else None,
             "query_prefix": self.prefixes["query"],
             "document_prefix": self.prefixes["document"],
@@ -148,15 +149,27 @@ class ComposedEncoder(Encoder):
         (folder / _CONFIG).write_text(json.dumps(config, indent=2), "utf-8")
 
     @classmethod
-    def load(cls, folder: Path) -> ComposedEncoder:
-        """Read what `save` wrote."""
+    def load(cls, folder: Path, *, allow_code: bool = False) -> ComposedEncoder:
+        """Read what `save` wrote; `allow_code` lets a tower's own factory be imported.
+
+        Raises:
+            RecipeError: a tower needs code that is not allowed, or cannot be imported.
+        """
         config = read_json_object(folder / _CONFIG)
         for part in ("text", "vision"):
             # transformers would look for a folder that is missing on the hub
             if config[part] and not (folder / part).is_dir():
                 raise ModelError(f"the folder {part!r} is missing", where=str(folder))
-        text = _TEXT_TOWERS[config["text"]].load(folder / "text") if config["text"] else None
-        vision = VisionTower.load(folder / "vision") if config["vision"] else None
+        text: TextTower | None = None
+        vision: VisionTower | None = None
+        if config["text"] == OwnTextTower.kind:
+            text = OwnTextTower.open(folder / "text", allow_code=allow_code)
+        elif config["text"]:
+            text = _TEXT_TOWERS[config["text"]].load(folder / "text")
+        if config["vision"] == OwnVisionTower.kind:
+            vision = OwnVisionTower.open(folder / "vision", allow_code=allow_code)
+        elif config["vision"]:
+            vision = VisionTower.load(folder / "vision")
         prefixes = {k: config[k] for k in ("query_prefix", "document_prefix")}
         dimension = config["dimension"]
         weights = load_file(folder / _PROJECTIONS) if dimension is not None else {}

@@ -66,7 +66,7 @@ def from_pretrained(
                 where=where,
                 remedy="Leave them out.",
             )
-        return load_saved(kind, folder)
+        return load_saved(kind, folder, allow_code=allow_code)
     prefixes = {"query_prefix": query_prefix, "document_prefix": document_prefix}
     if folder is None or as_open_clip(source):
         encoder: Encoder = open_clip_encoder(

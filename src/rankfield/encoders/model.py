@@ -166,9 +166,7 @@ class RankingModel(nn.Module):
     def embed_queries(
         self, dataset: RankingDataset, queries: pl.DataFrame | None = None
     ) -> NDArray[np.float32]:
-        """Return N × D unit embeddings of these queries (all of them by default).
-
-        A query without any field of the model has a zero row.
+        """Return N × D unit embeddings of these queries (all by default), zero without any field.
 
         Raises:
             DataError: a field that the data lacks.
@@ -334,13 +332,14 @@ class RankingModel(nn.Module):
         save_model(self, folder, overwrite=overwrite)
 
     @classmethod
-    def load(cls, folder: str | Path) -> RankingModel:
+    def load(cls, folder: str | Path, *, allow_code: bool = False) -> RankingModel:
         """Read a model folder that `save` wrote; embeddings are the same to the bit.
 
         Raises:
             ModelError: not a model folder, or one that cannot be read.
+            RecipeError: it has a module of a factory, which `allow_code` lets be imported.
         """
-        return load_saved(cls, folder)
+        return load_saved(cls, folder, allow_code=allow_code)
 
     @classmethod
     def from_pretrained(
@@ -371,14 +370,14 @@ class RankingModel(nn.Module):
             pooling: of a text model of transformers, as `TransformersTextTower.load`.
             dataset: what the model shall embed.
             revision, checkpoint: of a hub id; weights of open_clip's architecture "ViT-B-32".
-            allow_code: let a package be imported, which runs its code; no other code is run.
+            allow_code: let a package or a factory be imported and run; no other code is run.
             truncate_dim, device: as `truncate_to`; by default a GPU if there is one.
 
         Raises:
             ModelError: it cannot be reached or loaded, or the fields do not fit it.
             MissingExtraError: sentence-transformers or open_clip is needed and not installed.
             InputError: what the model has of its own, or a data set without a field for it.
-            RecipeError: a package that is not allowed.
+            RecipeError: a package or factory that is not allowed.
         """
         model = from_pretrained(
             cls,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rankfield.encoders.model_config import require_modest
-from rankfield.errors import ModelError
+from rankfield.errors import ModelError, RecipeError
 from rankfield.files import MAX_JSON, read_json_object
 from rankfield.messages import listed
 from rankfield.paths import require_regular
@@ -34,7 +34,7 @@ def loading(where: str) -> Iterator[None]:
     try:
         with no_pickles():
             yield
-    except ModelError:
+    except (ModelError, RecipeError):
         raise
     except (KeyboardInterrupt, SystemExit, GeneratorExit):
         raise

@@ -55,11 +55,14 @@ def save_model(model: RankingModel, folder: str | Path, *, overwrite: bool) -> N
         write_json(temporary / HEADER, header)
 
 
-def load_saved(kind: type[RankingModel], folder: str | Path) -> RankingModel:
+def load_saved(
+    kind: type[RankingModel], folder: str | Path, *, allow_code: bool = False
+) -> RankingModel:
     """Return the model that `save_model` wrote, in evaluation mode.
 
     Raises:
         ModelError: not a model folder, or one that cannot be read.
+        RecipeError: it has a module of a factory, and code is not allowed.
     """
     root = Path(folder)
     path = root / HEADER
@@ -77,7 +80,12 @@ def load_saved(kind: type[RankingModel], folder: str | Path) -> RankingModel:
                 where=str(path),
                 remedy="Use the rankfield version that wrote it.",
             )
-        encoder = _ENCODERS[header["encoder"]].load(root)
+        of = _ENCODERS[header["encoder"]]
+        encoder: Encoder
+        if issubclass(of, ComposedEncoder):
+            encoder = of.load(root, allow_code=allow_code)
+        else:
+            encoder = of.load(root)
         model = kind(
             encoder,
             [Field(**f) for f in header["query_fields"]],

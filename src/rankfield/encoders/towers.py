@@ -305,6 +305,7 @@ class VisionTower(nn.Module):
     `pretrained` tells a loaded tower from one of random weights.
     """
 
+    kind = "transformers"
     pretrained: bool = False
 
     def __init__(self, model: Any, transform: ImageTransform) -> None:

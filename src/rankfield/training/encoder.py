@@ -14,6 +14,7 @@ from rankfield.encoders.foreign import (
     pretrained_encoder,
     pretrained_text_tower,
 )
+from rankfield.encoders.own_modules import OwnTextTower, OwnVisionTower, is_factory
 from rankfield.encoders.small import small_text_tower, small_vision_tower
 from rankfield.encoders.source import model_folder
 from rankfield.encoders.towers import TextTower
@@ -38,7 +39,7 @@ class EncoderSection(Settings):
     """The model that is trained.
 
     A name is a hub id, a local folder, or "package:NAME" for an installed package with a
-    `get_model_path()`.
+    `get_model_path()`; of kind composed also "module:factory", a function that makes a tower.
     """
 
     kind: Literal["small", "composed", "transformers", "sentence-transformers", "open-clip"] = (
@@ -161,6 +162,8 @@ def _text_tower(
     query_fields: Sequence[Field],
     document_fields: Sequence[Field],
 ) -> TextTower:
+    if section.kind == "composed" and is_factory(section.text_model):
+        return OwnTextTower(section.text_model)
     if section.kind == "composed" and section.text_model:
         return pretrained_text_tower(
             _folder(section, "text_model"),
@@ -177,6 +180,8 @@ def _text_tower(
 
 
 def _vision_tower(section: EncoderSection) -> VisionTower:
+    if section.kind == "composed" and is_factory(section.vision_model):
+        return OwnVisionTower(section.vision_model)
     if section.kind == "composed" and section.vision_model:
         return VisionTower.load(_folder(section, "vision_model"))
     return small_vision_tower(image_size=section.image_size, width=section.image_width)

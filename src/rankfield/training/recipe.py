@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from rankfield.encoders.own_modules import is_factory
 from rankfield.encoders.source import PACKAGE
 from rankfield.errors import RecipeError
 from rankfield.foreign_code import refuse_code
@@ -57,7 +58,7 @@ class Recipe(Settings):
     def code(self) -> dict[str, str]:
         """Return key → "module:function" or "package:NAME" of all that training would import."""
         models = {f"encoder.{key}": getattr(self.encoder, key) for key in MODEL_KEYS}
-        found = {key: name for key, name in models.items() if name.startswith(PACKAGE)}
+        found = {k: n for k, n in models.items() if n.startswith(PACKAGE) or is_factory(n)}
         if ":" in self.loss.weight:
             found["loss.weight"] = self.loss.weight
         return found
@@ -105,7 +106,7 @@ def parse_recipe(
         values: section → key → value.
         where: how to name it in an error.
         allow_code: whether it may name code to import: "module:function" as loss.weight,
-            "package:NAME" as a model. Reading the recipe imports nothing; training does.
+            "package:NAME" or "module:factory" as a model. Nothing is imported yet: training does.
 
     Raises:
         RecipeError: an unknown key (with the nearest known one), a value out of range, or code

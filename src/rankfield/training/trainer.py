@@ -128,7 +128,7 @@ class _Trainer:
                 self.accelerator.wait_for_everyone()
             finally:
                 self.accelerator.end_training()
-        return RankingModel.load(self.out / "model")
+        return RankingModel.load(self.out / "model", allow_code=True)
 
     def _loop(self) -> None:
         recipe, total = self.recipe, self.recipe.optimizer.steps

@@ -49,7 +49,7 @@ class BaseMixture:
         """
         plain = self.recipe.model_copy(update={"lora": LoraSection()})
         base = build_model(plain, self.dataset).encoder
-        model = RankingModel.load(tuned).to(device)
+        model = RankingModel.load(tuned, allow_code=True).to(device)
         dev = self.dev
         measure = None if dev is None else lambda: mean_ndcg(dev.ndcg(model))
         alpha, found = choose_share(base, model.encoder, self.recipe.average.wise, measure)

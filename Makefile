@@ -40,7 +40,7 @@ core:
 # Tests of open_clip's models, which `make test` leaves out: open_clip needs torchvision, whose
 # wheels are for CUDA.
 open-clip: $(OPEN_CLIP_VENV)/.installed
-	OMP_NUM_THREADS=$(THREADS) $(OPEN_CLIP_VENV)/bin/pytest tests/encoders/test_open_clip*.py
+	OMP_NUM_THREADS=$(THREADS) $(OPEN_CLIP_VENV)/bin/pytest tests/*/test_open_clip*.py
 
 $(OPEN_CLIP_VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(OPEN_CLIP_VENV)

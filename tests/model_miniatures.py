@@ -19,7 +19,7 @@ from rankfield.schema import Field
 from tiny_models import tiny_clip
 from tiny_sentence_transformer import tiny_sentence_transformer
 
-__all__ = ["MULTI", "MiniatureModels"]
+__all__ = ["MULTI", "QUERY", "MiniatureModels"]
 
 MULTI = (Field("image", "image", 0.9), Field("title", "text", 0.1))
 QUERY = (Field("query", "text"),)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from model_miniatures import MiniatureModels
+from model_miniatures import MULTI, QUERY, MiniatureModels
 from rankfield.encoders import RankingModel
 from rankfield.errors import MissingExtraError, ModelError
 from rankfield.publishing import LAYOUTS, PublishOptions, prove, publish
@@ -146,3 +146,19 @@ def test_edited_weights_are_caught(
     save_file(weights, path, metadata={"format": "pt"})
     with pytest.raises(ModelError, match="does not rank as the model does"):
         prove(clip, layout.open(tmp_path, OPTIONS), shop, OPTIONS, layout=layout)
+
+
+@needs_open_clip
+@pytest.mark.parametrize("family", ["clip", "siglip"])
+def test_a_model_of_open_clip_is_written_as_it_is(family: str, tmp_path: Path) -> None:
+    from rankfield.encoders import OpenClipEncoder
+    from tiny_open_clip import open_clip_folder
+
+    encoder = OpenClipEncoder.from_pretrained(
+        open_clip_folder(tmp_path / "source", family), query_prefix="red "
+    )
+    model = RankingModel(encoder, QUERY, MULTI).eval()
+    proof = publish(model, tmp_path / "out", "open-clip")["open-clip"]
+    assert proof is not None
+    assert proof.largest_difference < 2e-6
+    assert proof.incomplete > 0

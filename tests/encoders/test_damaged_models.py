@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from rankfield.encoders import RankingModel
+from rankfield.encoders.pretrained import loading
 from rankfield.encoders.small import small_encoder
 from rankfield.errors import ModelError
 from rankfield.schema import Field, RankingDataset
@@ -99,3 +100,8 @@ def test_a_dimension_that_its_projections_do_not_have(folder: Path, dimension: A
     change(folder / "composed.json", dimension=dimension)
     with pytest.raises(ModelError, match=f"dimension {dimension}, text.weight has 8"):
         RankingModel.load(folder)
+
+
+def test_what_transformers_lists_is_cut() -> None:
+    with pytest.raises(ModelError, match=r"cannot be loaded \(x{600} …\)$"), loading("model"):
+        raise ValueError("x" * 5000)

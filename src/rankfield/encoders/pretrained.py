@@ -18,6 +18,7 @@ from rankfield.paths import require_regular
 __all__ = ["load_model", "load_tokenizer", "loading", "no_pickles", "require_plain_files"]
 
 _GUARD = threading.RLock()
+_LONGEST_PROBLEM = 600
 # Halves of dual encoders that AutoModel does not know.
 _WITHOUT_AUTO = {
     "siglip_text_model": "SiglipTextModel",
@@ -77,6 +78,8 @@ def _explained(error: BaseException) -> tuple[str, str]:
                 )
                 return problem, f"Check the spelling and the connection. {fetch}."
     problem = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+    if len(problem) > _LONGEST_PROBLEM:  # transformers lists all of its architectures
+        problem = f"{problem[:_LONGEST_PROBLEM]} …"
     return f"cannot be loaded ({problem})", ""
 
 

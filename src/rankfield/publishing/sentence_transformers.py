@@ -74,6 +74,23 @@ class SentenceTransformersClient:
             self.model = SentenceTransformer(
                 str(folder), device="cpu", trust_remote_code=False, local_files_only=True
             )
+            self._resize_by_pillow(folder)
+
+    def _resize_by_pillow(self, folder: Path) -> None:
+        """Pin the image processor: where torchvision is installed, it gives other pixels."""
+        from transformers import AutoImageProcessor
+
+        for stated in folder.rglob("preprocessor_config.json"):
+            pinned = AutoImageProcessor.from_pretrained(
+                stated.parent, local_files_only=True, trust_remote_code=False, backend="pil"
+            )
+            for module in self.model.modules():
+                if type(module).__name__ != "Transformer" or "image" not in module.modalities:
+                    continue
+                if hasattr(module.processor, "image_processor"):
+                    module.processor.image_processor = pinned
+                else:
+                    module.processor = pinned
 
     def encode_texts(self, texts: list[str], side: Side) -> NDArray[np.float32]:
         """Return N × D unit vectors, with the prompt of that side."""

@@ -16,6 +16,7 @@ from model_miniatures import MiniatureModels
 from rankfield.encoders import RankingModel, small_encoder
 from rankfield.errors import ModelError
 from rankfield.publishing import LAYOUTS, PublishOptions, prove, publish
+from rankfield.publishing.sentence_transformers import SentenceTransformersClient
 from rankfield.schema import Field, RankingDataset
 from training_data import tiny_shop
 
@@ -89,9 +90,8 @@ def test_cut_embeddings(
     assert proof is not None
     assert proof.dimension == 6
     if kind != "clip" and layout == "sentence-transformers":
-        client = LAYOUTS[layout].open
-        assert client is not None
-        assert client(tmp_path / "out", OPTIONS).encode_texts(["x"], "query").shape == (1, 6)
+        client = SentenceTransformersClient(tmp_path / "out")
+        assert client.encode_texts(["x"], "query").shape == (1, 6)
 
 
 def test_former_schema(models: MiniatureModels, tmp_path: Path) -> None:

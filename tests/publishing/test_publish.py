@@ -63,14 +63,15 @@ class OwnClient:
 
 
 class FusingClient(OwnClient):
-    """A client that takes whole documents."""
+    """A client that takes whole records."""
 
-    def encode_documents(self, records: list[dict[str, Any]]) -> Any:
+    def encode_records(self, records: list[dict[str, Any]], side: Side) -> Any:
         found = np.zeros((len(records), self.model.dimension), np.float32)
+        encode = self.model.encode_queries if side == "query" else self.model.encode_documents
         for row, record in enumerate(records):
             if record:
-                found[row] = self.model.encode_documents([record])[0]
-        return found
+                found[row] = encode([record])[0]
+        return self._changed(found) if self.noise else found
 
 
 def layout_of(client: Any, **changes: Any) -> ModelLayout:
@@ -134,7 +135,7 @@ def test_vectors_of_another_length_are_refused(clip: RankingModel) -> None:
         prove(clip, client, None, PublishOptions(), layout=layout_of(client))
 
 
-def test_a_client_that_fuses_gets_whole_documents(clip: RankingModel, shop: RankingDataset) -> None:
+def test_a_client_that_fuses_gets_whole_records(clip: RankingModel, shop: RankingDataset) -> None:
     client = FusingClient(clip)
     proof = prove(clip, client, shop, PublishOptions(), layout=layout_of(client))
     assert proof.largest_difference < 1e-6

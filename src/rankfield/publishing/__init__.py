@@ -9,7 +9,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rankfield.publishing.client import Client, DocumentClient
+    from rankfield.publishing.client import Client, RecordClient
+    from rankfield.publishing.exported_model import ExportedModel
+    from rankfield.publishing.exported_records import ExportedRecords
     from rankfield.publishing.layout import ModelLayout
     from rankfield.publishing.options import PublishOptions
     from rankfield.publishing.proof import Proof, prove
@@ -20,11 +22,13 @@ if TYPE_CHECKING:
 _HOMES = {
     "LAYOUTS": "table",
     "Client": "client",
-    "DocumentClient": "client",
+    "ExportedModel": "exported_model",
+    "ExportedRecords": "exported_records",
     "ModelLayout": "layout",
     "Proof": "proof",
     "PublishOptions": "options",
     "Push": "pushing",
+    "RecordClient": "client",
     "prove": "proof",
     "publish": "publication",
     "push": "pushing",
@@ -34,11 +38,13 @@ _HOMES = {
 __all__ = [
     "LAYOUTS",
     "Client",
-    "DocumentClient",
+    "ExportedModel",
+    "ExportedRecords",
     "ModelLayout",
     "Proof",
     "PublishOptions",
     "Push",
+    "RecordClient",
     "prove",
     "publish",
     "push",

@@ -10,7 +10,7 @@ from PIL import Image
 
 from rankfield.encoders.base import Side
 
-__all__ = ["Client", "DocumentClient"]
+__all__ = ["AnyClient", "Client", "RecordClient"]
 
 
 class Client(Protocol):
@@ -27,12 +27,16 @@ class Client(Protocol):
 
 
 @runtime_checkable
-class DocumentClient(Client, Protocol):
-    """A client that fuses the fields of a document itself."""
+class RecordClient(Protocol):
+    """A client that fuses the fields of a record itself."""
 
-    def encode_documents(self, records: list[dict[str, Any]]) -> NDArray[np.float32]:
-        """Return N × d unit vectors of documents, zeros for one without any field.
+    def encode_records(self, records: list[dict[str, Any]], side: Side) -> NDArray[np.float32]:
+        """Return N × d unit vectors of queries or documents, zeros for one without any field.
 
         A record holds a string or RGB image for each field that it has, a list of images where
         the data has lists.
         """
+
+
+AnyClient = Client | RecordClient
+"""What a layout opens."""

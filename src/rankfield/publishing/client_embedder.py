@@ -19,7 +19,7 @@ from rankfield.encoders.rows import FrameRows
 from rankfield.errors import ModelError
 from rankfield.images import loaded_image
 from rankfield.progress import progress
-from rankfield.publishing.client import Client, DocumentClient
+from rankfield.publishing.client import AnyClient, Client, RecordClient
 from rankfield.schema import Field, RankingDataset
 
 __all__ = ["ClientEmbedder"]
@@ -39,7 +39,7 @@ class ClientEmbedder:
     """
 
     name: str
-    client: Client
+    client: AnyClient
     fields: Mapping[Side, Sequence[Field]]
     dimension: int
 
@@ -65,14 +65,14 @@ class ClientEmbedder:
         self, dataset: RankingDataset, frame: pl.DataFrame, side: Side
     ) -> NDArray[np.float32]:
         rows = FrameRows.of(dataset, frame, side, self.fields[side])
-        whole = side == "document" and isinstance(self.client, DocumentClient)
+        whole = isinstance(self.client, RecordClient)
         chunks = []
         with progress(f"{self.name}: {side} rows", len(rows), unit="rows") as advance:
             for start in range(0, len(rows), CHUNK):
                 size = min(CHUNK, len(rows) - start)
                 columns = [c for c in rows.columns(start, start + size) if len(c.values)]
                 if whole:
-                    chunk = self._whole(columns, rows.image, size)
+                    chunk = self._whole(columns, rows.image, size, side)
                 else:
                     vectors = [self._vectors(c, rows.image, side) for c in columns]
                     chunk = fuse_columns(vectors, columns, size, self.dimension)
@@ -82,26 +82,28 @@ class ClientEmbedder:
 
     def _vectors(self, column: FieldColumn, image: ImageSource, side: Side) -> torch.Tensor:
         """Return U × D vectors of a column's distinct values; texts of like length together."""
+        assert not isinstance(self.client, RecordClient)
+        client: Client = self.client
         values = column.values
         if column.field.modality == "text":
             order = np.argsort([len(str(value)) for value in values], kind="stable")
             texts = [str(values[i]) for i in order]
-            found = self._batched(texts, lambda part: self.client.encode_texts(part, side))
+            found = self._batched(texts, lambda part: client.encode_texts(part, side))
             vectors = np.empty_like(found)
             vectors[order] = found
         else:
-            vectors = self._batched(
-                values, lambda part: self.client.encode_images(_opened(part, image))
-            )
+            vectors = self._batched(values, lambda part: client.encode_images(_opened(part, image)))
         self._require(vectors.shape[1] >= self.dimension, f"{vectors.shape[1]} dimensions")
         return torch.from_numpy(vectors)
 
     def _whole(
-        self, columns: Sequence[FieldColumn], image: ImageSource, size: int
+        self, columns: Sequence[FieldColumn], image: ImageSource, size: int, side: Side
     ) -> NDArray[np.float32]:
-        assert isinstance(self.client, DocumentClient)
-        encode = self.client.encode_documents
-        vectors = self._batched(range(size), lambda part: encode(_records(columns, image, part)))
+        assert isinstance(self.client, RecordClient)
+        encode = self.client.encode_records
+        vectors = self._batched(
+            range(size), lambda part: encode(_records(columns, image, part), side)
+        )
         self._require(vectors.shape[1] == self.dimension, f"{vectors.shape[1]} dimensions")
         return vectors
 
@@ -144,7 +146,7 @@ def _opened(values: Sequence[Any], image: ImageSource) -> list[Image.Image]:
 def _records(
     columns: Sequence[FieldColumn], image: ImageSource, rows: Sequence[int]
 ) -> list[dict[str, Any]]:
-    """Return these rows as a `DocumentClient` takes them."""
+    """Return these rows as a `RecordClient` takes them."""
     records: list[dict[str, Any]] = [{} for _ in rows]
     for column in columns:
         for record, row in zip(records, rows, strict=True):

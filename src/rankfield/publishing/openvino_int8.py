@@ -1,0 +1,130 @@
+"""OpenVINO with int8 weights and activations, by ranges seen in training."""
+
+from __future__ import annotations
+
+import io
+import logging
+import shutil
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rankfield.encoders import RankingModel
+from rankfield.errors import MissingExtraError
+from rankfield.publishing.calibration import calibration_pixels, calibration_texts
+from rankfield.publishing.exported_model import TextTokens, Towers
+from rankfield.publishing.fields_file import modalities, prefix
+from rankfield.publishing.layout import ModelLayout
+from rankfield.publishing.onnx_towers import open_towers
+from rankfield.publishing.openvino_towers import USAGE, to_openvino
+from rankfield.publishing.options import PublishOptions
+from rankfield.publishing.tower_files import refuses_towers, write_towers
+
+__all__ = ["LAYOUT", "quantise"]
+
+_NAME = "openvino-int8"
+_BATCH = 8
+
+Feed = dict[str, NDArray[Any]]
+
+
+def quantise(source: Path, target: Path, feeds: Sequence[Feed]) -> None:
+    """Write an int8 graph.
+
+    Weights have seven bits: processors without VNNI add products of eight bits in 16 bits, which
+    overflow.
+
+    Args:
+        source: the float32 graph, an `.xml` file.
+        target: where to write.
+        feeds: inputs on which the ranges of activations are measured.
+
+    Raises:
+        MissingExtraError: nncf is not installed.
+    """
+    with _quiet():
+        try:
+            import nncf
+        except ImportError as error:
+            raise MissingExtraError(
+                "nncf is not installed", remedy="pip install 'rankfield[openvino]'"
+            ) from error
+        import openvino
+
+        graph = nncf.quantize(
+            openvino.Core().read_model(source),
+            nncf.Dataset(list(feeds)),
+            model_type=nncf.ModelType.TRANSFORMER,
+            subset_size=len(feeds),
+            advanced_parameters=nncf.AdvancedQuantizationParameters(
+                overflow_fix=nncf.OverflowFix.ENABLE
+            ),
+        )
+    openvino.save_model(graph, target, compress_to_fp16=False)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence nncf: its advice, and its bars, which go to standard output."""
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _write(model: RankingModel, folder: Path, options: PublishOptions) -> None:
+    needed = modalities(model)
+    # first: what is missing is said before anything is exported
+    texts = calibration_texts(model, options, _NAME) if "text" in needed else []
+    images = _image_feeds(model, options) if "image" in needed else []
+    towers = to_openvino(write_towers(model, folder, options), folder)
+    shutil.rmtree(folder / "onnx")
+    written: dict[str, Any] = {}
+    for tower, path in (("text", towers.text), ("image", towers.image)):
+        if path:
+            feeds = _text_feeds(model, folder, towers, texts) if tower == "text" else images
+            written[tower] = path.replace(".xml", "_qint8.xml")
+            quantise(folder / path, folder / written[tower], feeds)
+            for name in (path, path.replace(".xml", ".bin")):
+                (folder / name).unlink()
+    replace(towers, **written).save(folder)
+
+
+def _image_feeds(model: RankingModel, options: PublishOptions) -> list[Feed]:
+    pixels = calibration_pixels(model, options, _NAME)
+    assert model.encoder.image_transform is not None
+    values = model.encoder.image_transform.normalise(pixels).contiguous().numpy()
+    return [{"pixel_values": part} for part in np.split(values, range(_BATCH, len(values), _BATCH))]
+
+
+def _text_feeds(
+    model: RankingModel, folder: Path, towers: Towers, texts: Sequence[str]
+) -> list[Feed]:
+    tokens = TextTokens(folder, towers)
+    names = frozenset(model.encoder.tokenize(["a"], "document"))
+    read = tokens.read([prefix(model, "document") + text for text in texts])
+    return [tokens.tensors(read[at : at + _BATCH], names) for at in range(0, len(read), _BATCH)]
+
+
+LAYOUT = ModelLayout(
+    name=_NAME,
+    title="OpenVINO, int8",
+    write=_write,
+    open=open_towers,
+    refuses=refuses_towers,
+    package="openvino",
+    extra="openvino",
+    imports="openvino",
+    tolerance=0.1,
+    ndcg_loss=0.005,
+    usage=USAGE,
+)

@@ -20,6 +20,9 @@ _MODULES = {
     "onnx-document": "onnx_document",
     "openvino": "openvino_towers",
     "openvino-int8": "openvino_int8",
+    "vespa": "vespa",
+    "opensearch": "opensearch",
+    "elasticsearch": "elasticsearch",
     "vectors": "vectors",
 }
 """Name → module of this package, whose `LAYOUT` it is."""

@@ -92,7 +92,7 @@ def test_the_defaults_are_those_of_the_library(
     ("words", "message"),
     [
         (["nowhere", "DATA"], "nowhere: there is no such folder"),
-        (["DATA", "DATA"], "not a rankfield model"),
+        (["DATA", "DATA"], "is a data set. Name the model first"),
         (["MODEL", "nowhere"], "nowhere: there is no such folder"),
         (["MODEL", "DATA", "--per-query", 0], "per_query: expected at least 1, found 0"),
         (["MODEL", "DATA", "--first", 9, "--last", 3], r"last: expected at least first (9)"),

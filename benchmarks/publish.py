@@ -38,10 +38,13 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=HERE / "results" / "publish.json")
     options = parser.parse_args()
     os.environ["HF_HUB_OFFLINE"] = "1"
+    from rankfield.encoders.torchvision_import import usable_torchvision
     from rankfield.publishing import LAYOUTS
 
+    usable_torchvision()
     wanted = options.layout or list(LAYOUTS)
-    results = json.loads(options.results.read_text()) if options.layout else {}
+    kept = options.layout and options.results.is_file()
+    results = json.loads(options.results.read_text()) if kept else {}
     with tempfile.TemporaryDirectory() as place:
         texts, shop = load_texts(options.data, Path(place)), load_shop(Path(place))
         for name, make in MODELS.items():

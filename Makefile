@@ -6,7 +6,6 @@ DOCS_VENV ?= .docs-venv
 DIST_VENV ?= .dist-venv
 OPEN_CLIP_VENV ?= .open-clip-venv
 OUT ?= demo-out
-# threads that wait without spinning: with several, a busy machine is otherwise several times slower
 THREADS ?= 1
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -16,6 +15,7 @@ STAMP := $(VENV)/.installed
 demo: $(STAMP)
 	$(BIN)/rankfield demo $(OUT)
 
+# Threads wait without spinning: with several, a busy machine is otherwise several times slower
 test: check
 	OMP_NUM_THREADS=$(THREADS) OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -n 2 --dist worksteal
 

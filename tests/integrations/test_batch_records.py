@@ -29,7 +29,7 @@ def test_padded_rows(padded: Any) -> None:
     assert found.keys is None
     keys = column_records(padded, len(TEXTS), with_keys=True).keys
     assert keys is not None
-    assert len(keys.unique(dim=0)) == 4
+    assert len(torch.unique(keys, dim=0)) == 4
 
 
 def test_keys_do_not_depend_on_padding_or_side(padded: Any) -> None:

@@ -56,7 +56,7 @@ def trained(model: RankingModel, encoder: Encoder) -> set[str]:
     total = sum((v * torch.randn(v.shape, generator=noise)).sum() for v in vectors(encoder))
     assert isinstance(total, Tensor)
     if total.requires_grad:
-        total.backward()
+        total.backward()  # type: ignore[no-untyped-call]
     return {name for name, p in encoder.named_parameters() if p.grad is not None and p.grad.any()}
 
 
@@ -119,9 +119,9 @@ def _adapted(model: RankingModel, plain: RankingModel, folder: Path) -> None:
     learnt = [inside[id(named[n])] for n in names if id(named[n]) in inside]
     assert learnt
     assert all("lora_" in name for name in learnt)
-    for module in model.encoder.modules():
-        if isinstance(module, nn.Module) and hasattr(module, "lora_B"):
-            nn.init.normal_(module.lora_B["default"].weight, std=0.3)
+    for name, parameter in named.items():
+        if "lora_B.default" in name:
+            nn.init.normal_(parameter, std=0.3)
     with torch.no_grad():
         adapted = [v.numpy() for v in vectors(model.encoder)]
         assert np.abs(adapted[0] - vectors(plain.eval().encoder)[0].numpy()).max() > 1e-4

@@ -179,6 +179,13 @@ def _train(walk: Walk) -> None:
     for path in (*forms[:2], card, Path(f"{FILE}c.csv")):
         looks_inert(path)
     json.loads(forms[2].read_text("utf-8"))
+    for name in ("vectors", "sentence-transformers"):
+        out = Path(f"{FILE}{name}")
+        walk("publish", model, out, "--as", name, "--data", "split", code=None)
+        if out.exists():
+            looks_inert(out / "README.md")
+        walk("push", out if out.exists() else model, "me/shop", "--dry-run", code=None)
+    walk("push", model, EVIL, "--dry-run", code=2)
     walk("mine", model, "split", "--out", f"{FILE}n.parquet")
     walk("search", model, "data", f"{EVIL} mug 3")
     walk("index", model, "data", "--out", f"{FILE}index")

@@ -247,7 +247,7 @@ def test_what_the_system_refuses_is_a_message(
 def test_searches_that_are_refused(rankfield: Command, folder: Path, tmp_path: Path) -> None:
     model, data = folder / "model", folder / "shop"
     assert "give a query text, an image, or both" in rankfield.refused("search", model, data)
-    assert "not a rankfield model" in rankfield.refused("search", tmp_path, data, "red")
+    assert "has neither config.json" in rankfield.refused("search", tmp_path, data, "red")
     assert "there is no such folder" in rankfield.refused("search", model, tmp_path / "no", "red")
     missing = rankfield.refused("search", model, data, "--image", tmp_path / "no.png")
     assert "no.png: no such image. Give another image." in missing

@@ -20,8 +20,10 @@ from rankfield.encoders.base import Side
 from rankfield.errors import InputError, MissingExtraError, ModelError, OutputError
 from rankfield.publishing import LAYOUTS, ModelLayout, PublishOptions, prove, publish
 from rankfield.publishing import table as layout_table
+from rankfield.publishing.card import ModelFacts, published_card
 from rankfield.publishing.sample import MADE_UP, ProofSample
 from rankfield.schema import Field, RankingDataset
+from rankfield.training import parse_recipe
 from tiny_models import tiny_clip
 from training_data import tiny_shop
 
@@ -211,6 +213,16 @@ def test_what_cannot_be_done_is_said_first(
     with pytest.raises(ModelError, match="it is too small"):
         publish(clip, tmp_path / "out", "refusing")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_card_of_a_trained_model_shows_its_recipe(clip: RankingModel) -> None:
+    trained = parse_recipe({"data": {"dataset": "/home/me/shop"}, "optimizer": {"steps": 7}})
+    facts = replace(
+        ModelFacts.of(clip), metadata={"recipe": trained.model_dump(mode="json"), "data": {}}
+    )
+    card = published_card(facts, LAYOUTS["transformers"], None)
+    assert "steps = 7" in card
+    assert "/home/me" not in card
 
 
 def test_the_table_and_its_layouts_agree() -> None:

@@ -27,6 +27,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> RankingDataset:
 
 def recipe(negatives: dict[str, Any], **sections: Any) -> Recipe:
     batch = sections.pop("batch", {})
+    mined = {"relative_margin": -1.0, "near_duplicate": 2.0}
     return parse_recipe(
         {
             "log_every": 5,
@@ -39,7 +40,7 @@ def recipe(negatives: dict[str, Any], **sections: Any) -> Recipe:
                 "max_tokens": 12,
             },
             "batch": {"size": 16} | batch,
-            "negatives": {"relative_margin": -1.0, "near_duplicate": 2.0} | negatives,
+            "negatives": (mined if negatives.get("refresh_every") else {}) | negatives,
             "optimizer": {"steps": 12, "learning_rate": 3e-3},
             "dev": {"every": 0},
             **sections,

@@ -23,8 +23,11 @@ __all__ = [
 PACKAGE = "package:"
 """Before the name of an installed package that holds a model."""
 
-HUB, LOCAL = "hf-hub:", "local-dir:"
-"""Before a hub id and before a folder, as open_clip names its models."""
+HUB = "hf-hub:"
+"""Before a hub id, as open_clip names its models."""
+
+LOCAL = "local-dir:"
+"""Before a folder, as open_clip names its models."""
 
 # Other weights of the same model (pickles, ONNX, half precision, other frameworks) are left alone.
 _WEIGHTS = ("model.safetensors", "model-*.safetensors", "projections.safetensors")

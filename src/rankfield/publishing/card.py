@@ -15,6 +15,7 @@ from rankfield.publishing.layout import ModelLayout
 from rankfield.publishing.proof import Proof
 from rankfield.report.markdown import markdown_table
 from rankfield.terminal import printable_values
+from rankfield.training.published_recipe import recipe_of_metadata
 
 __all__ = ["ModelFacts", "published_card"]
 
@@ -110,7 +111,6 @@ def _proof(layout: ModelLayout, proof: Proof | None) -> str:
 
 
 def _training(facts: ModelFacts) -> str:
-    recipe = facts.metadata.get("recipe")
     data = facts.metadata.get("data", {})
     parts = []
     if isinstance(data, dict) and "name" in data:
@@ -120,6 +120,6 @@ def _training(facts: ModelFacts) -> str:
             f"Trained with rankfield (Generalized Contrastive Learning, arXiv 2404.08535) on "
             f"{markdown_text(data['name'])}.{reached}"
         )
-    if isinstance(recipe, dict):
+    if recipe := recipe_of_metadata(facts.metadata):
         parts.append(fenced_code(printable_values(tomli_w.dumps(recipe), "toml"), "toml"))
     return "\n\n".join(parts) or "Nothing is known of its training."

@@ -18,7 +18,7 @@ from rankfield.nearby import bare_name, is_absolute
 from rankfield.parsing import parse_json
 from rankfield.paths import read_bytes, require_regular
 from rankfield.publishing.saved_card import saved_card
-from rankfield.training.published_recipe import LOCAL, published_recipe
+from rankfield.training.published_recipe import LOCAL, recipe_of_metadata
 
 __all__ = ["CARD", "PROOF", "PushedFile", "pushed_files"]
 
@@ -78,7 +78,8 @@ def pushed_files(
         else:
             left_out.append(name)
     header = read_json_object(folder / HEADER) if (folder / HEADER).is_file() else {}
-    recipe = _recipe(header)
+    made_by = header.get("made")
+    recipe = recipe_of_metadata(made_by) if isinstance(made_by, Mapping) else {}
     made = {_RECIPE: tomli_w.dumps(recipe).encode()} if recipe else {}
     if card is not None:
         found.pop(CARD, None)
@@ -162,24 +163,6 @@ def _bare(value: Any) -> bool:
         for inner in value:
             changed |= _bare(inner)
     return changed
-
-
-def _recipe(header: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the recipe that a model's header holds, as others may read it; empty: it has none."""
-    made = header.get("made")
-    recipe = made.get("recipe") if isinstance(made, Mapping) else None
-    if not isinstance(recipe, Mapping):
-        return {}
-    found: dict[str, Any] = _without_none(published_recipe(recipe))
-    return found
-
-
-def _without_none(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {k: _without_none(v) for k, v in value.items() if v is not None}
-    if isinstance(value, list):
-        return [_without_none(v) for v in value]
-    return value
 
 
 def _results(paths: Sequence[Path]) -> dict[str, bytes]:

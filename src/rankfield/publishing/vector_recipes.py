@@ -78,8 +78,8 @@ client.create_collection(
     vectors_config=models.VectorParams(size=DIMENSION, distance=models.Distance.COSINE),
 )
 first = 0
-for batch in pq.ParquetFile("vectors.parquet").iter_batches(1000):
-    rows = batch.to_pylist()
+for part in pq.ParquetFile("vectors.parquet").iter_batches(1000):
+    rows = part.to_pylist()
     points = [
         models.PointStruct(id=first + n, vector=row.pop("vector"), payload=row)
         for n, row in enumerate(rows)
@@ -97,8 +97,8 @@ with psycopg.connect("dbname=shop", autocommit=True) as connection:
     file = pq.ParquetFile("vectors.parquet")
     names = ", ".join('"' + name.replace('"', '""') + '"' for name in file.schema_arrow.names)
     with connection.cursor().copy(f"COPY documents ({names}) FROM STDIN") as copy:
-        for batch in file.iter_batches(1000):
-            for row in batch.to_pylist():
+        for part in file.iter_batches(1000):
+            for row in part.to_pylist():
                 row["vector"] = str(row["vector"])
                 copy.write_row(list(row.values()))
 """
@@ -113,6 +113,6 @@ schema.add_field("vector", DataType.FLOAT_VECTOR, dim=DIMENSION)
 index = client.prepare_index_params()
 index.add_index("vector", index_type="AUTOINDEX", metric_type="COSINE")
 client.create_collection("documents", schema=schema, index_params=index)
-for batch in pq.ParquetFile("vectors.parquet").iter_batches(1000):
-    client.insert("documents", batch.to_pylist())
+for part in pq.ParquetFile("vectors.parquet").iter_batches(1000):
+    client.insert("documents", part.to_pylist())
 """

@@ -13,7 +13,7 @@ from rankfield.settings import present_words
 from rankfield.training.encoder import MODEL_KEYS
 from rankfield.training.recipe import Recipe, change_paths
 
-__all__ = ["LOCAL", "published_recipe"]
+__all__ = ["LOCAL", "published_recipe", "recipe_of_metadata"]
 
 LOCAL = "./"
 """Begins the name of a base model that was a folder elsewhere: never a hub's id."""
@@ -38,6 +38,24 @@ def published_recipe(values: Mapping[str, Any]) -> dict[str, Any]:
         if is_absolute(path):
             encoder[key] = LOCAL + bare_name(path)
     return found
+
+
+def recipe_of_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the recipe in a model's metadata as TOML can hold it and others may read it.
+
+    Keys without a value are left out; a model that was not trained here has no recipe: {}.
+    """
+    recipe = metadata.get("recipe")
+    found: Any = _without_none(published_recipe(recipe)) if isinstance(recipe, Mapping) else {}
+    return dict(found)
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {k: _without_none(v) for k, v in value.items() if v is not None}
+    if isinstance(value, list):
+        return [_without_none(v) for v in value]
+    return value
 
 
 def _known(values: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:

@@ -27,6 +27,9 @@ EXTRAS = {
     "bm25s": "baselines",
     "datasketch": "dedupe",
     "imagehash": "dedupe",
+    "onnxruntime": "onnx",
+    "open_clip": "open-clip",
+    "openvino": "openvino",
     "peft": "lora",
     "ray": "ray",
     "sentence_transformers": "sentence-transformers",
@@ -139,6 +142,10 @@ def _train(commands: Commands) -> None:
     commands.run("search", "run/model", "shop", "red mug")
     commands.run("index", "run/model", "shop", "--out", "index")
     commands.run("search", "index", "red mug")
+    commands.run("publish", "run/model", "vectors", "--as", "vectors", "--data", "split")
+    for extra in ("sentence-transformers", "onnx", "openvino", "open-clip"):
+        commands.needs(extra, "publish", "run/model", "published", "--as", extra)
+    commands.run("push", "run/model", "me/shop", "--dry-run")
     commands.run("demo", "demo", "--documents", 200, "--queries", 60, "--steps", 3)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +27,7 @@ __all__ = [
     "TransformersTextTower",
     "VisionTower",
     "pooled",
+    "require_sentence_transformers",
 ]
 
 Pooling = Literal["mean", "cls", "last_token", "pooler"]
@@ -234,6 +236,19 @@ def _usual_pooling(config: Any) -> Pooling:
     return "last_token" if decoder else "mean"
 
 
+def require_sentence_transformers() -> None:
+    """Look for the library, before a model is looked up that only it can load.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    if find_spec("sentence_transformers") is None:
+        raise MissingExtraError(
+            "sentence-transformers is not installed",
+            remedy="pip install 'rankfield[sentence-transformers]'",
+        )
+
+
 class SentenceTransformersTower(TextTower):
     """A text model of `sentence-transformers`, with its own pooling, dense layers, normalisation.
 
@@ -272,13 +287,9 @@ class SentenceTransformersTower(TextTower):
             MissingExtraError: sentence-transformers is not installed.
             ModelError: it cannot be loaded.
         """
-        try:
-            from sentence_transformers import SentenceTransformer
-        except ImportError as error:
-            raise MissingExtraError(
-                "sentence-transformers is not installed",
-                remedy="pip install 'rankfield[sentence-transformers]'",
-            ) from error
+        require_sentence_transformers()
+        from sentence_transformers import SentenceTransformer
+
         settings = {"use_safetensors": True, "dtype": torch.float32}
         where = f"text model {source}"
         folder = model_folder(source, where=where, revision=revision)

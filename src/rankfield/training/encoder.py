@@ -17,7 +17,7 @@ from rankfield.encoders.foreign import (
 from rankfield.encoders.own_modules import OwnTextTower, OwnVisionTower, is_factory
 from rankfield.encoders.small import small_text_tower, small_vision_tower
 from rankfield.encoders.source import model_folder
-from rankfield.encoders.towers import TextTower
+from rankfield.encoders.towers import TextTower, require_sentence_transformers
 from rankfield.errors import RecipeError
 from rankfield.schema import Field, RankingDataset
 from rankfield.settings import Settings
@@ -137,6 +137,8 @@ def build_encoder(
             **prefixes,
         )
     elif section.kind in _WHOLE:
+        if section.kind == "sentence-transformers":
+            require_sentence_transformers()
         encoder = pretrained_encoder(
             _folder(section, "model"), where=f"model {section.model}", pooling=pooling, **prefixes
         )

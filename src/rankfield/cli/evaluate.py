@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -138,15 +138,16 @@ def command(
 
     Example: rankfield evaluate google/siglip2-base-patch16-224 shop-split --out siglip.json
     """
-    from rankfield.evaluation import BASELINES, save_results
+    from rankfield.evaluation import BASELINES
     from rankfield.schema import RankingDataset
     from rankfield.validate import require_valid
 
+    without = without or []
     if model == BAG_OF_WORDS and dataset is not None and not baseline:
         model, dataset, baseline = str(dataset), None, ["bm25"]
     place, data_folder = _places(model, dataset, baselines=bool(baseline))
     names = chosen_baselines(baseline or (), untrained=bool(recipe or place))
-    _refuse_contradictions(place, names, label, without or (), robustness=robustness)
+    _refuse_contradictions(place, names, label, without, robustness=robustness)
     if without and cache is not None:
         raise InputError("keeps whole embeddings, found --without", where="--cache")
     _refuse_unused(names, recipe, popularity_column, dimension, cache)
@@ -154,38 +155,39 @@ def command(
     if names or place is None or _kind(place) != "model":
         _refuse_opening(opening)
     if place is not None and not names:
-        _refuse_for_others(place, dimension, cache, without or (), robustness=robustness)
+        _refuse_for_others(place, dimension, cache, without, robustness=robustness)
     outputs = _outputs(out, names, overwrite=overwrite)
     options = _options(split, subset, label, protocol, device, memory=memory, precision=precision)
     metrics = shown_metrics(metric or (), options.protocol)
     data = RankingDataset.load(data_folder)
     require_valid(data)
-    models: dict[str, Opened] = {}
+    opened: Opened | None = None
     if UNTRAINED in outputs:  # built first: a recipe that fails does so before the first search
-        models[UNTRAINED] = untrained_model(
+        opened = untrained_model(
             data, options, recipe=recipe, model=place, allow_code=opening.allow_code
         )
     elif not names and _kind(place) == "model":
-        models[""] = opening.open(model, data, options.search.device)
+        opened = opening.open(model, data, options.search.device)
     found: dict[str, Results] = {}
     for name in outputs:
         if name in BASELINES:
             results = _of_baseline(name, data, options, seed, popularity_column)
-        elif name not in models:
+        elif opened is None:
             results = _of_other(place, data, options)
         else:
             if dimension is not None:
-                models[name].model.truncate_to(dimension)
-            results = _of_model(
-                models[name],
-                data,
-                options,
-                cache=cache,
-                without=without or (),
-                robustness=robustness,
-            )
+                opened.model.truncate_to(dimension)
+            results = _of_model(opened, data, options, cache, without, robustness=robustness)
         show_results(results, metrics)
         found[name] = results
+    _save(found, outputs, overwrite=overwrite)
+
+
+def _save(
+    found: Mapping[str, Results], outputs: Mapping[str, Path | None], *, overwrite: bool
+) -> None:
+    from rankfield.evaluation import save_results
+
     targets = {target: found[name] for name, target in outputs.items() if target is not None}
     save_results(targets, overwrite=overwrite)
     for target in targets:
@@ -370,9 +372,9 @@ def _of_model(
     opened: Opened,
     data: RankingDataset,
     options: EvaluationOptions,
-    *,
     cache: Path | None,
     without: Sequence[str],
+    *,
     robustness: bool,
 ) -> Results:
     from rankfield.evaluation import ModelRanker, evaluate

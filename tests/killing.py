@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-__all__ = ["Run", "killable_commands"]
+__all__ = ["Run", "kill_at_random", "killable_commands"]
 
 _ZYGOTE = """
 import importlib, json, os, signal, sys
@@ -95,3 +97,24 @@ def killable_commands(*modules: str) -> Iterator[Callable[..., Run]]:
         commands.close()
         process.wait(20)
         replies.close()
+
+
+def kill_at_random(begin: Callable[[], Run], seconds: float, kills: int) -> Iterator[int]:
+    """Start a run, kill it within `seconds`, and yield, until `kills` were not done by then.
+
+    `seconds` is what a whole run took; a run that was done before its signal shortens it, since a
+    first run is often slower than the next ones.
+    """
+    moments, killed = random.Random(0), 0
+    for attempt in range(5 * kills):
+        run = begin()
+        moment = moments.uniform(0, seconds)
+        time.sleep(moment)
+        if run.kill() == -signal.SIGKILL:
+            killed += 1
+        else:
+            seconds = moment
+        yield attempt
+        if killed == kills:
+            return
+    raise AssertionError(f"{killed} of {5 * kills} runs were killed, {kills} were expected")

@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import random
-import signal
-import subprocess
-import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +11,7 @@ import polars as pl
 import pytest
 from scipy.stats import kendalltau
 
+from killing import kill_at_random, killable_commands
 from rankfield.errors import DataError, InputError, OutputError
 from rankfield.labels import EventFilters, LabelOptions, Scoring, make_labels
 from rankfield.labels.cells import read_cells
@@ -317,56 +312,23 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_killed_at_random_moments_it_ends_as_if_it_had_not_been(
     simulation: ClickSimulation, tmp_path: Path
 ) -> None:
-    """One process forks each run when a line tells it to: 20 imports would take a minute."""
-    log = tmp_path / "events.parquet"
+    log, out = tmp_path / "events.parquet", tmp_path / "out"
     simulation.events(3000).write_parquet(log)
-    make_labels(log, tmp_path / "whole")
-    started = time.monotonic()
-    make_labels(log, tmp_path / "timed")
-    takes = time.monotonic() - started
-    program = (
-        "import os, sys\n"
-        "from rankfield.labels import make_labels\n"
-        "import duckdb, pyarrow.parquet, polars\n"
-        "for line in sys.stdin:\n"
-        "    child = os.fork()\n"
-        "    if child == 0:\n"
-        "        make_labels(*line.split())\n"
-        "        os._exit(0)\n"
-        "    print(child, flush=True)\n"
-        "    print(os.waitpid(child, 0)[1], flush=True)\n"
-    )
-    server = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", program],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert server.stdin is not None
-    assert server.stdout is not None
-    replies = server.stdout
-    rng, ends = random.Random(0), []
-
-    def begin() -> int:
-        print(log, tmp_path / "out", file=server.stdin, flush=True)
-        return int(replies.readline())
-
-    with server:
-        for _ in range(20):
-            child = begin()
-            time.sleep(rng.uniform(0, takes))
-            with suppress(ProcessLookupError):  # it was quicker
-                os.kill(child, signal.SIGKILL)
-            ends.append(int(replies.readline()))
-            if (tmp_path / "out").exists():
-                assert contents(tmp_path / "out") == contents(tmp_path / "whole")
-                for path in (tmp_path / "out").iterdir():
-                    path.unlink()
-                (tmp_path / "out").rmdir()
-        assert ends.count(signal.SIGKILL) >= 5
-        begin()
-        assert int(replies.readline()) == 0
-        server.stdin.close()
+    with killable_commands("duckdb", "pyarrow.parquet", "polars", "rankfield.labels") as start:
+        started = time.monotonic()
+        assert start("labels", log, tmp_path / "whole").wait() == 0
+        takes = time.monotonic() - started
+        for attempt in kill_at_random(lambda: start("labels", log, out), takes, 20):
+            if out.exists():
+                assert contents(out) == contents(tmp_path / "whole")
+                out.rename(tmp_path / f"done-{attempt}")
+        assert start("labels", log, out).wait() == 0
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["events.parquet", "out", "timed", "whole"]
+    assert {p.name for p in tmp_path.iterdir() if not p.name.startswith("done-")} == {
+        "events.parquet",
+        "out",
+        "whole",
+    }
 
 
 def test_counts_are_taken_up_again_and_only_if_they_are_the_same(log: Path, tmp_path: Path) -> None:

@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import tomli_w
-
 from rankfield import __version__
 from rankfield.encoders import RankingModel
-from rankfield.escaping import fenced_code, markdown_text, yaml_value
+from rankfield.escaping import markdown_text
 from rankfield.publishing.fields_file import FUSION, fields_value
 from rankfield.publishing.layout import ModelLayout
 from rankfield.publishing.proof import Proof
-from rankfield.report.markdown import markdown_table
-from rankfield.terminal import printable_values
+from rankfield.report.markdown import front_matter, markdown_recipe, markdown_table
 from rankfield.training.published_recipe import recipe_of_metadata
 
 __all__ = ["ModelFacts", "published_card"]
@@ -64,7 +61,7 @@ def _front_matter(layout: ModelLayout) -> str:
         "pipeline_tag": "feature-extraction",
         "tags": ["ranking", "retrieval", "embeddings", "contrastive-learning", "rankfield"],
     }
-    return "\n".join(["---", *(f"{k}: {yaml_value(v)}" for k, v in values.items()), "---"])
+    return front_matter(values)
 
 
 def _fields(facts: ModelFacts) -> str:
@@ -121,5 +118,5 @@ def _training(facts: ModelFacts) -> str:
             f"{markdown_text(data['name'])}.{reached}"
         )
     if recipe := recipe_of_metadata(facts.metadata):
-        parts.append(fenced_code(printable_values(tomli_w.dumps(recipe), "toml"), "toml"))
+        parts.append(markdown_recipe(recipe))
     return "\n\n".join(parts) or "Nothing is known of its training."

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import tomli_w
-
 from rankfield import __version__
-from rankfield.escaping import fenced_code, markdown_text, yaml_value
-from rankfield.report.markdown import markdown_table
-from rankfield.terminal import printable_values
+from rankfield.escaping import markdown_text
+from rankfield.report.markdown import front_matter, markdown_recipe, markdown_table
 
 __all__ = ["saved_card"]
 
@@ -42,11 +39,9 @@ def saved_card(header: Mapping[str, Any], repository: str, recipe: Mapping[str, 
         for side in ("query", "document")
         for field in header.get(f"{side}_fields", [])
     ]
-    training = "Nothing is known of its training."
-    if recipe:
-        training = fenced_code(printable_values(tomli_w.dumps(dict(recipe)), "toml"), "toml")
+    training = markdown_recipe(recipe) if recipe else "Nothing is known of its training."
     parts = [
-        "\n".join(["---", *(f"{k}: {yaml_value(v)}" for k, v in values.items()), "---"]),
+        front_matter(values),
         f"# {markdown_text(str(header.get('name', repository)))}",
         "An embedding model that ranks: nearest-neighbour search alone returns documents in the "
         "order of their scores. Made with rankfield (Generalized Contrastive Learning, arXiv "

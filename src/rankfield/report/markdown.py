@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
+from typing import Any
 
-from rankfield.escaping import markdown_text
+import tomli_w
+
+from rankfield.escaping import fenced_code, markdown_text, yaml_value
 from rankfield.report.content import Content
 from rankfield.report.examples import Example
 from rankfield.report.numbers import PRIMARY, SIGNIFICANT, Cell, about_tests
 from rankfield.report.style import SPLIT_TITLES, decimal, p_value, signed, signed_percent
+from rankfield.terminal import printable_values
 
-__all__ = ["markdown_table", "render_markdown", "splits_table"]
+__all__ = [
+    "front_matter",
+    "markdown_recipe",
+    "markdown_table",
+    "render_markdown",
+    "splits_table",
+]
 
 
 def render_markdown(content: Content) -> str:
@@ -50,6 +60,16 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a Markdown table; the cells are Markdown already, the first column is to the left."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def front_matter(values: Mapping[str, Any]) -> str:
+    """Return the YAML head of a card: each value as JSON, which YAML contains."""
+    return "\n".join(["---", *(f"{key}: {yaml_value(v)}" for key, v in values.items()), "---"])
+
+
+def markdown_recipe(recipe: Mapping[str, Any]) -> str:
+    """Return a recipe as a block of TOML; a foreign text in it does not end the block."""
+    return fenced_code(printable_values(tomli_w.dumps(dict(recipe)), "toml"), "toml")
 
 
 def _split(split: str) -> str:

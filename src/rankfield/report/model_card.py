@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import tomli_w
-
-from rankfield.escaping import fenced_code, markdown_text, yaml_value
+from rankfield.escaping import markdown_text
 from rankfield.report.content import Content
-from rankfield.report.markdown import markdown_table, splits_table
+from rankfield.report.markdown import (
+    front_matter,
+    markdown_recipe,
+    markdown_table,
+    splits_table,
+)
 from rankfield.report.numbers import PRIMARY, about_tests
 from rankfield.report.style import SPLIT_TITLES, decimal, split_title
-from rankfield.terminal import printable_values
 
 __all__ = ["render_model_card"]
 
@@ -73,8 +75,7 @@ def _front_matter(content: Content, name: str, facts: Mapping[str, str]) -> str:
         "tags": ["ranking", "retrieval", "embeddings", "contrastive-learning", "GCL"],
         "model-index": [{"name": name, "results": _index(content, facts)}],
     }
-    lines = [f"{key}: {yaml_value(value)}" for key, value in values.items()]
-    return "\n".join(["---", *lines, "---"])
+    return front_matter(values)
 
 
 def _every_metric(content: Content, name: str) -> str:
@@ -104,7 +105,7 @@ def _index(content: Content, facts: Mapping[str, str]) -> list[dict[str, Any]]:
 def _training(content: Content, name: str) -> str:
     parts = [markdown_text(content.runs.get(name, "Nothing is known of its training."))]
     if recipe := content.recipes.get(name):
-        parts.append(fenced_code(printable_values(tomli_w.dumps(recipe), "toml"), "toml"))
+        parts.append(markdown_recipe(recipe))
     return "\n\n".join(parts)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from rankfield.encoders.image_transform import ImageTransform
 from rankfield.schema import Modality
 
-__all__ = ["Encoder", "Side", "Tower"]
+__all__ = ["Encoder", "Side", "Tower", "WholeEncoder"]
 
 Side = Literal["query", "document"]
 Tower = Literal["text", "vision"]
@@ -80,3 +80,21 @@ class Encoder(nn.Module, ABC):
         towers = {id(tower) for tower in self.pretrained_towers().values()}
         prefixes = tuple(f"{name}." for name, m in self.named_modules() if id(m) in towers)
         return {k: v for k, v in self.state_dict().items() if k.startswith(prefixes)}
+
+
+class WholeEncoder(Encoder):
+    """A text-and-image encoder that is loaded whole, its projections too, as one dual encoder."""
+
+    modalities = frozenset({"text", "image"})
+
+    def text_parameters(self) -> list[nn.Parameter]:
+        """Return the text tower's parameters."""
+        return list(self.towers()["text"].parameters())
+
+    def pretrained_towers(self) -> dict[Tower, nn.Module]:
+        """Return both towers."""
+        return self.towers()
+
+    def pretrained_weights(self) -> dict[str, Tensor]:
+        """Return everything: the projections were loaded too."""
+        return dict(self.state_dict())

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from rankfield.encoders.base import Encoder, Side, Tower
+from rankfield.encoders.base import Side, Tower, WholeEncoder
 from rankfield.encoders.image_transform import ImageTransform
 from rankfield.encoders.pretrained import load_model, load_tokenizer
 from rankfield.encoders.source import model_folder
@@ -22,11 +22,10 @@ __all__ = ["DualEncoder"]
 _CONFIG = "dual.json"
 
 
-class DualEncoder(Encoder):
+class DualEncoder(WholeEncoder):
     """A model with `get_text_features` and `get_image_features`, by hub id or local folder."""
 
     kind = "transformers"
-    modalities = frozenset({"text", "image"})
 
     def __init__(
         self,
@@ -72,21 +71,9 @@ class DualEncoder(Encoder):
         vectors: Tensor = self.model.get_image_features(pixel_values=inputs).pooler_output
         return vectors
 
-    def text_parameters(self) -> list[nn.Parameter]:
-        """Return the text model's parameters."""
-        return list(self.model.text_model.parameters())
-
     def towers(self) -> dict[Tower, nn.Module]:
         """Return both towers."""
         return {"text": self.model.text_model, "vision": self.model.vision_model}
-
-    def pretrained_towers(self) -> dict[Tower, nn.Module]:
-        """Return both towers."""
-        return self.towers()
-
-    def pretrained_weights(self) -> dict[str, Tensor]:
-        """Return everything: the projections were loaded too."""
-        return dict(self.state_dict())
 
     def save(self, folder: Path) -> None:
         """Write the model, its tokenizer and the image transform."""

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from rankfield.encoders.base import Encoder, Side, Tower
+from rankfield.encoders.base import Side, Tower, WholeEncoder
 from rankfield.encoders.folder_kind import OPEN_CLIP
 from rankfield.encoders.image_transform import Fit, ImageTransform
 from rankfield.encoders.open_clip_import import import_open_clip
@@ -33,7 +33,7 @@ _FITS: dict[str, Fit] = {"shortest": "cover", "squash": "stretch", "longest": "c
 _INTERPOLATIONS = {"bicubic": "bicubic", "bilinear": "bilinear", "random": "bicubic"}
 
 
-class OpenClipEncoder(Encoder):
+class OpenClipEncoder(WholeEncoder):
     """A model of open_clip with its own preprocessing and tokenizer.
 
     The text tower is always a module of its own, `CustomTextCLIP`; embeddings are those of
@@ -41,7 +41,6 @@ class OpenClipEncoder(Encoder):
     """
 
     kind = "open-clip"
-    modalities = frozenset({"text", "image"})
 
     def __init__(
         self,
@@ -95,21 +94,9 @@ class OpenClipEncoder(Encoder):
         vectors: Tensor = self.model.visual(self.transform.normalise(pixels))
         return vectors
 
-    def text_parameters(self) -> list[nn.Parameter]:
-        """Return the text tower's parameters."""
-        return list(self.model.text.parameters())
-
     def towers(self) -> dict[Tower, nn.Module]:
         """Return both towers, which hold the projections too."""
         return {"text": self.model.text, "vision": self.model.visual}
-
-    def pretrained_towers(self) -> dict[Tower, nn.Module]:
-        """Return both towers."""
-        return self.towers()
-
-    def pretrained_weights(self) -> dict[str, Tensor]:
-        """Return everything."""
-        return dict(self.state_dict())
 
     def freeze(self, tower: Tower) -> None:
         """Keep a tower's weights and running statistics as they are; dropout stays off."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from loopback import LoopbackHandler, LoopbackServer
 
 __all__ = ["TOKEN", "HubServer", "hub"]
 
@@ -29,42 +29,27 @@ class Repository:
     commits: int = 0
 
 
-class HubServer(ThreadingHTTPServer):
+class HubServer(LoopbackServer):
     """`refused`: paths' beginnings that are answered with a status, once for each entry."""
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.repositories: dict[str, Repository] = {}
         self.objects: dict[str, bytes] = {}
         self.xorbs: dict[str, int] = {}
         self.requests: list[tuple[str, str]] = []
         self.refused: list[tuple[str, int, str]] = []
-        self.guard = threading.Lock()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
 
     @property
     def stored(self) -> int:
         """How often a large file was sent."""
         return sum(method == "PUT" for method, _ in self.requests)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients go away on purpose here."""
 
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
+class _Handler(LoopbackHandler):
     server: HubServer
 
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-    def do_GET(self) -> None:
+    def respond(self) -> None:
         path = unquote(urlsplit(self.path).path)
         body = self._body()
         with self.server.guard:
@@ -72,15 +57,13 @@ class _Handler(BaseHTTPRequestHandler):
             for entry in self.server.refused:
                 if path.startswith(entry[0]):
                     self.server.refused.remove(entry)
-                    return self._json({"error": entry[2]}, status=entry[1])
+                    return self.json({"error": entry[2]}, status=entry[1])
             if path.startswith(("/lfs/", "/v1/", "/v2/")):
                 return self._store(path, body)
             if self.headers.get("authorization") != f"Bearer {TOKEN}":
                 said = f"bad token {self.headers.get('authorization')}"
-                return self._json({"error": said}, status=401)
+                return self.json({"error": said}, status=401)
             return self._api(path, body)
-
-    do_POST = do_PUT = do_HEAD = do_GET  # noqa: N815
 
     def _body(self) -> bytes:
         if self.headers.get("transfer-encoding", "").lower() != "chunked":
@@ -92,32 +75,24 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile.readline()
         return b"".join(parts)
 
-    def _json(self, value: Any, *, status: int = 200) -> None:
-        body = json.dumps(value).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
     def _store(self, path: str, body: bytes) -> None:
         """Answer for the stores of large files: Git LFS and Xet."""
         kind, _, key = path.rpartition("/")
         if kind == "/lfs":
             if hashlib.sha256(body).hexdigest() != key:
-                return self._json({"error": "damaged"}, status=400)
+                return self.json({"error": "damaged"}, status=400)
             self.server.objects[key] = body
-            return self._json({})
+            return self.json({})
         if kind.startswith("/v1/xorbs"):
             self.server.xorbs[key] = len(body)
-            return self._json({"was_inserted": True})
+            return self.json({"was_inserted": True})
         if path == "/v1/shards":
-            return self._json({"result": 1})
-        return self._json({"error": "not here"}, status=404)
+            return self.json({"result": 1})
+        return self.json({"error": "not here"}, status=404)
 
     def _api(self, path: str, body: bytes) -> None:
         if path == "/api/validate-yaml":
-            self._json({"errors": [], "warnings": []})
+            self.json({"errors": [], "warnings": []})
         elif path == "/api/repos/create":
             self._create(json.loads(body))
         elif path.endswith("/info/lfs/objects/batch"):
@@ -133,24 +108,24 @@ class _Handler(BaseHTTPRequestHandler):
         if verb == "branch":
             known = revision in repository.branches
             repository.branches.setdefault(revision, dict(repository.branches["main"]))
-            self._json({}, status=409 if known else 201)
+            self.json({}, status=409 if known else 201)
         elif verb == "xet-write-token":
             until = int(time.time()) + 3600
-            self._json({"casUrl": server.url, "accessToken": "other", "exp": until})
+            self.json({"casUrl": server.url, "accessToken": "other", "exp": until})
         elif verb == "preupload":
-            self._json({"files": [self._mode(file) for file in json.loads(body)["files"]]})
+            self.json({"files": [self._mode(file) for file in json.loads(body)["files"]]})
         elif verb == "commit":
             self._commit(f"{user}/{name}", revision, body)
         else:
             about = {"id": f"{user}/{name}", "private": repository.private, "siblings": []}
-            self._json(about)
+            self.json(about)
 
     def _create(self, asked: dict[str, Any]) -> None:
         name = f"{asked['organization']}/{asked['name']}"
         known = name in self.server.repositories
         private = asked.get("visibility") == "private" or bool(asked.get("private"))
         self.server.repositories.setdefault(name, Repository(private))
-        self._json({"url": f"{self.server.url}/{name}"}, status=409 if known else 200)
+        self.json({"url": f"{self.server.url}/{name}"}, status=409 if known else 200)
 
     def _batch(self, asked: dict[str, Any]) -> None:
         objects = []
@@ -158,7 +133,7 @@ class _Handler(BaseHTTPRequestHandler):
             actions = {"upload": {"href": f"{self.server.url}/lfs/{one['oid']}"}}
             known = one["oid"] in self.server.objects
             objects.append(one if known else {**one, "actions": actions})
-        self._json({"transfer": "basic", "objects": objects})
+        self.json({"transfer": "basic", "objects": objects})
 
     @staticmethod
     def _mode(file: dict[str, Any]) -> dict[str, Any]:
@@ -177,18 +152,12 @@ class _Handler(BaseHTTPRequestHandler):
                 branch[value["path"]] = value["oid"]
         repository.commits += 1
         url = f"{self.server.url}/{name}/commit/{repository.commits:040x}"
-        self._json({"commitUrl": url, "commitOid": f"{repository.commits:040x}"})
+        self.json({"commitUrl": url, "commitOid": f"{repository.commits:040x}"})
 
 
 @contextmanager
 def hub() -> Iterator[HubServer]:
     """Run such a server while the block lasts."""
     server = HubServer()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with server.running():
         yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -5,16 +5,16 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from PIL import Image
+
+from loopback import LoopbackHandler, LoopbackServer
 
 __all__ = ["MisbehavingServer", "png", "serving"]
 
@@ -31,36 +31,20 @@ def png(colour: tuple[int, int, int] = (200, 30, 30), size: int = 8) -> bytes:
     return file.getvalue()
 
 
-class MisbehavingServer(ThreadingHTTPServer):
+class MisbehavingServer(LoopbackServer):
     """Counts the requests of each path, and keeps what it saw."""
 
-    daemon_threads = True
-    request_queue_size = 64
-
     def __init__(self, routes: dict[str, Route]) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(Handler)
         self.routes = ROUTES | routes
         self.seen: list[dict[str, Any]] = []
         self.counts: Counter[str] = Counter()
-        self.guard = threading.Lock()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients go away on purpose here."""
 
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
+class Handler(LoopbackHandler):
     server: MisbehavingServer
 
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-    def do_GET(self) -> None:
+    def respond(self) -> None:
         self.body: Any = None
         length = int(self.headers.get("content-length") or 0)
         if length:
@@ -80,29 +64,6 @@ class Handler(BaseHTTPRequestHandler):
                 route(self, count)
                 return
         self.answer(b"gone", status=404, kind="text/plain")
-
-    do_POST = do_GET  # noqa: N815
-
-    def answer(
-        self,
-        body: bytes,
-        *,
-        status: int = 200,
-        kind: str = "application/json",
-        headers: dict[str, str] | None = None,
-        length: int | None = None,
-    ) -> None:
-        self.send_response(status)
-        if kind:
-            self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body) if length is None else length))
-        for name, value in (headers or {}).items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def json(self, value: Any, **options: Any) -> None:
-        self.answer(json.dumps(value).encode(), **options)
 
 
 def _too_many(handler: Handler, count: int) -> None:
@@ -233,11 +194,5 @@ ROUTES: dict[str, Route] = {
 def serving(routes: dict[str, Route] | None = None) -> Iterator[MisbehavingServer]:
     """Run the server while the block runs."""
     server = MisbehavingServer(routes or {})
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with server.running():
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -18,7 +18,7 @@ from PIL import Image
 from rankfield.encoders import RankingModel
 from rankfield.errors import InputError
 from rankfield.publishing import ExportedModel, PublishOptions, publish
-from rankfield.publishing.calibration import calibration_pixels, calibration_texts
+from rankfield.publishing.calibration import calibration_texts, calibration_values
 from rankfield.publishing.exported_model import TextTokens, Towers
 from rankfield.publishing.onnx_int8 import quantise_image, quantise_text, quantised
 from rankfield.publishing.openvino_int8 import quantise
@@ -48,9 +48,7 @@ def test_onnx_int8_is_close(
     small_clip: RankingModel, small_shop: RankingDataset, folder: Path
 ) -> None:
     towers = Towers.load(folder)
-    pixels = calibration_pixels(small_clip, PublishOptions(dataset=small_shop), "onnx-int8")
-    assert small_clip.encoder.image_transform is not None
-    values = small_clip.encoder.image_transform.normalise(pixels).contiguous().numpy()
+    values = calibration_values(small_clip, PublishOptions(dataset=small_shop), "onnx-int8")
     quantise_text(folder / towers.text, folder / quantised(towers.text))
     quantise_image(folder / towers.image, folder / quantised(towers.image), values)
     assert "MatMulInteger" in _operators(folder / quantised(towers.text))

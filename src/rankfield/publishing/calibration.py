@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from torch import Tensor
+from numpy.typing import NDArray
 
 from rankfield.encoders import RankingModel
 from rankfield.encoders.rows import FrameRows
@@ -13,20 +13,26 @@ from rankfield.errors import InputError
 from rankfield.publishing.options import PublishOptions
 from rankfield.schema import Modality
 
-__all__ = ["calibration_pixels", "calibration_texts"]
+__all__ = ["calibration_texts", "calibration_values"]
 
 _RECORDS = 256
 
 
-def calibration_pixels(model: RankingModel, options: PublishOptions, layout: str) -> Tensor:
-    """Return uint8 U × H × W × 3 pixels of up to 256 training images.
+def calibration_values(
+    model: RankingModel, options: PublishOptions, layout: str
+) -> NDArray[np.float32]:
+    """Return U × 3 × H × W normalised pixels of up to 256 training images.
 
     Raises:
         InputError: there is no data set, or its training documents have no image.
         ImageError: one cannot be read.
     """
     values, rows = _training_values(model, options, "image", layout)
-    return model.read_pixels(values, rows.image)
+    transform = model.encoder.image_transform
+    assert transform is not None
+    pixels = transform.normalise(model.read_pixels(values, rows.image))
+    found: NDArray[np.float32] = pixels.contiguous().numpy()
+    return found
 
 
 def calibration_texts(model: RankingModel, options: PublishOptions, layout: str) -> list[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from torch import Tensor, nn
 from rankfield.encoders.base import Encoder, Side
 from rankfield.encoders.modes import evaluating
 from rankfield.errors import MissingExtraError, ModelError
+from rankfield.publishing.quiet import quiet_export
 
 __all__ = ["OPSET", "GraphInput", "export_graph", "token_inputs"]
 
@@ -82,7 +81,7 @@ def export_graph(
         for name in one.axes.values():
             dims.setdefault(name, torch.export.Dim(name, max=one.limits.get(name)))
         shapes.append({axis: dims[name] for axis, name in one.axes.items()})
-    with evaluating(module), _plain_attention(module), _quiet_export():
+    with evaluating(module), _plain_attention(module), quiet_export():
         try:
             program = torch.onnx.export(
                 _Positional(module),
@@ -133,17 +132,3 @@ def _plain_attention(module: nn.Module) -> Iterator[None]:
     finally:
         for one, name in zip(models, usual, strict=True):
             one.set_attn_implementation(name)
-
-
-@contextmanager
-def _quiet_export() -> Iterator[None]:
-    """Silence the exporter, which warns of its own parts and of packages that are not needed."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rankfield.encoders import RankingModel
-from rankfield.publishing.calibration import calibration_pixels
+from rankfield.publishing.calibration import calibration_values
 from rankfield.publishing.fields_file import modalities
 from rankfield.publishing.layout import ModelLayout
 from rankfield.publishing.onnx_towers import LAYOUT as ONNX
 from rankfield.publishing.onnx_towers import open_towers
 from rankfield.publishing.options import PublishOptions
+from rankfield.publishing.quiet import quiet_export
 from rankfield.publishing.tower_files import refuses_towers, write_towers
 
 __all__ = ["LAYOUT", "quantise_image", "quantise_text", "quantised"]
@@ -41,7 +38,7 @@ def quantise_text(source: Path, target: Path) -> None:
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    with _quiet():
+    with quiet_export():
         quantize_dynamic(
             source,
             target,
@@ -71,7 +68,7 @@ def quantise_image(source: Path, target: Path, values: NDArray[np.float32]) -> N
             return None if start is None else {"pixel_values": values[start : start + _BATCH]}
 
     options: dict[str, Any] = {"MatMulConstBOnly": True}
-    with _quiet():
+    with quiet_export():
         quantize_static(
             source,
             target,
@@ -85,27 +82,11 @@ def quantise_image(source: Path, target: Path, values: NDArray[np.float32]) -> N
         )
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence advice on a pass over the graph that the exporter has done already."""
-    logger = logging.getLogger()
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
-
-
 def _write(model: RankingModel, folder: Path, options: PublishOptions) -> None:
     values: NDArray[np.float32] | None = None
     if "image" in modalities(model):
         # first: what is missing is said before anything is exported
-        pixels = calibration_pixels(model, options, _NAME)
-        assert model.encoder.image_transform is not None
-        values = model.encoder.image_transform.normalise(pixels).contiguous().numpy()
+        values = calibration_values(model, options, _NAME)
     towers = write_towers(model, folder, options)
     if towers.text:
         quantise_text(folder / towers.text, folder / quantised(towers.text))

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import io
-import logging
 import shutil
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,13 +13,14 @@ from numpy.typing import NDArray
 
 from rankfield.encoders import RankingModel
 from rankfield.errors import MissingExtraError
-from rankfield.publishing.calibration import calibration_pixels, calibration_texts
+from rankfield.publishing.calibration import calibration_texts, calibration_values
 from rankfield.publishing.exported_model import TextTokens, Towers
 from rankfield.publishing.fields_file import modalities, prefix
 from rankfield.publishing.layout import ModelLayout
 from rankfield.publishing.onnx_towers import open_towers
 from rankfield.publishing.openvino_towers import USAGE, to_openvino
 from rankfield.publishing.options import PublishOptions
+from rankfield.publishing.quiet import quiet_export
 from rankfield.publishing.tower_files import refuses_towers, write_towers
 
 __all__ = ["LAYOUT", "quantise"]
@@ -48,7 +45,7 @@ def quantise(source: Path, target: Path, feeds: Sequence[Feed]) -> None:
     Raises:
         MissingExtraError: nncf is not installed.
     """
-    with _quiet():
+    with quiet_export():
         try:
             import nncf
         except ImportError as error:
@@ -67,18 +64,6 @@ def quantise(source: Path, target: Path, feeds: Sequence[Feed]) -> None:
             ),
         )
     openvino.save_model(graph, target, compress_to_fp16=False)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence nncf: its advice, and its bars, which go to standard output."""
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(logging.NOTSET)
 
 
 def _write(model: RankingModel, folder: Path, options: PublishOptions) -> None:
@@ -100,9 +85,7 @@ def _write(model: RankingModel, folder: Path, options: PublishOptions) -> None:
 
 
 def _image_feeds(model: RankingModel, options: PublishOptions) -> list[Feed]:
-    pixels = calibration_pixels(model, options, _NAME)
-    assert model.encoder.image_transform is not None
-    values = model.encoder.image_transform.normalise(pixels).contiguous().numpy()
+    values = calibration_values(model, options, _NAME)
     return [{"pixel_values": part} for part in np.split(values, range(_BATCH, len(values), _BATCH))]
 
 

@@ -7,18 +7,13 @@ from typing import Any, get_args
 
 import numpy as np
 
-from rankfield.errors import DataError, MissingExtraError
+from rankfield.errors import DataError
 from rankfield.integrations.sentence_transformers.judged_rows import judged_rows
+from rankfield.integrations.sentence_transformers.library import needs_library
 from rankfield.training.order import BatchSection, Choice, epoch_order
 
-try:
+with needs_library(__name__):
     from sentence_transformers.base.sampler import DefaultBatchSampler
-except ImportError as error:
-    raise MissingExtraError(
-        "sentence-transformers 6.2 or later is not installed",
-        where=__name__,
-        remedy="Install rankfield[sentence-transformers].",
-    ) from error
 
 __all__ = ["QueryGroupBatchSampler"]
 

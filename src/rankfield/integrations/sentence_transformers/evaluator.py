@@ -12,20 +12,15 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from rankfield.errors import DataError, MetricError, MissingExtraError
+from rankfield.errors import DataError, MetricError
 from rankfield.evaluation import EvaluationOptions, Results, evaluate
+from rankfield.integrations.sentence_transformers.library import needs_library
 from rankfield.integrations.sentence_transformers.score_weights import Scale, scale_of
 from rankfield.metrics import STANDARD_METRICS, Mean, canonical_name
 from rankfield.schema import Field, RankingDataset
 
-try:
+with needs_library(__name__):
     from sentence_transformers.base.evaluation import BaseEvaluator
-except ImportError as error:
-    raise MissingExtraError(
-        "sentence-transformers 6.2 or later is not installed",
-        where=__name__,
-        remedy="Install rankfield[sentence-transformers].",
-    ) from error
 
 __all__ = ["GradedRetrievalEvaluator"]
 

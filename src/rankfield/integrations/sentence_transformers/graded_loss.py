@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rankfield.errors import DataError, MissingExtraError
+from rankfield.errors import DataError
 from rankfield.integrations.sentence_transformers.batch_judgments import (
     BatchJudgments,
     batch_judgments,
@@ -17,6 +17,7 @@ from rankfield.integrations.sentence_transformers.batch_judgments import (
     judged_pairs,
 )
 from rankfield.integrations.sentence_transformers.batch_records import column_records
+from rankfield.integrations.sentence_transformers.library import needs_library
 from rankfield.integrations.sentence_transformers.score_weights import (
     Scale,
     ScoreWeights,
@@ -24,15 +25,9 @@ from rankfield.integrations.sentence_transformers.score_weights import (
 )
 from rankfield.losses import RankingLoss, loss_class, loss_settings, make_loss
 
-try:
+with needs_library(__name__):
     from sentence_transformers.base.losses.gradcache import CachedLossMixin
     from sentence_transformers.base.losses.merged_forward import embed_columns
-except ImportError as error:
-    raise MissingExtraError(
-        "sentence-transformers 6.2 or later is not installed",
-        where=__name__,
-        remedy="Install rankfield[sentence-transformers].",
-    ) from error
 
 __all__ = ["GCLLoss", "GradedLoss", "RankedLoss"]
 

@@ -13,6 +13,7 @@ LAYERS = (
     {"__init__", "errors"},
     {
         "messages",
+        "module_table",
         "outputs",
         "paths",
         "parsing",
@@ -85,6 +86,18 @@ def test_imports_go_down_only(path: Path) -> None:
         return  # the package's own names are loaded lazily, from every layer
     for part in imported_parts(path) - {own}:
         assert LEVEL[part] < LEVEL[own], f"{path.relative_to(ROOT)} imports rankfield.{part}"
+
+
+def test_the_drawing_shows_these_layers() -> None:
+    text = (ROOT.parents[1] / "docs" / "architecture.md").read_text("utf-8")
+    drawn: dict[str, int] = {}
+    level = 0
+    for line in text.partition("```text\n")[2].partition("```")[0].splitlines():
+        if line[:2].strip():
+            level = int(line[:2])
+        drawn |= {name: level for name in line[2:].replace("·", " ").split()}
+    left_out = {"__init__", "__main__"}
+    assert drawn == {name: n + 1 for name, n in LEVEL.items() if name not in left_out}
 
 
 def test_no_relative_imports() -> None:

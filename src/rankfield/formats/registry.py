@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from importlib import import_module
+from collections.abc import Mapping
 
 from rankfield.formats.layout import Layout
+from rankfield.module_table import ModuleTable
 
 __all__ = ["LAYOUTS"]
 
@@ -24,20 +24,5 @@ _MODULES = {
 }
 """Name → module of this package, whose `LAYOUT` it is."""
 
-
-class _Layouts(Mapping[str, Layout]):
-    """The layouts, each loaded when it is asked for: the names alone need no library."""
-
-    def __getitem__(self, name: str) -> Layout:
-        layout: Layout = import_module(f"rankfield.formats.{_MODULES[name]}").LAYOUT
-        return layout
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(_MODULES)
-
-    def __len__(self) -> int:
-        return len(_MODULES)
-
-
-LAYOUTS: Mapping[str, Layout] = _Layouts()
+LAYOUTS: Mapping[str, Layout] = ModuleTable("rankfield.formats", _MODULES)
 """Name → layout, in the order of help."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from importlib import import_module
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
+
+from rankfield.module_table import ModuleTable
 
 if TYPE_CHECKING:
     from rankfield.publishing.layout import ModelLayout
@@ -27,20 +28,5 @@ _MODULES = {
 }
 """Name → module of this package, whose `LAYOUT` it is."""
 
-
-class _Layouts(Mapping[str, "ModelLayout"]):
-    """The layouts, each loaded when it is asked for: the names alone need no library."""
-
-    def __getitem__(self, name: str) -> ModelLayout:
-        layout: ModelLayout = import_module(f"rankfield.publishing.{_MODULES[name]}").LAYOUT
-        return layout
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(_MODULES)
-
-    def __len__(self) -> int:
-        return len(_MODULES)
-
-
-LAYOUTS: Mapping[str, ModelLayout] = _Layouts()
+LAYOUTS: Mapping[str, ModelLayout] = ModuleTable("rankfield.publishing", _MODULES)
 """Name → layout, in the order of help."""

@@ -105,6 +105,19 @@ def test_the_text_half_of_a_dual_encoder(tmp_path: Path, family: str) -> None:
     np.testing.assert_array_equal(encoded(again, TEXTS), encoded(tower, TEXTS))
 
 
+@pytest.mark.parametrize(("pooling", "place"), [("mean", None), ("cls", 0), ("last_token", -1)])
+def test_a_text_tower_without_a_mask_pools_every_place(
+    tmp_path: Path, pooling: Any, place: int | None
+) -> None:
+    tower = TransformersTextTower.load(
+        dual_folder(tmp_path / "dual", "SigLIP"), max_tokens=12, pooling=pooling
+    ).eval()
+    with torch.inference_mode():
+        states = tower.model(**tower.tokenize(TEXTS)).last_hidden_state
+    expected = states.mean(1) if place is None else states[:, place]
+    np.testing.assert_allclose(encoded(tower, TEXTS), expected.numpy(), atol=1e-6)
+
+
 def test_an_encoder_decoder_is_refused(tmp_path: Path) -> None:
     from transformers import T5Config, T5Model
 

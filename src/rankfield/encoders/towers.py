@@ -138,12 +138,13 @@ class TransformersTextTower(TextTower):
         )
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
-        """Return N × width pooled vectors."""
+        """Return N × width pooled vectors; without a mask every place counts, as in the model."""
         output = self.model(**inputs)
         if self.pooling == "pooler":
             vectors: Tensor = output.pooler_output
             return vectors
-        return pooled(output.last_hidden_state, inputs["attention_mask"], self.pooling)
+        mask = inputs.get("attention_mask", torch.ones_like(inputs["input_ids"]))
+        return pooled(output.last_hidden_state, mask, self.pooling)
 
     def save(self, folder: Path) -> None:
         """Write the model, its tokenizer and the pooling."""

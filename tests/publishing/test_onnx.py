@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from rankfield.publishing import (
     prove,
     publish,
 )
-from rankfield.publishing.exported_model import _batches
+from rankfield.publishing.exported_model import Towers, _batches
 from rankfield.publishing.onnx_export import OPSET
 from rankfield.publishing.sessions import OnnxSession
 from rankfield.publishing.tower_files import refuses_towers
@@ -186,6 +187,29 @@ def test_what_cannot_be_opened_is_said(
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'rankfield\[onnx\]'"):
         ExportedModel(folder)
+
+
+@pytest.mark.parametrize("tower", ["text", "image"])
+@pytest.mark.parametrize("path", ["../elsewhere.onnx", "onnx/../../elsewhere.onnx", "absolute"])
+def test_graphs_outside_the_folder_are_refused(tmp_path: Path, tower: str, path: str) -> None:
+    (tmp_path / "in").mkdir()
+    outside = str(tmp_path / "elsewhere.onnx") if path == "absolute" else path
+    replace(Towers(), **{tower: outside}).save(tmp_path / "in")
+    with pytest.raises(ModelError, match="outside its folder"):
+        Towers.load(tmp_path / "in")
+
+
+def test_graphs_of_a_hubs_cache_are_links_out_of_the_folder(
+    text_model: RankingModel, text_folder: Path, tmp_path: Path
+) -> None:
+    _copied(text_folder, tmp_path / "blobs")
+    for file in (tmp_path / "blobs").rglob("*"):
+        if file.is_file():
+            link = tmp_path / "snapshot" / file.relative_to(tmp_path / "blobs")
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(file)
+    found = ExportedModel(tmp_path / "snapshot", threads=1).encode_texts(TEXTS[:1], "query")
+    np.testing.assert_allclose(found, text_model.encode_queries(TEXTS[:1]), atol=1e-6)
 
 
 def test_a_tokenizer_without_a_file_is_refused(

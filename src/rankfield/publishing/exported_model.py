@@ -18,6 +18,7 @@ from rankfield.encoders.base import Side
 from rankfield.encoders.pretrained import loading
 from rankfield.errors import ModelError
 from rankfield.files import read_json_object, write_json
+from rankfield.paths import stays_inside
 from rankfield.publishing.sessions import Session, open_session
 
 __all__ = ["ExportedModel", "TextTokens", "Towers"]
@@ -55,7 +56,7 @@ class Towers:
         """Read `graphs.json`.
 
         Raises:
-            ModelError: it is missing or malformed.
+            ModelError: it is missing or malformed, or names a file outside the folder.
         """
         if not (folder / _FILE).is_file():
             raise ModelError(
@@ -64,7 +65,16 @@ class Towers:
                 remedy="Give a folder of `rankfield publish --as onnx` or `--as openvino`.",
             )
         with loading(str(folder)):
-            return cls(**read_json_object(folder / _FILE))
+            towers = cls(**read_json_object(folder / _FILE))
+            # links may lead out: a hub's cache is made of them
+            outside = [p for p in (towers.text, towers.image) if not stays_inside(p)]
+        if outside:
+            raise ModelError(
+                f"names the graph {outside[0]!r}, which is outside its folder",
+                where=str(folder / _FILE),
+                remedy="Publish the model again.",
+            )
+        return towers
 
 
 class TextTokens:

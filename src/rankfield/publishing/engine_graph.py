@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from rankfield.encoders import (
     ComposedEncoder,
@@ -22,6 +21,8 @@ from rankfield.encoders import (
 from rankfield.errors import ModelError
 from rankfield.publishing.fields_file import fuses, modalities
 from rankfield.publishing.onnx_export import GraphInput, export_graph, token_inputs
+from rankfield.publishing.onnx_graphs import TextGraph
+from rankfield.publishing.tower_files import tokenizer_of
 
 __all__ = ["POOLED", "STATES", "EngineGraph", "refuses_engine", "write_engine"]
 
@@ -60,7 +61,7 @@ def refuses_engine(model: RankingModel) -> str | None:
         return "it has no text tower of transformers; choose --as vectors"
     if getattr(text or encoder, "pads_to_full_length", False):
         return "its texts are padded to full length, which engines do not do; choose --as vectors"
-    if getattr(_tokenizer(encoder), "backend_tokenizer", None) is None:
+    if tokenizer_of(encoder) is None:
         return "its tokenizer has no tokenizer.json; choose --as vectors"
     return None
 
@@ -96,20 +97,16 @@ def write_engine(model: RankingModel, path: Path, tokenizer: Path) -> EngineGrap
             where=model.name,
             remedy="Choose --as vectors, or train a smaller model.",
         )
-    copy = Tokenizer.from_str(_tokenizer(encoder).backend_tokenizer.to_str())
+    written = tokenizer_of(encoder)
+    assert written is not None
+    copy = Tokenizer.from_str(written.backend_tokenizer.to_str())
     copy.no_padding()
     copy.enable_truncation(longest)
     copy.save(str(tokenizer))
     return EngineGraph(pooling, names, longest, dimension, _config(encoder).model_type)
 
 
-class _TextGraph(nn.Module):
-    def __init__(self, encoder: Encoder, names: tuple[str, ...], dimension: int) -> None:
-        super().__init__()
-        self.encoder, self.names, self.dimension = encoder, names, dimension
-
-
-class _StatesGraph(_TextGraph):
+class _StatesGraph(TextGraph):
     """Token tensors → N × L × d states, projected."""
 
     def forward(self, *tokens: Tensor) -> Tensor:
@@ -130,13 +127,12 @@ class _StatesGraph(_TextGraph):
         return projected[..., : self.dimension]
 
 
-class _PooledGraph(_TextGraph):
+class _PooledGraph(TextGraph):
     """Token tensors → the same vectors twice: as N × 1 × d states, and N × d."""
 
     def forward(self, *tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Return both; engines that read no second output by name take it by place."""
-        vectors = self.encoder.encode_text(dict(zip(self.names, tokens, strict=True)))
-        vectors = F.normalize(vectors.float()[..., : self.dimension], dim=-1)
+        vectors = super().forward(*tokens)
         return vectors.unsqueeze(1), vectors
 
 
@@ -183,14 +179,3 @@ def _config(encoder: Encoder) -> Any:
         return next(iter(tower.model.children())).auto_model.config
     assert isinstance(tower, TransformersTextTower)
     return tower.model.config
-
-
-def _tokenizer(encoder: Encoder) -> Any:
-    if isinstance(encoder, DualEncoder):
-        return encoder.tokenizer
-    assert isinstance(encoder, ComposedEncoder)
-    tower = encoder.text
-    if isinstance(tower, SentenceTransformersTower):
-        return tower.model.tokenizer
-    assert isinstance(tower, TransformersTextTower)
-    return tower.tokenizer

@@ -95,7 +95,7 @@ def test_the_drawing_shows_these_layers() -> None:
     for line in text.partition("```text\n")[2].partition("```")[0].splitlines():
         if line[:2].strip():
             level = int(line[:2])
-        drawn |= {name: level for name in line[2:].replace("·", " ").split()}
+        drawn |= dict.fromkeys(line[2:].replace("·", " ").split(), level)
     left_out = {"__init__", "__main__"}
     assert drawn == {name: n + 1 for name, n in LEVEL.items() if name not in left_out}
 

@@ -1,4 +1,4 @@
-"""The sections of RESULTS.md beside those of quality.py: evaluation, labels, curation, drop-in."""
+"""The sections of RESULTS.md beside those of quality.py, of what is not about losses alone."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ def system_sections(folder: Path) -> list[str]:
         "labels": _labels,
         "curation": _curation,
         "drop_in": drop_in,
+        "embedding": _embedding,
     }
     sections = []
     for name, write in writers.items():
@@ -189,6 +190,27 @@ def drop_in(found: Found) -> list[str]:
             cells += [f"{of_arm['learning_rate']:g}", f"{of_arm['scale']:g}"]
             cells += [f"{of_arm['encoded']:.0f}", f"{speed:.2f}", f"{100 * speed / base:.0f} %"]
             lines.append(f"| {arm} | {' | '.join(cells)} |")
+    return lines
+
+
+def _embedding(found: Found) -> list[str]:
+    settings = found["settings"]
+    instructions = ", ".join(settings["int8 instructions"]) or "none"
+    lines = [
+        "## Embedding on a CPU",
+        "",
+        f"`python benchmarks/embedding.py`: all-MiniLM-L6-v2, {settings['titles']:,} icecat "
+        f"titles, {settings['threads']} threads, the best of {settings['rounds']} rounds in which "
+        f"the arms take turns. Instructions for int8: {instructions}. NDCG@10 of the test queries over a "
+        f"sample of {settings['sample']:,} documents, and its change by the export.",
+        "",
+        "| | titles/s | to sentence-transformers | NDCG@10 | change |",
+        "|---" * 5 + "|",
+    ]
+    for arm, row in found["arms"].items():
+        cells = [f"{row['per_second']:,.0f}", f"× {row['times']:.2f}"]
+        cells += [f"{row['ndcg@10']:.4f}", f"{row['ndcg_change']:+.2%}"] if "ndcg@10" in row else []
+        lines.append(f"| {arm} | {' | '.join(cells + ['–'] * (4 - len(cells)))} |")
     return lines
 
 

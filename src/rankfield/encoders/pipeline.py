@@ -16,6 +16,7 @@ from rankfield.encoders.columns import FieldColumn, ImageSource
 from rankfield.encoders.fusion import FieldVectors, fuse_fields
 from rankfield.encoders.modes import evaluating
 from rankfield.encoders.rows import Rows
+from rankfield.encoders.text_batches import CPU_TOKENS, text_batches
 from rankfield.progress import progress
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ def embedded(
         model, side: whose encoder and prefixes are used, in evaluation mode.
         rows: with the fields, and the weights that they are fused by.
         dimension: d, at most the encoder's D.
-        batch_size: texts or images that are encoded at once.
+        batch_size: texts or images that are encoded at once, at most; on a CPU fewer texts, as
+            small batches are faster there.
         done: how many rows to leave out; the chunk they end in is made again.
 
     Raises:
@@ -101,22 +103,28 @@ def fuse_columns(
 def _vectors(
     model: RankingModel, column: FieldColumn, image: ImageSource, side: Side, batch_size: int
 ) -> Tensor:
-    """Encode a column's distinct values, U × D; texts of like length share a batch."""
-    text = column.field.modality == "text"
-    order = np.arange(len(column.values))
-    if text:
-        order = np.argsort([len(str(v)) for v in column.values], kind="stable")
-    out: Tensor | None = None
-    for part in np.split(order, range(batch_size, len(order), batch_size)):
-        values = [column.values[i] for i in part]
-        if text:
-            items = model.encoder.tokenize([str(value) for value in values], side)
-        else:
-            items = {"pixels": model.read_pixels(values, image)}
+    """Encode a column's distinct values, U × D."""
+    values, out = column.values, None
+    for rows, items in _batches(model, column, image, side, batch_size):
         on_device = {name: item.to(model.device) for name, item in items.items()}
         vectors = model.encoder.encode(column.field.modality, on_device)
         if out is None:
-            out = vectors.new_empty(len(order), vectors.shape[1])
-        out[torch.from_numpy(part).to(vectors.device)] = vectors
+            out = vectors.new_empty(len(values), vectors.shape[1])
+        out[torch.from_numpy(rows).to(vectors.device)] = vectors
     assert out is not None
     return out
+
+
+def _batches(
+    model: RankingModel, column: FieldColumn, image: ImageSource, side: Side, batch_size: int
+) -> Iterator[tuple[NDArray[np.int64], dict[str, Tensor]]]:
+    """Yield (places in the column's values, what the encoder takes)."""
+    values = column.values
+    if column.field.modality == "text":
+        tokens = CPU_TOKENS if model.device.type == "cpu" else None
+        items = model.encoder.tokenize([str(value) for value in values], side)
+        yield from text_batches(items, batch_size, tokens)
+        return
+    for start in range(0, len(values), batch_size):
+        rows = np.arange(start, min(start + batch_size, len(values)))
+        yield rows, {"pixels": model.read_pixels([values[i] for i in rows.tolist()], image)}

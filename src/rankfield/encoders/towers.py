@@ -16,6 +16,7 @@ from rankfield.encoders.image_transform import ImageTransform
 from rankfield.encoders.model_config import require_modest
 from rankfield.encoders.pretrained import load_model, load_tokenizer, loading, require_plain_files
 from rankfield.encoders.source import model_folder
+from rankfield.encoders.text_batches import CPU_TOKENS, text_batches
 from rankfield.encoders.token_ids import token_ids
 from rankfield.errors import MissingExtraError, ModelError
 from rankfield.files import read_json_object
@@ -33,7 +34,7 @@ __all__ = [
 Pooling = Literal["mean", "cls", "last_token", "pooler"]
 
 _TOWER = "tower.json"
-_PRECOMPUTE_BATCH = 256
+_PRECOMPUTE_BATCH = 2048
 _MOST_TOKENS = 512
 
 
@@ -88,9 +89,11 @@ class TextTower(nn.Module, ABC):
         with torch.no_grad():
             for start in range(0, len(wanted), _PRECOMPUTE_BATCH):
                 chunk = wanted[start : start + _PRECOMPUTE_BATCH]
-                inputs = {k: v.to(device) for k, v in self.tokenize(chunk).items()}
-                for text, vector in zip(chunk, self(inputs).cpu(), strict=True):
-                    self._remembered[text] = vector.clone()
+                tokens = CPU_TOKENS if device.type == "cpu" else None
+                for rows, items in text_batches(self.tokenize(chunk), len(chunk), tokens):
+                    vectors = self({k: v.to(device) for k, v in items.items()}).cpu()
+                    for row, vector in zip(rows, vectors, strict=True):
+                        self._remembered[chunk[row]] = vector.clone()
 
     def recall(self, texts: Sequence[str]) -> Tensor | None:
         """Return the remembered N × width vectors, or None if one of them is unknown."""

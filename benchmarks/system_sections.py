@@ -201,8 +201,8 @@ def _embedding(found: Found) -> list[str]:
         "",
         f"`python benchmarks/embedding.py`: all-MiniLM-L6-v2, {settings['titles']:,} icecat "
         f"titles, {settings['threads']} threads, the best of {settings['rounds']} rounds in which "
-        f"the arms take turns. Instructions for int8: {instructions}. NDCG@10 of the test queries over a "
-        f"sample of {settings['sample']:,} documents, and its change by the export.",
+        f"the arms take turns. Instructions for int8: {instructions}. NDCG@10 of the test queries "
+        f"over a sample of {settings['sample']:,} documents, and its change by the export.",
         "",
         "| | titles/s | to sentence-transformers | NDCG@10 | change |",
         "|---" * 5 + "|",

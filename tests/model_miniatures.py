@@ -17,6 +17,7 @@ from rankfield.encoders.quiet import quiet_transformers
 from rankfield.encoders.small import train_tokenizer
 from rankfield.schema import Field
 from tiny_models import tiny_clip
+from tiny_naflex import naflex_folder
 from tiny_sentence_transformer import tiny_sentence_transformer
 
 __all__ = ["MULTI", "QUERY", "MiniatureModels"]
@@ -68,6 +69,14 @@ class MiniatureModels:
             transformers.SiglipImageProcessorPil(size=size).save_pretrained(folder)
         return RankingModel.from_pretrained(
             folder, query_fields=QUERY, document_fields=MULTI, device="cpu"
+        )
+
+    def naflex(self) -> RankingModel:
+        return RankingModel.from_pretrained(
+            naflex_folder(self.root / "naflex"),
+            query_fields=QUERY,
+            document_fields=MULTI,
+            device="cpu",
         )
 
     def bert(self, **options: object) -> RankingModel:

@@ -90,9 +90,8 @@ def test_a_dual_encoder_is_what_transformers_computes(
     wanted = ("input_ids",) if family == "SigLIP" else ("input_ids", "attention_mask")
     with torch.inference_mode():
         texts = reference.get_text_features(**{k: tokens[k] for k in wanted}).pooler_output
-        images = reference.get_image_features(
-            encoder.transform.normalise(random_images(3, 32))
-        ).pooler_output
+        inputs = encoder.transform.inputs(random_images(3, 32))
+        images = reference.get_image_features(**inputs).pooler_output
         found = encoder.eval().encode_image(random_images(3, 32))
     torch.testing.assert_close(encode_texts(encoder, TEXTS), texts)
     torch.testing.assert_close(found, images)
@@ -165,7 +164,7 @@ def test_minilm_beside_a_small_vision_tower(
 def test_towers_from_a_dual_encoder_and_from_folders(tmp_path: Path) -> None:
     folder = dual_folder(tmp_path / "clip", "CLIP")
     vision = VisionTower.load(folder)
-    assert (vision.width, vision.transform.height) == (32, 32)
+    assert (vision.width, vision.transform.shape) == (32, (32, 32, 3))
     text = small_text_tower(TEXTS, width=32, layers=1, max_tokens=9)
     encoder = ComposedEncoder(text, vision, dimension=8, query_prefix="q: ").eval()
     again = ComposedEncoder.load(saved(encoder, tmp_path / "saved")).eval()

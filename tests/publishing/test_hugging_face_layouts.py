@@ -47,11 +47,13 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("sentence-transformers", "clip"),
         ("sentence-transformers", "siglip"),
+        ("sentence-transformers", "naflex"),
         ("sentence-transformers", "bert"),
         ("sentence-transformers", "sentence_transformer"),
         ("sentence-transformers", "composed"),
         ("transformers", "clip"),
         ("transformers", "siglip"),
+        ("transformers", "naflex"),
         ("transformers", "bert"),
         ("transformers", "sentence_transformer"),
     ],
@@ -218,3 +220,11 @@ def test_settings_for_marqo(models: MiniatureModels, tmp_path: Path) -> None:
         "poolingMethod": "cls",
         "tokens": 9,
     }
+
+
+def test_layouts_that_hold_no_model_of_any_image_shape(models: MiniatureModels) -> None:
+    naflex = models.naflex()
+    for name in ("onnx", "onnx-int8", "onnx-document", "openvino", "openvino-int8"):
+        assert "takes images of any shape" in str(LAYOUTS[name].refuses(naflex))
+    for name in ("open-clip", "vespa", "opensearch", "elasticsearch"):
+        assert "choose --as" in str(LAYOUTS[name].refuses(naflex))

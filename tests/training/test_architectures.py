@@ -42,7 +42,7 @@ def vectors(encoder: Encoder) -> list[Tensor]:
     """Encode texts, and noise as images if the encoder takes them."""
     found = [encoder.encode_text(encoder.tokenize(TEXTS, "query"))]
     if encoder.image_transform is not None:
-        shape = (2, encoder.image_transform.height, encoder.image_transform.width, 3)
+        shape = (2, *encoder.image_transform.shape)
         generator = torch.Generator().manual_seed(0)
         pixels = torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
         found.append(encoder.encode_image(pixels))

@@ -10,6 +10,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from rankfield.encoders.image_transform import ImageTransform
+from rankfield.encoders.patch_transform import PatchTransform
 from rankfield.schema import Modality
 
 __all__ = ["Encoder", "Side", "Tower", "WholeEncoder"]
@@ -27,7 +28,7 @@ class Encoder(nn.Module, ABC):
     kind: str
     dimension: int
     modalities: frozenset[Modality]
-    image_transform: ImageTransform | None = None
+    image_transform: ImageTransform | PatchTransform | None = None
 
     @abstractmethod
     def tokenize(self, texts: Sequence[str], side: Side) -> dict[str, Tensor]:
@@ -39,7 +40,7 @@ class Encoder(nn.Module, ABC):
 
     @abstractmethod
     def encode_image(self, pixels: Tensor) -> Tensor:
-        """Return N × D vectors, not normalised, from uint8 N × H × W × 3 pixels."""
+        """Return N × D vectors, not normalised, from uint8 N × `image_transform.shape`."""
 
     def encode(self, modality: Modality, items: Mapping[str, Tensor]) -> Tensor:
         """Return N × D vectors, not normalised, of token tensors or of `pixels`."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from rankfield.encoders.base import Side, Tower, WholeEncoder
 from rankfield.encoders.image_transform import ImageTransform
+from rankfield.encoders.patch_transform import PatchTransform
 from rankfield.encoders.pretrained import load_model, load_tokenizer
 from rankfield.encoders.source import model_folder
 from rankfield.encoders.token_ids import token_ids
@@ -31,7 +32,7 @@ class DualEncoder(WholeEncoder):
         self,
         model: Any,
         tokenizer: Any,
-        transform: ImageTransform,
+        transform: ImageTransform | PatchTransform,
         *,
         query_prefix: str = "",
         document_prefix: str = "",
@@ -66,9 +67,9 @@ class DualEncoder(WholeEncoder):
         return vectors
 
     def encode_image(self, pixels: Tensor) -> Tensor:
-        """Return N × D vectors, not normalised, from uint8 N × H × W × 3 pixels."""
-        inputs = self.transform.normalise(pixels)
-        vectors: Tensor = self.model.get_image_features(pixel_values=inputs).pooler_output
+        """Return N × D vectors, not normalised, from uint8 pixels as the transform gives them."""
+        inputs = self.transform.inputs(pixels)
+        vectors: Tensor = self.model.get_image_features(**inputs).pooler_output
         return vectors
 
     def towers(self) -> dict[Tower, nn.Module]:
@@ -115,16 +116,12 @@ class DualEncoder(WholeEncoder):
                 where=where,
                 remedy="Use kind = 'composed' or 'sentence-transformers'.",
             )
-        if model.config.model_type == "siglip2":
-            raise ModelError(
-                "takes images of any shape as patches, which is not supported",
-                where=where,
-                remedy="Use one of the SigLIP 2 models with a fixed resolution.",
-            )
+        # SigLIP 2 of any shape (NaFlex); those of a fixed resolution are of the type "siglip".
+        patches = model.config.model_type == "siglip2"
         return cls(
             model,
             load_tokenizer(folder, where),
-            ImageTransform.from_pretrained(folder),
+            (PatchTransform if patches else ImageTransform).from_pretrained(folder),
             query_prefix=query_prefix,
             document_prefix=document_prefix,
         )

@@ -18,7 +18,7 @@ from rankfield.encoders.source import model_folder
 from rankfield.errors import ModelError
 from rankfield.files import read_json_object
 
-__all__ = ["Fit", "ImageTransform"]
+__all__ = ["Fit", "ImageTransform", "pixel_statistics", "processor_config"]
 
 _FILE = "transform.json"
 _PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
@@ -58,6 +58,11 @@ class ImageTransform:
             raise ModelError(
                 f"unknown fit {self.fit!r} or resampling {self.resample!r}", where="image transform"
             )
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of what `to_array` returns."""
+        return self.height, self.width, 3
 
     def to_array(self, image: Image.Image) -> NDArray[np.uint8]:
         """Return the resized and cropped RGB image, uint8 height × width × 3."""
@@ -106,6 +111,10 @@ class ImageTransform:
         std = torch.tensor(self.std, device=pixels.device) * 255.0
         return ((pixels.float() - mean) / std).permute(0, 3, 1, 2)
 
+    def inputs(self, pixels: Tensor) -> dict[str, Tensor]:
+        """Return what a vision model of transformers takes, from uint8 N × H × W × 3 pixels."""
+        return {"pixel_values": self.normalise(pixels)}
+
     def save(self, folder: Path) -> None:
         """Write `transform.json` into an existing folder."""
         (folder / _FILE).write_text(json.dumps(asdict(self)), "utf-8")
@@ -126,15 +135,11 @@ class ImageTransform:
 
     @classmethod
     def _from_processor_config(cls, config: dict[str, Any]) -> ImageTransform:
-        normalises = config.get("do_normalize", True)
-        mean = config.get("image_mean", [0.5] * 3) if normalises else [0.0] * 3
-        std = config.get("image_std", [0.5] * 3) if normalises else [1.0] * 3
-        if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
-            raise ValueError(f"image_mean {mean}, image_std {std}")
+        mean, std = pixel_statistics(config)
         common: dict[str, Any] = {
             "resample": Image.Resampling(config.get("resample", 3)).name.lower(),
-            "mean": tuple(map(float, mean)),
-            "std": tuple(map(float, std)),
+            "mean": mean,
+            "std": std,
         }
         size = config["size"]
         if isinstance(size, int):
@@ -169,9 +174,36 @@ class ImageTransform:
             if saved.is_file():
                 values = read_json_object(saved)
                 return cls(**values | {k: tuple(values[k]) for k in ("mean", "std")})
-            for name in _PROCESSOR_FILES:
-                if (folder / name).is_file():
-                    config = read_json_object(folder / name)
-                    config = config.get("image_processor", config)
-                    return cls.from_processor_config(config, where=where)
-        raise ModelError(f"there is none of {', '.join(_PROCESSOR_FILES)}", where=where)
+        return cls.from_processor_config(processor_config(folder, where), where=where)
+
+
+def processor_config(folder: Path, where: str) -> dict[str, Any]:
+    """Return the settings of the image processor that transformers saved in a folder.
+
+    Raises:
+        ModelError: there are none, or they are malformed.
+    """
+    with loading(where):
+        for name in _PROCESSOR_FILES:
+            if (folder / name).is_file():
+                config = read_json_object(folder / name)
+                found: dict[str, Any] = config.get("image_processor", config)
+                return found
+    raise ModelError(f"there is none of {', '.join(_PROCESSOR_FILES)}", where=where)
+
+
+def pixel_statistics(
+    config: dict[str, Any],
+) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Return mean and deviation of the channels in an image processor's settings.
+
+    Raises:
+        ValueError, TypeError: they are not three numbers each, or a deviation is not above 0.
+    """
+    normalises = config.get("do_normalize", True)
+    mean = config.get("image_mean", [0.5] * 3) if normalises else [0.0] * 3
+    std = config.get("image_std", [0.5] * 3) if normalises else [1.0] * 3
+    if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
+        raise ValueError(f"image_mean {mean}, image_std {std}")
+    (a, b, c), (d, e, f) = (map(float, three) for three in (mean, std))
+    return (a, b, c), (d, e, f)

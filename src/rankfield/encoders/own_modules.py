@@ -55,7 +55,7 @@ class OwnVisionTower(VisionTower):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Return N × width vectors from uint8 N × H × W × 3 pixels."""
-        return _checked(self.model(self.transform.normalise(pixels)), self)
+        return _checked(self.model(self.transform.inputs(pixels)["pixel_values"]), self)
 
     def save(self, folder: Path) -> None:
         """Write the weights and the name of the factory."""

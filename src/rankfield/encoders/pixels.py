@@ -4,25 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from rankfield.encoders.columns import ImageSource, ImageValue
-from rankfield.encoders.image_transform import ImageTransform
 from rankfield.images import loaded_image
 
-__all__ = ["read_pixels"]
+__all__ = ["PixelTransform", "read_pixels"]
+
+
+class PixelTransform(Protocol):
+    """From images of any size to arrays of one shape, `shape`."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of every array."""
+
+    def to_array(self, image: Image.Image) -> NDArray[np.uint8]:
+        """Return an RGB image as uint8 of that shape."""
 
 
 def read_pixels(
-    transform: ImageTransform,
+    transform: PixelTransform,
     values: Sequence[ImageValue],
     source: ImageSource,
 ) -> Tensor:
-    """Return images as uint8 U × H × W × 3, resized as `transform` says, by several threads.
+    """Return images as uint8 U × `transform.shape`, by several threads.
 
     Args:
         transform: of the vision tower.

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from rankfield.encoders.image_transform import ImageTransform
 from rankfield.encoders.model_config import require_modest
+from rankfield.encoders.patch_transform import PatchTransform
 from rankfield.encoders.pretrained import load_model, load_tokenizer, loading, require_plain_files
 from rankfield.encoders.source import model_folder
 from rankfield.encoders.text_batches import CPU_TOKENS, text_batches
@@ -323,7 +324,7 @@ class VisionTower(nn.Module):
     kind = "transformers"
     pretrained: bool = False
 
-    def __init__(self, model: Any, transform: ImageTransform) -> None:
+    def __init__(self, model: Any, transform: ImageTransform | PatchTransform) -> None:
         super().__init__()
         self.model = model.to(memory_format=torch.channels_last)
         self.transform = transform
@@ -333,9 +334,12 @@ class VisionTower(nn.Module):
         self.width = int(sizes[-1] if sizes else model.config.hidden_size)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Return N × width pooled vectors from uint8 N × H × W × 3 pixels."""
-        inputs = self.transform.normalise(pixels).contiguous(memory_format=torch.channels_last)
-        pooled: Tensor = self.model(inputs).pooler_output
+        """Return N × width pooled vectors from uint8 pixels as the transform gives them."""
+        inputs = self.transform.inputs(pixels)
+        if inputs["pixel_values"].ndim == 4:
+            values = inputs["pixel_values"].contiguous(memory_format=torch.channels_last)
+            inputs["pixel_values"] = values
+        pooled: Tensor = self.model(**inputs).pooler_output
         return pooled.flatten(1)
 
     def freeze(self) -> None:
@@ -368,6 +372,7 @@ class VisionTower(nn.Module):
         model = getattr(loaded, "vision_model", loaded)
         if model.main_input_name != "pixel_values":
             raise ModelError(f"is a {type(model).__name__}, not a vision model", where=where)
-        tower = cls(model, ImageTransform.from_pretrained(folder))
+        patches = "siglip2" in model.config.model_type
+        tower = cls(model, (PatchTransform if patches else ImageTransform).from_pretrained(folder))
         tower.pretrained = True
         return tower

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rankfield.encoders import RankingModel
 from rankfield.encoders.rows import FrameRows
 from rankfield.errors import InputError
+from rankfield.publishing.hugging_face_files import fixed_transform
 from rankfield.publishing.options import PublishOptions
 from rankfield.schema import Modality
 
@@ -28,8 +29,7 @@ def calibration_values(
         ImageError: one cannot be read.
     """
     values, rows = _training_values(model, options, "image", layout)
-    transform = model.encoder.image_transform
-    assert transform is not None
+    transform = fixed_transform(model.encoder.image_transform)
     pixels = transform.normalise(model.read_pixels(values, rows.image))
     found: NDArray[np.float32] = pixels.contiguous().numpy()
     return found

@@ -8,9 +8,16 @@ from typing import Any
 from PIL import Image
 
 from rankfield.encoders import DualEncoder, ImageTransform, TransformersTextTower
+from rankfield.encoders.patch_transform import PatchTransform
 from rankfield.files import read_json_object, write_json
 
-__all__ = ["save_dual", "save_text_tower", "save_tokenizer", "write_image_processor"]
+__all__ = [
+    "fixed_transform",
+    "save_dual",
+    "save_text_tower",
+    "save_tokenizer",
+    "write_image_processor",
+]
 
 _TOKENIZER = "tokenizer_config.json"
 
@@ -40,18 +47,17 @@ def save_tokenizer(tokenizer: Any, folder: Path, max_tokens: int, *, masked: boo
     write_json(path, config)
 
 
-def write_image_processor(transform: ImageTransform, folder: Path) -> None:
+def fixed_transform(transform: ImageTransform | PatchTransform | None) -> ImageTransform:
+    """Return the transform of a model whose layout did not refuse it: its images have one size."""
+    assert isinstance(transform, ImageTransform)
+    return transform
+
+
+def write_image_processor(transform: ImageTransform | PatchTransform, folder: Path) -> None:
     """Write `preprocessor_config.json`, which gives the pixels of an image transform."""
-    crops = transform.fit == "crop"
-    size = (
-        {"shortest_edge": transform.resize or min(transform.height, transform.width)}
-        if crops
-        else {"height": transform.height, "width": transform.width}
-    )
-    config: dict[str, Any] = {
-        "image_processor_type": "CLIPImageProcessor" if crops else "SiglipImageProcessor",
+    config = {
+        **(_patches(transform) if isinstance(transform, PatchTransform) else _sizes(transform)),
         "do_resize": True,
-        "size": size,
         "resample": int(Image.Resampling[transform.resample.upper()]),
         "do_rescale": True,
         "rescale_factor": 1 / 255,
@@ -60,7 +66,29 @@ def write_image_processor(transform: ImageTransform, folder: Path) -> None:
         "image_std": list(transform.std),
         "do_convert_rgb": True,
     }
+    write_json(folder / "preprocessor_config.json", config)
+
+
+def _patches(transform: PatchTransform) -> dict[str, Any]:
+    return {
+        "image_processor_type": "Siglip2ImageProcessor",
+        "patch_size": transform.patch_size,
+        "max_num_patches": transform.max_patches,
+    }
+
+
+def _sizes(transform: ImageTransform) -> dict[str, Any]:
+    crops = transform.fit == "crop"
+    size = (
+        {"shortest_edge": transform.resize or min(transform.height, transform.width)}
+        if crops
+        else {"height": transform.height, "width": transform.width}
+    )
+    config: dict[str, Any] = {
+        "image_processor_type": "CLIPImageProcessor" if crops else "SiglipImageProcessor",
+        "size": size,
+    }
     if crops:
         config["do_center_crop"] = True
         config["crop_size"] = {"height": transform.height, "width": transform.width}
-    write_json(folder / "preprocessor_config.json", config)
+    return config

@@ -13,7 +13,7 @@ from rankfield.publishing.client import RecordClient
 from rankfield.publishing.exported_model import Towers
 from rankfield.publishing.exported_records import ExportedRecords
 from rankfield.publishing.fields_file import modalities
-from rankfield.publishing.hugging_face_files import write_image_processor
+from rankfield.publishing.hugging_face_files import fixed_transform, write_image_processor
 from rankfield.publishing.layout import ModelLayout
 from rankfield.publishing.onnx_export import GraphInput, export_graph, token_inputs
 from rankfield.publishing.onnx_graphs import RecordGraph
@@ -29,8 +29,7 @@ def _write(model: RankingModel, folder: Path, options: PublishOptions) -> None: 
     (folder / "onnx").mkdir()
     Towers(**(text_files(encoder, folder) if "text" in needed else {})).save(folder)
     if "image" in needed:
-        assert encoder.image_transform is not None
-        write_image_processor(encoder.image_transform, folder)
+        write_image_processor(fixed_transform(encoder.image_transform), folder)
     sides: tuple[Side, Side] = ("query", "document")
     for side in sides:
         fields = model.current_fields(side)
@@ -55,8 +54,7 @@ def _inputs(
             shape: tuple[int, ...] = (batch,)
             axes = {0: "batch"}
         else:
-            transform = encoder.image_transform
-            assert transform is not None
+            transform = fixed_transform(encoder.image_transform)
             shape, axes = (batch, 3), {0: "batch", 1: _own(name, "images")}
             size = (*shape, transform.height, transform.width, 3)
             pixels = torch.randint(0, 256, size, dtype=torch.uint8)

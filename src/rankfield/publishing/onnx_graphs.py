@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from rankfield.encoders import ComposedEncoder, SentenceTransformersTower, TransformersTextTower
 from rankfield.encoders.base import Encoder
 from rankfield.losses.matryoshka import truncated
+from rankfield.publishing.hugging_face_files import fixed_transform
 from rankfield.schema import Field
 
 __all__ = ["ImageGraph", "RecordGraph", "TextGraph", "TokenGraph", "token_states"]
@@ -81,8 +82,7 @@ class ImageGraph(nn.Module):
 
     def forward(self, pixel_values: Tensor) -> Tensor:
         """Return what `Encoder.encode_image` does for the pixels that give these values."""
-        transform = self.encoder.image_transform
-        assert transform is not None
+        transform = fixed_transform(self.encoder.image_transform)
         # Every encoder normalises pixels itself, so the normalisation is undone before it.
         std, mean = torch.tensor(transform.std) * 255.0, torch.tensor(transform.mean) * 255.0
         pixels = pixel_values.permute(0, 2, 3, 1) * std + mean

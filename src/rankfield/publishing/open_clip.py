@@ -23,6 +23,7 @@ from rankfield.encoders.pretrained import loading
 from rankfield.files import read_json_object, write_json
 from rankfield.publishing.client import Client
 from rankfield.publishing.fields_file import prefix
+from rankfield.publishing.hugging_face_files import fixed_transform
 from rankfield.publishing.layout import ModelLayout
 from rankfield.publishing.marqo import PLACE, write_marqo
 from rankfield.publishing.open_clip_weights import open_clip_config, open_clip_weights
@@ -89,7 +90,7 @@ def _write(model: RankingModel, folder: Path, options: PublishOptions) -> None: 
     crop = None
     if isinstance(encoder, DualEncoder):
         _write_converted(encoder, model.name, folder)
-        transform = encoder.transform
+        transform = fixed_transform(encoder.transform)
         crop = [transform.height, transform.width] if transform.fit == "crop" else None
     else:
         encoder.save(folder)
@@ -111,7 +112,7 @@ def _write_converted(encoder: DualEncoder, name: str, folder: Path) -> None:
     model_cfg = open_clip_config(encoder.model.config)
     usual = model_cfg["text_cfg"]["vocab_size"] == _CLIP_VOCABULARY
     model_cfg["text_cfg"]["hf_tokenizer_name"] = _TOKENIZER if usual else name
-    transform = encoder.transform
+    transform = fixed_transform(encoder.transform)
     preprocess_cfg = {
         "size": [transform.height, transform.width],
         "mode": "RGB",
@@ -170,7 +171,7 @@ def _refuses(model: RankingModel) -> str | None:
             "open_clip has models of its own and CLIP, and this is neither; choose --as "
             "transformers or --as sentence-transformers"
         )
-    transform = encoder.transform
+    transform = fixed_transform(encoder.transform)
     short = min(transform.height, transform.width)
     if transform.fit == "crop" and transform.resize not in (0, short):
         return (

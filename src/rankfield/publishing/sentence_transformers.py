@@ -27,6 +27,7 @@ from rankfield.encoders import (
     VisionTower,
 )
 from rankfield.encoders.base import Side
+from rankfield.encoders.patch_transform import PatchTransform
 from rankfield.encoders.pretrained import loading
 from rankfield.files import read_json_object, write_json
 from rankfield.publishing.client import Client
@@ -239,6 +240,13 @@ def _save_dual(encoder: DualEncoder, place: Path) -> None:
     if encoder.pads_to_full_length:
         padding = {"padding": "max_length", "max_length": encoder.max_tokens}
         config["processing_kwargs"] = {"text": padding}
+    if isinstance(encoder.transform, PatchTransform):
+        # transformers' processor of both modalities has sizes of its own, whatever its files say
+        sizes = {
+            "patch_size": encoder.transform.patch_size,
+            "max_num_patches": encoder.transform.max_patches,
+        }
+        config.setdefault("processing_kwargs", {})["image"] = sizes
     write_json(place / _TRANSFORMER, config)
 
 
@@ -308,9 +316,10 @@ def _refuses(model: RankingModel) -> str | None:
 
 @torch.no_grad()
 def _pooled(tower: VisionTower) -> Tensor:
-    size = (1, 3, tower.transform.height, tower.transform.width)
     device = next(tower.parameters()).device
-    pooled: Tensor = tower.model(torch.zeros(size, device=device)).pooler_output
+    image = tower.transform.to_array(Image.new("RGB", (64, 64)))
+    inputs = tower.transform.inputs(torch.from_numpy(image[None].copy()).to(device))
+    pooled: Tensor = tower.model(**inputs).pooler_output
     return pooled
 
 

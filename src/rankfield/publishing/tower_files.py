@@ -10,6 +10,7 @@ import torch
 from rankfield.encoders import (
     ComposedEncoder,
     DualEncoder,
+    ImageTransform,
     RankingModel,
     SentenceTransformersTower,
 )
@@ -17,7 +18,11 @@ from rankfield.encoders.base import Encoder
 from rankfield.files import write_json
 from rankfield.publishing.exported_model import Towers
 from rankfield.publishing.fields_file import fuses, modalities
-from rankfield.publishing.hugging_face_files import save_tokenizer, write_image_processor
+from rankfield.publishing.hugging_face_files import (
+    fixed_transform,
+    save_tokenizer,
+    write_image_processor,
+)
 from rankfield.publishing.onnx_export import GraphInput, export_graph, token_inputs
 from rankfield.publishing.onnx_graphs import ImageGraph, TextGraph, TokenGraph, token_states
 from rankfield.publishing.options import PublishOptions
@@ -64,8 +69,7 @@ def write_towers(model: RankingModel, folder: Path, options: PublishOptions) -> 
         values |= {"text": path, "text_output": output}
     if "image" in needed:
         path = "onnx/vision_model.onnx"
-        transform = encoder.image_transform
-        assert transform is not None
+        transform = fixed_transform(encoder.image_transform)
         write_image_processor(transform, folder)
         example = torch.rand(2, 3, transform.height, transform.width)
         pixels = GraphInput("pixel_values", example, {0: "batch"}, {})
@@ -106,6 +110,11 @@ def tokenizer_of(encoder: Encoder) -> Any | None:
 def refuses_towers(model: RankingModel) -> str | None:
     """Return why the towers of a model have no graphs; None if they have."""
     encoder, needed = model.encoder, modalities(model)
+    if "image" in needed and not isinstance(encoder.image_transform, ImageTransform):
+        return (
+            "it takes images of any shape, and a graph takes one size; choose --as transformers, "
+            "--as sentence-transformers or --as vectors"
+        )
     if "text" in needed:
         if tokenizer_of(encoder) is None:
             return (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from rankfield.encoders import RankingModel
+from rankfield.encoders import Encoder, ImageTransform, RankingModel
 from rankfield.encoders.quiet import quiet_transformers
 from rankfield.errors import RecipeError
 from rankfield.losses import loss_class
@@ -21,8 +21,8 @@ def build_model(recipe: Recipe, dataset: RankingDataset) -> RankingModel:
     """Return the untrained model of a recipe; from-scratch weights come from its seed alone.
 
     Raises:
-        RecipeError: fields that the data lacks, or an encoder that cannot take them; adapters or
-            dimensions that do not fit the encoder.
+        RecipeError: fields that the data lacks, or an encoder that cannot take them; adapters,
+            dimensions or augmentation that do not fit the encoder.
         ModelError: a pretrained model that cannot be loaded.
         MissingExtraError: adapters, and peft is not installed.
     """
@@ -31,6 +31,8 @@ def build_model(recipe: Recipe, dataset: RankingDataset) -> RankingModel:
     document_fields = used_fields(recipe.data, dataset, "document")
     with quiet_transformers():
         encoder = build_encoder(recipe.encoder, dataset, query_fields, document_fields)
+        if recipe.data.augment:
+            _check_augment(encoder)
         if recipe.lora.rank:
             add_adapters(encoder, recipe.lora, frozen=recipe.encoder.freeze)
     if any(dimension > encoder.dimension for dimension in recipe.loss.matryoshka):
@@ -48,3 +50,13 @@ def build_model(recipe: Recipe, dataset: RankingDataset) -> RankingModel:
         name=recipe.name,
         learn_field_weights=recipe.encoder.learn_field_weights,
     )
+
+
+def _check_augment(encoder: Encoder) -> None:
+    if "image" in encoder.modalities and not isinstance(encoder.image_transform, ImageTransform):
+        raise RecipeError(
+            "images are mirrored and shifted where all have one size, found a model that takes "
+            "any size",
+            where="recipe, data.augment",
+            remedy="Leave it out.",
+        )

@@ -99,7 +99,7 @@ def _needs_two_images(encoder: Encoder) -> bool:
         return False
     statistics = [(buffer, buffer.clone()) for norm in norms for buffer in norm.buffers()]
     device = next(encoder.parameters()).device
-    image = torch.zeros(1, transform.height, transform.width, 3, dtype=torch.uint8, device=device)
+    image = torch.zeros(1, *transform.shape, dtype=torch.uint8, device=device)
     try:
         with torch.no_grad():
             encoder.encode_image(image)

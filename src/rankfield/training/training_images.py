@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -62,7 +63,7 @@ class TrainingImages:
         if transform is None or not self.images:
             return
         used = [column.codes_of(rows[side]) for side, column in self.images]
-        if sum(map(len, used)) * transform.height * transform.width * 3 > limit_mib * 2**20:
+        if sum(map(len, used)) * math.prod(transform.shape) > limit_mib * 2**20:
             return
         for (side, column), codes in zip(self.images, used, strict=True):
             with progress("read images", len(codes), unit="images") as advance:
@@ -71,7 +72,7 @@ class TrainingImages:
     def pixels(self, side: Side, rows: Ints) -> dict[str, Tensor]:
         """Return image field → the distinct images of these rows, by ascending code.
 
-        They are uint8 U × H × W × 3.
+        They are uint8 U × the shape that the model's transform gives.
 
         Raises:
             ImageError: an image that cannot be read.
@@ -98,5 +99,4 @@ class TrainingImages:
                 advance(len(part))
         transform = self.model.encoder.image_transform
         assert transform is not None
-        shape = (0, transform.height, transform.width, 3)
-        return torch.cat(parts) if parts else torch.empty(shape, dtype=torch.uint8)
+        return torch.cat(parts) if parts else torch.empty(0, *transform.shape, dtype=torch.uint8)

@@ -53,7 +53,7 @@ def main() -> None:
                 figures = measured(make, dataset, layout, Path(place), options.sample)
                 results.setdefault(name, {})[layout] = figures
                 print(f"{name:34} {layout:22} {line(figures)}", flush=True)
-    options.results.write_text(json.dumps(results, indent=2) + "\n")
+                options.results.write_text(json.dumps(results, indent=2) + "\n")
 
 
 def measured(

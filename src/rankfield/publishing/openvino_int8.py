@@ -15,7 +15,7 @@ from rankfield.encoders import RankingModel
 from rankfield.errors import MissingExtraError
 from rankfield.publishing.calibration import calibration_texts, calibration_values
 from rankfield.publishing.exported_model import TextTokens, Towers
-from rankfield.publishing.fields_file import modalities, prefix
+from rankfield.publishing.fields_file import modalities
 from rankfield.publishing.layout import ModelLayout
 from rankfield.publishing.onnx_towers import open_towers
 from rankfield.publishing.openvino_towers import USAGE, to_openvino
@@ -94,7 +94,7 @@ def _text_feeds(
 ) -> list[Feed]:
     tokens = TextTokens(folder, towers)
     names = frozenset(model.encoder.tokenize(["a"], "document"))
-    read = tokens.read([prefix(model, "document") + text for text in texts])
+    read = tokens.read(texts)
     return [tokens.tensors(read[at : at + _BATCH], names) for at in range(0, len(read), _BATCH)]
 
 

@@ -130,7 +130,7 @@ class _StatesGraph(TextGraph):
 class _PooledGraph(TextGraph):
     """Token tensors → the same vectors twice: as N × 1 × d states, and N × d."""
 
-    def forward(self, *tokens: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, *tokens: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
         """Return both; engines that read no second output by name take it by place."""
         vectors = super().forward(*tokens)
         return vectors.unsqueeze(1), vectors

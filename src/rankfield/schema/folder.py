@@ -185,10 +185,6 @@ class DatasetFolder:
         filed = self._filed.get(table, frozenset(self.schema(table))) - {name}
         return self._with(table, both.with_columns(changed.alias(name)).drop(_ROW, _KEPT), filed)
 
-    def with_table(self, table: str, lazy: pl.LazyFrame) -> DatasetFolder:
-        """Return the data set with another table in place of one."""
-        return self._with(table, lazy, frozenset())
-
     def with_notes(self, notes: Sequence[str], *, replacing: str = "") -> DatasetFolder:
         """Return the data set with notes added; earlier ones that begin with `replacing` go."""
         provenance = self.provenance.with_notes(notes, replacing=replacing)

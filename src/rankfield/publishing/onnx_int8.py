@@ -12,12 +12,10 @@ from numpy.typing import NDArray
 from rankfield.encoders import RankingModel
 from rankfield.publishing.calibration import calibration_values
 from rankfield.publishing.fields_file import modalities
-from rankfield.publishing.layout import ModelLayout
 from rankfield.publishing.onnx_towers import LAYOUT as ONNX
-from rankfield.publishing.onnx_towers import open_towers
 from rankfield.publishing.options import PublishOptions
 from rankfield.publishing.quiet import quiet_export
-from rankfield.publishing.tower_files import refuses_towers, write_towers
+from rankfield.publishing.tower_files import write_towers
 
 __all__ = ["LAYOUT", "quantise_image", "quantise_text", "quantised"]
 
@@ -98,16 +96,6 @@ def _write(model: RankingModel, folder: Path, options: PublishOptions) -> None:
     replace(towers, text=quantised(towers.text), image=quantised(towers.image)).save(folder)
 
 
-LAYOUT = ModelLayout(
-    name=_NAME,
-    title="ONNX Runtime, int8",
-    write=_write,
-    open=open_towers,
-    refuses=refuses_towers,
-    package="onnxruntime",
-    extra="onnx",
-    imports="onnxruntime",
-    tolerance=0.1,
-    ndcg_loss=0.005,
-    usage=ONNX.usage,
+LAYOUT = replace(
+    ONNX, name=_NAME, title="ONNX Runtime, int8", write=_write, tolerance=0.1, ndcg_loss=0.005
 )

@@ -15,7 +15,7 @@ from rankfield.publishing.onnx_towers import open_towers
 from rankfield.publishing.options import PublishOptions
 from rankfield.publishing.tower_files import refuses_towers, write_towers
 
-__all__ = ["LAYOUT", "USAGE", "to_openvino"]
+__all__ = ["LAYOUT", "to_openvino"]
 
 
 def to_openvino(towers: Towers, folder: Path) -> Towers:
@@ -43,7 +43,7 @@ def _write(model: RankingModel, folder: Path, options: PublishOptions) -> None:
     shutil.rmtree(folder / "onnx")
 
 
-USAGE = f"""{ONNX.usage.split("Any runtime", maxsplit=1)[0]}\
+_USAGE = f"""{ONNX.usage.split("Any runtime", maxsplit=1)[0]}\
 OpenVINO reads the graphs in `openvino/` (batch and length are free). Their outputs
 `sentence_embedding`, `text_embeds` and `image_embeds` are unit vectors; `last_hidden_state` of a
 text model holds the states of its tokens, before pooling, as sentence-transformers expects them.
@@ -60,5 +60,5 @@ LAYOUT = ModelLayout(
     package="openvino",
     extra="openvino",
     imports="openvino",
-    usage=USAGE,
+    usage=_USAGE,
 )

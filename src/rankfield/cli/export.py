@@ -36,8 +36,7 @@ def command(
     """
     from rankfield.errors import InputError
     from rankfield.formats.options import parse_options
-    from rankfield.schema import RankingDataset
-    from rankfield.validate import require_valid
+    from rankfield.validate import load_valid
 
     if layout not in LAYOUTS:
         raise InputError(
@@ -47,8 +46,7 @@ def command(
         )
     write = LAYOUTS[layout].write
     options: dict[str, Any] = parse_options(write, option or (), layout)
-    data = RankingDataset.load(dataset)
-    require_valid(data)
+    data = load_valid(dataset)
     for note in write(data, out, **options):
         echo(f"- {note}")
     echo(

@@ -51,10 +51,9 @@ def command(
 
     Example: rankfield mine runs/gcl/model shop-split --out negatives.parquet
     """
-    from rankfield.schema import RankingDataset
     from rankfield.training.mining import mine
     from rankfield.training.negatives import require_new_negatives, save_negatives
-    from rankfield.validate import require_valid
+    from rankfield.validate import load_valid
 
     settings = MineSettings(
         per_query=per_query,
@@ -70,8 +69,7 @@ def command(
     if not overwrite:
         require_new_negatives(out)
     where = chosen_device(device)
-    data = RankingDataset.load(dataset)
-    require_valid(data)
+    data = load_valid(dataset)
     mined = mine(opening.open(model, data, where).model, data, settings, device=where)
     save_negatives(mined, out, overwrite=overwrite)
     _show(mined)

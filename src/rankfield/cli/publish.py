@@ -58,15 +58,11 @@ def command(
     """
     from rankfield.errors import InputError
     from rankfield.publishing import PublishOptions, publish
-    from rankfield.schema import RankingDataset
-    from rankfield.validate import require_valid
+    from rankfield.validate import load_valid
 
     if text and data is not None:
         raise InputError("is for proofs without --data", where="--text", remedy="Leave it out.")
-    dataset = None
-    if data is not None:
-        dataset = RankingDataset.load(data)
-        require_valid(dataset)
+    dataset = None if data is None else load_valid(data)
     options = PublishOptions(sample=sample, texts=tuple(text or ()), overwrite=overwrite)
     for name, proof in publish(model, out, layouts, dataset, options=options).items():
         echo(f"{name}: {_line(proof)}")

@@ -34,9 +34,8 @@ def command(
     Ctrl-C writes a checkpoint; with --resume and the run's own recipe.toml it goes on from there.
     """
     from rankfield.errors import RecipeError
-    from rankfield.schema import RankingDataset
     from rankfield.training import load_recipe, train
-    from rankfield.validate import require_valid
+    from rankfield.validate import load_valid
 
     wanted = load_recipe(recipe, set_ or (), allow_code=allow_code)
     if not wanted.data.dataset:
@@ -45,8 +44,7 @@ def command(
             where=f"{recipe}, data.dataset",
             remedy="Add it, or --set data.dataset=FOLDER.",
         )
-    dataset = RankingDataset.load(wanted.data.dataset)
-    require_valid(dataset)
+    dataset = load_valid(wanted.data.dataset)
     try:
         model = train(wanted, dataset, out, resume=resume)
     except KeyboardInterrupt:

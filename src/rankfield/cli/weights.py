@@ -45,14 +45,12 @@ def command(
     import numpy as np
     from rich.table import Table
 
-    from rankfield.schema import RankingDataset
-    from rankfield.validate import require_valid
+    from rankfield.validate import load_valid
     from rankfield.weighting import DISCOUNT, WEIGHT_FUNCTIONS, score_weights
 
     if not allow_code:
         refuse_code([name for name in names or () if ":" in name], where="--weight")
-    data = RankingDataset.load(dataset)
-    require_valid(data)
+    data = load_valid(dataset)
     trained = data.training_judgments()
     scores, counts = np.unique(trained["score"].to_numpy(), return_counts=True)
     chosen = names or [name for name in WEIGHT_FUNCTIONS if name != "piecewise"]

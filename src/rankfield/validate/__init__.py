@@ -1,6 +1,6 @@
 """The audit of a data set: each problem with its table, row and field, and a cleaned copy."""
 
-from rankfield.validate.audit import audit, first_error, require_valid
+from rankfield.validate.audit import audit, first_error, load_valid, require_valid
 from rankfield.validate.images import image_problems
 from rankfield.validate.problems import Problem, Severity
 from rankfield.validate.repair import fix
@@ -14,6 +14,7 @@ __all__ = [
     "first_error",
     "fix",
     "image_problems",
+    "load_valid",
     "require_valid",
     "summarise",
 ]

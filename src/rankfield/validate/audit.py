@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
+from pathlib import Path
 
 from rankfield.engines import Engine, LocalEngine
 from rankfield.errors import DataError
 from rankfield.images import MAX_PIXELS
 from rankfield.messages import more
-from rankfield.schema import Tables
+from rankfield.schema import RankingDataset, Tables
 from rankfield.validate.findings import Finding, contents, listed, off_scale, structure
 from rankfield.validate.images import image_problems
 from rankfield.validate.problems import Problem
 
-__all__ = ["audit", "findings", "first_error", "place_of", "require_valid"]
+__all__ = ["audit", "findings", "first_error", "load_valid", "place_of", "require_valid"]
 
 _REMEDY = "See `rankfield check`; `--fix` writes a cleaned copy."
 _REMEDIES = {
@@ -78,6 +79,17 @@ def require_valid(dataset: Tables) -> None:
             f" column {problem.field!r}",
             remedy=_REMEDIES.get(problem.kind, _REMEDY),
         )
+
+
+def load_valid(folder: str | Path) -> RankingDataset:
+    """Read a data set's folder and check it.
+
+    Raises:
+        DataError: as `RankingDataset.load` and `require_valid`.
+    """
+    dataset = RankingDataset.load(folder)
+    require_valid(dataset)
+    return dataset
 
 
 def first_error(dataset: Tables) -> tuple[Problem, int] | None:

@@ -139,17 +139,14 @@ def command(
     Example: rankfield evaluate google/siglip2-base-patch16-224 shop-split --out siglip.json
     """
     from rankfield.evaluation import BASELINES
-    from rankfield.schema import RankingDataset
-    from rankfield.validate import require_valid
+    from rankfield.validate import load_valid
 
     without = without or []
     if model == BAG_OF_WORDS and dataset is not None and not baseline:
         model, dataset, baseline = str(dataset), None, ["bm25"]
     place, data_folder = _places(model, dataset, baselines=bool(baseline))
     names = chosen_baselines(baseline or (), untrained=bool(recipe or place))
-    _refuse_contradictions(place, names, label, without, robustness=robustness)
-    if without and cache is not None:
-        raise InputError("keeps whole embeddings, found --without", where="--cache")
+    _refuse_contradictions(place, names, label, without, cache, robustness=robustness)
     _refuse_unused(names, recipe, popularity_column, dimension, cache)
     _refuse_search_options(names, device, precision)
     if names or place is None or _kind(place) != "model":
@@ -159,8 +156,7 @@ def command(
     outputs = _outputs(out, names, overwrite=overwrite)
     options = _options(split, subset, label, protocol, device, memory=memory, precision=precision)
     metrics = shown_metrics(metric or (), options.protocol)
-    data = RankingDataset.load(data_folder)
-    require_valid(data)
+    data = load_valid(data_folder)
     opened: Opened | None = None
     if UNTRAINED in outputs:  # built first: a recipe that fails does so before the first search
         opened = untrained_model(
@@ -276,6 +272,7 @@ def _refuse_contradictions(
     names: Sequence[str],
     label: str | None,
     without: Sequence[str],
+    cache: Path | None,
     *,
     robustness: bool,
 ) -> None:
@@ -293,6 +290,8 @@ def _refuse_contradictions(
         raise InputError(
             "only models can leave fields out", where="--without" if without else "--robustness"
         )
+    if without and cache is not None:
+        raise InputError("keeps whole embeddings, found --without", where="--cache")
 
 
 def _refuse_search_options(names: Sequence[str], device: str | None, precision: str) -> None:

@@ -117,28 +117,23 @@ def command(
     """
     from rankfield.judging import JudgeSettings, choose_pairs, judge, load_rubric, score_pairs
     from rankfield.judging.cost import Prices
-    from rankfield.judging.rubric import RUBRIC_TEMPLATE
+    from rankfield.validate import load_valid
     from rankfield.web import Limits
 
     if example_rubric:
-        echo(RUBRIC_TEMPLATE, nl=False)
-        return None
+        return _print_rubric()
     if dataset is None or out is None:
         raise InputError("expected a data set and an output folder", where="rankfield judge")
-    if cross_encoder is not None:
-        _refuse_others({"--rubric": rubric, "--endpoint": endpoint, "--dry-run": dry_run or None})
     settings = JudgeSettings(
         votes=votes, aggregate=aggregate.value, image_side=image_side, seed=seed,
         prices=Prices(price_in, price_out, photo_tokens), max_cost=max_cost,
     )  # fmt: skip
-    asked = None
-    if cross_encoder is None:
-        asked = _endpoint(
-            {"--rubric": rubric, "--endpoint": endpoint, "--model": model},
-            key_env=key_env, temperature=temperature, max_tokens=max_tokens, send_seed=send_seed,
-            extra=_extra(extra or []),
-        )  # fmt: skip
-    data = _loaded(dataset)
+    asked = _endpoint(
+        {"--rubric": rubric, "--endpoint": endpoint, "--model": model},
+        cross_encoder=cross_encoder, dry_run=dry_run, key_env=key_env, extra=_extra(extra or []),
+        temperature=temperature, max_tokens=max_tokens, send_seed=send_seed,
+    )  # fmt: skip
+    data = load_valid(dataset)
     people = _scores_of_people(data, human)
     chosen = choose_pairs(data, file=pairs, results=results, per_query=per_query, seed=seed)
     if asked is None:
@@ -158,6 +153,12 @@ def command(
         settings=settings, limits=limits, human=people, skip_failed=skip_failed, report=_note,
     )  # fmt: skip
     return _show(record, out)
+
+
+def _print_rubric() -> None:
+    from rankfield.judging.rubric import RUBRIC_TEMPLATE
+
+    echo(RUBRIC_TEMPLATE, nl=False)
 
 
 def _note(text: str) -> None:
@@ -187,10 +188,17 @@ def _extra(pairs: list[str]) -> dict[str, Any]:
     return found
 
 
-def _endpoint(required: dict[str, Any], **more: Any) -> ChatEndpoint:
+def _endpoint(
+    required: dict[str, Any], *, cross_encoder: str | None, dry_run: bool, **more: Any
+) -> ChatEndpoint | None:
+    """Return the language model that is asked; None where a cross-encoder takes its place."""
     from rankfield.settings import check_settings
     from rankfield.web.chat import ChatEndpoint
 
+    if cross_encoder is not None:
+        given = {name: required[name] for name in ("--rubric", "--endpoint")}
+        _refuse_others({**given, "--dry-run": dry_run or None})
+        return None
     for name, value in required.items():
         if value is None:
             raise InputError(
@@ -201,15 +209,6 @@ def _endpoint(required: dict[str, Any], **more: Any) -> ChatEndpoint:
             )
     values = {"url": required["--endpoint"], "model": required["--model"], **more}
     return check_settings(values, ChatEndpoint, where="rankfield judge")
-
-
-def _loaded(folder: Path) -> RankingDataset:
-    from rankfield.schema import RankingDataset
-    from rankfield.validate import require_valid
-
-    data = RankingDataset.load(folder)
-    require_valid(data)
-    return data
 
 
 def _scores_of_people(data: RankingDataset, human: str | None) -> pl.DataFrame | None:

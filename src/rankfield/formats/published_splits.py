@@ -87,20 +87,10 @@ def split_by_queries(
     part = queries.select("query_id", part=pl.col("part").list.first())
     table = dataset.queries.join(part, on="query_id", how="left", maintain_order="left")
     texts = table[next((f.name for f in dataset.query_fields if f.modality == "text"), "query_id")]
-    if "dev" not in names and held_out == 0:
-        notes.append(
-            "queries: there are no dev queries to choose a model by; --held-out 0.1 makes a tenth"
-            " of the train queries dev"
-        )
+    if "dev" not in names:
+        table = _with_dev(table, texts, held_out, notes)
     if "test" not in names:
         notes.append("queries: there are no test queries; evaluate on dev with --subset dev")
-    if "dev" not in names and held_out > 0:
-        out = hashed_subsets(texts, held_out) == "dev"
-        table = table.with_columns(
-            part=pl.when(out & (pl.col("part") == "train")).then(pl.lit("dev")).otherwise("part")
-        )
-        moved = table["part"].eq("dev").sum()
-        notes.append(f"queries: {moved:,} of the train queries are held out as dev (novel_query)")
     seen = (table["part"] == "train").fill_null(False)  # a query without judgments is in no part
     subset = pl.when(seen).then(hashed_subsets(texts, 0.5)).otherwise(table["part"])
     table = table.with_columns(seen=seen, subset=subset).drop("part")
@@ -118,3 +108,22 @@ def split_by_queries(
         documents=dataset.documents.with_columns(seen=pl.lit(True)),
         judgments=dataset.judgments.with_columns(split=split.to_series()),
     )
+
+
+def _with_dev(
+    table: pl.DataFrame, texts: pl.Series, held_out: float, notes: list[str]
+) -> pl.DataFrame:
+    """Return queries of which a fraction of the train part is dev, by a hash of their texts."""
+    if held_out == 0:
+        notes.append(
+            "queries: there are no dev queries to choose a model by; --held-out 0.1 makes a tenth"
+            " of the train queries dev"
+        )
+        return table
+    out = hashed_subsets(texts, held_out) == "dev"
+    table = table.with_columns(
+        part=pl.when(out & (pl.col("part") == "train")).then(pl.lit("dev")).otherwise("part")
+    )
+    moved = table["part"].eq("dev").sum()
+    notes.append(f"queries: {moved:,} of the train queries are held out as dev (novel_query)")
+    return table

@@ -81,16 +81,9 @@ def write_sentence_transformers(
     with new_folder(out) as folder:
         for name, frame in files.items():
             _write(frame, folder / f"{name}.{ending}")
-        write_record(
-            folder,
-            dataset,
-            "sentence-transformers",
-            kind=kind,
-            negatives=negatives,
-            relevant=limit,
-            rescale=rescale,
-            ending=ending,
-        )
+        settings = {"negatives": negatives, "relevant": limit, "rescale": rescale}
+        name = "sentence-transformers"
+        write_record(folder, dataset, name, kind=kind, **settings, ending=ending)
     return notes
 
 

@@ -21,6 +21,9 @@ LAYERS = (
         "nearby",
         "terminal",
         "unicode_text",
+        "closing",
+        "extras",
+        "lazy_names",
         "foreign_code",
     },
     {

@@ -5,8 +5,9 @@ The names below load what they need when they are first used; importing rankfiel
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from rankfield.lazy_names import lazy_names
 
 __version__ = "0.1.0"
 
@@ -81,11 +82,7 @@ __all__ = [
     "write_report",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"rankfield.{_HOMES[name]}"), name)
-    raise AttributeError(f"module 'rankfield' has no attribute {name!r}")
+__getattr__ = lazy_names(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

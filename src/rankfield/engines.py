@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal, Protocol, TypeVar
 
-from rankfield.errors import MissingExtraError, RankfieldError
+from rankfield.errors import RankfieldError
+from rankfield.extras import needs_extra
 
 __all__ = ["Engine", "EngineName", "LocalEngine", "RayEngine", "make_engine"]
 
@@ -109,14 +110,9 @@ class _Box:
 
 def _start_ray() -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reports home unless told not to
-    try:
+    with needs_extra("ray", "the engine ray needs the package ray"):
         ray = importlib.import_module("ray")
         importlib.import_module("ray.data")
-    except ImportError as error:
-        raise MissingExtraError(
-            "the engine ray needs the package ray",
-            remedy="Install it with `pip install 'rankfield[ray]'`.",
-        ) from error
     with _quiet():
         if not ray.is_initialized():
             ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)

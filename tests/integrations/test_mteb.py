@@ -110,7 +110,7 @@ def test_what_is_refused(model: RankingModel) -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     last = done.stderr.strip().splitlines()[-1]
-    assert last.endswith("mteb is not installed. Install rankfield[mteb].")
+    assert last.endswith("mteb is not installed. pip install 'rankfield[mteb]'")
 
 
 @pytest.mark.filterwarnings("ignore")  # of mteb and what it imports

@@ -16,7 +16,8 @@ from PIL import Image
 
 from rankfield.curation.criteria import Pairs, Wanted, bucket_pairs
 from rankfield.engines import Engine, LocalEngine
-from rankfield.errors import ImageError, InputError, MissingExtraError
+from rankfield.errors import ImageError, InputError
+from rankfield.extras import needs_extra
 from rankfield.field_values import first_value
 from rankfield.images import loaded_image
 from rankfield.progress import progress
@@ -155,10 +156,5 @@ def fingerprint_images(
 
 
 def _phash() -> Any:
-    try:
+    with needs_extra("dedupe", "near duplicates of images need the package imagehash"):
         return importlib.import_module("imagehash").phash
-    except ImportError as error:
-        raise MissingExtraError(
-            "near duplicates of images need the package imagehash",
-            remedy="Install it with `pip install 'rankfield[dedupe]'`.",
-        ) from error

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from rankfield.curation.criteria import Pairs, Wanted, bucket_pairs
 from rankfield.curation.texts import digests
-from rankfield.errors import InputError, MissingExtraError
+from rankfield.errors import InputError
+from rankfield.extras import needs_extra
 from rankfield.progress import progress
 
 __all__ = ["PERMUTATIONS", "Shingles", "TextCriterion", "bands_for", "jaccard"]
@@ -168,10 +169,5 @@ class TextCriterion:
 
 
 def _minhash() -> Any:
-    try:
+    with needs_extra("dedupe", "near duplicates of texts need the package datasketch"):
         return importlib.import_module("datasketch").MinHash
-    except ImportError as error:
-        raise MissingExtraError(
-            "near duplicates of texts need the package datasketch",
-            remedy="Install it with `pip install 'rankfield[dedupe]'`.",
-        ) from error

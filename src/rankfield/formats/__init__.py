@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from rankfield.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from rankfield.formats.beir import read_beir, write_beir
@@ -94,8 +95,4 @@ __all__ = [
     "write_wands",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"rankfield.formats.{_HOMES[name]}"), name)
-    raise AttributeError(f"module 'rankfield.formats' has no attribute {name!r}")
+__getattr__ = lazy_names(__name__, _HOMES)

@@ -12,7 +12,8 @@ import torch
 
 from rankfield.encoders import RankingModel
 from rankfield.encoders.base import Side
-from rankfield.errors import InputError, MissingExtraError
+from rankfield.errors import InputError
+from rankfield.extras import needs_extra
 from rankfield.schema import Field
 from rankfield.unicode_text import is_blank
 
@@ -76,12 +77,8 @@ class MtebEncoder:
         Raises:
             MissingExtraError: mteb is not installed.
         """
-        try:
+        with needs_extra("mteb", "mteb is not installed", __name__):
             from mteb.models import ModelMeta
-        except ImportError as error:
-            raise MissingExtraError(
-                "mteb is not installed", where=__name__, remedy="Install rankfield[mteb]."
-            ) from error
         overwrites = {
             "name": f"rankfield/{self.model.name}",
             "revision": self.revision or "unpublished",

@@ -13,7 +13,8 @@ import numpy as np
 import polars as pl
 
 from rankfield.curation.texts import joined_text
-from rankfield.errors import InputError, MissingExtraError, ModelError
+from rankfield.errors import InputError, ModelError
+from rankfield.extras import needs_extra
 from rankfield.judging.record import (
     JOURNAL,
     finish,
@@ -101,22 +102,17 @@ def _load(model: str, device: str | None) -> Any:
     from rankfield.encoders.quiet import quiet_transformers
 
     require_plain_files(model)
+    missing = "sentence-transformers is not installed"
+    with needs_extra("sentence-transformers", missing, "--cross-encoder"):
+        from sentence_transformers import CrossEncoder
     try:
         with quiet_transformers(), no_pickles():
-            from sentence_transformers import CrossEncoder
-
             encoder = CrossEncoder(
                 model,
                 device=device,
                 trust_remote_code=False,
                 model_kwargs={"use_safetensors": True},
             )
-    except ImportError as error:
-        raise MissingExtraError(
-            "sentence-transformers is not installed",
-            where="--cross-encoder",
-            remedy="Install rankfield[sentence-transformers].",
-        ) from error
     except Exception as error:  # whatever a foreign or damaged folder raises in the libraries
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(f"not a usable cross-encoder ({first})", where=model) from error

@@ -5,8 +5,9 @@ The names below are loaded when they are first used: the names of the layouts ne
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from rankfield.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from rankfield.publishing.client import Client, RecordClient
@@ -51,8 +52,4 @@ __all__ = [
     "push_plan",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"rankfield.publishing.{_HOMES[name]}"), name)
-    raise AttributeError(f"module 'rankfield.publishing' has no attribute {name!r}")
+__getattr__ = lazy_names(__name__, _HOMES)

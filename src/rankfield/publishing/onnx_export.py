@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from rankfield.encoders.base import Encoder, Side
 from rankfield.encoders.modes import evaluating
-from rankfield.errors import MissingExtraError, ModelError
+from rankfield.errors import ModelError
+from rankfield.extras import needs_extra
 from rankfield.publishing.quiet import quiet_export
 
 __all__ = ["OPSET", "GraphInput", "export_graph", "token_inputs"]
@@ -69,12 +70,8 @@ def export_graph(
         MissingExtraError: onnx or onnxscript is not installed.
         ModelError: the module has no form in ONNX.
     """
-    try:
+    with needs_extra("onnx", "onnxscript is not installed"):
         import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError(
-            "onnxscript is not installed", remedy="pip install 'rankfield[onnx]'"
-        ) from error
     dims: dict[str, Any] = {}
     shapes = []
     for one in inputs:

@@ -12,16 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rankfield.encoders import RankingModel
-from rankfield.errors import MissingExtraError
+from rankfield.extras import needs_extra
 from rankfield.publishing.calibration import calibration_texts, calibration_values
 from rankfield.publishing.exported_model import TextTokens, Towers
 from rankfield.publishing.fields_file import modalities
-from rankfield.publishing.layout import ModelLayout
-from rankfield.publishing.onnx_towers import open_towers
-from rankfield.publishing.openvino_towers import USAGE, to_openvino
+from rankfield.publishing.openvino_towers import LAYOUT as OPENVINO
+from rankfield.publishing.openvino_towers import to_openvino
 from rankfield.publishing.options import PublishOptions
 from rankfield.publishing.quiet import quiet_export
-from rankfield.publishing.tower_files import refuses_towers, write_towers
+from rankfield.publishing.tower_files import write_towers
 
 __all__ = ["LAYOUT", "quantise"]
 
@@ -46,12 +45,8 @@ def quantise(source: Path, target: Path, feeds: Sequence[Feed]) -> None:
         MissingExtraError: nncf is not installed.
     """
     with quiet_export():
-        try:
+        with needs_extra("openvino", "nncf is not installed"):
             import nncf
-        except ImportError as error:
-            raise MissingExtraError(
-                "nncf is not installed", remedy="pip install 'rankfield[openvino]'"
-            ) from error
         import openvino
 
         graph = nncf.quantize(
@@ -98,16 +93,6 @@ def _text_feeds(
     return [tokens.tensors(read[at : at + _BATCH], names) for at in range(0, len(read), _BATCH)]
 
 
-LAYOUT = ModelLayout(
-    name=_NAME,
-    title="OpenVINO, int8",
-    write=_write,
-    open=open_towers,
-    refuses=refuses_towers,
-    package="openvino",
-    extra="openvino",
-    imports="openvino",
-    tolerance=0.1,
-    ndcg_loss=0.005,
-    usage=USAGE,
+LAYOUT = replace(
+    OPENVINO, name=_NAME, title="OpenVINO, int8", write=_write, tolerance=0.1, ndcg_loss=0.005
 )

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rankfield.errors import MissingExtraError, ModelError
+from rankfield.errors import ModelError
+from rankfield.extras import needs_extra
 
 __all__ = ["OnnxSession", "OpenVinoSession", "Session", "open_session"]
 
@@ -37,10 +38,8 @@ class OnnxSession:
     """
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
-        try:
+        with needs_extra("onnx", "onnxruntime is not installed"):
             import onnxruntime
-        except ImportError as error:
-            raise _missing("onnxruntime", "onnx") from error
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or 0
         options.log_severity_level = 3
@@ -65,10 +64,8 @@ class OpenVinoSession:
     """
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
-        try:
+        with needs_extra("openvino", "openvino is not installed"):
             import openvino
-        except ImportError as error:
-            raise _missing("openvino", "openvino") from error
         # some processors would else compute in bfloat16, beyond the tolerance of a proof
         settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32"}
         if threads is not None:
@@ -92,12 +89,6 @@ def open_session(path: Path, threads: int | None = None) -> Session:
         ModelError: it cannot be read.
     """
     return (OnnxSession if path.suffix == ".onnx" else OpenVinoSession)(path, threads)
-
-
-def _missing(package: str, extra: str) -> MissingExtraError:
-    return MissingExtraError(
-        f"{package} is not installed", remedy=f"pip install 'rankfield[{extra}]'"
-    )
 
 
 def _unreadable(path: Path, error: Exception) -> ModelError:

@@ -5,8 +5,9 @@ The names below are loaded when they are first used: an audit or a figure of lab
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from rankfield.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from rankfield.report.audit_page import write_audit_page
@@ -41,8 +42,4 @@ __all__ = [
     "write_report",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"rankfield.report.{_HOMES[name]}"), name)
-    raise AttributeError(f"module 'rankfield.report' has no attribute {name!r}")
+__getattr__ = lazy_names(__name__, _HOMES)

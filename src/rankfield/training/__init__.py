@@ -5,8 +5,9 @@ The names below load what they need when they are first used.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from rankfield.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from rankfield.training.build import build_model
@@ -47,8 +48,4 @@ __all__ = [
     "train",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"rankfield.training.{_HOMES[name]}"), name)
-    raise AttributeError(f"module 'rankfield.training' has no attribute {name!r}")
+__getattr__ = lazy_names(__name__, _HOMES)

@@ -11,7 +11,8 @@ from pydantic import Field, model_validator
 from torch import nn
 
 from rankfield.encoders import Encoder
-from rankfield.errors import MissingExtraError, RecipeError
+from rankfield.errors import RecipeError
+from rankfield.extras import needs_extra
 from rankfield.messages import did_you_mean
 from rankfield.settings import Settings
 
@@ -59,12 +60,8 @@ def add_adapters(encoder: Encoder, section: LoraSection, *, frozen: Collection[s
         RecipeError: no pretrained tower is left, it has no such module, or one that cannot be
             adapted.
     """
-    try:
+    with needs_extra("lora", "peft is not installed", "recipe, lora"):
         from peft import LoraConfig, inject_adapter_in_model
-    except ImportError as error:
-        raise MissingExtraError(
-            "peft is not installed", where="recipe, lora", remedy="pip install 'rankfield[lora]'"
-        ) from error
     wanted = [name for name in section.towers if name not in frozen]
     towers = {k: v for k, v in encoder.pretrained_towers().items() if k in wanted}
     if not towers:

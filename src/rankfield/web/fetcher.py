@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from rankfield.closing import Closing
 from rankfield.progress import Advance
-from rankfield.web.closing import Closing
 from rankfield.web.limits import Limits
 from rankfield.web.rate import RateLimit
 from rankfield.web.request import Answer, Request, RequestError

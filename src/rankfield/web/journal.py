@@ -9,11 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from rankfield.closing import Closing
 from rankfield.errors import DataError
 from rankfield.files import no_follow, refuse_others
 from rankfield.outputs import storage_errors
 from rankfield.parsing import MAX_DEPTH, parse_json
-from rankfield.web.closing import Closing
 
 __all__ = ["Journal"]
 

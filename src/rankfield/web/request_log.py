@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
 
+from rankfield.closing import Closing
 from rankfield.files import no_follow
 from rankfield.outputs import storage_errors
-from rankfield.web.closing import Closing
 from rankfield.web.secrets import NO_SECRETS, Secrets
 
 __all__ = ["RequestLog"]

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from rankfield.errors import DataError, MissingExtraError
+from rankfield.errors import DataError
 from rankfield.evaluation.options import EvaluationOptions
 from rankfield.evaluation.ranker import Search
+from rankfield.extras import needs_extra
 from rankfield.schema import Field, RankingDataset, SplitView
 from rankfield.search import Hits, rank_scores
 
@@ -77,13 +78,8 @@ class BagOfWords:
 
 
 def _import_bm25s() -> ModuleType:
-    try:
+    with needs_extra("baselines", "the BM25 baseline needs bm25s"):
         import bm25s
-    except ImportError as error:
-        raise MissingExtraError(
-            "the BM25 baseline needs bm25s",
-            remedy="Install it: pip install 'rankfield[baselines]'.",
-        ) from error
     module: ModuleType = bm25s
     return module
 

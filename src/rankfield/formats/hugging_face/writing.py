@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import polars as pl
+
+from rankfield.closing import Closing
 
 __all__ = ["ParquetRows", "hub_card", "write_saved_dataset"]
 
 
-class ParquetRows:
+class ParquetRows(Closing):
     """A Parquet file that grows by tables of the same columns; binary columns are images."""
 
     def __init__(self, path: Path) -> None:
@@ -28,15 +29,8 @@ class ParquetRows:
             self.writer = parquet.ParquetWriter(self.path, _schema(frame), compression="zstd")
         self.writer.write_table(_table(frame, self.writer.schema))
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End the file; without a row there is none."""
         if self.writer is not None:
             self.writer.close()
 

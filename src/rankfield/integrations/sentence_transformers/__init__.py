@@ -6,8 +6,9 @@ The names load sentence-transformers when they are first used; without it they r
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from rankfield.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from rankfield.integrations.sentence_transformers.batch_sampler import QueryGroupBatchSampler
@@ -37,11 +38,7 @@ _HOMES = {
     "with_weights": "score_weights",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

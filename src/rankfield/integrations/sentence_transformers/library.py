@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
-from rankfield.errors import MissingExtraError
+from rankfield.extras import needs_extra
 
 __all__ = ["needs_library"]
 
 
-@contextmanager
-def needs_library(where: str) -> Iterator[None]:
-    """Import from sentence-transformers in the block; `where` is the module that does.
+def needs_library(where: str) -> AbstractContextManager[None]:
+    """Return `needs_extra` for a block that imports from sentence-transformers.
 
-    Raises:
-        MissingExtraError: an import in it fails.
+    Args:
+        where: the module that imports.
     """
-    try:
-        yield
-    except ImportError as error:
-        raise MissingExtraError(
-            "sentence-transformers 6.2 or later is not installed",
-            where=where,
-            remedy="Install rankfield[sentence-transformers].",
-        ) from error
+    problem = "sentence-transformers 6.2 or later is not installed"
+    return needs_extra("sentence-transformers", problem, where)

@@ -18,6 +18,7 @@ from rankfield.losses import (
     lambda_loss,
     listnet_loss,
     sigmoid_loss,
+    tiled_judged_contrastive_loss,
 )
 from rankfield.losses.judged_contrastive import Target
 from rankfield.losses.lambda_loss import LambdaScheme
@@ -44,6 +45,15 @@ SHAPES = [(1, 1), (1, 5), (4, 1), (7, 3), (5, 11)]
 
 TARGETS: tuple[Target, ...] = ("mask", "soft", "ranked")
 """Those that take every judgment."""
+
+TILED: tuple[tuple[Target, Direction], ...] = (
+    ("mask", "query_to_document"),
+    ("ranked", "query_to_document"),
+    ("mask", "both"),
+    ("ranked", "both"),
+    ("soft", "both"),
+)
+"""Forms in tiles that every test of losses tries."""
 
 PATTERNS = ["random", "full row", "all", "tied", "single"]
 
@@ -157,6 +167,13 @@ def _losses() -> dict[str, tuple[JudgedLoss, JudgedLoss]]:
         found[f"sigmoid {target}"] = (
             partial(sigmoid_loss, logit_bias=-3.0, target=target),
             partial(reference.sigmoid_loops, bias=-3.0, target=target),
+        )
+    for target, direction in TILED:
+        keywords = {"target": target, "direction": direction}
+        found[f"tiled {target} {direction}"] = (
+            # Several tiles even of small batches, of which some are kept.
+            partial(tiled_judged_contrastive_loss, **keywords, side=2, memory_mib=2**-13),
+            partial(reference.judged_contrastive_loops, **keywords),
         )
     for scheme in get_args(LambdaScheme):
         found[scheme] = (

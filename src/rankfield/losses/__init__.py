@@ -10,6 +10,10 @@ from rankfield.losses.matryoshka import MatryoshkaLoss, matryoshka, truncated
 from rankfield.losses.ranking_loss import RankingLoss
 from rankfield.losses.sigmoid import SigmoidLoss, sigmoid_loss
 from rankfield.losses.table import LOSSES, loss_class, loss_description, loss_settings, make_loss
+from rankfield.losses.tiled_contrastive import (
+    tiled_contrastive_loss,
+    tiled_judged_contrastive_loss,
+)
 
 __all__ = [
     "LOSSES",
@@ -33,5 +37,7 @@ __all__ = [
     "make_loss",
     "matryoshka",
     "sigmoid_loss",
+    "tiled_contrastive_loss",
+    "tiled_judged_contrastive_loss",
     "truncated",
 ]

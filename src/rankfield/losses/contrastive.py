@@ -6,12 +6,20 @@ arXiv 2404.08535. With equal weights it is the loss of CLIP (Radford et al., arX
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
-from rankfield.losses.judged_pairs import JudgedPairs
+from rankfield.losses.judged_pairs import JudgedPairs, check_rows
 from rankfield.losses.ranking_loss import RankingLoss
 from rankfield.losses.reduction import Direction, Reduction, check_reduction, weighted
+from rankfield.losses.tiled_contrastive import (
+    DEFAULT_MIB,
+    check_memory,
+    pays,
+    tiled_contrastive_loss,
+)
 
 __all__ = ["ContrastiveLoss", "contrastive_loss"]
 
@@ -49,14 +57,7 @@ def contrastive_loss(
     Raises:
         ValueError: shapes that do not fit, no pair, an unknown direction or reduction.
     """
-    shape = query_embeddings.shape
-    if len(shape) != 2 or shape != document_embeddings.shape or weights.shape != shape[:1]:
-        raise ValueError(
-            f"expected N × D, N × D and N; found {tuple(shape)}, "
-            f"{tuple(document_embeddings.shape)} and {tuple(weights.shape)}"
-        )
-    if shape[0] == 0:
-        raise ValueError("expected at least one pair, found none")
+    check_rows(query_embeddings, document_embeddings, weights)
     check_reduction(direction, reduction)
     # bf16 logits at scale 100 are 0.5 apart: products and sums stay in float32.
     dtype = torch.promote_types(query_embeddings.dtype, torch.float32)
@@ -73,7 +74,10 @@ class ContrastiveLoss(RankingLoss):
     """Cross-entropy of pairs, weighted by score: the paper's loss, with equal weights CLIP's.
 
     The module of `contrastive_loss`. In place of N weights a call also takes `JudgedPairs`: then
-    each pair becomes a row of its own.
+    each pair becomes a row of its own. A batch that is large enough for it to pay is computed by
+    `tiled_contrastive_loss`.
+
+    memory_mib: MiB of logits that such a batch may keep for backward, beside the embeddings.
     """
 
     def __init__(
@@ -81,10 +85,13 @@ class ContrastiveLoss(RankingLoss):
         *,
         direction: Direction = "both",
         reduction: Reduction = "mean",
+        memory_mib: float = DEFAULT_MIB,
         logit_scale: float | None = None,
     ) -> None:
         super().__init__(logit_scale=logit_scale)
         check_reduction(direction, reduction)
+        check_memory(memory_mib)
+        self.memory_mib = memory_mib
         self.direction, self.reduction = direction, reduction
 
     @property
@@ -104,7 +111,10 @@ class ContrastiveLoss(RankingLoss):
             query_embeddings = query_embeddings[weights.queries]
             document_embeddings = document_embeddings[weights.documents]
             weights = weights.weights
-        return contrastive_loss(
+        loss = contrastive_loss
+        if pays(len(weights), len(weights)):
+            loss = partial(tiled_contrastive_loss, memory_mib=self.memory_mib)
+        return loss(
             query_embeddings,
             document_embeddings,
             weights,

@@ -14,29 +14,33 @@ pair     all others, each pair with a query and a document of its own: the paper
 
 from __future__ import annotations
 
-from typing import Literal
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from rankfield.losses.contrastive import contrastive_loss
-from rankfield.losses.judged_lists import NO_LOGIT, judged_lists
+from rankfield.losses.judged_lists import NO_LOGIT
 from rankfield.losses.judged_pairs import JudgedPairs, check_batch
 from rankfield.losses.ranking_loss import RankingLoss
 from rankfield.losses.reduction import (
     Direction,
     Reduction,
-    check_choice,
     check_reduction,
     in_directions,
     weighted,
 )
 from rankfield.losses.softplus import softplus
+from rankfield.losses.targets import Target, check_target, unjudged_and_lower
+from rankfield.losses.tiled_contrastive import (
+    DEFAULT_MIB,
+    check_memory,
+    pays,
+    tiled_judged_contrastive_loss,
+)
 
 __all__ = ["JudgedContrastiveLoss", "Target", "judged_contrastive_loss"]
-
-Target = Literal["pair", "mask", "soft", "ranked"]
 
 
 def judged_contrastive_loss(
@@ -81,7 +85,7 @@ def judged_contrastive_loss(
     """
     check_batch(query_embeddings, document_embeddings, pairs)
     check_reduction(direction, reduction)
-    _check_target(target, margin)
+    check_target(target, margin)
     if target == "pair":
         return contrastive_loss(
             query_embeddings[pairs.queries],
@@ -104,7 +108,10 @@ def judged_contrastive_loss(
 class JudgedContrastiveLoss(RankingLoss):
     """Cross-entropy that knows every judgment: judged documents are no accidental negatives.
 
-    The module of `judged_contrastive_loss`, whose keywords it takes.
+    The module of `judged_contrastive_loss`, whose keywords it takes. A batch that is large enough
+    for it to pay is computed by `tiled_judged_contrastive_loss`.
+
+    memory_mib: MiB of logits that such a batch may keep for backward, beside the embeddings.
     """
 
     def __init__(
@@ -114,11 +121,14 @@ class JudgedContrastiveLoss(RankingLoss):
         direction: Direction = "both",
         reduction: Reduction = "mean",
         margin: float = 0.0,
+        memory_mib: float = DEFAULT_MIB,
         logit_scale: float | None = None,
     ) -> None:
         super().__init__(logit_scale=logit_scale)
         check_reduction(direction, reduction)
-        _check_target(target, margin)
+        check_target(target, margin)
+        check_memory(memory_mib)
+        self.memory_mib = memory_mib
         self.target, self.margin = target, margin
         self.direction, self.reduction = direction, reduction
 
@@ -135,7 +145,11 @@ class JudgedContrastiveLoss(RankingLoss):
         logit_scale: Tensor | float | None = None,
     ) -> Tensor:
         """Return `judged_contrastive_loss`."""
-        return judged_contrastive_loss(
+        loss = judged_contrastive_loss
+        sides = (pairs, pairs) if self.sampled else (query_embeddings, document_embeddings)
+        if pays(*(len(side) for side in sides)):
+            loss = partial(tiled_judged_contrastive_loss, memory_mib=self.memory_mib)
+        return loss(
             query_embeddings,
             document_embeddings,
             pairs,
@@ -155,24 +169,8 @@ def _losses(logits: Tensor, pairs: JudgedPairs, target: Target, shift: Tensor | 
     judged = torch.zeros(logits.shape, dtype=torch.bool, device=logits.device)
     judged[pairs.queries, pairs.documents] = True
     unjudged = logits.masked_fill(judged, NO_LOGIT).logsumexp(1)
-    others = unjudged[pairs.queries] if target == "mask" else _lower(own, unjudged, pairs)
+    others = unjudged[pairs.queries]
+    if target == "ranked":
+        others = unjudged_and_lower(own, unjudged, pairs)
     # log(exp a + exp b) − a = softplus(b − a), without the cancellation of a loss near 0.
     return softplus(others - own + shift)
-
-
-def _lower(own: Tensor, unjudged: Tensor, pairs: JudgedPairs) -> Tensor:
-    """Return, for each pair, logsumexp over its query's unjudged and lower-scored documents."""
-    lists = judged_lists(pairs)
-    logits = torch.where(lists.real, own[lists.pairs], NO_LOGIT)
-    ascending = torch.cat([unjudged[lists.queries, None], logits], dim=1)
-    up_to = torch.logcumsumexp(ascending, dim=1)
-    below = up_to.gather(1, lists.tie_start)
-    return torch.zeros_like(own).index_copy(0, lists.pairs[lists.real], below[lists.real])
-
-
-def _check_target(target: str, margin: float) -> None:
-    check_choice("target", target, Target)
-    if not 0.0 <= margin <= 1.0:
-        raise ValueError(f"expected a margin of 0 to 1, found {margin}")
-    if margin and target in ("soft", "pair"):
-        raise ValueError(f"a margin needs the target mask or ranked, found {target!r}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["JudgedPairs", "check_batch"]
+__all__ = ["JudgedPairs", "check_batch", "check_rows"]
 
 
 @dataclass(frozen=True)
@@ -74,3 +74,15 @@ def check_batch(query_embeddings: Tensor, document_embeddings: Tensor, pairs: Ju
     if len(queries) != 2 or len(documents) != 2 or queries[1] != documents[1]:
         raise ValueError(f"expected m × D and n × D, found {queries} and {documents}")
     pairs.check(queries[0], documents[0])
+
+
+def check_rows(query_embeddings: Tensor, document_embeddings: Tensor, weights: Tensor) -> None:
+    """Raise a ValueError unless they are N × D, N × D and N, with a pair in each row."""
+    shape = query_embeddings.shape
+    if len(shape) != 2 or shape != document_embeddings.shape or weights.shape != shape[:1]:
+        raise ValueError(
+            f"expected N × D, N × D and N; found {tuple(shape)}, "
+            f"{tuple(document_embeddings.shape)} and {tuple(weights.shape)}"
+        )
+    if shape[0] == 0:
+        raise ValueError("expected at least one pair, found none")

@@ -10,7 +10,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from rankfield.losses.judged_contrastive import Target
 from rankfield.losses.judged_lists import JudgedLists, judged_lists
 from rankfield.losses.judged_pairs import JudgedPairs, check_batch
 from rankfield.losses.ranking_loss import RankingLoss
@@ -24,6 +23,7 @@ from rankfield.losses.reduction import (
     weighted,
 )
 from rankfield.losses.softplus import softplus
+from rankfield.losses.targets import Target
 
 __all__ = ["SigmoidLoss", "sigmoid_loss"]
 

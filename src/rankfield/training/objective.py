@@ -20,6 +20,7 @@ from rankfield.losses import (
     make_loss,
     matryoshka,
 )
+from rankfield.losses.tiled_contrastive import DEFAULT_MIB
 from rankfield.schema import ScoreScale
 from rankfield.settings import Renamed, Settings
 from rankfield.weighting import DISCOUNT, WEIGHT_FUNCTIONS
@@ -98,6 +99,12 @@ class LossSection(Settings):
     )
     logit_scale: float = Field(1 / 0.07, gt=0, le=1000, description="initial inverse temperature")
     max_logit_scale: float = Field(100.0, gt=0, le=1000, description="its upper limit")
+    memory_mib: float = Field(
+        DEFAULT_MIB,
+        ge=0,
+        allow_inf_nan=False,
+        description="MiB of logits that a large batch may keep for backward: more is faster",
+    )
     logit_bias: float = Field(-10.0, description="initial bias of the loss sigmoid")
     matryoshka: list[Annotated[int, Field(ge=1)]] = Field(
         [], description="dimensions that must rank too when the rest is cut off; empty: all alone"
@@ -106,7 +113,7 @@ class LossSection(Settings):
     @model_validator(mode="after")
     def _fits(self) -> LossSection:
         loss = self.main_loss()
-        for key in ("target", "direction", "reduction", "margin", "logit_bias"):
+        for key in ("target", "direction", "reduction", "margin", "logit_bias", "memory_mib"):
             pairs = key == "target" and self.target == "pair" and loss.sampled
             if not (_takes(self.name, key) or pairs):
                 self._refuse_given(key)
@@ -141,6 +148,7 @@ class LossSection(Settings):
             "direction": self.direction,
             "reduction": self.reduction,
             "margin": self.margin,
+            "memory_mib": self.memory_mib,
             "gain": gain,
         }
         return make_loss(self.name, settings, self.parameters)

@@ -1,0 +1,174 @@
+"""Contrastive losses of large batches: forward and backward, time and memory, beside open_clip's.
+
+    python benchmarks/loss.py                          1,024, 4,096 and 16,384 pairs, five rounds
+    python benchmarks/loss.py --sizes 512 --rounds 2   a quick look
+
+open_clip's form is that of its ClipLoss: a product and a cross-entropy for each direction. GCL
+weighs each pair; `ranked` has four judged documents a query in four grades. "kept" has a memory
+budget for all logits, "tiled" none. The plain forms, which hold all logits at once, are left out
+above 4,096. Embeddings are random unit vectors of float32 with gradients, and so has the scale.
+All arms take turns in every round; memory is the peak of a process of its own beyond what its
+inputs took, the gradients included. Figures go to benchmarks/results/loss.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from rankfield.losses import (
+    JudgedPairs,
+    contrastive_loss,
+    judged_contrastive_loss,
+    tiled_contrastive_loss,
+    tiled_judged_contrastive_loss,
+)
+
+RESULTS = Path(__file__).parent / "results" / "loss.json"
+OPEN_CLIP = "open_clip's form"
+JUDGED, GRADES, LARGEST_PLAIN = 4, 4, 4096
+
+Arms = dict[str, Callable[[], Tensor]]
+
+
+def main() -> None:
+    """Time the arms in turns, measure the memory of each, print the table, write the figures."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1024, 4096, 16384])
+    parser.add_argument("--width", type=int, default=512)
+    parser.add_argument("--scale", type=float, default=1 / 0.07)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--memory-of", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    if options.memory_of:
+        print(peak_mib(options.sizes[0], options.memory_of, options))
+        return
+    settings = {k: v for k, v in vars(options).items() if k not in ("results", "memory_of")}
+    settings |= {"processor": platform.processor(), "torch": torch.__version__}
+    found = {str(size): measured(size, options) for size in options.sizes}
+    options.results.write_text(
+        json.dumps({"settings": settings, "sizes": found}, indent=2) + "\n", "utf-8"
+    )
+
+
+def measured(size: int, options: argparse.Namespace) -> dict[str, Any]:
+    """Return arm → seconds of each round and MiB, for a batch of so many pairs."""
+    arms, leaves = made(size, options)
+    seconds: dict[str, list[float]] = {arm: [] for arm in arms}
+    repeats = max(1, (4096 // size) ** 2)
+    for number in range(options.rounds + 1):
+        for arm, loss in arms.items():
+            start = time.perf_counter()
+            for _ in range(repeats):
+                step(loss, leaves)
+            taken = (time.perf_counter() - start) / repeats
+            if number or size > LARGEST_PLAIN:  # the first round warms up
+                seconds[arm].append(taken)
+    found = {}
+    base = statistics.median(seconds[OPEN_CLIP])
+    for arm, rounds in seconds.items():
+        mib = memory_of(size, arm, options)
+        found[arm] = {"seconds": rounds, "mib": mib}
+        ratio = base / statistics.median(rounds)
+        print(
+            f"{size:6} {arm:34} {statistics.median(rounds):8.4f} s "
+            f"({min(rounds):.4f} … {max(rounds):.4f})  × {ratio:.2f}  {mib:7.0f} MiB",
+            flush=True,
+        )
+    return found
+
+
+def made(size: int, options: argparse.Namespace) -> tuple[Arms, list[Tensor]]:
+    """Return the arms of a batch, and what they are differentiated by."""
+    g = torch.Generator().manual_seed(0)
+    queries, documents = (
+        F.normalize(torch.randn(size, options.width, generator=g), dim=-1).requires_grad_()
+        for _ in range(2)
+    )
+    scale = torch.tensor(options.scale).requires_grad_()
+    weights = torch.rand(size, generator=g) + 0.1
+    places = torch.unique(
+        torch.arange(size).repeat(JUDGED) * size
+        + torch.randint(size, (JUDGED * size,), generator=g)
+    )
+    scores = torch.randint(GRADES, (len(places),), generator=g).float()
+    pairs = JudgedPairs(places // size, places % size, scores, 0.1 + scores / GRADES)
+    labels = torch.arange(size)
+    gcl, ranked = (queries, documents, weights, scale), (queries, documents, pairs, scale)
+    arms: Arms = {OPEN_CLIP: partial(open_clip, queries, documents, labels, scale)}
+    for words, direction in (("both", "both"), ("one direction", "query_to_document")):
+        forms: list[tuple[str, Any, Any, Any]] = [
+            ("gcl", contrastive_loss, tiled_contrastive_loss, gcl),
+            ("ranked", judged_contrastive_loss, tiled_judged_contrastive_loss, ranked),
+        ]
+        for name, plain, tiled, inputs in forms:
+            if size <= LARGEST_PLAIN:
+                arms[f"{name}, {words}, plain"] = partial(plain, *inputs, direction=direction)
+            for kept, mib in (("tiled", 0.0), ("kept", 2.0**20)):
+                arms[f"{name}, {words}, {kept}"] = partial(
+                    tiled, *inputs, direction=direction, memory_mib=mib
+                )
+    return arms, [queries, documents, scale]
+
+
+def open_clip(queries: Tensor, documents: Tensor, labels: Tensor, scale: Tensor) -> Tensor:
+    """Return the loss as open_clip's ClipLoss has it."""
+    by_query = scale * queries @ documents.T
+    by_document = scale * documents @ queries.T
+    return (F.cross_entropy(by_query, labels) + F.cross_entropy(by_document, labels)) / 2
+
+
+def step(loss: Callable[[], Tensor], leaves: list[Tensor]) -> None:
+    """Go forward and backward once."""
+    for leaf in leaves:
+        leaf.grad = None
+    loss().backward()  # type: ignore[no-untyped-call]
+
+
+def memory_of(size: int, arm: str, options: argparse.Namespace) -> float:
+    """Return the MiB of an arm from a process of its own."""
+    command = [sys.executable, __file__, "--sizes", str(size), "--memory-of", arm]
+    command += ["--width", str(options.width), "--threads", str(options.threads)]
+    command += ["--scale", str(options.scale)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def peak_mib(size: int, arm: str, options: argparse.Namespace) -> float:
+    """Return the peak of one step beyond what is resident before it."""
+    small, leaves = made(64, options)
+    step(small[arm if arm in small else OPEN_CLIP], leaves)  # loads what the first step loads
+    arms, leaves = made(size, options)
+    # The kernel sets the peak back to what is resident now.
+    Path("/proc/self/clear_refs").write_text("5", "ascii")
+    before = resident("VmRSS")
+    step(arms[arm], leaves)
+    return resident("VmHWM") - before
+
+
+def resident(key: str) -> float:
+    """Return a figure of the process's memory in MiB."""
+    lines = Path("/proc/self/status").read_text("ascii").splitlines()
+    return next(float(line.split()[1]) / 1024 for line in lines if line.startswith(key))
+
+
+if __name__ == "__main__":
+    main()

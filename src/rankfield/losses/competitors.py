@@ -1,0 +1,238 @@
+"""What competes with the judged pairs of a large batch, without a matrix of all logits.
+
+The logits Z = s · Q Dᵀ are made in tiles, each of which serves both directions. Its exponentials
+are summed by rows and by columns; backward makes them again, unless they were kept. What a loss
+does with the sums is per pair, query or document. FLOPs: 8·m·n·D, or 6·m·n·D with all tiles kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from rankfield.losses.judged_lists import NO_LOGIT
+from rankfield.losses.judged_pairs import JudgedPairs
+from rankfield.losses.reduction import Direction
+from rankfield.losses.tile_softmax import (
+    LARGEST,
+    Side,
+    add_log_sums,
+    exponentials_,
+    exponentiate_,
+    logit_gradient,
+)
+from rankfield.losses.tiling import Tile, Tiling, default_side
+
+__all__ = ["Competitors", "competitors"]
+
+_ROWS = 4096  # at once, where products are summed over all embeddings
+
+
+class Competitors(NamedTuple):
+    """The judged pairs' logits, and the log-sum-exps of the unjudged ones.
+
+    own: P, Z_ij of each pair.
+    documents: m, log Σ exp Z_ik over each query's unjudged documents; `NO_LOGIT` of none.
+    queries: n, log Σ exp Z_kj over each document's unjudged queries; `NO_LOGIT` of none.
+    """
+
+    own: Tensor
+    documents: Tensor | None
+    queries: Tensor | None
+
+
+def competitors(
+    query_embeddings: Tensor,
+    document_embeddings: Tensor,
+    pairs: JudgedPairs,
+    logit_scale: Tensor | float,
+    *,
+    direction: Direction,
+    memory_mib: float = 0.0,
+    side: int | None = None,
+) -> Competitors:
+    """Return the judged pairs' logits and the log-sum-exps of the unjudged ones.
+
+    Differentiable once, by embeddings and scale. Beside its inputs autograd keeps O(m + n + P)
+    numbers, and the tiles that the budget allows.
+
+    Args:
+        query_embeddings: m × D, float32 or float64.
+        document_embeddings: n × D, of the same type.
+        pairs: judged pairs.
+        logit_scale: s.
+        direction: which of the log-sum-exps are needed; the other is None.
+        memory_mib: MiB of tiles that may be kept from forward to backward.
+        side: rows and columns of a tile, ≥ 1; by default what is fast on the device.
+    """
+    device = query_embeddings.device
+    scale = torch.as_tensor(logit_scale, dtype=query_embeddings.dtype, device=device)
+    shape = len(query_embeddings), len(document_embeddings)
+    plan = _Plan(
+        Tiling.of(shape, pairs.queries, pairs.documents, side or default_side(device)),
+        int(memory_mib * 2**20 / query_embeddings.element_size()),
+        by_row=direction != "document_to_query",
+        by_column=direction != "query_to_document",
+    )
+    found = _Tiled.apply(  # type: ignore[no-untyped-call]
+        query_embeddings, document_embeddings, scale.reshape(()), plan
+    )
+    return Competitors(*found)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The tiles, how many logits may be kept, and which sums are needed."""
+
+    tiling: Tiling
+    budget: int
+    by_row: bool
+    by_column: bool
+
+
+class _Tiled(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, queries: Tensor, documents: Tensor, scale: Tensor, plan: _Plan) -> Any:
+        with torch.autocast(queries.device.type, enabled=False):
+            walk = _Walk(queries, documents, scale, plan.tiling)
+            own, rows, columns = walk.sums(plan, plan.budget if any(ctx.needs_input_grad) else 0)
+        ctx.plan, ctx.shifts = plan, walk.shifts
+        ctx.save_for_backward(queries, documents, scale, rows, columns, *walk.kept)
+        return (
+            own,
+            rows.to(own.dtype) if plan.by_row else None,
+            columns.to(own.dtype) if plan.by_column else None,
+        )
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, own: Tensor, rows: Tensor | None, columns: Tensor | None) -> Any:
+        queries, documents, scale, row_sums, column_sums, *kept = ctx.saved_tensors
+        sides = (
+            None if rows is None else Side(row_sums, rows),
+            None if columns is None else Side(column_sums, columns),
+        )
+        with torch.autocast(queries.device.type, enabled=False):
+            walk = _Walk(queries, documents, scale, ctx.plan.tiling, ctx.shifts, kept)
+            return (*walk.gradients(own, sides, ctx.needs_input_grad), None)
+
+
+@dataclass(frozen=True)
+class _Walk:
+    """A walk over the tiles, forward or backward.
+
+    shifts: of each tile, what `exponentials_` returned.
+    kept: the first tiles, as many as the budget allows, as `exponentials_` left them.
+    """
+
+    queries: Tensor
+    documents: Tensor
+    scale: Tensor
+    tiling: Tiling
+    shifts: list[float | None] = field(default_factory=list)
+    kept: list[Tensor] = field(default_factory=list)
+
+    def sums(self, plan: _Plan, budget: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the pairs' logits, and wide log-sum-exps by row and by column."""
+        own = self.queries.new_empty(len(self.tiling.order))
+        rows, columns = _nothing(self.queries), _nothing(self.documents)
+        bounded = self._bound() <= LARGEST
+        memory = self._memory()
+        for tile in self.tiling.tiles:
+            budget -= tile.size
+            if budget >= 0:
+                self.kept.append(self.queries.new_empty(tile.shape))
+            logits = self._logits(tile, self.kept[-1] if budget >= 0 else memory)
+            places = self.tiling.places(tile)
+            own[self.tiling.order[tile.pairs]] = logits[places]
+            shift = exponentials_(logits, places, bounded)
+            self.shifts.append(shift)
+            if plan.by_row:
+                add_log_sums(rows[tile.rows], logits, shift, 1)
+            if plan.by_column:
+                add_log_sums(columns[tile.columns], logits, shift, 0)
+        return own, rows.clamp_(min=NO_LOGIT), columns.clamp_(min=NO_LOGIT)
+
+    def gradients(
+        self, own: Tensor, sides: tuple[Side | None, Side | None], needed: Sequence[bool]
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """Return the gradients by queries, documents and scale, those that are needed.
+
+        Args:
+            own: gradient by the pairs' logits.
+            sides: of all rows and of all columns.
+            needed: of which of the three.
+        """
+        by_query = torch.zeros_like(self.queries) if needed[0] or needed[2] else None
+        by_document = torch.zeros_like(self.documents) if needed[1] else None
+        logits, memory = self._memory(), self._memory()
+        for number, (tile, shift) in enumerate(zip(self.tiling.tiles, self.shifts, strict=True)):
+            if number < len(self.kept):
+                values = self.kept[number]
+            else:
+                values = self._logits(tile, logits)
+                if shift is not None:
+                    exponentiate_(values, shift)
+            gradient = logit_gradient(values, shift, *_of_tile(sides, tile), _view(memory, tile))
+            places = self.tiling.places(tile)
+            gradient[places] = 0.0
+            of_pairs = own[self.tiling.order[tile.pairs]]
+            gradient.index_put_(places, of_pairs, accumulate=True)
+            if by_query is not None:
+                by_query[tile.rows].addmm_(gradient, self.documents[tile.columns])
+            if by_document is not None:
+                by_document[tile.columns].addmm_(gradient.T, self.queries[tile.rows])
+        return self._scaled(by_query, by_document, needed)
+
+    def _scaled(
+        self, by_query: Tensor | None, by_document: Tensor | None, needed: Sequence[bool]
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """Return the gradients from those by the embeddings at scale 1, which are overwritten."""
+        by_scale = None
+        if needed[2]:
+            assert by_query is not None
+            parts = zip(*(torch.split(x, _ROWS) for x in (self.queries, by_query)), strict=True)
+            by_scale = torch.stack([(a * b).sum() for a, b in parts]).sum()
+        for gradient in (by_query, by_document):
+            if gradient is not None:
+                gradient.mul_(self.scale)
+        return by_query if needed[0] else None, by_document, by_scale
+
+    def _bound(self) -> float:
+        """Return what no logit's magnitude exceeds (Cauchy–Schwarz)."""
+        longest = [side.norm(dim=1).max() for side in (self.queries, self.documents)]
+        return float(self.scale.abs() * longest[0] * longest[1])
+
+    def _logits(self, tile: Tile, memory: Tensor) -> Tensor:
+        """Write the logits of a tile to memory."""
+        scaled = self.scale * self.queries[tile.rows]
+        return torch.mm(scaled, self.documents[tile.columns].T, out=_view(memory, tile))
+
+    def _memory(self) -> Tensor:
+        """Return memory for any one tile; the first is the largest."""
+        return self.queries.new_empty(self.tiling.tiles[0].size)
+
+
+def _view(memory: Tensor, tile: Tile) -> Tensor:
+    """Return the start of memory as a tile."""
+    return memory.view(-1)[: tile.size].view(tile.shape)
+
+
+def _of_tile(sides: tuple[Side | None, Side | None], tile: Tile) -> tuple[Side | None, Side | None]:
+    """Return the tile's part of the rows and columns."""
+    rows, columns = sides
+    return (
+        None if rows is None else Side(*(x[tile.rows] for x in rows)),
+        None if columns is None else Side(*(x[tile.columns] for x in columns)),
+    )
+
+
+def _nothing(side: Tensor) -> Tensor:
+    """Return log Σ of nothing for each row, in float64 where the device has it."""
+    wide = side.dtype if side.device.type == "mps" else torch.float64
+    return torch.full((len(side),), -torch.inf, dtype=wide, device=side.device)

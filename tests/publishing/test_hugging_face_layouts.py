@@ -12,12 +12,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from foreign_models import dual_folder
 from model_miniatures import MiniatureModels
-from rankfield.encoders import RankingModel, small_encoder
+from rankfield.encoders import RankingModel, TransformersTextTower, small_encoder
 from rankfield.errors import ModelError
 from rankfield.publishing import LAYOUTS, PublishOptions, prove, publish
 from rankfield.publishing.sentence_transformers import SentenceTransformersClient
 from rankfield.schema import Field, RankingDataset
+from tiny_architectures import decoder_folder
 from training_data import tiny_shop
 
 OPTIONS = PublishOptions()
@@ -187,6 +189,24 @@ def _caught(
     edit(folder)
     with pytest.raises(ModelError, match=match):
         prove(model, layout.open(folder, OPTIONS), shop, OPTIONS, layout=layout)
+
+
+def test_a_decoder_is_pooled_by_its_last_token(tmp_path: Path) -> None:
+    model = RankingModel.from_pretrained(decoder_folder(tmp_path / "decoder"), device="cpu")
+    options = PublishOptions(texts=("red ball", "a much longer text of a box"))
+    publish(model, tmp_path / "out", "sentence-transformers", options=options)
+    assert "last_token" in str(LAYOUTS["transformers"].refuses(model))
+
+
+@pytest.mark.parametrize(("family", "pooling"), [("CLIP", "pooler"), ("SigLIP", "mean")])
+def test_half_a_dual_encoder_is_refused(tmp_path: Path, family: str, pooling: Any) -> None:
+    folder = dual_folder(tmp_path / "dual", family)
+    tower = TransformersTextTower.load(folder, max_tokens=12, pooling=pooling)
+    (tmp_path / "half").mkdir()
+    tower.save(tmp_path / "half")
+    model = RankingModel.from_pretrained(tmp_path / "half", device="cpu")
+    for name in ("sentence-transformers", "transformers"):
+        assert "--as onnx" in str(LAYOUTS[name].refuses(model))
 
 
 def test_what_cannot_be_written_says_why(models: MiniatureModels, tmp_path: Path) -> None:

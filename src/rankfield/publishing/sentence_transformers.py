@@ -52,6 +52,8 @@ _MODES = {
     "lasttoken": "lasttoken",
 }
 """Pooling as it is called since 5.4 → the end of the former Boolean's name."""
+_POOLINGS = {"mean": "mean", "cls": "cls", "last_token": "lasttoken"}
+"""Pooling of a text tower of transformers → as it is called here."""
 _PLAIN = {"text": {"method": "forward", "method_output_name": "last_hidden_state"}}
 _USUAL = "sentence_embedding"
 _NEW_DENSE = ("module_input_name", "module_output_name")
@@ -164,7 +166,7 @@ def _text_modules(tower: nn.Module) -> list[_Module]:
         save_text_tower(tower, place)
         write_json(place / _TRANSFORMER, _legacy_transformer(tower.max_tokens))
 
-    pooling = _legacy_pooling(tower.width, [tower.pooling])
+    pooling = _legacy_pooling(tower.width, [_POOLINGS[tower.pooling]])
     return [
         _Module("Transformer", save),
         _Module("Pooling", lambda place: write_json(place / _POOLING, pooling)),
@@ -304,6 +306,14 @@ def _refuses(model: RankingModel) -> str | None:
                     f"its module {type(module).__name__} is not one of sentence-transformers: "
                     "the folder would need code of its own; choose another layout"
                 )
+    text = encoder.text if "text" in modalities(model) else None
+    if isinstance(text, TransformersTextTower) and (
+        text.pooling not in _POOLINGS or text.pads_to_full_length
+    ):
+        return (
+            "its text tower is half of a dual encoder, with pooling or padding of its own; choose "
+            "--as onnx"
+        )
     if encoder.vision is not None and "image" in modalities(model):
         pooled = _pooled(encoder.vision)
         if pooled.ndim != 2:

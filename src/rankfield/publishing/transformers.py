@@ -160,7 +160,12 @@ def _refuses(model: RankingModel) -> str | None:
 def _unusual(tower: object) -> str | None:
     """Return what of a text tower is more than a model of transformers with mean or cls pooling."""
     if isinstance(tower, TransformersTextTower):
-        return None
+        if tower.pooling in ("mean", "cls") and not tower.pads_to_full_length:
+            return None
+        return (
+            f"its text tower has the pooling {tower.pooling} or padding of its own, which no file "
+            "of transformers states; choose --as sentence-transformers or --as onnx"
+        )
     assert isinstance(tower, SentenceTransformersTower)
     modules = list(tower.model.children())
     kinds = {type(module).__name__ for module in modules}

@@ -90,6 +90,14 @@ class Opening:
             show_default=False,
         ),
     ] = None
+    fusion: Annotated[
+        Literal["fields", "sequence"] | None,
+        typer.Option(
+            help="Of a model that reads texts and images in one sequence: fuse the vectors of the "
+            "fields (the default), or read all fields of a record together.",
+            show_default=False,
+        ),
+    ] = None
     revision: Annotated[
         str | None,
         typer.Option(
@@ -145,6 +153,7 @@ class Opening:
             query_prefix=self.query_prefix,
             document_prefix=self.document_prefix,
             pooling=self.pooling,
+            fusion=self.fusion,
             revision=self.revision if self.checkpoint else None,
             checkpoint=self.checkpoint,
             dataset=dataset,
@@ -246,5 +255,6 @@ def _note_left_out(model: RankingModel, opening: Opening, dataset: RankingDatase
 
 def _fingerprint(files: str, model: RankingModel, opening: Opening) -> str:
     prefixes = (opening.query_prefix, opening.document_prefix, opening.pooling)
-    said = repr((files, model.query_fields, model.document_fields, prefixes))
+    values = (files, model.query_fields, model.document_fields, prefixes)
+    said = repr(values if opening.fusion is None else (*values, opening.fusion))
     return hashlib.sha256(said.encode()).hexdigest()[:16]

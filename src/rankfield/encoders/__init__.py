@@ -7,6 +7,7 @@ from rankfield.encoders.fusion import field_embeddings, fuse
 from rankfield.encoders.image_transform import ImageTransform
 from rankfield.encoders.model import RankingModel
 from rankfield.encoders.open_clip import OpenClipEncoder
+from rankfield.encoders.sequence import SequenceEncoder
 from rankfield.encoders.small import small_encoder
 from rankfield.encoders.torchvision_import import usable_torchvision
 from rankfield.encoders.towers import SentenceTransformersTower, TransformersTextTower, VisionTower
@@ -19,6 +20,7 @@ __all__ = [
     "OpenClipEncoder",
     "RankingModel",
     "SentenceTransformersTower",
+    "SequenceEncoder",
     "TransformersTextTower",
     "VisionTower",
     "field_embeddings",

@@ -13,10 +13,12 @@ from rankfield.encoders.image_transform import ImageTransform
 from rankfield.encoders.patch_transform import PatchTransform
 from rankfield.schema import Modality
 
-__all__ = ["Encoder", "Side", "Tower", "WholeEncoder"]
+__all__ = ["Encoder", "Fusion", "Side", "Tower", "WholeEncoder"]
 
 Side = Literal["query", "document"]
 Tower = Literal["text", "vision"]
+Fusion = Literal["fields", "sequence"]
+"""How the fields of a record become one vector: by their vectors, or read together."""
 
 
 class Encoder(nn.Module, ABC):
@@ -29,6 +31,9 @@ class Encoder(nn.Module, ABC):
     dimension: int
     modalities: frozenset[Modality]
     image_transform: ImageTransform | PatchTransform | None = None
+    fusion: Fusion = "fields"
+    batch_size: int = 256
+    """Of texts, images or sequences that are embedded at once, unless another is given."""
 
     @abstractmethod
     def tokenize(self, texts: Sequence[str], side: Side) -> dict[str, Tensor]:

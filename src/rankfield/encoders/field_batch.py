@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -13,7 +14,31 @@ from rankfield.encoders.base import Encoder, Side
 from rankfield.encoders.columns import FieldColumn
 from rankfield.encoders.fusion import FieldBatch, FieldInputs
 
-__all__ = ["field_batch"]
+__all__ = ["CODES", "field_batch", "field_codes"]
+
+CODES = "codes"
+"""The item of a batch of codes."""
+
+
+def field_codes(columns: Sequence[FieldColumn], rows: NDArray[np.int64]) -> FieldBatch:
+    """Return which values these rows hold: of each field the int64 `CODES` of its U values.
+
+    Args:
+        columns: the table's fields, from `field_columns`.
+        rows: row numbers.
+    """
+    inputs = {}
+    for column in columns:
+        positions, codes = column.entries_of(rows)
+        if len(positions):
+            distinct, index = np.unique(codes, return_inverse=True)
+            inputs[column.field.name] = FieldInputs(
+                {CODES: torch.from_numpy(distinct)},
+                torch.from_numpy(positions),
+                torch.from_numpy(index),
+                column.multi_valued,
+            )
+    return FieldBatch(len(rows), inputs)
 
 
 def field_batch(
@@ -32,17 +57,16 @@ def field_batch(
         side: which prefix texts get.
         pixels: image field → uint8 U × H × W × 3, the images of `column.codes_of(rows)`.
     """
+    batch = field_codes(columns, rows)
     inputs = {}
     for column in columns:
-        positions, codes = column.entries_of(rows)
-        if not len(positions):
+        held = batch.inputs.get(column.field.name)
+        if held is None:
             continue
-        distinct, index = np.unique(codes, return_inverse=True)
         if column.field.modality == "text":
-            items = encoder.tokenize([str(column.values[c]) for c in distinct], side)
+            texts = [str(column.values[code]) for code in held.items[CODES].tolist()]
+            items = encoder.tokenize(texts, side)
         else:
             items = {"pixels": pixels[column.field.name]}
-        inputs[column.field.name] = FieldInputs(
-            items, torch.from_numpy(positions), torch.from_numpy(index), column.multi_valued
-        )
-    return FieldBatch(len(rows), inputs)
+        inputs[column.field.name] = replace(held, items=items)
+    return replace(batch, inputs=inputs)

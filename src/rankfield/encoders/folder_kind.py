@@ -9,7 +9,14 @@ from rankfield.errors import ModelError
 from rankfield.files import read_json, read_json_object
 from rankfield.paths import inside
 
-__all__ = ["MODULES", "OPEN_CLIP", "dual_of_modules", "is_open_clip", "no_encoder"]
+__all__ = [
+    "MODULES",
+    "OPEN_CLIP",
+    "dual_of_modules",
+    "is_open_clip",
+    "no_encoder",
+    "reads_images_as_tokens",
+]
 
 MODULES = "modules.json"
 """Of a model of sentence-transformers."""
@@ -73,6 +80,28 @@ def dual_of_modules(folder: Path, where: str) -> Path | None:
         config.get("model_type")
     )
     return root if dual else None
+
+
+def reads_images_as_tokens(folder: Path, where: str) -> bool:
+    """Return whether a language model sees images among its tokens, such as Qwen-VL.
+
+    Args:
+        folder: of a model of transformers or sentence-transformers.
+        where: how to name it in an error.
+
+    Raises:
+        ModelError: its files are malformed.
+    """
+    root: Path | None = folder
+    with loading(where):
+        if (folder / MODULES).is_file():
+            (first, *_) = read_json(folder / MODULES)
+            root = inside(folder, first["path"]) if first["path"] else folder
+        if root is None or not (root / "config.json").is_file():
+            return False
+        config = read_json_object(root / "config.json")
+    # Dual encoders: CLIP, SigLIP, CLAP and their kin.
+    return "vision_config" in config and "lip" not in str(config.get("model_type"))
 
 
 def is_open_clip(folder: Path, *, weights: bool = True) -> bool:

@@ -6,15 +6,27 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rankfield.encoders.base import Encoder, Side
+from rankfield.encoders.base import Encoder, Fusion, Side
 from rankfield.encoders.composed import ComposedEncoder
 from rankfield.encoders.dual import DualEncoder
-from rankfield.encoders.folder_kind import MODULES, dual_of_modules, is_open_clip, no_encoder
+from rankfield.encoders.folder_kind import (
+    MODULES,
+    dual_of_modules,
+    is_open_clip,
+    no_encoder,
+    reads_images_as_tokens,
+)
 from rankfield.encoders.open_clip import OpenClipEncoder
 from rankfield.encoders.open_clip_import import import_open_clip
 from rankfield.encoders.pretrained import loading, require_plain_files
 from rankfield.encoders.quiet import quiet_transformers
 from rankfield.encoders.saved import HEADER, load_saved
+from rankfield.encoders.sequence import SequenceEncoder
+from rankfield.encoders.sequence_model import (
+    load_sequence_model,
+    reads_sequences,
+    video_settings,
+)
 from rankfield.encoders.source import as_open_clip, model_folder, model_name
 from rankfield.encoders.towers import (
     Pooling,
@@ -30,7 +42,13 @@ from rankfield.schema import Field, RankingDataset
 if TYPE_CHECKING:
     from rankfield.encoders.model import RankingModel
 
-__all__ = ["from_pretrained", "open_clip_encoder", "pretrained_encoder", "pretrained_text_tower"]
+__all__ = [
+    "from_pretrained",
+    "no_sequence",
+    "open_clip_encoder",
+    "pretrained_encoder",
+    "pretrained_text_tower",
+]
 
 
 def from_pretrained(
@@ -42,6 +60,7 @@ def from_pretrained(
     query_prefix: str | None,
     document_prefix: str | None,
     pooling: Pooling | None,
+    fusion: Fusion | None,
     dataset: RankingDataset | None,
     revision: str | None,
     checkpoint: str | Path | None,
@@ -59,16 +78,19 @@ def from_pretrained(
     if checkpoint is None:
         folder = model_folder(source, revision=revision, allow_code=allow_code)
     if folder is not None and (folder / HEADER).is_file():
-        given = (query_fields, document_fields, query_prefix, document_prefix, pooling)
+        given = (query_fields, document_fields, query_prefix, document_prefix, pooling, fusion)
         if any(value is not None for value in given):
             raise InputError(
-                "is a saved rankfield model, which has fields, prefixes and a pooling of its own",
+                "is a saved rankfield model, which has fields, prefixes, pooling and fusion of "
+                "its own",
                 where=where,
                 remedy="Leave them out.",
             )
         return load_saved(kind, folder, allow_code=allow_code)
     prefixes = {"query_prefix": query_prefix, "document_prefix": document_prefix}
     if folder is None or as_open_clip(source):
+        if fusion == "sequence":
+            raise no_sequence(where)
         encoder: Encoder = open_clip_encoder(
             folder or source,
             checkpoint=checkpoint,
@@ -77,7 +99,9 @@ def from_pretrained(
             **prefixes,
         )
     else:
-        encoder = pretrained_encoder(folder, where=where, pooling=pooling, **prefixes)
+        encoder = pretrained_encoder(
+            folder, where=where, pooling=pooling, fusion=fusion or "fields", **prefixes
+        )
     if query_fields is None:
         query_fields = _usual_fields(encoder, "query", dataset, where)
     if document_fields is None:
@@ -114,6 +138,7 @@ def pretrained_encoder(
     query_prefix: str | None = None,
     document_prefix: str | None = None,
     pooling: Pooling | None = None,
+    fusion: Fusion = "fields",
 ) -> Encoder:
     """Return a model of transformers, sentence-transformers or open_clip as an encoder.
 
@@ -125,16 +150,25 @@ def pretrained_encoder(
         where: how to name it in an error.
         query_prefix, document_prefix: before each text; by default the prompts of a model of
             sentence-transformers, of any other none.
-        pooling: of a text model of transformers, as `TransformersTextTower.load`.
+        pooling: of a text model of transformers, as `TransformersTextTower.load`; of one that
+            reads texts and images in one sequence the last token by default.
+        fusion: "sequence" to read the fields of a record together.
 
     Raises:
         ModelError: it cannot be loaded, or is of another kind.
-        InputError: a pooling for a model that has its own.
+        InputError: a pooling for a model that has its own; fusion by sequence, and the model does
+            not read texts and images together.
         MissingExtraError: sentence-transformers or open_clip is needed and not installed.
     """
     require_plain_files(folder)
     prefixes = {"query_prefix": query_prefix, "document_prefix": document_prefix}
     with quiet_transformers():
+        if reads_images_as_tokens(folder, where):
+            found = _sequence_encoder(folder, where, pooling, fusion, **prefixes)
+            if found is not None:
+                return found
+        if fusion == "sequence":
+            raise no_sequence(where)
         if is_open_clip(folder):
             return open_clip_encoder(folder, pooling=pooling, **prefixes)
         folder = dual_of_modules(folder, where) or folder
@@ -148,6 +182,27 @@ def pretrained_encoder(
             given = {name: prefix or "" for name, prefix in prefixes.items()}
             return DualEncoder.from_pretrained(folder, **given)
         return ComposedEncoder(None, VisionTower.load(folder), dimension=None, **prefixes)
+
+
+def _sequence_encoder(
+    folder: Path, where: str, pooling: Pooling | None, fusion: Fusion, **prefixes: str | None
+) -> SequenceEncoder | None:
+    """Return a model that takes messages of texts and images; None of one that does not."""
+    if pooling is not None and (folder / MODULES).is_file():
+        raise _own_pooling(where, pooling)
+    model = load_sequence_model(folder, where, pooling=pooling)
+    if not reads_sequences(model):
+        return None
+    return SequenceEncoder(model, fusion=fusion, video=video_settings(folder), **prefixes)
+
+
+def no_sequence(where: str) -> InputError:
+    """Return the error of a model that cannot read the fields of a record together."""
+    return InputError(
+        "does not read texts and images in one sequence, found the fusion 'sequence'",
+        where=where,
+        remedy="Leave the fusion out, or take a model that does, such as Qwen3-VL-Embedding.",
+    )
 
 
 def open_clip_encoder(

@@ -13,19 +13,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from rankfield.encoders.base import Encoder, Side
+from rankfield.encoders.base import Encoder, Fusion, Side
 from rankfield.encoders.columns import ImageSource, ImageValue
 from rankfield.encoders.encoded import Encoded
 from rankfield.encoders.field_weights import FieldWeights
 from rankfield.encoders.foreign import from_pretrained
-from rankfield.encoders.fusion import FieldBatch, FieldVectors, fuse_fields
-from rankfield.encoders.pipeline import embedded, joined
+from rankfield.encoders.fusion import FieldBatch, FieldVectors, field_embeddings, fuse_fields
+from rankfield.encoders.pipeline import embedded, encode_rows, joined
 from rankfield.encoders.pixels import read_pixels
 from rankfield.encoders.records import read_records
-from rankfield.encoders.rows import FrameRows, Rows
+from rankfield.encoders.rows import FrameRows
 from rankfield.encoders.saved import load_saved, save_model
+from rankfield.encoders.sequence_batch import SEQUENCE
 from rankfield.encoders.towers import Pooling
-from rankfield.errors import InputError, ModelError
+from rankfield.errors import ModelError
 from rankfield.losses.matryoshka import truncated
 from rankfield.schema import Field, RankingDataset
 
@@ -84,7 +85,7 @@ class RankingModel(nn.Module):
         )
         self.name = name
         self.metadata = metadata or {}
-        self.batch_size = 256
+        self.batch_size = encoder.batch_size
         self.dimension = encoder.dimension
 
     @property
@@ -104,10 +105,15 @@ class RankingModel(nn.Module):
         Raises:
             ModelError: d is not from 1 to the encoder's dimension D.
         """
-        self.dimension = self._checked(dimension)
+        self.dimension = self.checked_dimension(dimension)
         return self
 
-    def _checked(self, dimension: int) -> int:
+    def checked_dimension(self, dimension: int) -> int:
+        """Return d.
+
+        Raises:
+            ModelError: it is not from 1 to the encoder's dimension D.
+        """
         if not 1 <= dimension <= self.encoder.dimension:
             raise ModelError(
                 f"expected a dimension from 1 to {self.encoder.dimension}, found {dimension}",
@@ -150,8 +156,14 @@ class RankingModel(nn.Module):
         """Return N × D unit embeddings, and the same of each field alone, float32.
 
         The parts are by field name, in the model's order; a record without the field has a zero
-        row, and a field that no record has is left out. After `truncate_to` all are N × d.
+        row, and a field that no record has is left out. After `truncate_to` all are N × d. Fields
+        that were read in one sequence have no embeddings of their own.
         """
+        whole = batch.inputs.get(SEQUENCE)
+        if whole is not None:
+            vectors = self.encoder.encode("text", whole.items)
+            unit = field_embeddings(batch.size, vectors, whole.rows, whole.index)
+            return truncated(unit, self.dimension), {}
         found = {}
         for field in self.fields(side):
             if field.name in batch.inputs:
@@ -241,7 +253,8 @@ class RankingModel(nn.Module):
         fields = self.current_fields("query")
         spare = self._spare_image(fields)
         rows = read_records(records, "query", fields, field=field, root=root, spare=spare)
-        return self._encoded(
+        return encode_rows(
+            self,
             rows,
             "query",
             batch_size=batch_size,
@@ -267,7 +280,8 @@ class RankingModel(nn.Module):
         """
         fields = self.current_fields("document")
         rows = read_records(records, "document", fields, field=field, root=root)
-        return self._encoded(
+        return encode_rows(
+            self,
             rows,
             "document",
             batch_size=batch_size,
@@ -281,32 +295,6 @@ class RankingModel(nn.Module):
         if "image" not in self.encoder.modalities or any(f.modality == "image" for f in fields):
             return None
         return Field("image", "image", fields[0].weight if fields else 1.0)
-
-    def _encoded(
-        self,
-        rows: Rows,
-        side: Side,
-        *,
-        batch_size: int | None,
-        show: bool | None,
-        device: str | torch.device | None,
-        dimension: int | None,
-    ) -> NDArray[np.float32]:
-        dimension = self.dimension if dimension is None else self._checked(dimension)
-        batch_size = self.batch_size if batch_size is None else batch_size
-        if batch_size < 1:
-            raise InputError(f"expected batch_size to be at least 1, found {batch_size}")
-        if device is not None:
-            self.to(device)
-        chunks = embedded(
-            self,
-            rows,
-            side,
-            dimension=dimension,
-            batch_size=batch_size,
-            show=len(rows) > batch_size if show is None else show,
-        )
-        return joined(chunks, len(rows), dimension)
 
     def read_pixels(
         self,
@@ -351,6 +339,7 @@ class RankingModel(nn.Module):
         query_prefix: str | None = None,
         document_prefix: str | None = None,
         pooling: Pooling | None = None,
+        fusion: Fusion | None = None,
         dataset: RankingDataset | None = None,
         revision: str | None = None,
         checkpoint: str | Path | None = None,
@@ -368,6 +357,7 @@ class RankingModel(nn.Module):
                 "query", and "image" and "text", as far as the encoder takes them.
             query_prefix, document_prefix: go before each text; by default the model's prompts.
             pooling: of a text model of transformers, as `TransformersTextTower.load`.
+            fusion: of a model that reads texts and images in one sequence: "sequence" or "fields".
             dataset: what the model shall embed.
             revision, checkpoint: of a hub id; weights of open_clip's architecture "ViT-B-32".
             allow_code: let a package or a factory be imported and run; no other code is run.
@@ -387,6 +377,7 @@ class RankingModel(nn.Module):
             query_prefix=query_prefix,
             document_prefix=document_prefix,
             pooling=pooling,
+            fusion=fusion,
             dataset=dataset,
             revision=revision,
             checkpoint=checkpoint,

@@ -16,13 +16,16 @@ from rankfield.encoders.columns import FieldColumn, ImageSource
 from rankfield.encoders.fusion import FieldVectors, fuse_fields
 from rankfield.encoders.modes import evaluating
 from rankfield.encoders.rows import Rows
+from rankfield.encoders.sequence import SequenceEncoder
+from rankfield.encoders.sequence_batch import prepared, sequence_embeddings
 from rankfield.encoders.text_batches import CPU_TOKENS, text_batches
+from rankfield.errors import InputError
 from rankfield.progress import progress
 
 if TYPE_CHECKING:
     from rankfield.encoders.model import RankingModel
 
-__all__ = ["CHUNK", "embedded", "fuse_columns", "joined"]
+__all__ = ["CHUNK", "embedded", "encode_rows", "fuse_columns", "joined"]
 
 CHUNK = 2048
 """Rows that are embedded together: their distinct texts share batches."""
@@ -54,20 +57,71 @@ def embedded(
     Raises:
         ImageError: a missing image, before anything is embedded, or one that cannot be read.
     """
+    encoder = model.encoder
     first = done // CHUNK * CHUNK if done < len(rows) else len(rows)
     rows.require_images(first)
     shown = progress(f"embed {side} rows", len(rows), done=first, unit="rows")
     with evaluating(model), shown if show else nullcontext() as advance:
         for start in range(first, len(rows), CHUNK):
             size = min(CHUNK, len(rows) - start)
-            columns = [c for c in rows.columns(start, start + size) if len(c.values)]
             # A mode that ends before the caller gets control.
             with torch.inference_mode():
-                vectors = [_vectors(model, c, rows.image, side, batch_size) for c in columns]
-                chunk = fuse_columns(vectors, columns, size, dimension)
+                columns = [c for c in rows.columns(start, start + size) if len(c.values)]
+                if isinstance(encoder, SequenceEncoder) and encoder.fusion == "sequence":
+                    chunk = sequence_embeddings(
+                        encoder,
+                        columns,
+                        size,
+                        side,
+                        rows.image,
+                        dimension=dimension,
+                        batch_size=batch_size,
+                    )
+                else:
+                    vectors = [_vectors(model, c, rows.image, side, batch_size) for c in columns]
+                    chunk = fuse_columns(vectors, columns, size, dimension)
             yield start, chunk
             if advance is not None:
                 advance(size)
+
+
+def encode_rows(
+    model: RankingModel,
+    rows: Rows,
+    side: Side,
+    *,
+    batch_size: int | None,
+    show: bool | None,
+    device: str | torch.device | None,
+    dimension: int | None,
+) -> NDArray[np.float32]:
+    """Return what `RankingModel.encode_queries` and `encode_documents` do.
+
+    Args:
+        model, rows, side: as `embedded`.
+        batch_size, show: by default the model's, and whether there is more than one batch.
+        device: where to move the model first.
+        dimension: d; by default the model's.
+
+    Raises:
+        InputError: a batch size below 1.
+        ModelError, ImageError: a dimension out of range; as `embedded`.
+    """
+    dimension = model.dimension if dimension is None else model.checked_dimension(dimension)
+    batch_size = model.batch_size if batch_size is None else batch_size
+    if batch_size < 1:
+        raise InputError(f"expected batch_size to be at least 1, found {batch_size}")
+    if device is not None:
+        model.to(device)
+    chunks = embedded(
+        model,
+        rows,
+        side,
+        dimension=dimension,
+        batch_size=batch_size,
+        show=len(rows) > batch_size if show is None else show,
+    )
+    return joined(chunks, len(rows), dimension)
 
 
 def joined(
@@ -127,4 +181,8 @@ def _batches(
         return
     for start in range(0, len(values), batch_size):
         rows = np.arange(start, min(start + batch_size, len(values)))
-        yield rows, {"pixels": model.read_pixels([values[i] for i in rows.tolist()], image)}
+        images = [values[i] for i in rows.tolist()]
+        if isinstance(model.encoder, SequenceEncoder):
+            yield rows, prepared(model.encoder, [("", [one]) for one in images], side, image)
+        else:
+            yield rows, {"pixels": model.read_pixels(images, image)}

@@ -13,6 +13,7 @@ from rankfield.encoders.dual import DualEncoder
 from rankfield.encoders.open_clip import OpenClipEncoder
 from rankfield.encoders.pretrained import loading, require_plain_files
 from rankfield.encoders.quiet import quiet_transformers
+from rankfield.encoders.sequence import SequenceEncoder
 from rankfield.errors import ModelError
 from rankfield.files import new_folder, read_json_object, write_json
 from rankfield.schema import Field
@@ -26,6 +27,7 @@ HEADER = "rankfield.json"
 _ENCODERS: dict[str, type[Encoder]] = {
     "composed": ComposedEncoder,
     "open-clip": OpenClipEncoder,
+    "sequence": SequenceEncoder,
     "transformers": DualEncoder,
 }
 _FORMAT = 1

@@ -50,6 +50,8 @@ class FieldEmbeddings:
         for side in _SIDES:
             frame = _frame(dataset, side)
             FrameRows.of(dataset, frame, side, model.fields(side))  # refuses a missing column
+            if model.encoder.fusion == "sequence":
+                continue  # each choice of fields is read again
             for field in model.current_fields(side):
                 self._parts[side][field.name] = torch.from_numpy(self._alone(field, side, frame))
 
@@ -63,11 +65,21 @@ class FieldEmbeddings:
         vectors[present] = joined(chunks, len(rows), dimension)
         return vectors
 
+    def _read(self, side: Side, without: Sequence[str]) -> NDArray[np.float32]:
+        """Return the embeddings of all records, their other fields read in one sequence."""
+        model, frame = self.model, _frame(self.dataset, side)
+        fields = [field for field in model.current_fields(side) if field.name not in without]
+        rows = FrameRows.of(self.dataset, frame, side, fields)
+        chunks = embedded(model, rows, side, dimension=model.dimension, batch_size=model.batch_size)
+        return joined(chunks, frame.height, model.dimension)
+
     def fused(self, side: Side, without: Sequence[str] = ()) -> NDArray[np.float32]:
         """Return the embeddings of all records from the other fields, (rows, d).
 
         A record of which nothing is left has a zero row.
         """
+        if self.model.encoder.fusion == "sequence":
+            return self._read(side, without)
         weights = {f.name: f.weight for f in self.model.current_fields(side)}
         parts = {n: part for n, part in self._parts[side].items() if n not in without}
         return fuse(parts, weights, self.model.dimension).numpy()

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from rankfield.encoders import RankingModel
+from rankfield.encoders import RankingModel, SequenceEncoder
 from rankfield.encoders.base import Side
 from rankfield.encoders.columns import FieldColumn, field_columns
 from rankfield.encoders.contents import content_ids
-from rankfield.encoders.field_batch import field_batch
+from rankfield.encoders.field_batch import field_batch, field_codes
 from rankfield.encoders.fusion import FieldBatch
+from rankfield.encoders.sequence_batch import sequence_batch
 from rankfield.schema import RankingDataset
 from rankfield.training.augment import flip_and_shift
 from rankfield.training.field_dropout import drop_fields
@@ -137,11 +138,17 @@ class PairBatches(Dataset[TrainingBatch]):
 
     def _inputs(self, side: Side, rows: Ints, generator: torch.Generator) -> FieldBatch:
         """Return what the encoder takes for these rows."""
+        encoder, share = self.model.encoder, self.recipe.data.field_dropout
+        if isinstance(encoder, SequenceEncoder):
+            # A sequence that is prepared cannot lose a field any more.
+            codes = drop_fields(field_codes(self.columns[side], rows), share, generator=generator)
+            source = self.dataset.image_source
+            return sequence_batch(encoder, self.columns[side], codes, side, source)
         pixels = self.images.pixels(side, rows)
         if self.recipe.data.augment:
             pixels = {k: flip_and_shift(v, generator=generator) for k, v in pixels.items()}
-        batch = field_batch(self.model.encoder, self.columns[side], rows, side, pixels)
-        return drop_fields(batch, self.recipe.data.field_dropout, generator=generator)
+        batch = field_batch(encoder, self.columns[side], rows, side, pixels)
+        return drop_fields(batch, share, generator=generator)
 
     def use_negatives(self, frame: pl.DataFrame) -> None:
         """Add hard negatives to every batch: a frame with ``query_id`` and ``doc_id``.

@@ -33,6 +33,8 @@ def build_model(recipe: Recipe, dataset: RankingDataset) -> RankingModel:
         encoder = build_encoder(recipe.encoder, dataset, query_fields, document_fields)
         if recipe.data.augment:
             _check_augment(encoder)
+        if encoder.fusion == "sequence":
+            _check_sequence(recipe)
         if recipe.lora.rank:
             add_adapters(encoder, recipe.lora, frozen=recipe.encoder.freeze)
     if any(dimension > encoder.dimension for dimension in recipe.loss.matryoshka):
@@ -60,3 +62,18 @@ def _check_augment(encoder: Encoder) -> None:
             where="recipe, data.augment",
             remedy="Leave it out.",
         )
+
+
+def _check_sequence(recipe: Recipe) -> None:
+    """Refuse what needs a vector of each field: there is one of the record alone."""
+    needed = {
+        "loss.per_field": recipe.loss.per_field,
+        "encoder.learn_field_weights": recipe.encoder.learn_field_weights,
+    }
+    for key, value in needed.items():
+        if value:
+            raise RecipeError(
+                "needs a vector of each field, which fields in one sequence do not have",
+                where=f"recipe, {key}",
+                remedy="Leave it out, or set encoder.fusion = 'fields'.",
+            )

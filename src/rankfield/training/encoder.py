@@ -85,6 +85,11 @@ class EncoderSection(Settings):
     image_width: int = pydantic.Field(
         256, ge=32, description="channels at the end of a small vision tower"
     )
+    fusion: Literal["fields", "sequence"] = pydantic.Field(
+        "fields",
+        description="of a model that reads texts and images in one sequence: the vectors of the "
+        "fields are fused, or all fields of a record are one sequence",
+    )
     max_tokens: int = pydantic.Field(32, ge=4, description="longer texts are cut")
     freeze: list[Literal["text", "vision"]] = pydantic.Field(
         [], description="towers that are not trained"
@@ -128,6 +133,11 @@ def build_encoder(
         raise RecipeError(
             f"is of kind 'open-clip', not {section.kind!r}", where="recipe, encoder.checkpoint"
         )
+    if section.fusion == "sequence" and section.kind not in _WHOLE:
+        raise RecipeError(
+            f"is of the kinds {' and '.join(_WHOLE)}, not {section.kind!r}",
+            where="recipe, encoder.fusion",
+        )
     if section.kind == "open-clip":
         encoder = open_clip_encoder(
             _named(section, "model"),
@@ -140,7 +150,11 @@ def build_encoder(
         if section.kind == "sentence-transformers":
             require_sentence_transformers()
         encoder = pretrained_encoder(
-            _folder(section, "model"), where=f"model {section.model}", pooling=pooling, **prefixes
+            _folder(section, "model"),
+            where=f"model {section.model}",
+            pooling=pooling,
+            fusion=section.fusion,
+            **prefixes,
         )
     else:
         text: TextTower | None = None

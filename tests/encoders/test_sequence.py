@@ -20,7 +20,6 @@ from rankfield.errors import InputError, ModelError, RecipeError
 from rankfield.evaluation import EvaluationOptions, evaluate
 from rankfield.evaluation.robustness import FieldEmbeddings
 from rankfield.images import open_image
-from rankfield.publishing import LAYOUTS
 from rankfield.schema import Field, RankingDataset
 from rankfield.training import build_model, train
 from tiny_models import recipe_of, tiny_clip
@@ -265,12 +264,6 @@ def test_models_without_a_sequence_are_refused(tmp_path: Path, shop: RankingData
     (plain / "chat_template.jinja").unlink()
     with pytest.raises(ModelError, match="has no chat template"):
         opened(plain, shop)
-
-
-def test_layouts_that_cannot_hold_it(folder: Path, shop: RankingDataset) -> None:
-    model = opened(folder, shop)
-    for name in set(LAYOUTS) - {"vectors"}:
-        assert "choose --as vectors" in str(LAYOUTS[name].refuses(model)), name
 
 
 def test_settings_of_videos_are_kept(tmp_path: Path, shop: RankingDataset) -> None:

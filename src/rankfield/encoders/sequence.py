@@ -151,8 +151,11 @@ class SequenceEncoder(WholeEncoder):
                 found[tower] = module
         return found if "text" in found else {"text": whole}
 
-    def save(self, folder: Path) -> None:
-        """Write the sentence-transformers folder, with the prefixes as its prompts."""
+    def save(self, folder: Path, *, alone: bool = False) -> None:
+        """Write the sentence-transformers folder, with the prefixes as its prompts.
+
+        `alone`: without what only `load` reads.
+        """
         prompts = self.model.prompts
         self.model.prompts = {**prompts, **self.prefixes}
         try:
@@ -162,6 +165,8 @@ class SequenceEncoder(WholeEncoder):
             self.model.prompts = prompts
         if self.video is not None and not (folder / _VIDEO_FILE).exists():
             write_json(folder / _VIDEO_FILE, self.video)
+        if alone:
+            return
         prefixes = {f"{side}_prefix": prefix for side, prefix in self.prefixes.items()}
         config = {"fusion": self.fusion, **prefixes}
         (folder / _CONFIG).write_text(json.dumps(config), "utf-8")

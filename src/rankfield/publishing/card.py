@@ -8,7 +8,7 @@ from typing import Any
 from rankfield import __version__
 from rankfield.encoders import RankingModel
 from rankfield.escaping import markdown_text
-from rankfield.publishing.fields_file import FUSION, fields_value
+from rankfield.publishing.fields_file import fields_value
 from rankfield.publishing.layout import ModelLayout
 from rankfield.publishing.proof import Proof
 from rankfield.report.markdown import front_matter, markdown_recipe, markdown_table
@@ -76,9 +76,10 @@ def _fields(facts: ModelFacts) -> str:
         for side in ("query", "document")
         for field in facts.fields[side]["fields"]
     ]
+    fusion = markdown_text(facts.fields["fusion"])
     return (
         markdown_table(["side", "field", "takes", "weight", "prefix of texts"], rows)
-        + f"\n\n`fields.json` holds the same. A record's embedding: {markdown_text(FUSION)}. "
+        + f"\n\n`fields.json` holds the same. A record's embedding: {fusion}. "
         f"Embeddings have {facts.fields['dimension']} dimensions; compare them by inner product."
     )
 

@@ -86,6 +86,7 @@ LAYOUT = replace(
     write=_write,
     check=_check,
     refuses=_refuses,
+    sequences=None,
     usage="""```bash
 eland_import_hub_model --url "$ELASTICSEARCH" --hub-model-id FOLDER \\
   --task-type text_embedding --start \\

@@ -10,9 +10,14 @@ from rankfield.encoders.base import Side
 from rankfield.files import write_json
 from rankfield.schema import Modality
 
-__all__ = ["FUSION", "fields_value", "fuses", "modalities", "prefix", "write_fields"]
+__all__ = ["fields_value", "fuses", "modalities", "prefix", "write_fields"]
 
-FUSION = (
+_SEQUENCE = (
+    "e = normalise(the model's vector of one message: the images of the fields that are present, "
+    "then their texts, joined by line breaks), cut to `dimension` and normalised again; a side's "
+    "prefix is the system's message, and weights have no effect"
+)
+_FUSION = (
     "e = normalise(sum over the fields that are present of weight * v), cut to `dimension` and "
     "normalised again; v = normalise(mean of a field's unit vectors); a text gets its side's prefix"
 )
@@ -44,7 +49,7 @@ def fields_value(model: RankingModel) -> dict[str, Any]:
         "dimension": model.dimension,
         "query": _side(model, "query"),
         "document": _side(model, "document"),
-        "fusion": FUSION,
+        "fusion": _SEQUENCE if model.encoder.fusion == "sequence" else _FUSION,
     }
 
 

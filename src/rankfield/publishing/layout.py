@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from rankfield.encoders import RankingModel
 from rankfield.publishing.client import AnyClient
@@ -25,6 +26,8 @@ class ModelLayout:
     package: the client's distribution, whose version the proof names.
     extra: of rankfield, that installs the client; "" where the core has it.
     imports: the client's top-level module, looked for before any work.
+    sequences: which models that read texts and images in one sequence it holds: "any", "whole"
+        for those that read all fields of a record together, or none.
     tolerance: the largest allowed difference of a cosine, and of 1 − cosine.
     ndcg_loss: the largest allowed share of NDCG@10 that is lost.
     refuses: why a model cannot be written so and what to do, in one sentence; None if it can.
@@ -41,5 +44,6 @@ class ModelLayout:
     package: str = ""
     extra: str = ""
     imports: str = ""
+    sequences: Literal["any", "whole"] | None = None
     tolerance: float = 1e-5
     ndcg_loss: float = 1e-4

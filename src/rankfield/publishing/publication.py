@@ -19,6 +19,7 @@ from rankfield.publishing.fields_file import write_fields
 from rankfield.publishing.layout import ModelLayout
 from rankfield.publishing.options import PublishOptions
 from rankfield.publishing.proof import Expected, Proof, require_agreement
+from rankfield.publishing.sequence_folder import refuses_sequences
 from rankfield.publishing.table import LAYOUTS
 from rankfield.schema import RankingDataset
 
@@ -68,7 +69,7 @@ def publish(
     if not isinstance(model, RankingModel):
         model = RankingModel.from_pretrained(model, device="cpu")
     for layout in chosen:
-        if reason := layout.refuses(model):
+        if reason := refuses_sequences(model, layout) or layout.refuses(model):
             raise ModelError(reason, where=f"{model.name}, --as {layout.name}")
     with new_folder(target, overwrite=options.overwrite) as folder, quiet_transformers():
         folders = {one.name: folder / one.name if len(chosen) > 1 else folder for one in chosen}

@@ -23,6 +23,7 @@ from rankfield.encoders import (
     DualEncoder,
     RankingModel,
     SentenceTransformersTower,
+    SequenceEncoder,
     TransformersTextTower,
     VisionTower,
 )
@@ -30,7 +31,7 @@ from rankfield.encoders.base import Side
 from rankfield.encoders.patch_transform import PatchTransform
 from rankfield.encoders.pretrained import loading
 from rankfield.files import read_json_object, write_json
-from rankfield.publishing.client import Client
+from rankfield.publishing.client import AnyClient
 from rankfield.publishing.fields_file import fuses, modalities, prefix
 from rankfield.publishing.hugging_face_files import (
     save_dual,
@@ -39,6 +40,11 @@ from rankfield.publishing.hugging_face_files import (
 )
 from rankfield.publishing.layout import ModelLayout
 from rankfield.publishing.options import PublishOptions
+from rankfield.publishing.sequence_folder import (
+    SequenceClient,
+    is_sequence_folder,
+    write_sequences,
+)
 
 __all__ = ["LAYOUT", "SentenceTransformersClient", "write_modules"]
 
@@ -105,12 +111,17 @@ class SentenceTransformersClient:
         return np.asarray(self.model.encode(images, show_progress_bar=False), dtype=np.float32)
 
 
-def _open(folder: Path, options: PublishOptions) -> Client:  # noqa: ARG001
-    return SentenceTransformersClient(folder)
+def _open(folder: Path, options: PublishOptions) -> AnyClient:  # noqa: ARG001
+    return (
+        SequenceClient(folder) if is_sequence_folder(folder) else SentenceTransformersClient(folder)
+    )
 
 
 def _write(model: RankingModel, folder: Path, options: PublishOptions) -> None:  # noqa: ARG001
-    write_modules(model, folder)
+    if isinstance(model.encoder, SequenceEncoder):
+        write_sequences(model, folder)
+    else:
+        write_modules(model, folder)
 
 
 def write_modules(model: RankingModel, folder: Path) -> None:
@@ -297,15 +308,14 @@ def _refuses(model: RankingModel) -> str | None:
     encoder = model.encoder
     if isinstance(encoder, DualEncoder):
         return None
+    if isinstance(encoder, SequenceEncoder):
+        return _foreign_module(encoder.model)
     if not isinstance(encoder, ComposedEncoder):
         return f"an encoder of the kind {encoder.kind!r} has no form in sentence-transformers"
     if isinstance(encoder.text, SentenceTransformersTower):
-        for module in encoder.text.model.children():
-            if not type(module).__module__.startswith("sentence_transformers."):
-                return (
-                    f"its module {type(module).__name__} is not one of sentence-transformers: "
-                    "the folder would need code of its own; choose another layout"
-                )
+        problem = _foreign_module(encoder.text.model)
+        if problem is not None:
+            return problem
     text = encoder.text if "text" in modalities(model) else None
     if isinstance(text, TransformersTextTower) and (
         text.pooling not in _POOLINGS or text.pads_to_full_length
@@ -320,6 +330,16 @@ def _refuses(model: RankingModel) -> str | None:
             return (
                 f"its vision tower, a {type(encoder.vision.model).__name__}, gives feature maps, "
                 "which sentence-transformers does not flatten; choose --as onnx"
+            )
+    return None
+
+
+def _foreign_module(library: Any) -> str | None:
+    for module in library.children():
+        if not type(module).__module__.startswith("sentence_transformers."):
+            return (
+                f"its module {type(module).__name__} is not one of sentence-transformers: "
+                "the folder would need code of its own; choose another layout"
             )
     return None
 
@@ -342,6 +362,7 @@ LAYOUT = ModelLayout(
     package="sentence-transformers",
     extra="sentence-transformers",
     imports="sentence_transformers",
+    sequences="whole",
     usage="""```python
 from sentence_transformers import SentenceTransformer
 
@@ -352,6 +373,7 @@ print(model.similarity(queries, documents))
 ```
 
 An image is encoded by `model.encode(image)`, if the model takes images. Vectors of several fields
-of one document are added up as the section on fields says.
+of one document are added up as the section on fields says. A model that reads a record in one
+sequence takes it whole: `model.encode_document([{"image": image, "text": "Red mug\\n350 ml"}])`.
 """,
 )

@@ -166,6 +166,7 @@ LAYOUT = ModelLayout(
     open=None,
     check=_check,
     refuses=lambda model: None,  # noqa: ARG005
+    sequences="any",
     usage="""`vectors.parquet` has a row for each document: `doc_id`, `vector` (float32, length 1),
 the columns to filter by. `ENGINES.md` shows how to load it into Qdrant, pgvector and Milvus with
 the right dimension and distance. Documents without any of the model's fields are left out.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -263,6 +264,17 @@ def test_models_without_a_sequence_are_refused(tmp_path: Path, shop: RankingData
     plain = qwen_folder(tmp_path / "qwen")
     (plain / "chat_template.jinja").unlink()
     with pytest.raises(ModelError, match="has no chat template"):
+        opened(plain, shop)
+
+
+@pytest.mark.skipif(find_spec("torchvision") is not None, reason="torchvision is installed")
+def test_a_model_that_needs_torchvision_says_so(tmp_path: Path, shop: RankingDataset) -> None:
+    plain = qwen_folder(tmp_path / "qwen")
+    path = plain / "processor_config.json"
+    config = json.loads(path.read_text("utf-8"))
+    config["image_processor"]["image_processor_type"] = "Lfm2VlImageProcessor"
+    path.write_text(json.dumps(config), "utf-8")
+    with pytest.raises(ModelError, match="by torchvision alone, which is not installed"):
         opened(plain, shop)
 
 

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,11 @@ def _explained(error: BaseException) -> tuple[str, str]:
                 )
                 return problem, f"Check the spelling and the connection. {fetch}."
     problem = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+    if "torchvision" in problem and find_spec("torchvision") is None:
+        return (
+            "its images or videos are prepared by torchvision alone, which is not installed",
+            "Install it from where torch came from: pip install torchvision",
+        )
     if len(problem) > _LONGEST_PROBLEM:  # transformers lists all of its architectures
         problem = f"{problem[:_LONGEST_PROBLEM]} …"
     return f"cannot be loaded ({problem})", ""

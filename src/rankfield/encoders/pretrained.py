@@ -78,7 +78,11 @@ def _explained(error: BaseException) -> tuple[str, str]:
                     "and the hub cannot be reached"
                 )
                 return problem, f"Check the spelling and the connection. {fetch}."
-    problem = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+    return _unexplained(f"{error} is missing" if isinstance(error, KeyError) else str(error))
+
+
+def _unexplained(problem: str) -> tuple[str, str]:
+    """Return what a library says, cut; or what it lacks where that is all."""
     if "torchvision" in problem and find_spec("torchvision") is None:
         return (
             "its images or videos are prepared by torchvision alone, which is not installed",

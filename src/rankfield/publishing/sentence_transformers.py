@@ -306,10 +306,8 @@ def _config(model: RankingModel) -> dict[str, Any]:
 
 def _refuses(model: RankingModel) -> str | None:
     encoder = model.encoder
-    if isinstance(encoder, DualEncoder):
-        return None
-    if isinstance(encoder, SequenceEncoder):
-        return _foreign_module(encoder.model)
+    if isinstance(encoder, DualEncoder | SequenceEncoder):
+        return _foreign_module(encoder.model) if isinstance(encoder, SequenceEncoder) else None
     if not isinstance(encoder, ComposedEncoder):
         return f"an encoder of the kind {encoder.kind!r} has no form in sentence-transformers"
     if isinstance(encoder.text, SentenceTransformersTower):

@@ -2,6 +2,7 @@
 
     python benchmarks/loss.py                          1,024, 4,096 and 16,384 pairs, five rounds
     python benchmarks/loss.py --sizes 512 --rounds 2   a quick look
+    python benchmarks/loss.py --more                   further rounds, beside those of the results
 
 open_clip's form is that of its ClipLoss: a product and a cross-entropy for each direction. GCL
 weighs each pair; `ranked` has four judged documents a query in four grades. "kept" has a memory
@@ -43,6 +44,7 @@ OPEN_CLIP = "open_clip's form"
 JUDGED, GRADES, LARGEST_PLAIN = 4, 4, 4096
 
 Arms = dict[str, Callable[[], Tensor]]
+Found = dict[str, dict[str, Any]]
 
 
 def main() -> None:
@@ -56,45 +58,73 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--more", action="store_true", help="add to the results that are there")
     parser.add_argument("--memory-of", help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     if options.memory_of:
         print(peak_mib(options.sizes[0], options.memory_of, options))
         return
-    settings = {k: v for k, v in vars(options).items() if k not in ("results", "memory_of")}
-    settings |= {"processor": platform.processor(), "torch": torch.__version__}
-    found = {str(size): measured(size, options) for size in options.sizes}
-    options.results.write_text(
-        json.dumps({"settings": settings, "sizes": found}, indent=2) + "\n", "utf-8"
-    )
+    settings = {k: getattr(options, k) for k in ("width", "scale", "threads")}
+    settings |= {"processor": processor(), "torch": torch.__version__}
+    found = json.loads(options.results.read_text("utf-8"))["sizes"] if options.more else {}
+    for add in (add_seconds, add_memory):
+        for size in options.sizes:
+            add(size, found.setdefault(str(size), {}), options)
+            text = json.dumps({"settings": settings, "sizes": found}, indent=2)
+            options.results.write_text(text + "\n", "utf-8")
+    for size in options.sizes:
+        show(size, found[str(size)])
 
 
-def measured(size: int, options: argparse.Namespace) -> dict[str, Any]:
-    """Return arm → seconds of each round and MiB, for a batch of so many pairs."""
+def add_seconds(size: int, found: Found, options: argparse.Namespace) -> None:
+    """Add the seconds of each round to those of each arm of a batch of so many pairs."""
     arms, leaves = made(size, options)
-    seconds: dict[str, list[float]] = {arm: [] for arm in arms}
     repeats = max(1, (4096 // size) ** 2)
-    for number in range(options.rounds + 1):
+    for arm, loss in arms.items():
+        found.setdefault(arm, {"seconds": []})
+        if size <= LARGEST_PLAIN:
+            step(loss, leaves)  # warms up
+    for _ in range(options.rounds):
         for arm, loss in arms.items():
             start = time.perf_counter()
             for _ in range(repeats):
                 step(loss, leaves)
-            taken = (time.perf_counter() - start) / repeats
-            if number or size > LARGEST_PLAIN:  # the first round warms up
-                seconds[arm].append(taken)
-    found = {}
-    base = statistics.median(seconds[OPEN_CLIP])
-    for arm, rounds in seconds.items():
-        mib = memory_of(size, arm, options)
-        found[arm] = {"seconds": rounds, "mib": mib}
-        ratio = base / statistics.median(rounds)
+            found[arm]["seconds"].append((time.perf_counter() - start) / repeats)
+
+
+def add_memory(size: int, found: Found, options: argparse.Namespace) -> None:
+    """Add the MiB of each arm, where they are not known yet, from a process of its own."""
+    command = [sys.executable, __file__, "--sizes", str(size)]
+    for key in ("width", "scale", "threads"):
+        command += [f"--{key}", str(getattr(options, key))]
+    for arm, figures in found.items():
+        if "mib" not in figures:
+            ran = subprocess.run(
+                [*command, "--memory-of", arm], check=True, capture_output=True, text=True
+            )
+            figures["mib"] = float(ran.stdout)
+
+
+def show(size: int, found: Found) -> None:
+    """Print the table of a batch of so many pairs."""
+    base = statistics.median(found[OPEN_CLIP]["seconds"])
+    for arm, figures in found.items():
+        rounds = figures["seconds"]
+        middle = statistics.median(rounds)
         print(
-            f"{size:6} {arm:34} {statistics.median(rounds):8.4f} s "
-            f"({min(rounds):.4f} … {max(rounds):.4f})  × {ratio:.2f}  {mib:7.0f} MiB",
-            flush=True,
+            f"{size:6} {arm:34} {middle:8.4f} s ({min(rounds):.4f} … {max(rounds):.4f})"
+            f"  × {base / middle:.2f}  {figures['mib']:7.0f} MiB"
         )
-    return found
+
+
+def processor() -> str:
+    """Return what the processor is called, where Linux says so."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((x.partition(":")[2].strip() for x in lines if x.startswith("model name")), "")
 
 
 def made(size: int, options: argparse.Namespace) -> tuple[Arms, list[Tensor]]:
@@ -142,14 +172,6 @@ def step(loss: Callable[[], Tensor], leaves: list[Tensor]) -> None:
     for leaf in leaves:
         leaf.grad = None
     loss().backward()  # type: ignore[no-untyped-call]
-
-
-def memory_of(size: int, arm: str, options: argparse.Namespace) -> float:
-    """Return the MiB of an arm from a process of its own."""
-    command = [sys.executable, __file__, "--sizes", str(size), "--memory-of", arm]
-    command += ["--width", str(options.width), "--threads", str(options.threads)]
-    command += ["--scale", str(options.scale)]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def peak_mib(size: int, arm: str, options: argparse.Namespace) -> float:

@@ -28,6 +28,7 @@ def system_sections(folder: Path) -> list[str]:
     writers = {
         "marqo_gs": _published_script,
         "evaluation": _evaluation,
+        "loss": _loss,
         "labels": _labels,
         "curation": _curation,
         "drop_in": drop_in,
@@ -114,6 +115,30 @@ def _rows(record: Found) -> list[str]:
             f"| {method['total']:,.2f} | {method['extra_mib']:,.0f} |"
         )
     return rows
+
+
+def _loss(found: Found) -> list[str]:
+    settings = found["settings"]
+    lines = [
+        "## The loss of large batches: time and memory",
+        "",
+        f"`python benchmarks/loss.py`: forward and backward in float32, width {settings['width']}, "
+        f"{settings['threads']} threads, {settings['processor']}; all arms in turns in every "
+        "round, medians with the least and the most. × is how often an arm's median goes into "
+        "that of open_clip's form. Memory is the peak of a process beyond its inputs, the "
+        "gradients included. Tiled: no logits are kept for backward; kept: all of them.",
+    ]
+    for size, arms in found["sizes"].items():
+        base, *_ = (statistics.median(arm["seconds"]) for arm in arms.values())
+        lines += ["", f"{int(size):,} pairs:", "", "| loss | seconds | × | MiB |", "|---" * 4 + "|"]
+        for name, arm in arms.items():
+            seconds = arm["seconds"]
+            middle = statistics.median(seconds)
+            lines.append(
+                f"| {name} | {middle:.3g} ({min(seconds):.3g} to {max(seconds):.3g}, "
+                f"{len(seconds)} rounds) | {base / middle:.2f} | {arm['mib']:,.0f} |"
+            )
+    return lines
 
 
 def _labels(found: Found) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import get_args
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ from rankfield.losses import (
     listnet_loss,
     sigmoid_loss,
     tiled_judged_contrastive_loss,
+    tiled_sigmoid_loss,
 )
 from rankfield.losses.judged_contrastive import Target
 from rankfield.losses.lambda_loss import LambdaScheme
@@ -54,6 +55,9 @@ TILED: tuple[tuple[Target, Direction], ...] = (
     ("soft", "both"),
 )
 """Forms in tiles that every test of losses tries."""
+
+TILES: dict[str, Any] = {"side": 2, "memory_mib": 2**-13}
+"""Several tiles even of small batches, of which some are kept."""
 
 PATTERNS = ["random", "full row", "all", "tied", "single"]
 
@@ -168,11 +172,14 @@ def _losses() -> dict[str, tuple[JudgedLoss, JudgedLoss]]:
             partial(sigmoid_loss, logit_bias=-3.0, target=target),
             partial(reference.sigmoid_loops, bias=-3.0, target=target),
         )
+        found[f"tiled sigmoid {target}"] = (
+            partial(tiled_sigmoid_loss, logit_bias=-3.0, target=target, **TILES),
+            partial(reference.sigmoid_loops, bias=-3.0, target=target),
+        )
     for target, direction in TILED:
         keywords = {"target": target, "direction": direction}
         found[f"tiled {target} {direction}"] = (
-            # Several tiles even of small batches, of which some are kept.
-            partial(tiled_judged_contrastive_loss, **keywords, side=2, memory_mib=2**-13),
+            partial(tiled_judged_contrastive_loss, **keywords, **TILES),
             partial(reference.judged_contrastive_loops, **keywords),
         )
     for scheme in get_args(LambdaScheme):

@@ -21,16 +21,19 @@ from rankfield.losses import (
     ContrastiveLoss,
     JudgedContrastiveLoss,
     JudgedPairs,
+    SigmoidLoss,
     contrastive_loss,
     judged_contrastive_loss,
+    sigmoid_loss,
     tiled_contrastive_loss,
     tiled_judged_contrastive_loss,
+    tiled_sigmoid_loss,
 )
 from rankfield.losses.judged_contrastive import Target
 from rankfield.losses.judged_lists import NO_LOGIT
-from rankfield.losses.reduction import Direction
-from rankfield.losses.tile_softmax import exponentials_
-from rankfield.losses.tiled_contrastive import pays
+from rankfield.losses.large_batches import pays
+from rankfield.losses.reduction import Direction, Reduction
+from rankfield.losses.tile_softmax import SoftmaxTile
 
 TARGETS: list[Target] = ["pair", "mask", "soft", "ranked"]
 DIRECTIONS: list[Direction] = ["query_to_document", "document_to_query", "both"]
@@ -92,6 +95,40 @@ def test_equals_the_definition_whatever_the_tiles(
     assert_same(value_and_gradients(tiled, batch, scale), expected, 1e-8)
 
 
+@settings(max_examples=60, deadline=None)
+@given(batch=BATCHES, keywords=KEYWORDS, tiles=TILES, scale=st.floats(0.1, 100.0))
+def test_of_the_sigmoid_too(
+    batch: Batch, keywords: dict[str, Any], tiles: dict[str, Any], scale: float
+) -> None:
+    keywords = {key: keywords[key] for key in ("target", "direction")}
+    bias = torch.tensor(-2.0).double()
+    expected, found = (
+        value_and_gradients(partial(loss, logit_bias=bias, **keywords), batch, scale)
+        for loss in (sigmoid_loss, partial(tiled_sigmoid_loss, **tiles))
+    )
+    assert_same(found, expected, 1e-8)
+
+
+@each_target
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_the_bias_of_the_sigmoid_has_its_gradient(target: Target, reduction: Reduction) -> None:
+    batch = random_batch(7, 5, seed=6)
+    found = []
+    for loss in (sigmoid_loss, partial(tiled_sigmoid_loss, side=3)):
+        bias = torch.tensor(-2.0).double().requires_grad_()
+        value = loss(
+            batch.queries,
+            batch.documents,
+            batch.pairs,
+            9.0,
+            bias,
+            target=target,
+            reduction=reduction,
+        )
+        found.append([value.detach(), *torch.autograd.grad(value.sum(), bias)])
+    assert_same(found[0], found[1])
+
+
 @each_direction
 @pytest.mark.parametrize("reduction", ["mean", "batchmean", "none"])
 def test_of_rows_equals_the_contrastive_loss(direction: Direction, reduction: str) -> None:
@@ -139,7 +176,7 @@ def test_exponents_are_shifted_so_that_none_underflows(
 ) -> None:
     tile, before = torch.tensor(logits), torch.tensor(logits)
     places = torch.tensor([1]), torch.tensor([1])
-    assert exponentials_(tile, places, bounded) == shift
+    assert SoftmaxTile().take(tile, places, bounded) == shift
     expected = before if shift is None else torch.exp(before - shift)
     expected[1, 1] = NO_LOGIT if shift is None else 0.0
     torch.testing.assert_close(tile, expected)
@@ -213,12 +250,19 @@ def sparse_batch(m: int, n: int) -> Batch:
 
 @each_target
 @each_direction
-def test_memory_is_that_of_embeddings_and_pairs(target: Target, direction: Direction) -> None:
+@pytest.mark.parametrize("form", ["softmax", "sigmoid"])
+def test_memory_is_that_of_embeddings_and_pairs(
+    form: str, target: Target, direction: Direction
+) -> None:
+    forms: dict[str, Callable[..., Tensor]] = {
+        "softmax": tiled_judged_contrastive_loss,
+        "sigmoid": partial(tiled_sigmoid_loss, logit_bias=-3.0),
+    }
     batch = sparse_batch(240, 200)
     queries, documents, scale = leaves_of(batch)
     mode = Largest()  # type: ignore[no-untyped-call]
     with mode, saved_sizes() as saved:
-        tiled_judged_contrastive_loss(
+        value = forms[form](
             queries,
             documents,
             batch.pairs,
@@ -227,8 +271,9 @@ def test_memory_is_that_of_embeddings_and_pairs(target: Target, direction: Direc
             direction=direction,
             side=64 if target == "pair" else 16,
             memory_mib=0.0,
-        ).backward()  # type: ignore[no-untyped-call]
-    linear = (240 + 200) * 4 + len(batch.pairs) * (4 if target == "pair" else 1)
+        )
+        value.backward()  # type: ignore[no-untyped-call]
+    linear = (240 + 200) * 5 + len(batch.pairs) * (5 if target == "pair" else 1)
     assert mode.numel <= 4 * linear
     assert sum(x.numel() for x in saved) <= 16 * linear
     assert 4 * linear < 240 * 200
@@ -316,6 +361,11 @@ def test_modules_take_tiles_from_the_batch_on_for_which_they_pay(target: Target)
                 found = module(queries, documents, pairs, 9.0)
             assert (max(x.numel() for x in saved) < size * size) is tiled
             torch.testing.assert_close(found, expected)
+        with saved_sizes() as saved:
+            found = SigmoidLoss(target=target, memory_mib=0.0)(queries, documents, pairs, 9.0, -3.0)
+        assert (max(x.numel() for x in saved) < size * size) is tiled
+        expected = sigmoid_loss(queries, documents, pairs, 9.0, -3.0, target=target)
+        torch.testing.assert_close(found, expected)
 
 
 @pytest.mark.parametrize("memory", [-1.0, float("nan"), float("inf")])
@@ -328,7 +378,11 @@ def test_budgets_that_are_none_are_refused(memory: float) -> None:
             batch.queries, batch.documents, batch.pairs, 1.0, memory_mib=memory
         ),
         lambda: ContrastiveLoss(memory_mib=memory),
+        lambda: tiled_sigmoid_loss(
+            batch.queries, batch.documents, batch.pairs, 1.0, 0.0, memory_mib=memory
+        ),
         lambda: JudgedContrastiveLoss(memory_mib=memory),
+        lambda: SigmoidLoss(memory_mib=memory),
     ]
     for call in refused:
         with pytest.raises(ValueError, match="expected a memory_mib of 0 or more MiB, found"):

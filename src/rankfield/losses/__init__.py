@@ -14,6 +14,7 @@ from rankfield.losses.tiled_contrastive import (
     tiled_contrastive_loss,
     tiled_judged_contrastive_loss,
 )
+from rankfield.losses.tiled_sigmoid import tiled_sigmoid_loss
 
 __all__ = [
     "LOSSES",
@@ -39,5 +40,6 @@ __all__ = [
     "sigmoid_loss",
     "tiled_contrastive_loss",
     "tiled_judged_contrastive_loss",
+    "tiled_sigmoid_loss",
     "truncated",
 ]

@@ -1,13 +1,13 @@
 """What competes with the judged pairs of a large batch, without a matrix of all logits.
 
-The logits Z = s · Q Dᵀ are made in tiles, each of which serves both directions. Its exponentials
-are summed by rows and by columns; backward makes them again, unless they were kept. What a loss
-does with the sums is per pair, query or document. FLOPs: 8·m·n·D, or 6·m·n·D with all tiles kept.
+The logits Z = s · Q Dᵀ are made in tiles, each of which serves both directions. A function of them
+is summed by rows and by columns; backward makes them again, unless they were kept. What a loss does
+with the sums is per pair, query or document. FLOPs: 8·m·n·D, or 6·m·n·D with all tiles kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -18,14 +18,8 @@ from torch.autograd.function import once_differentiable
 from rankfield.losses.judged_lists import NO_LOGIT
 from rankfield.losses.judged_pairs import JudgedPairs
 from rankfield.losses.reduction import Direction
-from rankfield.losses.tile_softmax import (
-    LARGEST,
-    Side,
-    add_log_sums,
-    exponentials_,
-    exponentiate_,
-    logit_gradient,
-)
+from rankfield.losses.tile_form import LARGEST, Side, TileForm
+from rankfield.losses.tile_softmax import SoftmaxTile
 from rankfield.losses.tiling import Tile, Tiling, default_side
 
 __all__ = ["Competitors", "competitors"]
@@ -34,16 +28,23 @@ _ROWS = 4096  # at once, where products are summed over all embeddings
 
 
 class Competitors(NamedTuple):
-    """The judged pairs' logits, and the log-sum-exps of the unjudged ones.
+    """The judged pairs' logits, and sums over the unjudged ones.
 
     own: P, Z_ij of each pair.
-    documents: m, log Σ exp Z_ik over each query's unjudged documents; `NO_LOGIT` of none.
-    queries: n, log Σ exp Z_kj over each document's unjudged queries; `NO_LOGIT` of none.
+    documents: m, over each query's unjudged documents; of none `NO_LOGIT`, or 0 of a plain sum.
+    queries: n, over each document's unjudged queries; of none likewise.
     """
 
     own: Tensor
     documents: Tensor | None
     queries: Tensor | None
+
+    def in_directions(self, pairs: JudgedPairs) -> Iterator[tuple[Tensor, JudgedPairs]]:
+        """Yield the sums that are there and the pairs, exchanged for those over queries."""
+        if self.documents is not None:
+            yield self.documents, pairs
+        if self.queries is not None:
+            yield self.queries, pairs.transposed()
 
 
 def competitors(
@@ -53,10 +54,11 @@ def competitors(
     logit_scale: Tensor | float,
     *,
     direction: Direction,
+    form: TileForm | None = None,
     memory_mib: float = 0.0,
     side: int | None = None,
 ) -> Competitors:
-    """Return the judged pairs' logits and the log-sum-exps of the unjudged ones.
+    """Return the judged pairs' logits and the sums over the unjudged ones.
 
     Differentiable once, by embeddings and scale. Beside its inputs autograd keeps O(m + n + P)
     numbers, and the tiles that the budget allows.
@@ -66,7 +68,8 @@ def competitors(
         document_embeddings: n × D, of the same type.
         pairs: judged pairs.
         logit_scale: s.
-        direction: which of the log-sum-exps are needed; the other is None.
+        direction: which of the sums are needed; the other is None.
+        form: what is summed; by default `SoftmaxTile`, log Σ exp Z.
         memory_mib: MiB of tiles that may be kept from forward to backward.
         side: rows and columns of a tile, ≥ 1; by default what is fast on the device.
     """
@@ -76,6 +79,7 @@ def competitors(
     plan = _Plan(
         Tiling.of(shape, pairs.queries, pairs.documents, side or default_side(device)),
         int(memory_mib * 2**20 / query_embeddings.element_size()),
+        form or SoftmaxTile(),
         by_row=direction != "document_to_query",
         by_column=direction != "query_to_document",
     )
@@ -87,10 +91,11 @@ def competitors(
 
 @dataclass(frozen=True)
 class _Plan:
-    """The tiles, how many logits may be kept, and which sums are needed."""
+    """The tiles, how many logits may be kept, what is summed, and which sums are needed."""
 
     tiling: Tiling
     budget: int
+    form: TileForm
     by_row: bool
     by_column: bool
 
@@ -99,8 +104,8 @@ class _Tiled(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, queries: Tensor, documents: Tensor, scale: Tensor, plan: _Plan) -> Any:
         with torch.autocast(queries.device.type, enabled=False):
-            walk = _Walk(queries, documents, scale, plan.tiling)
-            own, rows, columns = walk.sums(plan, plan.budget if any(ctx.needs_input_grad) else 0)
+            walk = _Walk(queries, documents, scale, plan)
+            own, rows, columns = walk.sums(plan.budget if any(ctx.needs_input_grad) else 0)
         ctx.plan, ctx.shifts = plan, walk.shifts
         ctx.save_for_backward(queries, documents, scale, rows, columns, *walk.kept)
         return (
@@ -118,7 +123,7 @@ class _Tiled(torch.autograd.Function):
             None if columns is None else Side(column_sums, columns),
         )
         with torch.autocast(queries.device.type, enabled=False):
-            walk = _Walk(queries, documents, scale, ctx.plan.tiling, ctx.shifts, kept)
+            walk = _Walk(queries, documents, scale, ctx.plan, ctx.shifts, kept)
             return (*walk.gradients(own, sides, ctx.needs_input_grad), None)
 
 
@@ -126,36 +131,37 @@ class _Tiled(torch.autograd.Function):
 class _Walk:
     """A walk over the tiles, forward or backward.
 
-    shifts: of each tile, what `exponentials_` returned.
-    kept: the first tiles, as many as the budget allows, as `exponentials_` left them.
+    shifts: of each tile, what the form's `take` returned.
+    kept: the first tiles, as many as the budget allows, as `take` left them.
     """
 
     queries: Tensor
     documents: Tensor
     scale: Tensor
-    tiling: Tiling
+    plan: _Plan
     shifts: list[float | None] = field(default_factory=list)
     kept: list[Tensor] = field(default_factory=list)
 
-    def sums(self, plan: _Plan, budget: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the pairs' logits, and wide log-sum-exps by row and by column."""
-        own = self.queries.new_empty(len(self.tiling.order))
-        rows, columns = _nothing(self.queries), _nothing(self.documents)
+    def sums(self, budget: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the pairs' logits, and wide sums by row and by column."""
+        plan, tiling, form = self.plan, self.plan.tiling, self.plan.form
+        own = self.queries.new_empty(len(tiling.order))
+        rows, columns = (_nothing(side, form) for side in (self.queries, self.documents))
         bounded = self._bound() <= LARGEST
         memory = self._memory()
-        for tile in self.tiling.tiles:
+        for tile in tiling.tiles:
             budget -= tile.size
             if budget >= 0:
                 self.kept.append(self.queries.new_empty(tile.shape))
             logits = self._logits(tile, self.kept[-1] if budget >= 0 else memory)
-            places = self.tiling.places(tile)
-            own[self.tiling.order[tile.pairs]] = logits[places]
-            shift = exponentials_(logits, places, bounded)
+            places = tiling.places(tile)
+            own[tiling.order[tile.pairs]] = logits[places]
+            shift = form.take(logits, places, bounded)
             self.shifts.append(shift)
             if plan.by_row:
-                add_log_sums(rows[tile.rows], logits, shift, 1)
+                form.add(rows[tile.rows], logits, shift, 1)
             if plan.by_column:
-                add_log_sums(columns[tile.columns], logits, shift, 0)
+                form.add(columns[tile.columns], logits, shift, 0)
         return own, rows.clamp_(min=NO_LOGIT), columns.clamp_(min=NO_LOGIT)
 
     def gradients(
@@ -170,18 +176,18 @@ class _Walk:
         """
         by_query = torch.zeros_like(self.queries) if needed[0] or needed[2] else None
         by_document = torch.zeros_like(self.documents) if needed[1] else None
+        tiling, form = self.plan.tiling, self.plan.form
         logits, memory = self._memory(), self._memory()
-        for number, (tile, shift) in enumerate(zip(self.tiling.tiles, self.shifts, strict=True)):
+        for number, (tile, shift) in enumerate(zip(tiling.tiles, self.shifts, strict=True)):
             if number < len(self.kept):
                 values = self.kept[number]
             else:
                 values = self._logits(tile, logits)
-                if shift is not None:
-                    exponentiate_(values, shift)
-            gradient = logit_gradient(values, shift, *_of_tile(sides, tile), _view(memory, tile))
-            places = self.tiling.places(tile)
+                form.again(values, shift)
+            gradient = form.gradient(values, shift, *_of_tile(sides, tile), _view(memory, tile))
+            places = tiling.places(tile)
             gradient[places] = 0.0
-            of_pairs = own[self.tiling.order[tile.pairs]]
+            of_pairs = own[tiling.order[tile.pairs]]
             gradient.index_put_(places, of_pairs, accumulate=True)
             if by_query is not None:
                 by_query[tile.rows].addmm_(gradient, self.documents[tile.columns])
@@ -215,7 +221,7 @@ class _Walk:
 
     def _memory(self) -> Tensor:
         """Return memory for any one tile; the first is the largest."""
-        return self.queries.new_empty(self.tiling.tiles[0].size)
+        return self.queries.new_empty(self.plan.tiling.tiles[0].size)
 
 
 def _view(memory: Tensor, tile: Tile) -> Tensor:
@@ -232,7 +238,7 @@ def _of_tile(sides: tuple[Side | None, Side | None], tile: Tile) -> tuple[Side |
     )
 
 
-def _nothing(side: Tensor) -> Tensor:
-    """Return log Σ of nothing for each row, in float64 where the device has it."""
+def _nothing(side: Tensor, form: TileForm) -> Tensor:
+    """Return the sum of nothing for each row, in float64 where the device has it."""
     wide = side.dtype if side.device.type == "mps" else torch.float64
-    return torch.full((len(side),), -torch.inf, dtype=wide, device=side.device)
+    return torch.full((len(side),), form.nothing, dtype=wide, device=side.device)

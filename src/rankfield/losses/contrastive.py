@@ -12,14 +12,10 @@ import torch
 from torch import Tensor
 
 from rankfield.losses.judged_pairs import JudgedPairs, check_rows
+from rankfield.losses.large_batches import DEFAULT_MIB, check_memory, pays
 from rankfield.losses.ranking_loss import RankingLoss
 from rankfield.losses.reduction import Direction, Reduction, check_reduction, weighted
-from rankfield.losses.tiled_contrastive import (
-    DEFAULT_MIB,
-    check_memory,
-    pays,
-    tiled_contrastive_loss,
-)
+from rankfield.losses.tiled_contrastive import tiled_contrastive_loss
 
 __all__ = ["ContrastiveLoss", "contrastive_loss"]
 

@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from rankfield.losses.contrastive import contrastive_loss
 from rankfield.losses.judged_lists import NO_LOGIT
 from rankfield.losses.judged_pairs import JudgedPairs, check_batch
+from rankfield.losses.large_batches import DEFAULT_MIB, check_memory, pays
 from rankfield.losses.ranking_loss import RankingLoss
 from rankfield.losses.reduction import (
     Direction,
@@ -33,12 +34,7 @@ from rankfield.losses.reduction import (
 )
 from rankfield.losses.softplus import softplus
 from rankfield.losses.targets import Target, check_target, unjudged_and_lower
-from rankfield.losses.tiled_contrastive import (
-    DEFAULT_MIB,
-    check_memory,
-    pays,
-    tiled_judged_contrastive_loss,
-)
+from rankfield.losses.tiled_contrastive import tiled_judged_contrastive_loss
 
 __all__ = ["JudgedContrastiveLoss", "Target", "judged_contrastive_loss"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -9,10 +10,12 @@ from torch import Tensor
 
 from rankfield.losses.judged_pairs import JudgedPairs, check_batch
 
-__all__ = ["NO_LOGIT", "JudgedLists", "ListLogits", "judged_lists", "list_logits"]
+__all__ = ["NO_LOGIT", "JudgedLists", "ListLogits", "by_length", "judged_lists", "list_logits"]
 
 NO_LOGIT = -1e30
 """The logit of what does not compete: finite, so that an empty set has a gradient of 0, not NaN."""
+
+_PADDING = 4  # times the pairs that lists padded to the longest may take
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,35 @@ def judged_lists(pairs: JudgedPairs) -> JudgedLists:
     new[:, 1:] = scores[:, 1:] != scores[:, :-1]
     tie_start = torch.where(new, positions, 0).cummax(dim=1).values
     return JudgedLists(padded, real, queries, tie_start)
+
+
+def by_length(
+    function: Callable[[Tensor, Tensor, JudgedPairs], Tensor],
+    of_pairs: Tensor,
+    of_queries: Tensor,
+    pairs: JudgedPairs,
+) -> Tensor:
+    """Return a function of judged lists in O(P) memory, however long the longest list is, P.
+
+    If padding all lists to the longest takes too much, those of like length go together.
+
+    Args:
+        function: (of pairs, of queries, pairs) → P numbers, each of which depends on its own
+            query's list alone.
+        of_pairs: P numbers.
+        of_queries: m numbers.
+        pairs: judged pairs.
+    """
+    lengths = torch.bincount(pairs.queries)
+    if int(lengths.max()) * int((lengths > 0).sum()) <= _PADDING * len(pairs):
+        return function(of_pairs, of_queries, pairs)
+    doublings = torch.frexp(lengths[pairs.queries].double() - 0.5).exponent
+    found = torch.zeros_like(of_pairs)
+    for doubling in torch.unique(doublings).tolist():
+        chosen = (doublings == doubling).nonzero()[:, 0]
+        some = JudgedPairs(*(x[chosen] for x in vars(pairs).values()))
+        found = found.index_copy(0, chosen, function(of_pairs[chosen], of_queries, some))
+    return found
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,14 @@ Zhai et al., Sigmoid Loss for Language Image Pre-Training, arXiv 2303.15343.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from rankfield.losses.judged_lists import JudgedLists, judged_lists
 from rankfield.losses.judged_pairs import JudgedPairs, check_batch
+from rankfield.losses.large_batches import DEFAULT_MIB, check_memory, pays
 from rankfield.losses.ranking_loss import RankingLoss
 from rankfield.losses.reduction import (
     Direction,
@@ -23,7 +24,8 @@ from rankfield.losses.reduction import (
     weighted,
 )
 from rankfield.losses.softplus import softplus
-from rankfield.losses.targets import Target
+from rankfield.losses.targets import Target, unjudged_and_lower_sums
+from rankfield.losses.tiled_sigmoid import tiled_sigmoid_loss
 
 __all__ = ["SigmoidLoss", "sigmoid_loss"]
 
@@ -91,7 +93,10 @@ class SigmoidLoss(RankingLoss):
     """Binary cross-entropies in the softmax's place, with a bias: SigLIP's loss with weights.
 
     The module of `sigmoid_loss`, whose keywords it takes. As the logit scale, the bias is the
-    model's, or else a parameter of the loss: `logit_bias` is then where it begins.
+    model's, or else a parameter of the loss: `logit_bias` is then where it begins. A batch that is
+    large enough for it to pay is computed by `tiled_sigmoid_loss`.
+
+    memory_mib: MiB of logits that such a batch may keep for backward, beside the embeddings.
     """
 
     takes_bias: ClassVar[bool] = True
@@ -103,12 +108,15 @@ class SigmoidLoss(RankingLoss):
         target: Target = "mask",
         direction: Direction = "both",
         reduction: Reduction = "mean",
+        memory_mib: float = DEFAULT_MIB,
         logit_scale: float | None = None,
         logit_bias: float | None = None,
     ) -> None:
         super().__init__(logit_scale=logit_scale)
         check_reduction(direction, reduction)
         check_choice("target", target, Target)
+        check_memory(memory_mib)
+        self.memory_mib = memory_mib
         self.target, self.direction, self.reduction = target, direction, reduction
         own = None if logit_bias is None else nn.Parameter(torch.tensor(float(logit_bias)))
         self.register_parameter("own_logit_bias", own)
@@ -133,7 +141,11 @@ class SigmoidLoss(RankingLoss):
                 "there is no logit bias: give the model's with the call, or make the loss with "
                 "one that it learns, SigmoidLoss(logit_bias=-10.0)"
             )
-        return sigmoid_loss(
+        loss = sigmoid_loss
+        sides = (pairs, pairs) if self.sampled else (query_embeddings, document_embeddings)
+        if pays(*(len(side) for side in sides)):
+            loss = partial(tiled_sigmoid_loss, memory_mib=self.memory_mib)
+        return loss(
             query_embeddings,
             document_embeddings,
             pairs,
@@ -159,7 +171,7 @@ def _total(logits: Tensor, pairs: JudgedPairs, weights: Tensor, target: Target) 
     unjudged = _unjudged(negative, pairs)
     if target == "mask":
         return positive + weights @ unjudged[pairs.queries]
-    lists, below = _lower(own, unjudged, pairs)
+    lists, below = unjudged_and_lower_sums(softplus(own), unjudged, pairs)
     return positive + weights[lists.pairs[lists.real]] @ below[lists.real]
 
 
@@ -175,7 +187,7 @@ def _losses(logits: Tensor, pairs: JudgedPairs, target: Target) -> Tensor:
     unjudged = _unjudged(negative, pairs)
     if target == "mask":
         return softplus(-own) + unjudged[pairs.queries]
-    lists, below = _lower(own, unjudged, pairs)
+    lists, below = unjudged_and_lower_sums(softplus(own), unjudged, pairs)
     lower = torch.zeros_like(own).index_copy(0, lists.pairs[lists.real], below[lists.real])
     return softplus(-own) + lower
 
@@ -185,11 +197,3 @@ def _unjudged(negative: Tensor, pairs: JudgedPairs) -> Tensor:
     judged = torch.zeros(negative.shape, dtype=torch.bool, device=negative.device)
     judged[pairs.queries, pairs.documents] = True
     return negative.masked_fill(judged, 0.0).sum(1)
-
-
-def _lower(own: Tensor, unjudged: Tensor, pairs: JudgedPairs) -> tuple[JudgedLists, Tensor]:
-    """Return the judged lists, and what is unjudged or scored lower than each pair, R × K."""
-    lists = judged_lists(pairs)
-    costs = torch.where(lists.real, softplus(own)[lists.pairs], 0.0)
-    up_to = torch.cat([unjudged[lists.queries, None], costs], dim=1).cumsum(1)
-    return lists, up_to.gather(1, lists.tie_start)

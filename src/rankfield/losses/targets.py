@@ -7,11 +7,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from rankfield.losses.judged_lists import NO_LOGIT, judged_lists
+from rankfield.losses.judged_lists import NO_LOGIT, JudgedLists, judged_lists
 from rankfield.losses.judged_pairs import JudgedPairs
 from rankfield.losses.reduction import check_choice
 
-__all__ = ["Target", "check_target", "unjudged_and_lower"]
+__all__ = ["Target", "check_target", "unjudged_and_lower", "unjudged_and_lower_sums"]
 
 Target = Literal["pair", "mask", "soft", "ranked"]
 
@@ -39,3 +39,19 @@ def unjudged_and_lower(own: Tensor, unjudged: Tensor, pairs: JudgedPairs) -> Ten
     up_to = torch.logcumsumexp(ascending, dim=1)
     below = up_to.gather(1, lists.tie_start)
     return torch.zeros_like(own).index_copy(0, lists.pairs[lists.real], below[lists.real])
+
+
+def unjudged_and_lower_sums(
+    costs: Tensor, unjudged: Tensor, pairs: JudgedPairs
+) -> tuple[JudgedLists, Tensor]:
+    """Return the judged lists, and the costs of what is unjudged or scored lower, R × K.
+
+    Args:
+        costs: P, of each pair as a competitor.
+        unjudged: m, of all the query's unjudged documents.
+        pairs: each once.
+    """
+    lists = judged_lists(pairs)
+    of_lists = torch.where(lists.real, costs[lists.pairs], 0.0)
+    up_to = torch.cat([unjudged[lists.queries, None], of_lists], dim=1).cumsum(1)
+    return lists, up_to.gather(1, lists.tie_start)

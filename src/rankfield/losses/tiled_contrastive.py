@@ -7,43 +7,18 @@ float32 logits, and judged pairs.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor
 
-from rankfield.losses.competitors import Competitors, competitors
+from rankfield.losses.competitors import competitors
+from rankfield.losses.judged_lists import by_length
 from rankfield.losses.judged_pairs import JudgedPairs, check_batch, check_rows
+from rankfield.losses.large_batches import DEFAULT_MIB, check_memory
 from rankfield.losses.reduction import Direction, Reduction, check_reduction, weighted
 from rankfield.losses.softplus import softplus
 from rankfield.losses.targets import Target, check_target, unjudged_and_lower
 
-__all__ = [
-    "DEFAULT_MIB",
-    "check_memory",
-    "pays",
-    "tiled_contrastive_loss",
-    "tiled_judged_contrastive_loss",
-]
-
-DEFAULT_MIB = 64.0
-"""MiB of logits that are kept unless something else is asked for: 4,096 × 4,096 in float32."""
-
-_PAYS_FROM = 2**19  # logits; of 640 × 640 both forms take as long, of 768 × 768 tiles are ahead
-
-_PADDING = 4  # times the pairs that lists padded to the longest may take
-
-
-def pays(queries: int, documents: int) -> bool:
-    """Return whether a batch of so many is computed faster in tiles, by measurement."""
-    return queries * documents >= _PAYS_FROM
-
-
-def check_memory(memory_mib: float) -> None:
-    """Raise a ValueError unless the budget is a number ≥ 0."""
-    if not 0.0 <= memory_mib < math.inf:
-        raise ValueError(f"expected a memory_mib of 0 or more MiB, found {memory_mib}")
+__all__ = ["tiled_contrastive_loss", "tiled_judged_contrastive_loss"]
 
 
 def tiled_contrastive_loss(
@@ -180,17 +155,9 @@ def _tiled(
         shift = logit_scale * margin if margin else 0.0
         losses = (
             _losses(found.own, unjudged, known, target, shift)
-            for unjudged, known in _in_directions(found, pairs)
+            for unjudged, known in found.in_directions(pairs)
         )
         return weighted(losses, pairs.weights.to(dtype), direction, reduction)
-
-
-def _in_directions(found: Competitors, pairs: JudgedPairs) -> Iterator[tuple[Tensor, JudgedPairs]]:
-    """Yield the log-sum-exps that are there, and the pairs in the same direction."""
-    if found.documents is not None:
-        yield found.documents, pairs
-    if found.queries is not None:
-        yield found.queries, pairs.transposed()
 
 
 def _losses(
@@ -199,7 +166,9 @@ def _losses(
     """Return each pair's cross-entropy among its competitors, P."""
     if target == "soft":
         return _all(own, unjudged, pairs)[pairs.queries] - own
-    others = unjudged[pairs.queries] if target == "mask" else _lower(own, unjudged, pairs)
+    others = unjudged[pairs.queries]
+    if target == "ranked":
+        others = by_length(unjudged_and_lower, own, unjudged, pairs)
     return softplus(others - own + shift)
 
 
@@ -208,20 +177,3 @@ def _all(own: Tensor, unjudged: Tensor, pairs: JudgedPairs) -> Tensor:
     top = unjudged.detach().scatter_reduce(0, pairs.queries, own.detach(), "amax")
     shares = torch.exp(own - top[pairs.queries])
     return top + torch.log(torch.exp(unjudged - top).index_add(0, pairs.queries, shares))
-
-
-def _lower(own: Tensor, unjudged: Tensor, pairs: JudgedPairs) -> Tensor:
-    """Return `unjudged_and_lower` in O(P) memory, however long the longest list is.
-
-    If padding all lists to the longest takes too much, those of like length go together.
-    """
-    lengths = torch.bincount(pairs.queries)
-    if int(lengths.max()) * int((lengths > 0).sum()) <= _PADDING * len(pairs):
-        return unjudged_and_lower(own, unjudged, pairs)
-    doublings = torch.frexp(lengths[pairs.queries].double() - 0.5).exponent
-    lower = torch.zeros_like(own)
-    for doubling in torch.unique(doublings).tolist():
-        chosen = (doublings == doubling).nonzero()[:, 0]
-        some = JudgedPairs(*(x[chosen] for x in vars(pairs).values()))
-        lower = lower.index_copy(0, chosen, unjudged_and_lower(own[chosen], unjudged, some))
-    return lower

@@ -20,7 +20,7 @@ from rankfield.losses import (
     make_loss,
     matryoshka,
 )
-from rankfield.losses.tiled_contrastive import DEFAULT_MIB
+from rankfield.losses.large_batches import DEFAULT_MIB
 from rankfield.schema import ScoreScale
 from rankfield.settings import Renamed, Settings
 from rankfield.weighting import DISCOUNT, WEIGHT_FUNCTIONS

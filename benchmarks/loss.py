@@ -5,11 +5,12 @@
     python benchmarks/loss.py --more                   further rounds, beside those of the results
 
 open_clip's form is that of its ClipLoss: a product and a cross-entropy for each direction. GCL
-weighs each pair; `ranked` has four judged documents a query in four grades. "kept" has a memory
-budget for all logits, "tiled" none. The plain forms, which hold all logits at once, are left out
-above 4,096. Embeddings are random unit vectors of float32 with gradients, and so has the scale.
-All arms take turns in every round; memory is the peak of a process of its own beyond what its
-inputs took, the gradients included. Figures go to benchmarks/results/loss.json.
+weighs each pair; `ranked` has four judged documents a query in four grades. "tiled" keeps no logits
+for backward, "default" as many as the default budget allows, "kept" all. The plain forms, which
+hold all logits at once, are left out above 4,096. Embeddings are random unit vectors of float32
+with gradients, and so has the scale. All arms take turns in every round; memory is the peak of a
+process of its own beyond what its inputs took, the gradients included. Figures go to
+benchmarks/results/loss.json.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from rankfield.losses import (
     tiled_contrastive_loss,
     tiled_judged_contrastive_loss,
 )
+from rankfield.losses.large_batches import DEFAULT_MIB
 
 RESULTS = Path(__file__).parent / "results" / "loss.json"
 OPEN_CLIP = "open_clip's form"
@@ -59,6 +61,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--more", action="store_true", help="add to the results that are there")
+    parser.add_argument("--no-memory", action="store_true", help="time alone")
     parser.add_argument("--memory-of", help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -68,7 +71,7 @@ def main() -> None:
     settings = {k: getattr(options, k) for k in ("width", "scale", "threads")}
     settings |= {"processor": processor(), "torch": torch.__version__}
     found = json.loads(options.results.read_text("utf-8"))["sizes"] if options.more else {}
-    for add in (add_seconds, add_memory):
+    for add in (add_seconds,) if options.no_memory else (add_seconds, add_memory):
         for size in options.sizes:
             add(size, found.setdefault(str(size), {}), options)
             text = json.dumps({"settings": settings, "sizes": found}, indent=2)
@@ -114,7 +117,7 @@ def show(size: int, found: Found) -> None:
         middle = statistics.median(rounds)
         print(
             f"{size:6} {arm:34} {middle:8.4f} s ({min(rounds):.4f} … {max(rounds):.4f})"
-            f"  × {base / middle:.2f}  {figures['mib']:7.0f} MiB"
+            f"  × {base / middle:.2f}  {figures.get('mib', float('nan')):7.0f} MiB"
         )
 
 
@@ -153,7 +156,10 @@ def made(size: int, options: argparse.Namespace) -> tuple[Arms, list[Tensor]]:
         for name, plain, tiled, inputs in forms:
             if size <= LARGEST_PLAIN:
                 arms[f"{name}, {words}, plain"] = partial(plain, *inputs, direction=direction)
-            for kept, mib in (("tiled", 0.0), ("kept", 2.0**20)):
+            budgets = {"tiled": 0.0, "default": DEFAULT_MIB, "kept": 2.0**20}
+            for kept, mib in budgets.items():
+                if kept == "default" and 4 * size**2 <= mib * 2**20:
+                    continue  # it keeps all
                 arms[f"{name}, {words}, {kept}"] = partial(
                     tiled, *inputs, direction=direction, memory_mib=mib
                 )

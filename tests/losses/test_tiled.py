@@ -333,6 +333,18 @@ def test_a_frozen_side_has_no_gradient_and_the_others_keep_theirs() -> None:
         assert torch.equal(alone, full[trained])
 
 
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_what_is_not_finite_is_no_finite_loss(bad: float) -> None:
+    batch = random_batch(7, 6, seed=4, width=4)
+    batch.queries[3, 1] = bad
+    for loss in (
+        tiled_judged_contrastive_loss,
+        partial(tiled_sigmoid_loss, logit_bias=-3.0),
+    ):
+        value = loss(batch.queries, batch.documents, batch.pairs, 9.0, side=3)
+        assert not value.isfinite()
+
+
 def test_a_second_derivative_is_refused() -> None:
     batch = random_batch(4, 3, seed=4)
     queries, documents, scale = leaves_of(batch)

@@ -252,6 +252,44 @@ def test_names_that_lead_nowhere(
         OpenClipEncoder.from_pretrained(name, checkpoint=checkpoint)
 
 
+@pytest.mark.parametrize(
+    ("family", "missing", "what"),
+    [
+        ("siglip", "tokenizer*", "tokenizer"),
+        ("bert", "text_config", "configuration of its text"),
+    ],
+)
+def test_what_a_folder_lacks_is_not_fetched(
+    tmp_path: Path, family: str, missing: str, what: str
+) -> None:
+    folder = open_clip_folder(tmp_path / "m", family)
+    for path in folder.glob(missing):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    if family == "bert":
+        folder = changed(folder, tmp_path / "n", text_cfg={"hf_model_name": "nobody/bert"})
+    with pytest.raises(ModelError, match=rf"lacks the {what}.* nobody/.*hf download nobody/"):
+        OpenClipEncoder.from_pretrained(folder)
+
+
+def test_a_tokenizer_of_the_hub_is_asked_for_where_the_model_is_there(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def tokenizer(name: str, **options: Any) -> Any:
+        asked.append((name, options.get("local_files_only", False)))
+        return object()
+
+    monkeypatch.setattr("rankfield.encoders.open_clip_source.model_folder", lambda *_, **__: clip)
+    monkeypatch.setattr(import_open_clip().tokenizer, "HFTokenizer", tokenizer)
+    config = json.loads((clip / "open_clip_config.json").read_text())
+    config["model_cfg"]["text_cfg"]["hf_tokenizer_name"] = "nobody/tokenizer"
+    monkeypatch.setattr("rankfield.encoders.open_clip_source.read_json_object", lambda _: config)
+    OpenClipEncoder.from_pretrained("nobody/model")
+    OpenClipEncoder.from_pretrained(clip)
+    assert asked == [("nobody/tokenizer", False), ("nobody/tokenizer", True)]
+
+
 def test_folders_that_are_something_else(clip: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"has no open_clip_config\.json\. Give a folder"):
         OpenClipEncoder.from_pretrained(tmp_path)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +169,7 @@ class OpenClipEncoder(WholeEncoder):
 
 
 def _untrained(source: OpenClipSource) -> Any:
-    """Return the model of a configuration; nothing is fetched but a text model's configuration."""
+    """Return the model of a configuration, with random weights."""
     config = copy.deepcopy(source.model_cfg)
     config.pop("custom_text", None)
     vision, text = config["vision_cfg"], config["text_cfg"]
@@ -180,7 +181,10 @@ def _untrained(source: OpenClipSource) -> Any:
 
             saved = None if source.folder is None else source.folder / _TEXT_CONFIG
             known = text["hf_model_name"] if saved is None or not saved.is_dir() else saved
-            _write_text_config(AutoConfig.from_pretrained(known, trust_remote_code=False), folder)
+            load = partial(AutoConfig.from_pretrained, trust_remote_code=False)
+            _write_text_config(
+                _part(source, load, known, "configuration of its text model"), folder
+            )
             text["hf_model_name"] = folder
         return import_open_clip().CustomTextCLIP(**config)
 
@@ -202,13 +206,36 @@ def _tokenizer(source: OpenClipSource) -> Any:
         return open_clip.SimpleTokenizer(context_length=length, **options)
     if source.folder is not None and any(source.folder.glob("tokenizer*.json")):
         name = str(source.folder)
-    return open_clip.tokenizer.HFTokenizer(
-        name,
+    load = partial(
+        open_clip.tokenizer.HFTokenizer,
         context_length=length,
         tokenizer_mode=text.get("tokenizer_mode"),
         trust_remote_code=False,
         **options,
     )
+    return _part(source, load, name, "tokenizer")
+
+
+def _part(source: OpenClipSource, load: Callable[..., Any], name: str | Path, what: str) -> Any:
+    """Return a part that the configuration names.
+
+    It is fetched where the model itself was named on the hub; else it is taken from a folder or
+    the hub's cache.
+
+    Raises:
+        ModelError: it is in neither.
+    """
+    if source.on_hub or Path(name).is_dir():
+        return load(name)
+    try:
+        return load(name, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"lacks the {what}, and {name} is not asked for on the hub unless the model is there",
+            where=source.where,
+            remedy=f"Fetch it once (hf download {name}), or name a model of the hub "
+            "(hf-hub:ORG/NAME) and give your weights as its checkpoint.",
+        ) from error
 
 
 def open_clip_transform(config: dict[str, Any]) -> ImageTransform:

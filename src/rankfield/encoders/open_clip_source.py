@@ -26,7 +26,8 @@ class OpenClipSource:
     """What a model of open_clip is made of.
 
     `model_cfg` and `preprocess_cfg` are those of open_clip_config.json; `weights` is the file of
-    its weights, `folder` where the files of a tokenizer may be.
+    its weights, `folder` where the files of a tokenizer may be; `on_hub` says that the model was
+    named on the hub, from which further parts may then be fetched.
     """
 
     where: str
@@ -34,6 +35,7 @@ class OpenClipSource:
     preprocess_cfg: dict[str, Any]
     weights: Path
     folder: Path | None
+    on_hub: bool = False
 
 
 def open_clip_source(
@@ -76,7 +78,12 @@ def open_clip_source(
         raise ModelError("has no weights that open_clip saved", where=where)
     return _checked(
         OpenClipSource(
-            where, config.get("model_cfg", {}), config.get("preprocess_cfg", {}), weights, folder
+            where,
+            config.get("model_cfg", {}),
+            config.get("preprocess_cfg", {}),
+            weights,
+            folder,
+            on_hub=text.startswith(HUB),
         )
     )
 

@@ -83,6 +83,35 @@ def test_a_misspelt_key_suggests_the_right_one(
         ({"seed": None}, "recipe, seed"),
         ({"seed": 2**31}, "recipe, seed"),
         (
+            {"encoder": {"model": "org/clip"}},
+            "recipe, encoder: model has no effect here: it needs encoder.kind = transformers, "
+            "sentence-transformers or open-clip, and this is of kind small; leave it out$",
+        ),
+        (
+            {"encoder": {"kind": "open-clip", "model": "a", "pooling": "cls"}},
+            "pooling has no effect .* transformers, sentence-transformers or composed, and",
+        ),
+        (
+            {"encoder": {"kind": "transformers", "model": "a", "checkpoint": "a.pt"}},
+            "checkpoint has no effect here: it needs encoder.kind = open-clip, and",
+        ),
+        (
+            {"encoder": {"kind": "transformers", "model": "a", "max_tokens": 77}},
+            "max_tokens has no effect here: it needs encoder.kind = small or composed, and",
+        ),
+        (
+            {"encoder": {"kind": "composed", "text_model": "a", "text_layers": 2}},
+            "text_layers has no effect here: it needs a small text tower, and there is a text_m",
+        ),
+        (
+            {"encoder": {"kind": "composed", "vision_model": "a", "image_size": 32}},
+            "image_size has no effect here: it needs a small vision tower",
+        ),
+        (
+            {"encoder": {"kind": "composed", "text_revision": "v1"}},
+            "text_revision has no effect here: it needs a text_model",
+        ),
+        (
             {"loss": {"margin": 0.1, "target": "soft"}},
             "recipe, loss: a margin needs the target mask or ranked, found 'soft'$",
         ),
@@ -207,7 +236,8 @@ def test_a_recipe_survives_json() -> None:
         ('loss.weight="log"', "loss", "weight", "log"),
         ("loss.weight=my.module:function", "loss", "weight", "my.module:function"),
         ("encoder.query_prefix=query: ", "encoder", "query_prefix", "query: "),
-        ("encoder.model=a=b", "encoder", "model", "a=b"),
+        ("encoder={kind = 'transformers', model = 'a=b'}", "encoder", "model", "a=b"),
+        ("encoder.document_prefix=a=b", "encoder", "document_prefix", "a=b"),
         ("encoder.model=", "encoder", "model", ""),
         ("data.augment=true", "data", "augment", True),
         ('dev.splits=["zero_shot"]', "dev", "splits", ["zero_shot"]),

@@ -44,7 +44,8 @@ def test_code_needs_leave(key: str, stranger: Path, tmp_path: Path) -> None:
         parse_recipe(values)
     section, _, name = key.partition(".")
     file = tmp_path / "recipe.toml"
-    file.write_text(f'[{section}]\n{name} = "{values[section][name]}"\n', "utf-8")
+    lines = [f'{one} = "{value}"' for one, value in values[section].items()]
+    file.write_text("\n".join([f"[{section}]", *lines]), "utf-8")
     with pytest.raises(RecipeError, match=rf"recipe.toml: .*{key}"):
         load_recipe(file)
     load_recipe(file, allow_code=True)

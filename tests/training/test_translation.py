@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from rankfield.cli.main import app
 from rankfield.errors import InputError, RecipeError
-from rankfield.training import load_recipe
+from rankfield.training import load_recipe, parse_recipe
 from rankfield.training.marqtune import from_marqtune
 from rankfield.training.trainer_arguments import from_sentence_transformers
 from training_data import tiny_shop
@@ -54,10 +54,9 @@ def test_marqtune(tmp_path: Path) -> None:
     assert settings["data"]["document_weights"] == {"image": 0.9, "title": 0.1}
     assert settings["loss"] == {"target": "pair", "direction": "both", "weight": "linear"}
     assert settings["encoder"] == {
-        "kind": "transformers",
-        "model": "Marqo/ViT-B-32",
+        "kind": "open-clip",
+        "model": "hf-hub:Marqo/ViT-B-32",
         "freeze": ["vision"],
-        "max_tokens": 77,
     }
     assert settings["optimizer"] == {
         "learning_rate": 2e-5,
@@ -75,6 +74,48 @@ def test_marqtune(tmp_path: Path) -> None:
     assert "learn_rate = 3 is unknown" in notes
     assert "score_linear" in notes
     assert "force_quick_gelu" not in notes  # it asks for nothing
+
+
+@pytest.mark.parametrize(
+    ("values", "encoder", "note"),
+    [
+        (
+            {"model": "ViT-B-32", "pretrained": "gcl/epoch_5.pt"},
+            {"kind": "open-clip", "model": "ViT-B-32", "checkpoint": "gcl/epoch_5.pt"},
+            "",
+        ),
+        (
+            {"model": "ViT-B-32", "pretrained": "laion2b_s34b_b79k", "contextLength": 64},
+            {"kind": "open-clip", "model": "ViT-B-32"},
+            "the checkpoint 'laion2b_s34b_b79k' is no file of weights",
+        ),
+        (
+            {"baseModel": "ViT-B-32"},
+            {"kind": "open-clip", "model": "ViT-B-32"},
+            "encoder.model = 'ViT-B-32' is an architecture of open_clip, without weights",
+        ),
+        (
+            {"model": "local-dir:clip"},
+            {"kind": "open-clip", "model": "local-dir:clip"},
+            "",
+        ),
+        (
+            {"model": "intfloat/e5-base-v2", "modelType": "hf", "contextLength": 64},
+            {"kind": "sentence-transformers", "model": "intfloat/e5-base-v2"},
+            "context_length = 64 is left out: the model has a length of its own",
+        ),
+        ({"contextLength": 40}, {"max_tokens": 40}, ""),
+    ],
+)
+def test_models_of_open_clip(
+    values: dict[str, Any], encoder: dict[str, Any], note: str, tmp_path: Path
+) -> None:
+    found = from_marqtune(saved(tmp_path, values))
+    assert found.settings["encoder"] == encoder
+    assert parse_recipe({"encoder": encoder}).encoder.kind == encoder.get("kind", "small")
+    about = [one for one in found.notes if "encoder." in one or "context_length" in one]
+    assert note in "\n".join(about)
+    assert bool(about) == bool(note)
 
 
 def test_arguments_of_gcl_have_the_same_names(tmp_path: Path) -> None:

@@ -33,6 +33,17 @@ MODEL_KEYS = tuple(_REVISIONS)
 """The keys of the section that name models."""
 _WHOLE = ("transformers", "sentence-transformers")
 """The kinds whose model is one encoder."""
+_PRETRAINED = (*_WHOLE, "open-clip")
+_SMALL = ("small", "composed")
+_OF_KINDS = (
+    dict.fromkeys(("model", "revision"), _PRETRAINED)
+    | dict.fromkeys(("text_model", "text_revision"), ("composed",))
+    | dict.fromkeys(("vision_model", "vision_revision"), ("composed",))
+    | dict.fromkeys(("text_width", "text_layers", "image_size", "image_width"), _SMALL)
+    | dict.fromkeys(("dimension", "max_tokens"), _SMALL)
+    | {"checkpoint": ("open-clip",), "pooling": (*_WHOLE, "composed"), "fusion": _WHOLE}
+)
+"""Key → the kinds that have it; the others are of every kind."""
 
 
 class EncoderSection(Settings):
@@ -104,6 +115,35 @@ class EncoderSection(Settings):
         False, description="learn the weights of the fields too, from the given ones on"
     )
 
+    @pydantic.model_validator(mode="after")
+    def _fits(self) -> EncoderSection:
+        for key, kinds in _OF_KINDS.items():
+            if self.kind not in kinds:
+                named = " or ".join(filter(None, (", ".join(kinds[:-1]), kinds[-1])))
+                needed = f"encoder.kind = {named}, and this is of kind {self.kind}"
+                self.refuse_ignored([key], needed)
+        if self.kind == "composed":
+            self._refuse_of_towers()
+        return self
+
+    def _refuse_of_towers(self) -> None:
+        """Refuse what no tower of a composed encoder has: each model stands for its keys."""
+        if self.text_model:
+            self.refuse_ignored(
+                ("text_width", "text_layers"), "a small text tower, and there is a text_model"
+            )
+        if is_factory(self.text_model):
+            own = "a text_model that is no module of your own, which cuts and pools by itself"
+            self.refuse_ignored(("pooling", "max_tokens", "text_revision"), own)
+        elif not self.text_model:
+            self.refuse_ignored(("pooling", "text_revision"), "a text_model")
+        if self.vision_model:
+            self.refuse_ignored(
+                ("image_size", "image_width"), "a small vision tower, and there is a vision_model"
+            )
+        if not self.vision_model or is_factory(self.vision_model):
+            self.refuse_ignored(("vision_revision",), "a vision_model of the hub")
+
 
 def build_encoder(
     section: EncoderSection,
@@ -129,15 +169,6 @@ def build_encoder(
         "document_prefix": section.document_prefix,
     }
     pooling = section.pooling or None
-    if section.checkpoint and section.kind != "open-clip":
-        raise RecipeError(
-            f"is of kind 'open-clip', not {section.kind!r}", where="recipe, encoder.checkpoint"
-        )
-    if section.fusion == "sequence" and section.kind not in _WHOLE:
-        raise RecipeError(
-            f"is of the kinds {' and '.join(_WHOLE)}, not {section.kind!r}",
-            where="recipe, encoder.fusion",
-        )
     if section.kind == "open-clip":
         encoder = open_clip_encoder(
             _named(section, "model"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from rankfield.encoders.source import HUB, as_open_clip
 from rankfield.errors import RecipeError
 from rankfield.training.translation import Parameters, Translation, read_parameters
 
@@ -33,8 +34,8 @@ _NO_COUNTERPART = {
     "force_image_size": "the model's own configuration is used",
     "grad_checkpointing": "there is none",
     "frozen_right": "documents are drawn by judged pairs",
-    "image_mean": "it comes from the model's preprocessor_config.json",
-    "image_std": "it comes from the model's preprocessor_config.json",
+    "image_mean": "it comes from the model's own configuration",
+    "image_std": "it comes from the model's own configuration",
     "lock_image_unlocked_groups": "a tower is frozen whole; see optimizer.unfreeze_over",
     "lock_image_freeze_bn_stats": "a frozen tower keeps its statistics",
     "lock_text_unlocked_layers": "a tower is frozen whole; see optimizer.unfreeze_over",
@@ -45,6 +46,7 @@ _NO_COUNTERPART = {
     "remove_signature": "it concerns open_clip's own files",
     "siglip": 'take loss.name = "sigmoid"',
 }
+_WEIGHTS = (".pt", ".pth", ".bin", ".safetensors")
 _WITHOUT_EFFECT = (
     *("gather_with_grad", "workers", "save_frequency", "save_most_recent", "log_every_n_steps"),
     *("max_training_time", "instance_type", "wait_for_completion", "model_name", "dataset_id"),
@@ -125,20 +127,39 @@ def _encoder(found: Parameters, model: str | None) -> None:
         found.put("encoder", "kind", "sentence-transformers")
         found.put("encoder", "model", model)
     elif model is not None:
-        found.put("encoder", "kind", "transformers")
-        found.put("encoder", "model", model)
-        said = f" and the checkpoint {checkpoint!r}" if checkpoint else ""
-        found.notes.append(
-            f"encoder.model = {model!r}{said} is a name of open_clip: put the model's hub id in "
-            "the form of transformers there, such as openai/clip-vit-base-patch32."
-        )
+        _open_clip(found, model, checkpoint)
     elif checkpoint is not None:
         found.notes.append(f"base_checkpoint = {checkpoint!r} is left out: there is no base_model.")
     freeze = [tower for tower in ("image", "text") if found.take(f"lock_{tower}", bool, False)]
     if freeze:
         names = {"image": "vision", "text": "text"}
         found.put("encoder", "freeze", [names[tower] for tower in freeze])
-    found.whole("context_length", "encoder", "max_tokens", 77)
+    if model is None:
+        found.whole("context_length", "encoder", "max_tokens", 77)
+    else:
+        found.leave_out({"context_length": "the model has a length of its own"})
+
+
+def _open_clip(found: Parameters, model: str, checkpoint: str | None) -> None:
+    """Set a model of open_clip: of the hub, or an architecture with a file of weights."""
+    complete = as_open_clip(model) or Path(model).is_dir()
+    architecture = not complete and "/" not in model
+    found.put("encoder", "kind", "open-clip")
+    found.put("encoder", "model", model if complete or architecture else f"{HUB}{model}")
+    if checkpoint is not None and Path(checkpoint).suffix in _WEIGHTS and "://" not in checkpoint:
+        found.put("encoder", "checkpoint", checkpoint)
+    elif checkpoint is not None:
+        found.notes.append(
+            f"the checkpoint {checkpoint!r} is no file of weights: put that file into "
+            "encoder.checkpoint, or the hub's name of these weights (hf-hub:ORG/NAME) into "
+            "encoder.model; open_clip.get_pretrained_cfg(ARCHITECTURE, TAG) has those of its tags."
+        )
+    elif architecture:
+        found.notes.append(
+            f"encoder.model = {model!r} is an architecture of open_clip, without weights: put a "
+            "file of them into encoder.checkpoint, or a model of the hub (hf-hub:ORG/NAME) into "
+            "encoder.model."
+        )
 
 
 def _optimizer(found: Parameters, vit: bool) -> None:

@@ -78,7 +78,7 @@ def test_fields_prefixes_and_dimension_are_given(tmp_path: Path) -> None:
     again = RankingModel.from_pretrained(tmp_path / "saved")
     assert again.document_fields == tuple(fields)
     np.testing.assert_array_equal(again.encode_queries(TEXTS), model.encode_queries(TEXTS))
-    with pytest.raises(InputError, match="has fields, prefixes and a pooling of its own"):
+    with pytest.raises(InputError, match="has fields, prefixes, pooling and fusion of its own"):
         RankingModel.from_pretrained(tmp_path / "saved", document_fields=fields)
     with pytest.raises(ModelError, match="from 1 to 16"):
         RankingModel.from_pretrained(folder, truncate_dim=17)

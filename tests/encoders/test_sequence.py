@@ -300,3 +300,12 @@ def test_records_without_any_field_are_zero(folder: Path, shop: RankingDataset) 
         title=pl.lit(None, pl.String), image=pl.lit(None, pl.Binary)
     )
     assert not model.embed_documents(shop, frame).any()
+
+
+def test_processors_are_whole_again_afterwards() -> None:
+    from transformers.processing_utils import ProcessorMixin
+
+    before = ProcessorMixin.__init__, ProcessorMixin.__dict__["get_attributes"]
+    with pytest.raises(KeyError), without_video():
+        raise KeyError
+    assert (ProcessorMixin.__init__, ProcessorMixin.__dict__["get_attributes"]) == before

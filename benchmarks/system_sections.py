@@ -126,7 +126,8 @@ def _loss(found: Found) -> list[str]:
         f"{settings['threads']} threads, {settings['processor']}; all arms in turns in every "
         "round, medians with the least and the most. × is how often an arm's median goes into "
         "that of open_clip's form. Memory is the peak of a process beyond its inputs, the "
-        "gradients included. Tiled: no logits are kept for backward; kept: all of them.",
+        "gradients included. Tiled: no logits are kept for backward; default: as many as the "
+        "default budget allows; kept: all of them.",
     ]
     for size, arms in found["sizes"].items():
         base, *_ = (statistics.median(arm["seconds"]) for arm in arms.values())

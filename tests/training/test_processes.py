@@ -34,9 +34,21 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 PROGRAM = """
 import json, sys
+import torch
 from rankfield.schema import RankingDataset
 from rankfield.training import parse_recipe, train
-train(parse_recipe(json.loads(sys.argv[3])), RankingDataset.load(sys.argv[1]), sys.argv[2])
+again, own_group = "again" in sys.argv[4], "own group" in sys.argv[4]
+if own_group:
+    torch.distributed.init_process_group("gloo")
+data, recipe = RankingDataset.load(sys.argv[1]), parse_recipe(json.loads(sys.argv[3]))
+train(recipe, data, sys.argv[2])
+if again:
+    train(recipe, data, sys.argv[2] + "-again")
+if own_group:
+    seen = torch.ones(1)
+    torch.distributed.all_reduce(seen)  # the caller's group is still there
+    assert seen.item() == 2
+    torch.distributed.destroy_process_group()
 """
 
 
@@ -77,12 +89,14 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> RankingDataset:
     return shop_with_a_rare_field(tmp_path_factory.mktemp("shop"))
 
 
-def train_in_two(recipe: dict[str, Any], data: RankingDataset, out: Path) -> None:
+def train_in_two(
+    recipe: dict[str, Any], data: RankingDataset, out: Path, *, group: str = ""
+) -> None:
     program = out.with_suffix(".py")
     program.write_text(PROGRAM, "utf-8")
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     done = subprocess.run(
-        [sys.executable, *launch, program, str(data.root), out, json.dumps(recipe)],
+        [sys.executable, *launch, program, str(data.root), out, json.dumps(recipe), group],
         check=False,
         capture_output=True,
         text=True,
@@ -106,3 +120,13 @@ def test_two_processes_end_with_the_weights_of_one(
         pairs = load_negatives(mined, data).select("query_id", "doc_id")
         assert pairs.equals(other.select("query_id", "doc_id"))
     assert (tmp_path / "two" / "negatives").exists() == (name == "negatives")
+
+
+@pytest.mark.parametrize("group", ["again", "again, own group"])
+def test_two_trainings_in_one_program(data: RankingDataset, tmp_path: Path, group: str) -> None:
+    recipe = recipe_of({"optimizer": {"steps": 2}, "dev": {"every": 0}})
+    train_in_two(recipe, data, tmp_path / "run", group=group)
+    names = ("run", "run-again")
+    one, two = (RankingModel.load(tmp_path / name / "model").state_dict() for name in names)
+    for key, value in one.items():
+        torch.testing.assert_close(value, two[key], msg=key)

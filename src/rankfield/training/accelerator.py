@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import os
 from datetime import timedelta
@@ -13,7 +14,7 @@ import torch
 from rankfield.errors import MissingExtraError, RecipeError
 from rankfield.training.recipe import Recipe
 
-__all__ = ["make_accelerator"]
+__all__ = ["end_run", "make_accelerator"]
 
 _PRECISION = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 _PATIENCE = timedelta(days=1)
@@ -47,7 +48,8 @@ def make_accelerator(recipe: Recipe, out: Path) -> Any:
     # Launched as several processes without a GPU, accelerate must be told to use the CPU: it
     # would otherwise treat each process as the only one.
     several = int(os.environ.get("WORLD_SIZE", "1")) > 1
-    return Accelerator(
+    foreign = torch.distributed.is_initialized()
+    accelerator = Accelerator(
         cpu=several and not torch.cuda.is_available(),
         mixed_precision=_PRECISION[recipe.precision],
         log_with=list(recipe.trackers) or None,
@@ -59,3 +61,21 @@ def make_accelerator(recipe: Recipe, out: Path) -> Any:
             InitProcessGroupKwargs(timeout=_PATIENCE),
         ],
     )
+    if torch.distributed.is_initialized() and not foreign:
+        atexit.register(_end_processes)
+    return accelerator
+
+
+def end_run(accelerator: Any) -> None:
+    """Close the trackers of a run.
+
+    The processes stay one group, which the next run in them needs: it ends with the program, or
+    by whoever made it. Accelerate's own `end_training` ends it.
+    """
+    for tracker in accelerator.trackers:
+        tracker.finish()
+
+
+def _end_processes() -> None:
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()

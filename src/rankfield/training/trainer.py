@@ -16,7 +16,7 @@ from rankfield.errors import DataError, ImageError, RankfieldError, RecipeError
 from rankfield.outputs import storage_errors
 from rankfield.progress import progress
 from rankfield.schema import RankingDataset
-from rankfield.training.accelerator import make_accelerator
+from rankfield.training.accelerator import end_run, make_accelerator
 from rankfield.training.average import WeightAverage
 from rankfield.training.batches import PairBatches, TrainingBatch
 from rankfield.training.build import build_model
@@ -72,6 +72,8 @@ class _Trainer:
         check_output(out, resume=resume)
         self.recipe, self.dataset, self.out, self.resume = recipe, dataset, out, resume
         self.accelerator = make_accelerator(recipe, out)
+        # before the main process makes the folder that the others have just found missing
+        self.accelerator.wait_for_everyone()
         self.log = RunLog(out / "log.jsonl", self.accelerator)
         processes = self.accelerator.num_processes
         if recipe.batch.size % processes:
@@ -124,10 +126,10 @@ class _Trainer:
                         device = self.accelerator.device
                         chosen = self.mixture.save(self.kept, self.out / "model", device)
                         self.log.write("wise", self.progress.step, chosen)
-                # Only now is the model written; `end_training` ends the process group too.
+                # Only now is the model written, which every process loads.
                 self.accelerator.wait_for_everyone()
             finally:
-                self.accelerator.end_training()
+                end_run(self.accelerator)
         return RankingModel.load(self.out / "model", allow_code=True)
 
     def _loop(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["drop_in", "system_sections"]
+__all__ = ["drop_in", "system_sections", "training"]
 
 Found = dict[str, Any]
 
@@ -33,6 +33,7 @@ def system_sections(folder: Path) -> list[str]:
         "curation": _curation,
         "drop_in": drop_in,
         "embedding": _embedding,
+        "training": training,
     }
     sections = []
     for name, write in writers.items():
@@ -238,6 +239,40 @@ def _embedding(found: Found) -> list[str]:
         cells += [f"{row['ndcg@10']:.4f}", f"{row['ndcg_change']:+.2%}"] if "ndcg@10" in row else []
         lines.append(f"| {arm} | {' | '.join(cells + ['–'] * (4 - len(cells)))} |")
     return lines
+
+
+def training(found: Found) -> list[str]:
+    """Return the section of `training.py`."""
+    settings, arms = found["settings"], found["arms"]
+    peers = {"rankfield": "sentence-transformers", "rankfield, all texts at once": "rankfield"}
+    peers["rankfield, cached"] = "sentence-transformers, cached"
+    lines = [
+        "## Training on a CPU",
+        "",
+        f"`python benchmarks/training.py`: all-MiniLM-L6-v2 on icecat titles, float32, "
+        f"{settings['threads']} threads; the same judged pairs in the same batches, each arm in "
+        f"processes of its own, in turns. Steps of {settings['batch']} pairs: medians of "
+        f"{settings['rounds']} processes of {settings['steps']} steps. Steps of "
+        f"{settings['large']:,} pairs with cached gradients. In brackets least and most. Memory is "
+        "what the steps take beyond the loaded model.",
+        "",
+        "| | pairs a step | ms a pair | MiB | times as fast |",
+        "|---" * 5 + "|",
+    ]
+    each = {arm: [1e3 * r["seconds"] / r["pairs"] for r in runs] for arm, runs in arms.items()}
+    for arm, runs in arms.items():
+        times = [b / a for a, b in zip(each[arm], each.get(peers.get(arm, ""), []), strict=False)]
+        faster = f"{_range(times, 2)} as {peers[arm]}" if times else "–"
+        mib = statistics.median(run["mib"] for run in runs)
+        lines.append(
+            f"| {arm} | {runs[0]['pairs']:,} | {_range(each[arm], 1)} | {mib:,.0f} | {faster} |"
+        )
+    return lines
+
+
+def _range(values: Sequence[float], digits: int) -> str:
+    middle, least, most = statistics.median(values), min(values), max(values)
+    return f"{middle:.{digits}f} ({least:.{digits}f} to {most:.{digits}f})"
 
 
 def _spread(values: Sequence[float]) -> str:

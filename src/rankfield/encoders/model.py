@@ -19,6 +19,7 @@ from rankfield.encoders.encoded import Encoded
 from rankfield.encoders.field_weights import FieldWeights
 from rankfield.encoders.foreign import from_pretrained
 from rankfield.encoders.fusion import FieldBatch, FieldVectors, field_embeddings, fuse_fields
+from rankfield.encoders.micro_batches import MicroBatches
 from rankfield.encoders.pipeline import embedded, encode_rows, joined
 from rankfield.encoders.pixels import read_pixels
 from rankfield.encoders.records import read_records
@@ -86,6 +87,7 @@ class RankingModel(nn.Module):
         self.name = name
         self.metadata = metadata or {}
         self.batch_size = encoder.batch_size
+        self.micro_batches = MicroBatches()
         self.dimension = encoder.dimension
 
     @property
@@ -168,7 +170,7 @@ class RankingModel(nn.Module):
         for field in self.fields(side):
             if field.name in batch.inputs:
                 inputs = batch.inputs[field.name]
-                vectors = self.encoder.encode(field.modality, inputs.items)
+                vectors = self.micro_batches.encode(self.encoder, field.modality, inputs.items)
                 found[field.name] = FieldVectors(
                     vectors, inputs.rows, inputs.index, inputs.multi_valued
                 )

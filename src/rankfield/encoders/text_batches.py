@@ -40,7 +40,7 @@ def text_batches(
             rows = np.arange(start, min(start + size, count))
             yield rows, {name: item[start : start + size] for name, item in items.items()}
         return
-    lengths = mask.sum(1).numpy()
+    lengths = mask.sum(1).cpu().numpy()
     order = np.argsort(lengths, kind="stable")
     lengths, start = lengths[order], 0
     while start < count:
@@ -48,7 +48,7 @@ def text_batches(
         rows = order[start:stop]
         longest = int(lengths[stop - 1])
         columns = slice(0, longest) if right else slice(mask.shape[1] - longest, None)
-        index = torch.from_numpy(rows)
+        index = torch.from_numpy(rows).to(mask.device)
         yield (
             rows,
             {

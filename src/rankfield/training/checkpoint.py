@@ -137,6 +137,9 @@ def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]
         expected = {"step": torch.Size(), "exp_avg": shape, "exp_avg_sq": shape}
         if {name: value.shape for name, value in values.items()} != expected:
             raise ValueError(f"the optimiser's state of parameter {number} is of another shape")
+        # Fused AdamW goes through memory: moments must lie there as their parameter does.
+        for name in ("exp_avg", "exp_avg_sq"):
+            values[name] = torch.empty_like(parameters[number]).copy_(values[name])
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
 

@@ -84,7 +84,7 @@ def make_optimizer(model: RankingModel, section: OptimizerSection) -> torch.opti
         group = {"params": parameters, "lr": peak, "peak": peak, "weight_decay": decay}
         settings.append({**group, "start": place.start})
     betas = (section.beta1, section.beta2)
-    return torch.optim.AdamW(settings, betas=betas, eps=section.epsilon)
+    return torch.optim.AdamW(settings, betas=betas, eps=section.epsilon, fused=True)
 
 
 def set_learning_rates(

@@ -35,6 +35,15 @@ class BatchSection(Settings):
     similar_queries: int = Field(
         0, ge=0, description="queries near each other that go together; 0: at random"
     )
+    micro_tokens: int = Field(
+        0, ge=0, description="of texts encoded at once · 0: 1,024 on a CPU, 16,384 on a GPU"
+    )
+    micro_images: int = Field(0, ge=0, description="encoded at once · 0: 64")
+    gradient_cache: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="on: activations are computed again, micro-batch by micro-batch, not kept · "
+        "auto: where they would take half of the free memory",
+    )
 
 
 def epoch_order(

@@ -14,6 +14,7 @@ from rankfield.errors import RecipeError
 from rankfield.losses import gather_shares
 from rankfield.schema import ScoreScale
 from rankfield.training.batches import TrainingBatch
+from rankfield.training.micro_batching import micro_batches
 from rankfield.training.objective import Objective
 from rankfield.training.optimizer import set_learning_rates
 from rankfield.training.precheck import single_image_error
@@ -45,6 +46,7 @@ class TrainingStep:
         self.recipe, self.model = recipe, model
         self.accelerator = accelerator
         self.objective = Objective(recipe.loss, scale)
+        self._chooses = True
         self.wrapped, self.optimizer = accelerator.prepare(model, optimizer)
 
     def __call__(self, number: int, batch: TrainingBatch) -> dict[str, float]:
@@ -53,12 +55,16 @@ class TrainingStep:
         Raises:
             RecipeError: the loss is not finite, or the batch is too small for batch norm.
         """
+        device = self.accelerator.device
+        queries, documents = (batch.inputs[side].to(device) for side in ("query", "document"))
+        if self._chooses:
+            with self.accelerator.autocast():
+                chosen = micro_batches(self.recipe.batch, self.model, (queries, documents))
+            self.model.micro_batches, self._chooses = chosen, False
         # Dropout depends on the seed and the step alone: nothing to save.
         torch.manual_seed(batch.seed)
         # A clone: of a view, torch reads the storage from its start.
         torch.set_rng_state(batch.random_state.clone())
-        device = self.accelerator.device
-        queries, documents = (batch.inputs[side].to(device) for side in ("query", "document"))
         set_learning_rates(self.optimizer, number, self.recipe.optimizer)
         encoded = self._encoded(number, queries, documents)
         loss = self.objective(self._gathered(encoded, batch), batch.pairs.to(device))

@@ -42,6 +42,7 @@ __all__ = ["train"]
 _FREE_ON_RESUME: dict[str, Any] = {
     **dict.fromkeys(("trackers", "log_every", "checkpoint_every"), True),
     "data": {"dataset", "workers", "image_cache_mib"},
+    "batch": {"gradient_cache"},
 }
 
 

@@ -1,0 +1,86 @@
+"""How many tokens and images a step encodes at once, and whether their activations are kept."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+import psutil
+import torch
+from torch import Tensor
+
+from rankfield.encoders import RankingModel
+from rankfield.encoders.fusion import FieldBatch
+from rankfield.encoders.micro_batches import MicroBatches, normalises_batches
+from rankfield.encoders.text_batches import CPU_TOKENS
+from rankfield.training.order import BatchSection
+
+__all__ = ["activation_bytes", "micro_batches"]
+
+_GPU_TOKENS = 16384
+_IMAGES = 64
+_SHARE = 0.5
+"""Of the free memory: gradients, the loss and later, larger batches need the rest."""
+
+
+def micro_batches(
+    section: BatchSection, model: RankingModel, batches: Iterable[FieldBatch]
+) -> MicroBatches:
+    """Return how a step encodes its texts and images.
+
+    Their sizes depend on the recipe and the device alone. What is kept depends on the free memory,
+    and changes no bit of the result.
+
+    Args:
+        section: of the recipe.
+        model: in training mode.
+        batches: the first step's, on the model's device.
+    """
+    cpu = model.device.type == "cpu"
+    sizes = MicroBatches(
+        section.micro_tokens or (CPU_TOKENS if cpu else _GPU_TOKENS),
+        section.micro_images or _IMAGES,
+    )
+    cached = section.gradient_cache == "on"
+    if section.gradient_cache == "auto" and not normalises_batches(model.encoder):
+        needed = sum(activation_bytes(model, batch, sizes) for batch in batches)
+        cached = needed > _SHARE * _free_bytes(model.device)
+    return MicroBatches(sizes.tokens, sizes.images, cached)
+
+
+def activation_bytes(model: RankingModel, batch: FieldBatch, sizes: MicroBatches) -> int:
+    """Return about how many bytes are kept for the gradients of a batch's encoding.
+
+    Of each field one micro-batch is encoded, and what autograd saves of it, weights left out, is
+    taken as often as its tokens or images are in the field. The encoder must have no batch norm in
+    training mode, whose statistics would count the micro-batch.
+    """
+    weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    total = 0.0
+    for field in (*model.query_fields, *model.document_fields):
+        if (inputs := batch.inputs.get(field.name)) is None:
+            continue
+        parts = [part for _, part in sizes.parts(field.modality, inputs.items)]
+        counts = [max(item.numel() for item in part.values()) for part in parts]
+        largest = max(range(len(parts)), key=counts.__getitem__)
+        saved: dict[int, int] = {}
+
+        def pack(tensor: Tensor, saved: dict[int, int] = saved) -> Tensor:
+            storage = tensor.untyped_storage()
+            if storage.data_ptr() not in weights:
+                saved[storage.data_ptr()] = storage.nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            # Held until it is counted: a storage that is given back could be counted twice.
+            held = model.encoder.encode(field.modality, parts[largest])
+        total += sum(saved.values()) * sum(counts) / counts[largest]
+        del held
+    return int(total)
+
+
+def _free_bytes(device: torch.device) -> float:
+    """Return a process's share of the memory that is free now."""
+    if device.type == "cuda":
+        return float(torch.cuda.mem_get_info(device)[0])
+    return float(psutil.virtual_memory().available) / int(os.environ.get("LOCAL_WORLD_SIZE", "1"))

@@ -1,0 +1,94 @@
+"""Micro-batches in a training: found by themselves, and the cache changes no bit of the result."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from rankfield.encoders import RankingModel
+from rankfield.encoders.micro_batches import MicroBatches
+from rankfield.schema import RankingDataset
+from rankfield.training import build_model, train
+from rankfield.training import micro_batching as module
+from rankfield.training.batches import PairBatches
+from rankfield.training.micro_batching import activation_bytes, micro_batches
+from tiny_models import recipe_of, tiny_clip
+from training_data import tiny_shop
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> RankingDataset:
+    return tiny_shop(tmp_path_factory.mktemp("data") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_clip(tmp_path_factory.mktemp("clip"))
+
+
+def weights(clip: Path, shop: RankingDataset, out: Path, **batch: Any) -> dict[str, Tensor]:
+    """The last weights of a training with adapters, augmentation and lost fields."""
+    recipe = recipe_of(
+        clip,
+        batch={"size": 16} | batch,
+        data={"augment": True, "field_dropout": 0.2},
+        lora={"rank": 2, "dropout": 0.3},
+        loss={"per_field": 0.5, "matryoshka": [8, 16]},
+        optimizer={"steps": 3, "learning_rate": 3e-3},
+        dev={"every": "off"},
+    )
+    return dict(train(recipe, shop, out).state_dict())
+
+
+def test_the_cache_changes_no_bit_of_a_training(
+    clip: Path, shop: RankingDataset, tmp_path: Path
+) -> None:
+    sizes = {"micro_tokens": 40, "micro_images": 5}
+    kept = weights(clip, shop, tmp_path / "kept", gradient_cache="off", **sizes)
+    cached = weights(clip, shop, tmp_path / "cached", gradient_cache="on", **sizes)
+    assert all(torch.equal(kept[name], cached[name]) for name in kept)
+    other = weights(clip, shop, tmp_path / "other", micro_tokens=12)
+    assert any(not torch.equal(kept[name], other[name]) for name in kept)  # of dropout
+
+
+def first_batch(clip: Path, shop: RankingDataset) -> tuple[RankingModel, Any]:
+    recipe = recipe_of(clip)
+    model = build_model(recipe, shop).train()
+    return model, PairBatches(recipe, shop, model)[0].inputs
+
+
+def test_what_a_batch_keeps_is_estimated(clip: Path, shop: RankingDataset) -> None:
+    model, inputs = first_batch(clip, shop)
+    model.micro_batches = MicroBatches(tokens=40, images=5)
+    kept: dict[int, Tensor] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    estimated = sum(activation_bytes(model, b, model.micro_batches) for b in inputs.values())
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        held = model(inputs["query"], inputs["document"])
+    weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    exact = sum(t.untyped_storage().nbytes() for p, t in kept.items() if p not in weights)
+    assert len(held) == 5
+    assert exact / 1.3 < estimated < exact * 1.3
+
+
+@pytest.mark.parametrize(("cache", "free"), [("auto", 1e3), ("auto", 1e12), ("on", 1e12)])
+def test_activations_are_computed_again_where_memory_is_short(
+    clip: Path,
+    shop: RankingDataset,
+    monkeypatch: pytest.MonkeyPatch,
+    cache: str,
+    free: float,
+) -> None:
+    monkeypatch.setattr(module, "_free_bytes", lambda device: free)
+    model, inputs = first_batch(clip, shop)
+    section = recipe_of(clip, batch={"gradient_cache": cache, "micro_images": 7}).batch
+    found = micro_batches(section, model, inputs.values())
+    assert found == MicroBatches(1024, 7, cached=cache == "on" or free < 1e6)

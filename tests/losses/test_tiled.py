@@ -58,11 +58,11 @@ def one_pair_a_row(batch: Batch, loss: Callable[..., Tensor], **keywords: Any) -
 def test_equals_the_definition(target: Target, direction: Direction, scale: float) -> None:
     """At these scales the tiles' exponents need no shift, one for a tile, one for each row."""
     common: dict[str, Any] = {"target": target, "direction": direction, "reduction": "sum"}
-    shapes = zip([(1, 1), (1, 6), (9, 1), (6, 4), (7, 9)], PATTERNS, strict=True)
+    shapes = zip([(1, 1), (1, 6), (5, 1), (6, 4), (5, 7)], PATTERNS, strict=True)
     for seed, (shape, pattern) in enumerate(shapes):
         batch = random_batch(*shape, pattern, seed=seed)
         expected = value_and_gradients(partial(judged_contrastive_loss, **common), batch, scale)
-        for side, kept in itertools.product((1, 3, None), (0.0, 100 / MIB)):
+        for side, kept in ((1, 0.0), (3, 100 / MIB), (None, 1.0)):
             tiled = partial(tiled_judged_contrastive_loss, **common, side=side, memory_mib=kept)
             found = value_and_gradients(tiled, batch, scale)
             assert_same(found, expected, 1e-9)

@@ -17,14 +17,14 @@ __all__ = ["recipe_of", "tiny_clip"]
 LAYERS = 2
 
 
-def tiny_clip(folder: Path, *, layers: int = LAYERS) -> Path:
+def tiny_clip(folder: Path, *, layers: int = LAYERS, width: int = 32) -> Path:
     """Write a CLIP of so many layers a tower, 16 dimensions, random weights of a fixed seed."""
     import transformers
 
     tokenizer = train_tokenizer(["red green blue grey ball box nice number please gift cheap"])
     tower = {
-        "hidden_size": 32,
-        "intermediate_size": 64,
+        "hidden_size": width,
+        "intermediate_size": 2 * width,
         "num_hidden_layers": layers,
         "num_attention_heads": 2,
         "projection_dim": 16,

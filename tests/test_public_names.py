@@ -56,3 +56,21 @@ def test_importing_rankfield_loads_no_heavy_library() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_the_help_of_a_verb_loads_no_heavy_library() -> None:
+    program = (
+        "import contextlib, io, sys\n"
+        "from typer.main import get_command\n"
+        "from rankfield.cli.main import VERBS, app\n"
+        "heavy, command = {'torch', 'transformers', 'polars', 'numpy'}, get_command(app)\n"
+        "for verb in VERBS:\n"
+        "    with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):\n"
+        "        command([verb, '--help'])\n"
+        "    if found := heavy & set(sys.modules):\n"
+        "        sys.exit(f'{verb} loads {sorted(found)}')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr

@@ -15,7 +15,7 @@ __all__ = ["Command", "command"]
 
 
 class Command(TyperCommand):
-    """The verb, whose help names the stores: their table loads torch, and is read only for that."""
+    """The verb, whose help names the stores of the table."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help."""

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+from collections import UserDict
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rankfield.errors import InputError
-from rankfield.index.base import Index
-from rankfield.index.exact import ExactIndex
-from rankfield.index.metadata import read_header
 from rankfield.messages import did_you_mean
+
+if TYPE_CHECKING:
+    from rankfield.index.base import Index
 
 __all__ = ["STORES", "open_index", "store_named"]
 
-STORES: dict[str, type[Index]] = {
-    "exact": ExactIndex,
-}
-"""Name → implementation. A new store is a file and a line here."""
+
+class _Stores(UserDict[str, Any]):
+    """The stores, each loaded when it is asked for: the names alone, of help, need no library."""
+
+    def __getitem__(self, name: str) -> type[Index]:
+        found: type[Index] | str = super().__getitem__(name)
+        if not isinstance(found, str):
+            return found
+        module, _, public = found.partition(".")
+        store: type[Index] = getattr(import_module(f"rankfield.index.{module}"), public)
+        return store
+
+
+STORES = _Stores({"exact": "exact.ExactIndex"})
+"""Name → implementation, or its module and name. A new store is a file and a line here."""
 
 
 def store_named(name: str) -> type[Index]:
@@ -39,4 +53,6 @@ def open_index(folder: str | Path) -> Index:
     Raises:
         InputError: it is missing, damaged, or of an unknown store.
     """
+    from rankfield.index.metadata import read_header
+
     return store_named(read_header(folder).store).open(folder)

@@ -93,6 +93,15 @@ def test_sizes_are_kept_to() -> None:
     assert parts == [2, 2, 2, 1]
 
 
+def test_items_without_a_row_for_each_are_never_split() -> None:
+    words = Words()
+    items = texts() | {"patches": torch.zeros(90, 3)}
+    for way in (MicroBatches(1, 1), MicroBatches(1, 1, True)):
+        vectors, _ = outcome(words, way, "text", items)
+        assert torch.equal(vectors, outcome(words, MicroBatches(), "text", texts())[0])
+    assert set(words.seen) == {7}
+
+
 def test_only_vectors_are_kept_with_the_cache() -> None:
     def kept(way: MicroBatches) -> int:
         sizes: dict[int, int] = {}

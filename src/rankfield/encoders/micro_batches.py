@@ -45,6 +45,8 @@ class MicroBatches:
         """Return `encoder.encode(modality, items)`, U × D, with gradients to the weights."""
         if normalises_batches(encoder):
             return encoder.encode(modality, items)
+        if not _has_rows(items):
+            return self._encoded(encoder, modality, dict(items))
         order, vectors = [], []
         for rows, part in self.parts(modality, items):
             order.append(rows)
@@ -55,8 +57,15 @@ class MicroBatches:
     def parts(
         self, modality: Modality, items: Mapping[str, Tensor]
     ) -> Iterator[tuple[NDArray[np.int64], dict[str, Tensor]]]:
-        """Yield (rows, their items) of each micro-batch: each of the U rows in one of them."""
+        """Yield (rows, their items) of each micro-batch: each of the U rows in one of them.
+
+        Items that do not have as many rows as each other, such as the patches of sequences with
+        images, are one micro-batch.
+        """
         count = len(next(iter(items.values())))
+        if not _has_rows(items):
+            yield np.arange(count), dict(items)
+            return
         if modality == "text" and self.tokens is not None and "attention_mask" in items:
             yield from text_batches(items, count, self.tokens)
             return
@@ -73,6 +82,10 @@ class MicroBatches:
         if not (self.cached and torch.is_grad_enabled()):
             return encoder.encode(modality, items)
         return cast(Tensor, checkpoint(encoder.encode, modality, items, use_reentrant=False))
+
+
+def _has_rows(items: Mapping[str, Tensor]) -> bool:
+    return len({len(item) for item in items.values()}) == 1
 
 
 def normalises_batches(encoder: Encoder) -> bool:

@@ -163,7 +163,7 @@ class RankingModel(nn.Module):
         """
         whole = batch.inputs.get(SEQUENCE)
         if whole is not None:
-            vectors = self.encoder.encode("text", whole.items)
+            vectors = self.micro_batches.encode(self.encoder, "text", whole.items)
             unit = field_embeddings(batch.size, vectors, whole.rows, whole.index)
             return truncated(unit, self.dimension), {}
         found = {}

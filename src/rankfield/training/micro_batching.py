@@ -12,7 +12,9 @@ from torch import Tensor
 from rankfield.encoders import RankingModel
 from rankfield.encoders.fusion import FieldBatch
 from rankfield.encoders.micro_batches import MicroBatches, normalises_batches
+from rankfield.encoders.sequence_batch import SEQUENCE
 from rankfield.encoders.text_batches import CPU_TOKENS
+from rankfield.schema import Modality
 from rankfield.training.order import BatchSection
 
 __all__ = ["activation_bytes", "micro_batches"]
@@ -57,10 +59,12 @@ def activation_bytes(model: RankingModel, batch: FieldBatch, sizes: MicroBatches
     """
     weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
     total = 0.0
-    for field in (*model.query_fields, *model.document_fields):
-        if (inputs := batch.inputs.get(field.name)) is None:
-            continue
-        parts = [part for _, part in sizes.parts(field.modality, inputs.items)]
+    fields = (*model.query_fields, *model.document_fields)
+    modalities: dict[str, Modality] = {field.name: field.modality for field in fields}
+    modalities[SEQUENCE] = "text"
+    for name, inputs in batch.inputs.items():
+        modality = modalities[name]
+        parts = [part for _, part in sizes.parts(modality, inputs.items)]
         counts = [max(item.numel() for item in part.values()) for part in parts]
         largest = max(range(len(parts)), key=counts.__getitem__)
         saved: dict[int, int] = {}
@@ -73,7 +77,7 @@ def activation_bytes(model: RankingModel, batch: FieldBatch, sizes: MicroBatches
 
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
             # Held until it is counted: a storage that is given back could be counted twice.
-            held = model.encoder.encode(field.modality, parts[largest])
+            held = model.encoder.encode(modality, parts[largest])
         total += sum(saved.values()) * sum(counts) / counts[largest]
         del held
     return int(total)

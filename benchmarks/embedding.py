@@ -48,6 +48,10 @@ def main() -> None:
     os.environ["HF_HUB_OFFLINE"] = "1"
     dataset = load("icecat", options)
     proofs = {arm: proof(arm, dataset, options) for arm in options.arms if arm != OURS}
+    refused = [arm for arm, found in proofs.items() if "refused" in found]
+    for arm in refused:
+        print(f"{arm}: {proofs.pop(arm)['refused']}")
+        options.arms.remove(arm)
     titles = dataset.documents["title"].drop_nulls().sample(options.titles, seed=0).to_list()
     seconds = timed(encoders(options), titles, options.rounds)
     found = {arm: _figures(arm, seconds, proofs, len(titles)) for arm in seconds}
@@ -63,14 +67,18 @@ def main() -> None:
 
 
 def proof(arm: str, dataset: Any, options: argparse.Namespace) -> dict[str, Any]:
-    """Return the proof of one export, made if it is not there yet."""
+    """Return the proof of one export, made if it is not there yet, or why it was refused."""
     import rankfield
+    from rankfield.errors import ModelError
     from rankfield.publishing import PublishOptions
 
     folder = options.out / arm
     if not folder.is_dir():
         settings = PublishOptions(sample=options.sample)
-        rankfield.publish(minilm(), folder, arm, dataset, options=settings)
+        try:
+            rankfield.publish(minilm(), folder, arm, dataset, options=settings)
+        except ModelError as error:
+            return {"refused": error.problem}
     found: dict[str, Any] = json.loads((folder / "proof.json").read_text("utf-8"))
     return found
 

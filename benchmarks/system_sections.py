@@ -33,6 +33,7 @@ def system_sections(folder: Path) -> list[str]:
         "curation": _curation,
         "drop_in": drop_in,
         "embedding": _embedding,
+        "publish": _publish,
         "training": training,
     }
     sections = []
@@ -238,6 +239,30 @@ def _embedding(found: Found) -> list[str]:
         cells = [f"{row['per_second']:,.0f}", f"× {row['times']:.2f}"]
         cells += [f"{row['ndcg@10']:.4f}", f"{row['ndcg_change']:+.2%}"] if "ndcg@10" in row else []
         lines.append(f"| {arm} | {' | '.join(cells + ['–'] * (4 - len(cells)))} |")
+    return lines
+
+
+def _publish(found: Found) -> list[str]:
+    lines = [
+        "## Models in the layouts of other systems",
+        "",
+        "`python benchmarks/publish.py`: each model is written in each layout, loaded in its real "
+        "client and compared on test queries of icecat and documents judged for them. Differences "
+        "are of the cosine between a query and a document.",
+        "",
+        "| model | layout | client | largest difference | top 10 in common | NDCG@10 | export's |",
+        "|---" * 7 + "|",
+    ]
+    for model, layouts in found.items():
+        for layout, proof in layouts.items():
+            if "refused" in proof:
+                lines.append(f"| {model} | {layout} | refused: {proof['refused']} |{' – |' * 4}")
+            elif proof.get("ndcg10") is not None:
+                lines.append(
+                    f"| {model} | {layout} | {proof['client']} | {proof['largest_difference']:.1e} "
+                    f"| {proof['top10_overlap']:.3f} | {proof['ndcg10']:.4f} "
+                    f"| {proof['client_ndcg10']:.4f} |"
+                )
     return lines
 
 

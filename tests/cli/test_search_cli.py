@@ -56,7 +56,8 @@ def embedded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
         found.append((side, len(rows)))
         return embed(model, rows, side, **options)
 
-    monkeypatch.setattr("rankfield.encoders.model.embedded", spied)
+    for module in ("model", "pipeline"):
+        monkeypatch.setattr(f"rankfield.encoders.{module}.embedded", spied)
     return found
 
 

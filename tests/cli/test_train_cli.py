@@ -154,7 +154,7 @@ def test_an_interrupt_before_the_first_checkpoint_promises_nothing(
         (RECIPE, ["--set", "nonsense"], "expected section.key=value"),
         (RECIPE, ["--set", "data.dataset=nowhere"], "nowhere: there is no such folder"),
         (RECIPE, ["--set", "data.document_weights.photo=1"], "no document field 'photo'"),
-        (RECIPE, ["--set", "encoder.kind=transformers"], "needs a model"),
+        (RECIPE, ["--set", "encoder={kind='transformers'}"], "needs a model"),
         (RECIPE, ["--set", "loss.weight=invers"], "Did you mean 'inverse'?"),
         (RECIPE, ["--resume"], "there is no checkpoint to resume from"),
     ],

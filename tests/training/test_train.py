@@ -201,7 +201,7 @@ def test_recipes_that_do_not_fit_the_data(shop: RankingDataset, tmp_path: Path) 
         ({"data__minimum_score": 99.0}, "0 can be trained on"),
         ({"data__document_weights": {"photo": 1.0}}, "no document field 'photo'"),
         ({"data__query_weights": {"query": -1.0}}, "expected a weight above 0"),
-        ({"encoder__kind": "transformers"}, "needs a model"),
+        ({"encoder": {"kind": "transformers"}}, "needs a model"),
         ({"encoder__freeze": ["vision"], "data__document_weights": {"title": 1.0}}, "no vision"),
         ({"loss__weight": "no"}, "expected one of"),
     ]

@@ -27,7 +27,7 @@ from rankfield.index.checks import check_documents, check_vectors
 from rankfield.index.durable import sync
 from rankfield.index.metadata import Header, IndexMetadata, read_header, write_header
 from rankfield.index.partial import filled_vectors
-from rankfield.index.segments import Segment, SegmentState, vectors_name, write_segment
+from rankfield.index.segments import SegmentState, vectors_name, write_segment
 from rankfield.index.snapshot import Snapshot, State, live_name
 from rankfield.outputs import require_new, storage_errors
 from rankfield.search import SearchOptions
@@ -85,7 +85,12 @@ class ExactIndex:
             raise InputError(
                 f"expected an index of the store {cls.name}, found {header.store}", where=str(root)
             )
-        return cls(root, header)
+        try:
+            return cls(root, header)
+        except InputError:
+            if read_header(root) == header:
+                raise
+            return cls.open(root)  # written twice meanwhile: files of the header are gone
 
     @property
     def folder(self) -> Path:
@@ -161,16 +166,17 @@ class ExactIndex:
             )
             segments = [*now.state.segments, added]
             if len(segments) > _MOST_SEGMENTS or 2 * live.sum() < len(live):
-                self._write_compacted(segments, live, number + 1)
+                self._write_compacted(now, segments, live, number + 1)
             else:
-                self._write_live(segments, live, number)
+                self._write_live(now, segments, live, number)
 
     def delete(self, ids: Iterable[str]) -> int:
         """Delete documents, as `Index.delete`."""
         with self._writing() as now:
             dead = now.holds(ids)
             if dead.any():
-                self._write_live(now.state.segments, now.live & ~dead, now.state.version + 1)
+                number = now.state.version + 1
+                self._write_live(now, now.state.segments, now.live & ~dead, number)
         return int(dead.sum())
 
     @contextmanager
@@ -185,23 +191,32 @@ class ExactIndex:
                 os.close(lock)
 
     def _write_live(
-        self, segments: list[SegmentState], live: npt.NDArray[np.bool_], number: int
+        self,
+        before: Snapshot,
+        segments: list[SegmentState],
+        live: npt.NDArray[np.bool_],
+        number: int,
     ) -> None:
         path = self.folder / live_name(number)
         np.save(path, live)
         sync(path)
-        self._commit(State(version=number, segments=segments, live=number))
+        self._commit(before, State(version=number, segments=segments, live=number))
 
     def _write_compacted(
-        self, segments: list[SegmentState], live: npt.NDArray[np.bool_], number: int
+        self,
+        before: Snapshot,
+        segments: list[SegmentState],
+        live: npt.NDArray[np.bool_],
+        number: int,
     ) -> None:
         """Write the live rows of all segments into one."""
         shape, dtype = (int(live.sum()), self.metadata.dimension), self.metadata.dtype
         path = self.folder / vectors_name(number)
         out = open_memmap(path, mode="w+", dtype=dtype, shape=shape)
         frames, start, done = [], 0, 0
-        for state in segments:
-            segment = Segment.open(self.folder, state, shape[1], dtype)
+        header = _header(before.metadata, State(version=number, segments=segments))
+        for segment in Snapshot.open(self.folder, header, before.segments).segments:
+            state = segment.state
             rows = np.flatnonzero(live[start : start + state.rows])
             for first in range(0, len(rows), _AT_ONCE):
                 part = rows[first : first + _AT_ONCE]
@@ -211,18 +226,17 @@ class ExactIndex:
             start += state.rows
         out.flush()
         merged = write_segment(self.folder, number, pl.concat(frames), None)
-        self._commit(State(version=number, segments=[merged]))
+        self._commit(before, State(version=number, segments=[merged]))
 
-    def _commit(self, state: State) -> None:
+    def _commit(self, before: Snapshot, state: State) -> None:
         """Make the new files count, and remove those that count no longer."""
-        before = read_header(self.folder)
         header = _header(before.metadata, state)
         write_header(self.folder, header)
-        kept = State.model_validate(before.state).numbers() | state.numbers()
-        self._now = Snapshot.open(self.folder, header)
+        kept = before.state.numbers() | state.numbers()
+        self._now = Snapshot.open(self.folder, header, before.segments)
         for path in self.folder.iterdir():
             match = _FILE.fullmatch(path.name)
-            # Who opened the index before this write reads the files of then.
+            # Who read the header just before this write opens the files of then.
             if match and int(match[1]) not in kept:
                 path.unlink(missing_ok=True)
 

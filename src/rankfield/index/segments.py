@@ -49,11 +49,12 @@ class Segment:
     """Rows of an index that were written together.
 
     vectors: float32 or float16 (rows, D), memory-mapped and read-only.
+    documents: the stored columns, in memory: later writes may remove their file.
     """
 
     state: SegmentState
     vectors: npt.NDArray[np.floating]
-    folder: Path
+    documents: pl.DataFrame
 
     @classmethod
     def open(cls, folder: Path, state: SegmentState, dimension: int, dtype: str) -> Segment:
@@ -63,27 +64,25 @@ class Segment:
             InputError: they are missing, damaged or of another shape than the header says.
         """
         vectors = mapped(folder / vectors_name(state.number), (state.rows, dimension), dtype)
-        return cls(state, vectors, folder)
+        return cls(state, vectors, _documents(folder / documents_name(state.number), state.rows))
 
     @cached_property
     def corpus(self) -> Corpus:
         """The rows to search."""
         return Corpus.of(self.vectors)
 
-    @cached_property
-    def documents(self) -> pl.DataFrame:
-        """The stored columns."""
-        path = self.folder / documents_name(self.state.number)
-        _refuse_links(path)
-        found = read_parquet(path, remedy=_REMEDY)
-        if found.height != self.state.rows or found.schema.get(KEY) != pl.String:
-            raise InputError(
-                f"expected {self.state.rows} rows with the text column {KEY}, found {found.height} "
-                f"rows of {', '.join(found.columns)}",
-                where=str(path),
-                remedy=_REMEDY,
-            )
-        return found
+
+def _documents(path: Path, rows: int) -> pl.DataFrame:
+    _refuse_links(path)
+    found = read_parquet(path, remedy=_REMEDY)
+    if found.height != rows or found.schema.get(KEY) != pl.String:
+        raise InputError(
+            f"expected {rows} rows with the text column {KEY}, found {found.height} rows of "
+            f"{', '.join(found.columns)}",
+            where=str(path),
+            remedy=_REMEDY,
+        )
+    return found
 
 
 def write_segment(

@@ -60,16 +60,22 @@ class Snapshot:
     live: npt.NDArray[np.bool_]
 
     @classmethod
-    def open(cls, folder: Path, header: Header) -> Snapshot:
+    def open(cls, folder: Path, header: Header, known: Iterable[Segment] = ()) -> Snapshot:
         """Open what a header names.
+
+        Args:
+            folder: of the index.
+            header: of the folder.
+            known: segments that are open and were not written since.
 
         Raises:
             InputError: it, or a file that it names, is missing or damaged.
         """
         state, metadata = _state_of(header, folder), header.metadata
+        opened = {segment.state: segment for segment in known}
         segments = tuple(
-            Segment.open(folder, segment, metadata.dimension, metadata.dtype)
-            for segment in state.segments
+            opened.get(one) or Segment.open(folder, one, metadata.dimension, metadata.dtype)
+            for one in state.segments
         )
         rows = sum(segment.rows for segment in state.segments)
         live = np.ones(rows, dtype=np.bool_)

@@ -313,7 +313,7 @@ def test_killed_at_random_moments_it_ends_as_if_it_had_not_been(
     simulation: ClickSimulation, tmp_path: Path
 ) -> None:
     log, out = tmp_path / "events.parquet", tmp_path / "out"
-    simulation.events(3000).write_parquet(log)
+    simulation.events(1000).write_parquet(log)
     with killable_commands("duckdb", "pyarrow.parquet", "polars", "rankfield.labels") as start:
         started = time.monotonic()
         assert start("labels", log, tmp_path / "whole").wait() == 0

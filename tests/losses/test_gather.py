@@ -24,7 +24,7 @@ SHAPES = [(8, 6), (7, 5), (6, 1), (1, 7), (1, 1)]
 Found = dict[str, list[Tensor]]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[Found, list[Found]]:
     """The value and gradients of every problem: of one process, and of each of two."""
     spec = importlib.util.spec_from_file_location("gather_worker", WORKER)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,22 +35,22 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 PROGRAM = """
 import json, sys
+from pathlib import Path
 import torch
 from rankfield.schema import RankingDataset
 from rankfield.training import parse_recipe, train
-again, own_group = "again" in sys.argv[4], "own group" in sys.argv[4]
+data, out, own_group = RankingDataset.load(sys.argv[1]), Path(sys.argv[2]), len(sys.argv) > 4
 if own_group:
     torch.distributed.init_process_group("gloo")
-data, recipe = RankingDataset.load(sys.argv[1]), parse_recipe(json.loads(sys.argv[3]))
-train(recipe, data, sys.argv[2])
-if again:
-    train(recipe, data, sys.argv[2] + "-again")
+for name, recipe in json.loads(sys.argv[3]).items():
+    train(parse_recipe(recipe), data, out / name)
 if own_group:
     seen = torch.ones(1)
     torch.distributed.all_reduce(seen)  # the caller's group is still there
     assert seen.item() == 2
     torch.distributed.destroy_process_group()
 """
+"""Several trainings in one program, in a process group of the caller if there is one word more."""
 
 
 def recipe_of(variant: dict[str, Any]) -> dict[str, Any]:
@@ -90,43 +91,45 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> RankingDataset:
 
 
 def train_in_two(
-    recipe: dict[str, Any], data: RankingDataset, out: Path, *, group: str = ""
+    recipes: dict[str, Any], data: RankingDataset, out: Path, *, group: Sequence[str] = ()
 ) -> None:
+    out.mkdir()
     program = out.with_suffix(".py")
     program.write_text(PROGRAM, "utf-8")
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     done = subprocess.run(
-        [sys.executable, *launch, program, str(data.root), out, json.dumps(recipe), group],
+        [sys.executable, *launch, program, str(data.root), out, json.dumps(recipes), *group],
         check=False,
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=250,
     )
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("name", VARIANTS)
-def test_two_processes_end_with_the_weights_of_one(
-    data: RankingDataset, tmp_path: Path, name: str
-) -> None:
-    recipe = recipe_of(VARIANTS[name])
-    train(parse_recipe(recipe), data, tmp_path / "one")
-    train_in_two(recipe, data, tmp_path / "two")
-    one, two = (RankingModel.load(tmp_path / n / "model").state_dict() for n in ("one", "two"))
-    for key, value in one.items():
-        torch.testing.assert_close(value, two[key], rtol=1e-3, atol=1e-5, msg=key)
-    for mined in sorted((tmp_path / "one" / "negatives").glob("*")):
-        other = load_negatives(tmp_path / "two" / "negatives" / mined.name, data)
-        pairs = load_negatives(mined, data).select("query_id", "doc_id")
-        assert pairs.equals(other.select("query_id", "doc_id"))
-    assert (tmp_path / "two" / "negatives").exists() == (name == "negatives")
+def test_two_processes_end_with_the_weights_of_one(data: RankingDataset, tmp_path: Path) -> None:
+    """One test, since to start two processes takes longer than all that they train."""
+    recipes = {name: recipe_of(variant) for name, variant in VARIANTS.items()}
+    train_in_two(recipes, data, tmp_path / "two")
+    for name, recipe in recipes.items():
+        one, two = tmp_path / "one" / name, tmp_path / "two" / name
+        train(parse_recipe(recipe), data, one)
+        assert_same_weights(one, two)
+        for mined in sorted((one / "negatives").glob("*")):
+            other = load_negatives(two / "negatives" / mined.name, data)
+            pairs = load_negatives(mined, data).select("query_id", "doc_id")
+            assert pairs.equals(other.select("query_id", "doc_id"))
+        assert (two / "negatives").exists() == (name == "negatives")
 
 
-@pytest.mark.parametrize("group", ["again", "again, own group"])
-def test_two_trainings_in_one_program(data: RankingDataset, tmp_path: Path, group: str) -> None:
+def test_a_group_of_the_caller_serves_two_trainings(data: RankingDataset, tmp_path: Path) -> None:
     recipe = recipe_of({"optimizer": {"steps": 2}, "dev": {"every": 0}})
-    train_in_two(recipe, data, tmp_path / "run", group=group)
-    names = ("run", "run-again")
-    one, two = (RankingModel.load(tmp_path / name / "model").state_dict() for name in names)
-    for key, value in one.items():
-        torch.testing.assert_close(value, two[key], msg=key)
+    recipes = {"first": recipe, "again": recipe}
+    train_in_two(recipes, data, tmp_path / "two", group=["own group"])
+    assert_same_weights(*(tmp_path / "two" / name for name in recipes))
+
+
+def assert_same_weights(one: Path, two: Path) -> None:
+    expected, found = (RankingModel.load(f / "model").state_dict() for f in (one, two))
+    for key, value in expected.items():
+        torch.testing.assert_close(value, found[key], rtol=1e-3, atol=1e-5, msg=f"{two}: {key}")

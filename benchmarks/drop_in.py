@@ -1,7 +1,7 @@
 """One script of sentence-transformers with four losses: NDCG@10 and steps per second.
 
     python benchmarks/drop_in.py                      icecat and the sample shop, three seeds
-    python benchmarks/drop_in.py shop --steps 4 --seeds 1 --results try.json
+    python benchmarks/drop_in.py --sets shop --steps 4 --seeds 1 --results try.json
 
 The script is unchanged but for the loss, its columns and, in one arm, the batch sampler:
 all-MiniLM-L6-v2, AdamW, the same rows a batch and the same steps. MultipleNegativesRankingLoss gets
@@ -48,7 +48,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("sets", nargs="*", default=["icecat", "shop"], choices=["icecat", "shop"])
+    parser.add_argument("--sets", nargs="+", default=["icecat", "shop"], choices=["icecat", "shop"])
     parser.add_argument("--data", type=Path, default=HERE.parents[1] / "shared" / "data")
     parser.add_argument("--out", type=Path, default=Path("bench-drop-in"))
     parser.add_argument("--steps", type=int, default=40)
@@ -57,11 +57,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="of the timing")
     parser.add_argument("--documents", type=int, default=1_500, help="of the shop")
     parser.add_argument("--queries", type=int, default=300, help="of the shop")
+    parser.add_argument(
+        "--others", type=int, default=1_000, help="documents to search beside the judged ones"
+    )
     parser.add_argument("--results", type=Path, default=HERE / "results" / "drop_in.json")
     options = parser.parse_args()
     os.environ["HF_HUB_OFFLINE"] = "1"
     found = {name: measured(name, options) for name in options.sets}
-    kept = ("steps", "batch", "seeds", "rounds", "documents", "queries")
+    kept = ("steps", "batch", "seeds", "rounds", "documents", "queries", "others")
     settings = {key: getattr(options, key) for key in kept}
     settings |= {"learning_rates": LEARNING_RATES, "scales": SCALES}
     text = json.dumps({"settings": settings, "sets": found}, indent=2)
@@ -73,7 +76,7 @@ def main() -> None:
 
 def measured(name: str, options: argparse.Namespace) -> Figures:
     """Return the figures of one set: the untrained model's, and each arm's."""
-    dataset = load(name, options)
+    dataset = _smaller(load(name, options), options.others)
     base = {"set": name, "fingerprint": dataset.fingerprint()}
 
     def kept(what: Figures, make: Callable[[], Figures]) -> Figures:
@@ -128,6 +131,15 @@ def load(name: str, options: argparse.Namespace) -> Any:
             )
             rankfield.split(shop).save(folder / "split")
     return rankfield.RankingDataset.load(folder / "split")
+
+
+def _smaller(dataset: Any, others: int) -> Any:
+    """Return a data set with its judged documents and so many others: all are embedded often."""
+    documents = dataset.documents
+    judged = documents.join(dataset.judgments, on="doc_id", how="semi")["doc_id"]
+    rest = documents.join(judged.to_frame(), on="doc_id", how="anti")["doc_id"]
+    ids = [*judged, *rest.sample(min(others, len(rest)), seed=0)]
+    return dataset.with_tables(documents=documents.filter(documents["doc_id"].is_in(ids)))
 
 
 def model_of() -> Any:

@@ -36,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("arms", nargs="*", default=[OURS, *EXPORTS], choices=[OURS, *EXPORTS])
+    parser.add_argument("--arms", nargs="+", default=[OURS, *EXPORTS], choices=[OURS, *EXPORTS])
     parser.add_argument("--data", type=Path, default=HERE.parents[1] / "shared" / "data")
     parser.add_argument("--out", type=Path, default=Path("bench-embedding"))
     parser.add_argument("--titles", type=int, default=4000)

@@ -197,7 +197,8 @@ def drop_in(found: Found) -> list[str]:
         f"`python benchmarks/drop_in.py`: all-MiniLM-L6-v2 on titles, {settings['steps']} steps of "
         f"{settings['batch']} rows; each arm tuned over the learning rates {rates} × the scales "
         f"{scales} with seed 0 on dev; NDCG@10 on the test queries, mean ± standard deviation of "
-        f"{settings['seeds']} seeds. MultipleNegativesRankingLoss gets the relevant pairs, the "
+        f"{settings['seeds']} seeds, among the judged documents and {settings['others']:,} others. "
+        "MultipleNegativesRankingLoss gets the relevant pairs, the "
         "others all judged ones. Steps per second are medians of "
         f"{settings['rounds']} rounds in which the arms take turns; texts are those that a step "
         "encodes.",

@@ -131,6 +131,16 @@ def test_lost_ndcg_is_refused(clip: RankingModel, shop: RankingDataset) -> None:
     assert replace(proof, largest_difference=float("nan")).disagreement
 
 
+def test_what_int8_may_lose_is_an_option(clip: RankingModel, shop: RankingDataset) -> None:
+    client = OwnClient(clip)
+    for int8, loss in ((True, 0.02), (False, 1e-4)):
+        layout = layout_of(client, int8=int8)
+        proof = prove(clip, client, shop, PublishOptions(int8_loss=0.02), layout=layout)
+        assert proof.ndcg_loss == loss
+    with pytest.raises(InputError, match="from 0 to below 1, found 1"):
+        PublishOptions(int8_loss=1.0)
+
+
 def test_vectors_of_another_length_are_refused(clip: RankingModel) -> None:
     client = OwnClient(clip, scale=1.1)
     with pytest.raises(ModelError, match=r"a vector of length 1\.1, expected unit vectors"):

@@ -47,6 +47,10 @@ def command(
         list[str] | None,
         typer.Option(help="Without --data: a text to prove with; repeat. Default: made-up texts."),
     ] = None,
+    int8_loss: Annotated[
+        float,
+        typer.Option(min=0.0, max=0.99, help="Share of NDCG@10 that an int8 export may lose."),
+    ] = 0.005,
     overwrite: Overwrite = False,
 ) -> None:
     """Write a model for other systems, load it there, and refuse what does not rank the same.
@@ -63,7 +67,9 @@ def command(
     if text and data is not None:
         raise InputError("is for proofs without --data", where="--text", remedy="Leave it out.")
     dataset = None if data is None else load_valid(data)
-    options = PublishOptions(sample=sample, texts=tuple(text or ()), overwrite=overwrite)
+    options = PublishOptions(
+        sample=sample, texts=tuple(text or ()), int8_loss=int8_loss, overwrite=overwrite
+    )
     for name, proof in publish(model, out, layouts, dataset, options=options).items():
         echo(f"{name}: {_line(proof)}")
     echo(f"Card, fields and proof are beside the files: {out}")

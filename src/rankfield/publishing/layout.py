@@ -30,6 +30,7 @@ class ModelLayout:
         for those that read all fields of a record together, or none.
     tolerance: the largest allowed difference of a cosine, and of 1 − cosine.
     ndcg_loss: the largest allowed share of NDCG@10 that is lost.
+    int8: whether `PublishOptions.int8_loss` takes its place.
     refuses: why a model cannot be written so and what to do, in one sentence; None if it can.
     usage: how to load the folder, in Markdown; it is called FOLDER.
     """
@@ -47,3 +48,4 @@ class ModelLayout:
     sequences: Literal["any", "whole"] | None = None
     tolerance: float = 1e-5
     ndcg_loss: float = 1e-4
+    int8: bool = False

@@ -97,5 +97,5 @@ def _write(model: RankingModel, folder: Path, options: PublishOptions) -> None:
 
 
 LAYOUT = replace(
-    ONNX, name=_NAME, title="ONNX Runtime, int8", write=_write, tolerance=0.1, ndcg_loss=0.005
+    ONNX, name=_NAME, title="ONNX Runtime, int8", write=_write, tolerance=0.1, int8=True
 )

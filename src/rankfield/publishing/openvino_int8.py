@@ -94,5 +94,5 @@ def _text_feeds(
 
 
 LAYOUT = replace(
-    OPENVINO, name=_NAME, title="OpenVINO, int8", write=_write, tolerance=0.1, ndcg_loss=0.005
+    OPENVINO, name=_NAME, title="OpenVINO, int8", write=_write, tolerance=0.1, int8=True
 )

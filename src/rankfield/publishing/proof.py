@@ -123,8 +123,13 @@ class Expected:
             model.embed_documents(sample.dataset, sample.view.documents),
         )
 
-    def compare(self, client: AnyClient, layout: ModelLayout) -> Proof:
+    def compare(self, client: AnyClient, layout: ModelLayout, int8_loss: float = 0.005) -> Proof:
         """Embed the same with a client and measure the differences.
+
+        Args:
+            client: of the folder.
+            layout: of the folder.
+            int8_loss: as `PublishOptions` has it.
 
         Raises:
             ModelError: the client gives vectors of another shape, length or not finite.
@@ -153,7 +158,7 @@ class Expected:
             top10_overlap=_overlap(hits, client_hits),
             ndcg10=ndcg[0],
             client_ndcg10=ndcg[1],
-            ndcg_loss=layout.ndcg_loss,
+            ndcg_loss=int8_loss if layout.int8 else layout.ndcg_loss,
         )
 
     def _ranked(self, queries: Vectors, documents: Vectors) -> tuple[float, Hits, Hits]:
@@ -200,7 +205,7 @@ def prove(
         ModelError: they do not agree.
         DataError, ImageError: as `RankingModel.embed_documents`.
     """
-    proof = Expected.of(model, dataset, options).compare(client, layout)
+    proof = Expected.of(model, dataset, options).compare(client, layout, options.int8_loss)
     require_agreement(proof)
     return proof
 

@@ -122,7 +122,7 @@ def _proved(
         checked = {"layout": layout.name, "checked": "against the documented schema, not started"}
         write_json(folder / "proof.json", checked)
         return None
-    proof = expected.compare(layout.open(folder, options), layout)
+    proof = expected.compare(layout.open(folder, options), layout, options.int8_loss)
     require_agreement(proof)
     write_json(folder / "proof.json", proof.as_json())
     return proof

@@ -276,9 +276,9 @@ def training(found: Found) -> list[str]:
         "## Training on a CPU",
         "",
         f"`python benchmarks/training.py`: all-MiniLM-L6-v2 on icecat titles, float32, "
-        f"{settings['threads']} threads; the same judged pairs in the same batches, each arm in "
-        f"processes of its own, in turns. Steps of {settings['batch']} pairs: medians of "
-        f"{settings['rounds']} processes of {settings['steps']} steps. Steps of "
+        f"{settings['threads']} threads; the same judged pairs, which sentence-transformers "
+        f"shuffles, each arm in its own processes, in turns. Steps of {settings['batch']} pairs: "
+        f"medians of {settings['rounds']} processes of {settings['steps']} steps. Steps of "
         f"{settings['large']:,} pairs with cached gradients. In brackets least and most. Memory is "
         "what the steps take beyond the loaded model.",
         "",

@@ -3,12 +3,12 @@
     python benchmarks/training.py                     icecat titles, five rounds
     python benchmarks/training.py --rounds 1 --steps 3 --large 256
 
-All arms train all-MiniLM-L6-v2 (extra `minilm`) on the same judged pairs, batch by batch: query and
-title. sentence-transformers has MultipleNegativesRankingLoss in its trainer, rankfield the default
-loss. Each arm and round is a process of its own, the arms take turns, and the median of the
-processes' median steps counts; the first step of a process is left out where it has several. Peak
-memory is that of the process less what it held before its first step. Figures go to
-benchmarks/results/training.json; benchmarks/results_page.py writes the page.
+All arms train all-MiniLM-L6-v2 (extra `minilm`) on the same judged pairs, query and title.
+sentence-transformers, which shuffles them, has MultipleNegativesRankingLoss in its trainer,
+rankfield the default loss. Each arm and round is a process of its own, the arms take turns, and
+the median of the processes' median steps counts; the first step of a process is left out where it
+has several. Peak memory is that of the process less what it held before its first step. Figures
+go to benchmarks/results/training.json; benchmarks/results_page.py writes the page.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from rankfield.encoders.source import model_folder
 from rankfield.errors import ModelError
 from rankfield.files import read_json_object
 
-__all__ = ["Fit", "ImageTransform", "pixel_statistics", "processor_config"]
+__all__ = ["Fit", "ImageTransform", "pixel_statistics", "processor_config", "saved_transform"]
 
 _FILE = "transform.json"
 _PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
@@ -172,9 +172,14 @@ class ImageTransform:
         with loading(where):
             saved = folder / _FILE
             if saved.is_file():
-                values = read_json_object(saved)
-                return cls(**values | {k: tuple(values[k]) for k in ("mean", "std")})
+                return cls(**saved_transform(saved))
         return cls.from_processor_config(processor_config(folder, where), where=where)
+
+
+def saved_transform(path: Path) -> dict[str, Any]:
+    """Return the settings of a transform that its `save` wrote."""
+    values = read_json_object(path)
+    return values | {name: tuple(values[name]) for name in ("mean", "std")}
 
 
 def processor_config(folder: Path, where: str) -> dict[str, Any]:

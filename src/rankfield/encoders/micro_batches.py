@@ -14,10 +14,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 from rankfield.encoders.base import Encoder
-from rankfield.encoders.text_batches import text_batches
+from rankfield.encoders.text_batches import row_batches, text_batches
 from rankfield.schema import Modality
 
-__all__ = ["MicroBatches", "normalises_batches"]
+__all__ = ["MicroBatches", "batch_norms"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class MicroBatches:
 
     def encode(self, encoder: Encoder, modality: Modality, items: Mapping[str, Tensor]) -> Tensor:
         """Return `encoder.encode(modality, items)`, U × D, with gradients to the weights."""
-        if normalises_batches(encoder):
+        if batch_norms(encoder):
             return encoder.encode(modality, items)
         if not _has_rows(items):
             return self._encoded(encoder, modality, dict(items))
@@ -74,9 +74,7 @@ class MicroBatches:
             size = self.images
         elif modality == "text" and self.tokens is not None and "input_ids" in items:
             size = max(1, self.tokens // items["input_ids"].shape[1])
-        for first in range(0, count, size):
-            part = {name: item[first : first + size] for name, item in items.items()}
-            yield np.arange(first, min(first + size, count)), part
+        yield from row_batches(items, size)
 
     def _encoded(self, encoder: Encoder, modality: Modality, items: dict[str, Tensor]) -> Tensor:
         if not (self.cached and torch.is_grad_enabled()):
@@ -88,6 +86,6 @@ def _has_rows(items: Mapping[str, Tensor]) -> bool:
     return len({len(item) for item in items.values()}) == 1
 
 
-def normalises_batches(encoder: Encoder) -> bool:
-    """Return whether batch norm makes a vector, and its own statistics, depend on the batch."""
-    return any(isinstance(m, _BatchNorm) and m.training for m in encoder.modules())
+def batch_norms(encoder: Encoder) -> list[_BatchNorm]:
+    """Return the batch norms in training mode: vectors, and their statistics, depend on a batch."""
+    return [m for m in encoder.modules() if isinstance(m, _BatchNorm) and m.training]

@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from rankfield.encoders.image_transform import pixel_statistics, processor_config
+from rankfield.encoders.image_transform import pixel_statistics, processor_config, saved_transform
 from rankfield.encoders.pretrained import loading
 from rankfield.errors import ModelError
-from rankfield.files import read_json_object
 
 __all__ = ["PatchTransform"]
 
@@ -146,8 +145,7 @@ class PatchTransform:
         where = f"image processor of {folder}"
         if (folder / _FILE).is_file():
             with loading(where):
-                values = read_json_object(folder / _FILE)
-                return cls(**values | {k: tuple(values[k]) for k in ("mean", "std")})
+                return cls(**saved_transform(folder / _FILE))
         config = processor_config(folder, where)
         try:
             return cls._of_processor(config)

@@ -18,7 +18,7 @@ from rankfield.encoders.modes import evaluating
 from rankfield.encoders.rows import Rows
 from rankfield.encoders.sequence import SequenceEncoder
 from rankfield.encoders.sequence_batch import prepared, sequence_embeddings
-from rankfield.encoders.text_batches import CPU_TOKENS, text_batches
+from rankfield.encoders.text_batches import batch_tokens, text_batches
 from rankfield.errors import InputError
 from rankfield.progress import progress
 
@@ -175,9 +175,8 @@ def _batches(
     """Yield (places in the column's values, what the encoder takes)."""
     values = column.values
     if column.field.modality == "text":
-        tokens = CPU_TOKENS if model.device.type == "cpu" else None
         items = model.encoder.tokenize([str(value) for value in values], side)
-        yield from text_batches(items, batch_size, tokens)
+        yield from text_batches(items, batch_size, batch_tokens(model.device))
         return
     for start in range(0, len(values), batch_size):
         rows = np.arange(start, min(start + batch_size, len(values)))

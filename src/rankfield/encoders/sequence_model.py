@@ -9,7 +9,12 @@ from typing import Any
 from rankfield.encoders.folder_kind import MODULES
 from rankfield.encoders.model_config import require_modest
 from rankfield.encoders.pretrained import loading, require_plain_files
-from rankfield.encoders.towers import Pooling, require_sentence_transformers
+from rankfield.encoders.towers import (
+    WEIGHTS,
+    Pooling,
+    open_sentence_transformer,
+    require_sentence_transformers,
+)
 from rankfield.encoders.without_video import without_video
 from rankfield.errors import InputError, ModelError
 from rankfield.files import read_json_object
@@ -39,28 +44,13 @@ def load_sequence_model(folder: Path, where: str, *, pooling: Pooling | None = N
     require_plain_files(folder)
     with loading(where), without_video():
         require_modest(folder)
-        model = _opened(folder) if (folder / MODULES).is_file() else _pooled(folder, pooling, where)
+        if (folder / MODULES).is_file():
+            model = open_sentence_transformer(folder)
+        else:
+            model = _pooled(folder, pooling, where)
         if reads_sequences(model):
             _pin_processor(model, folder)
     return model
-
-
-def _options() -> dict[str, Any]:
-    import torch
-
-    return {"use_safetensors": True, "dtype": torch.float32}
-
-
-def _opened(folder: Path) -> Any:
-    from sentence_transformers import SentenceTransformer
-
-    return SentenceTransformer(
-        str(folder),
-        device="cpu",
-        model_kwargs=_options(),
-        trust_remote_code=False,
-        local_files_only=True,
-    )
 
 
 def _pooled(folder: Path, pooling: Pooling | None, where: str) -> Any:
@@ -77,7 +67,7 @@ def _pooled(folder: Path, pooling: Pooling | None, where: str) -> Any:
         )
     local = {"local_files_only": True, "trust_remote_code": False}
     transformer = Transformer(
-        str(folder), model_kwargs=_options() | local, processor_kwargs=local, config_kwargs=local
+        str(folder), model_kwargs=WEIGHTS | local, processor_kwargs=local, config_kwargs=local
     )
     if "message" not in transformer.modalities:
         raise ModelError(

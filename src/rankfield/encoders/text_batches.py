@@ -9,13 +9,28 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["CPU_TOKENS", "text_batches"]
+__all__ = ["CPU_TOKENS", "batch_tokens", "row_batches", "text_batches"]
 
 CPU_TOKENS = 1024
 """Tokens of a batch on a CPU: what MiniLM's layers make of them still fits its cache.
 
 `benchmarks/embedding.py` measures it; 256 tokens are 14 % slower, 8,192 a quarter.
 """
+
+
+def batch_tokens(device: torch.device) -> int | None:
+    """Return how many tokens a batch that is only embedded should have; None: any number."""
+    return CPU_TOKENS if device.type == "cpu" else None
+
+
+def row_batches(
+    items: Mapping[str, Tensor], size: int
+) -> Iterator[tuple[NDArray[np.int64], dict[str, Tensor]]]:
+    """Yield (rows, their items) of each batch of `size` rows, in their order."""
+    count = len(next(iter(items.values())))
+    for start in range(0, count, size):
+        rows = np.arange(start, min(start + size, count))
+        yield rows, {name: item[start : start + size] for name, item in items.items()}
 
 
 def text_batches(
@@ -32,18 +47,15 @@ def text_batches(
         tokens: of a batch, padding included, at most; a longer text is a batch of its own. None:
             any number.
     """
-    count = len(next(iter(items.values())))
     mask = items.get("attention_mask")
     right = mask is not None and bool(mask[:, 0].all())
     if mask is None or not (right or bool(mask[:, -1].all())):
-        for start in range(0, count, size):
-            rows = np.arange(start, min(start + size, count))
-            yield rows, {name: item[start : start + size] for name, item in items.items()}
+        yield from row_batches(items, size)
         return
     lengths = mask.sum(1).cpu().numpy()
     order = np.argsort(lengths, kind="stable")
     lengths, start = lengths[order], 0
-    while start < count:
+    while start < len(lengths):
         stop = _end(lengths, start, size, tokens)
         rows = order[start:stop]
         longest = int(lengths[stop - 1])

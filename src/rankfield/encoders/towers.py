@@ -17,25 +17,30 @@ from rankfield.encoders.model_config import require_modest
 from rankfield.encoders.patch_transform import PatchTransform
 from rankfield.encoders.pretrained import load_model, load_tokenizer, loading, require_plain_files
 from rankfield.encoders.source import model_folder
-from rankfield.encoders.text_batches import CPU_TOKENS, text_batches
+from rankfield.encoders.text_batches import batch_tokens, text_batches
 from rankfield.encoders.token_ids import token_ids
 from rankfield.errors import MissingExtraError, ModelError
 from rankfield.files import read_json_object
 
 __all__ = [
+    "WEIGHTS",
     "Pooling",
     "SentenceTransformersTower",
     "TextTower",
     "TransformersTextTower",
     "VisionTower",
+    "open_sentence_transformer",
     "pooled",
     "require_sentence_transformers",
 ]
 
 Pooling = Literal["mean", "cls", "last_token", "pooler"]
 
+WEIGHTS = {"use_safetensors": True, "dtype": torch.float32}
+"""How sentence-transformers reads weights."""
+
 _TOWER = "tower.json"
-_PRECOMPUTE_BATCH = 2048
+_PRECOMPUTE_CHUNK, _PRECOMPUTE_BATCH = 2048, 256
 _MOST_TOKENS = 512
 
 
@@ -88,10 +93,10 @@ class TextTower(nn.Module, ABC):
         wanted = sorted(set(texts), key=lambda text: (len(text), text))
         device = next(self.parameters()).device
         with torch.no_grad():
-            for start in range(0, len(wanted), _PRECOMPUTE_BATCH):
-                chunk = wanted[start : start + _PRECOMPUTE_BATCH]
-                tokens = CPU_TOKENS if device.type == "cpu" else None
-                for rows, items in text_batches(self.tokenize(chunk), len(chunk), tokens):
+            for start in range(0, len(wanted), _PRECOMPUTE_CHUNK):
+                chunk = wanted[start : start + _PRECOMPUTE_CHUNK]
+                tokens = self.tokenize(chunk)
+                for rows, items in text_batches(tokens, _PRECOMPUTE_BATCH, batch_tokens(device)):
                     vectors = self({k: v.to(device) for k, v in items.items()}).cpu()
                     for row, vector in zip(rows, vectors, strict=True):
                         self._remembered[chunk[row]] = vector.clone()
@@ -254,6 +259,19 @@ def require_sentence_transformers() -> None:
         )
 
 
+def open_sentence_transformer(folder: Path) -> Any:
+    """Return a folder's `SentenceTransformer`, float32, on the CPU; no code of it is run."""
+    from sentence_transformers import SentenceTransformer
+
+    return SentenceTransformer(
+        str(folder),
+        device="cpu",
+        model_kwargs=dict(WEIGHTS),
+        trust_remote_code=False,
+        local_files_only=True,
+    )
+
+
 class SentenceTransformersTower(TextTower):
     """A text model of `sentence-transformers`, with its own pooling, dense layers, normalisation.
 
@@ -293,21 +311,12 @@ class SentenceTransformersTower(TextTower):
             ModelError: it cannot be loaded.
         """
         require_sentence_transformers()
-        from sentence_transformers import SentenceTransformer
-
-        settings = {"use_safetensors": True, "dtype": torch.float32}
         where = f"text model {source}"
         folder = model_folder(source, where=where, revision=revision)
         require_plain_files(folder)
         with loading(where):
             require_modest(folder)
-            model = SentenceTransformer(
-                str(folder),
-                device="cpu",
-                model_kwargs=settings,
-                trust_remote_code=False,
-                local_files_only=True,
-            )
+            model = open_sentence_transformer(folder)
         if max_tokens:
             model.max_seq_length = max_tokens
         tower = cls(model)

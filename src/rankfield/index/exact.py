@@ -28,7 +28,7 @@ from rankfield.index.durable import sync
 from rankfield.index.metadata import Header, IndexMetadata, read_header, write_header
 from rankfield.index.partial import filled_vectors
 from rankfield.index.segments import SegmentState, vectors_name, write_segment
-from rankfield.index.snapshot import Snapshot, State, live_name
+from rankfield.index.snapshot import Snapshot, State, live_name, open_segments
 from rankfield.outputs import require_new, storage_errors
 from rankfield.search import SearchOptions
 
@@ -214,16 +214,14 @@ class ExactIndex:
         path = self.folder / vectors_name(number)
         out = open_memmap(path, mode="w+", dtype=dtype, shape=shape)
         frames, start, done = [], 0, 0
-        header = _header(before.metadata, State(version=number, segments=segments))
-        for segment in Snapshot.open(self.folder, header, before.segments).segments:
-            state = segment.state
-            rows = np.flatnonzero(live[start : start + state.rows])
+        for segment in open_segments(self.folder, before.metadata, segments, before.segments):
+            rows = np.flatnonzero(live[start : start + segment.state.rows])
             for first in range(0, len(rows), _AT_ONCE):
                 part = rows[first : first + _AT_ONCE]
                 out[done : done + len(part)] = segment.vectors[part]
                 done += len(part)
             frames.append(segment.documents[rows.tolist()])
-            start += state.rows
+            start += segment.state.rows
         out.flush()
         merged = write_segment(self.folder, number, pl.concat(frames), None)
         self._commit(before, State(version=number, segments=[merged]))

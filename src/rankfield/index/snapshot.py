@@ -19,7 +19,7 @@ from rankfield.index.metadata import Header, IndexMetadata
 from rankfield.index.segments import Segment, SegmentState, mapped
 from rankfield.search import Hits, SearchOptions, merge_hits
 
-__all__ = ["Snapshot", "State", "live_name"]
+__all__ = ["Snapshot", "State", "live_name", "open_segments"]
 
 
 class State(BaseModel):
@@ -72,11 +72,7 @@ class Snapshot:
             InputError: it, or a file that it names, is missing or damaged.
         """
         state, metadata = _state_of(header, folder), header.metadata
-        opened = {segment.state: segment for segment in known}
-        segments = tuple(
-            opened.get(one) or Segment.open(folder, one, metadata.dimension, metadata.dtype)
-            for one in state.segments
-        )
+        segments = open_segments(folder, metadata, state.segments, known)
         rows = sum(segment.rows for segment in state.segments)
         live = np.ones(rows, dtype=np.bool_)
         if state.live is not None:
@@ -146,6 +142,24 @@ class Snapshot:
         """Return the stored columns of some rows."""
         found: pl.DataFrame = pl.concat([s.documents for s in self.segments])[rows.tolist()]
         return found
+
+
+def open_segments(
+    folder: Path,
+    metadata: IndexMetadata,
+    states: Iterable[SegmentState],
+    known: Iterable[Segment] = (),
+) -> tuple[Segment, ...]:
+    """Return segments, of which those that are `known` are not opened again.
+
+    Raises:
+        InputError: a file of them is missing or damaged.
+    """
+    opened = {segment.state: segment for segment in known}
+    return tuple(
+        opened.get(one) or Segment.open(folder, one, metadata.dimension, metadata.dtype)
+        for one in states
+    )
 
 
 def _state_of(header: Header, folder: Path) -> State:

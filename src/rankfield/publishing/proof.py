@@ -123,7 +123,7 @@ class Expected:
             model.embed_documents(sample.dataset, sample.view.documents),
         )
 
-    def compare(self, client: AnyClient, layout: ModelLayout, int8_loss: float = 0.005) -> Proof:
+    def compare(self, client: AnyClient, layout: ModelLayout, int8_loss: float) -> Proof:
         """Embed the same with a client and measure the differences.
 
         Args:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from rankfield.encoders import RankingModel
 from rankfield.encoders.fusion import FieldBatch
-from rankfield.encoders.micro_batches import MicroBatches, normalises_batches
+from rankfield.encoders.micro_batches import MicroBatches, batch_norms
 from rankfield.encoders.sequence_batch import SEQUENCE
 from rankfield.encoders.text_batches import CPU_TOKENS
 from rankfield.schema import Modality
@@ -44,7 +44,7 @@ def micro_batches(
         section.micro_images or _IMAGES,
     )
     cached = section.gradient_cache == "on"
-    if section.gradient_cache == "auto" and not normalises_batches(model.encoder):
+    if section.gradient_cache == "auto" and not batch_norms(model.encoder):
         needed = sum(activation_bytes(model, batch, sizes) for batch in batches)
         cached = needed > _SHARE * _free_bytes(model.device)
     return MicroBatches(sizes.tokens, sizes.images, cached)

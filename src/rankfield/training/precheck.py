@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 import torch
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from rankfield.encoders import Encoder, RankingModel
 from rankfield.encoders.base import Side
+from rankfield.encoders.micro_batches import batch_norms
 from rankfield.encoders.rows import FrameRows
 from rankfield.errors import ModelError, RecipeError
 from rankfield.evaluation import DevSet
@@ -93,7 +93,7 @@ def single_image_error(error: ValueError, step: int) -> RecipeError | None:
 
 def _needs_two_images(encoder: Encoder) -> bool:
     """Return whether the encoder refuses one image: its last feature map may be a single pixel."""
-    norms = [m for m in encoder.modules() if isinstance(m, _BatchNorm) and m.training]
+    norms = batch_norms(encoder)
     transform = encoder.image_transform
     if transform is None or not norms:
         return False

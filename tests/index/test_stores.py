@@ -112,6 +112,25 @@ def test_writes_are_seen_as_a_dictionary_would_show_them(index: Index) -> None:
     assert index.search(queries, 3).rows() == Model().search(queries, 3)
 
 
+def test_what_is_frozen_shows_one_state(index: Index) -> None:
+    queries, version = vectors_of(2), index.version
+    before, found = index.frozen(), index.search(queries, 5)
+    assert before.version == version == open_index(index.folder).version
+    versions = {version}
+    for write in (
+        lambda: index.delete(found["doc_id"]),
+        lambda: index.upsert(documents_of(["new"]), queries[:1]),
+    ):
+        write()
+        versions.add(index.version)
+    assert len(versions) == 3
+    assert before.version == version
+    assert before.search(queries, 5).equals(found)
+    assert before.documents().equals(DOCUMENTS)
+    np.testing.assert_array_equal(before.vectors(DOCUMENTS["doc_id"]), VECTORS)
+    assert index.search(queries, 1)["doc_id"][0] == "new"
+
+
 def test_filters(index: Index) -> None:
     queries = vectors_of(3)
     index.delete(["d05"])

@@ -50,6 +50,18 @@ class Index(Protocol):
     def changed(self) -> bool:
         """Whether documents were written or deleted since it was built."""
 
+    @property
+    def version(self) -> str:
+        """What is written in it, as 16 hexadecimal digits: another one after every write."""
+
+    def frozen(self) -> Index:
+        """Return this index as it is now, for several reads of one state.
+
+        Whatever is written meanwhile, it goes on to show the documents of now; what is written
+        through it is not seen here.
+        """
+        ...
+
     @classmethod
     def build(
         cls,

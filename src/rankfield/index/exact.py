@@ -8,6 +8,8 @@ written into one segment.
 
 from __future__ import annotations
 
+import copy
+import hashlib
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -106,6 +108,16 @@ class ExactIndex:
     def changed(self) -> bool:
         """Whether documents were written or deleted since it was built."""
         return self._now.state.version > 0
+
+    @property
+    def version(self) -> str:
+        """What is written in it, as `Index.version`."""
+        header = _header(self._now.metadata, self._now.state)
+        return hashlib.sha256(header.model_dump_json().encode()).hexdigest()[:16]
+
+    def frozen(self) -> ExactIndex:
+        """Return this index as it is now, as `Index.frozen`."""
+        return copy.copy(self)
 
     @property
     def matrix(self) -> npt.NDArray[np.floating]:

@@ -26,6 +26,7 @@ from rankfield.losses.lambda_loss import LambdaScheme
 from rankfield.losses.reduction import Direction
 
 __all__ = [
+    "LISTWISE",
     "LOSSES",
     "PATTERNS",
     "SHAPES",
@@ -58,6 +59,9 @@ TILED: tuple[tuple[Target, Direction], ...] = (
 
 TILES: dict[str, Any] = {"side": 2, "memory_mib": 2**-13}
 """Several tiles even of small batches, of which some are kept."""
+
+LISTWISE = ("listnet", *get_args(LambdaScheme))
+"""Losses over judged documents alone."""
 
 PATTERNS = ["random", "full row", "all", "tied", "single"]
 
@@ -150,9 +154,13 @@ def assert_same(found: list[Tensor], expected: list[Tensor], tolerance: float = 
 
 def _with_gains(loss: Callable[..., Tensor], scheme: LambdaScheme) -> JudgedLoss:
     def with_gains(
-        queries: Tensor, documents: Tensor, pairs: JudgedPairs, scale: Tensor | float
+        queries: Tensor,
+        documents: Tensor,
+        pairs: JudgedPairs,
+        scale: Tensor | float,
+        **keywords: Any,
     ) -> Tensor:
-        return loss(queries, documents, pairs, gains(pairs), scale, scheme=scheme)
+        return loss(queries, documents, pairs, gains(pairs), scale, scheme=scheme, **keywords)
 
     return with_gains
 

@@ -3,17 +3,65 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
-from judged_batches import LOSSES
-from rankfield.losses import JudgedPairs, gather_shares, gather_with_gradient
+from judged_batches import LISTWISE, LOSSES, random_batch
+from rankfield.losses import (
+    JudgedPairs,
+    gather_shares,
+    gather_with_gradient,
+    matryoshka,
+    tiled_contrastive_loss,
+    tiled_judged_contrastive_loss,
+)
 
-__all__ = ["Tower", "gradients"]
+__all__ = ["DISTRIBUTED", "FURTHER", "Tower", "gradients"]
+
+TILES: dict[str, Any] = {"side": 2, "memory_mib": 2**-13}
+
+
+def one_by_one(
+    queries: Tensor, documents: Tensor, pairs: JudgedPairs, scale: Tensor, **keywords: Any
+) -> Tensor:
+    """Return the loss of pairs with a row for each."""
+    of_pairs = queries[pairs.queries], documents[pairs.documents], pairs.weights
+    loss: Callable[..., Tensor] = partial(tiled_contrastive_loss, **TILES, **keywords)
+    return loss(*of_pairs, scale)
+
+
+def several_dimensions(
+    queries: Tensor, documents: Tensor, pairs: JudgedPairs, scale: Tensor, **keywords: Any
+) -> Tensor:
+    """Return Matryoshka terms of a loss."""
+
+    def loss(q: Tensor, d: Tensor) -> Tensor:
+        return tiled_judged_contrastive_loss(q, d, pairs, scale, **TILES, **keywords)
+
+    return matryoshka(loss, queries, documents, [3, 2])
+
+
+FURTHER: dict[str, Callable[..., Tensor]] = {
+    "pair": one_by_one,
+    "pair query_to_document": partial(one_by_one, direction="query_to_document"),
+    "several dimensions": several_dimensions,
+}
+"""Losses beside those of `LOSSES`."""
+
+DISTRIBUTED: dict[str, Callable[..., Tensor]] = {
+    f"distributed {name}": partial(loss, distributed=True)
+    for name, loss in (FURTHER | {one: fast for one, (fast, _) in LOSSES.items()}).items()
+    if name in FURTHER or name.startswith("tiled") or name in LISTWISE
+}
+"""Losses whose work two processes share."""
 
 
 class Tower(nn.Module):
@@ -62,6 +110,15 @@ def shared_gradient(rank: int) -> list[Tensor]:
     return [gathered.detach(), local.grad, other.grad]
 
 
+def products(loss: Callable[..., Tensor], size: int) -> float:
+    """Return how many floating-point operations forward and backward of a batch take."""
+    batch = random_batch(size, size, "single", width=16)
+    leaves = [x.clone().requires_grad_() for x in (batch.queries, batch.documents)]
+    with FlopCounterMode(display=False) as counted:
+        loss(*leaves, batch.pairs, torch.tensor(2.0)).backward()  # type: ignore[no-untyped-call]
+    return float(counted.get_total_flops())
+
+
 def main(folder: Path, rank: int, processes: int) -> None:
     """Write each problem's loss and gradients to FOLDER/RANK.pt."""
     rendezvous = f"file://{folder}/rendezvous"
@@ -71,13 +128,18 @@ def main(folder: Path, rank: int, processes: int) -> None:
     tower.load_state_dict(state)
     model = nn.parallel.DistributedDataParallel(tower)
     found = {"shared gradient": shared_gradient(rank)}
+    names = [name for name in DISTRIBUTED if name.startswith("distributed tiled")]
+    found["work"] = [torch.tensor([products(DISTRIBUTED[name], 16) for name in names])]
+    alone = [products(LOSSES[name.removeprefix("distributed ")][0], 16) for name in names]
+    found["work of one"] = [torch.tensor(alone)]
     for name, (of_queries, of_documents, *pairs) in problems.items():
         shares = (share(x, rank, processes) for x in (of_queries, of_documents))
         queries, documents, scale = model(*shares)
         queries = gather_shares(queries, len(of_queries))
         documents = gather_shares(documents, len(of_documents))
-        loss = LOSSES[name.split(":")[0]][0](queries, documents, JudgedPairs(*pairs), scale)
-        found[name] = gradients(loss, tower)
+        loss = DISTRIBUTED.get(name.split(":")[0]) or LOSSES[name.split(":")[0]][0]
+        value = loss(queries, documents, JudgedPairs(*pairs), scale)
+        found[name] = gradients(value, tower)
     torch.save(found, folder / f"{rank}.pt")
     dist.destroy_process_group()
 

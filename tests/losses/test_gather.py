@@ -37,14 +37,17 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[Found, list[Found]]
     torch.manual_seed(0)
     tower = worker.Tower()
     problems, alone = {}, {}
-    for name in LOSSES:
+    of_one = {name: loss for name, (loss, _) in LOSSES.items()} | worker.FURTHER
+    of_one |= {name: of_one[name.removeprefix("distributed ")] for name in worker.DISTRIBUTED}
+    for name in of_one:
         for seed, (m, n) in enumerate(SHAPES):
             batch = random_batch(m, n, seed=seed, width=5)
             problem = [batch.queries, batch.documents, *vars(batch.pairs).values()]
             queries, documents, scale = tower(batch.queries, batch.documents)
-            loss = LOSSES[name][0](queries, documents, JudgedPairs(*problem[2:]), scale)
-            problems[f"{name}:{m}×{n}"] = problem
-            alone[f"{name}:{m}×{n}"] = worker.gradients(loss, tower)
+            value = of_one[name](queries, documents, JudgedPairs(*problem[2:]), scale)
+            if name not in worker.FURTHER:
+                problems[f"{name}:{m}×{n}"] = problem
+            alone[f"{name}:{m}×{n}"] = worker.gradients(value, tower)
     torch.save([tower.state_dict(), problems], folder / "problems.pt")
     paths = os.pathsep.join([str(WORKER.parents[1]), *filter(None, sys.path)])
     command = [sys.executable, "-W", "ignore", str(WORKER), str(folder)]
@@ -67,6 +70,26 @@ def test_two_processes_equal_one(name: str, shape: str, found: tuple[Found, list
     assert len(expected) == 4
     for rank in range(PROCESSES):
         assert_same(of_each[rank][f"{name}:{shape}"], expected, 1e-12)
+
+
+@pytest.mark.parametrize("shape", [f"{m}×{n}" for m, n in SHAPES])
+def test_two_processes_share_the_work(shape: str, found: tuple[Found, list[Found]]) -> None:
+    """The loss and gradients of one, of the contrastive forms, pairs, dimensions and lists."""
+    alone, of_each = found
+    names = [name for name in alone if name.startswith("distributed") and name.endswith(shape)]
+    assert len(names) >= 15
+    for name in names:
+        for of_rank in of_each:
+            assert_same(of_rank[name], alone[name], 1e-12)
+
+
+def test_each_process_computes_half(found: tuple[Found, list[Found]]) -> None:
+    """Or less: each has memory of its own to keep tiles in."""
+    for of_rank in found[1]:
+        (shared,), (alone,) = of_rank["work"], of_rank["work of one"]
+        assert len(shared) >= 7
+        assert (shared <= alone / PROCESSES).all()
+        assert (shared > alone / (2 * PROCESSES)).all()
 
 
 def test_the_gathered_gradient_is_not_summed_into_others(

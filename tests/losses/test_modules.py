@@ -248,6 +248,6 @@ def test_names_and_parameters_that_are_unknown() -> None:
     with pytest.raises(ValueError, match="has no parameter 'reduction'"):
         make_loss("lambda", {"reduction": "mean"}, {"reduction": "sum"})
     with pytest.raises(ValueError, match="has no parameter 'logit_scale'; it has none"):
-        make_loss("listnet", {"reduction": "mean"}, {"logit_scale": 3.0})
+        make_loss("listnet", {"reduction": "mean", "distributed": False}, {"logit_scale": 3.0})
     with pytest.raises(ValueError, match="expected the scheme lambdarank, ndcg2 or ndcg2"):
         make_loss("lambda", {}, {"scheme": "map"})

@@ -31,18 +31,24 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "loss": {"name": "sigmoid", "logit_bias": -3.0},
         "batch": {"similar_queries": 3, "documents_per_query": 4, "more_queries": 5},
     },
+    "work of tiles shared": {
+        "loss": {"direction": "both", "per_field": 0.5, "listwise": "lambda", "matryoshka": [8]},
+    },
+    "work of pairs shared": {"loss": {"name": "contrastive", "direction": "both"}},
 }
 
 PROGRAM = """
 import json, sys
 from pathlib import Path
 import torch
+from rankfield.losses import large_batches
 from rankfield.schema import RankingDataset
 from rankfield.training import parse_recipe, train
 data, out, own_group = RankingDataset.load(sys.argv[1]), Path(sys.argv[2]), len(sys.argv) > 4
 if own_group:
     torch.distributed.init_process_group("gloo")
 for name, recipe in json.loads(sys.argv[3]).items():
+    large_batches._PAYS_FROM = 0 if "shared" in name else 2**19
     train(parse_recipe(recipe), data, out / name)
 if own_group:
     seen = torch.ones(1)

@@ -147,7 +147,7 @@ class _Walk:
         plan, tiling, form = self.plan, self.plan.tiling, self.plan.form
         own = self.queries.new_empty(len(tiling.order))
         rows, columns = (_nothing(side, form) for side in (self.queries, self.documents))
-        bounded = self._bound() <= LARGEST
+        bounded = bool(tiling.tiles) and self._bound() <= LARGEST
         memory = self._memory()
         for tile in tiling.tiles:
             budget -= tile.size
@@ -221,7 +221,8 @@ class _Walk:
 
     def _memory(self) -> Tensor:
         """Return memory for any one tile; the first is the largest."""
-        return self.queries.new_empty(self.plan.tiling.tiles[0].size)
+        tiles = self.plan.tiling.tiles
+        return self.queries.new_empty(tiles[0].size if tiles else 0)
 
 
 def _view(memory: Tensor, tile: Tile) -> Tensor:

@@ -74,6 +74,8 @@ class ContrastiveLoss(RankingLoss):
     `tiled_contrastive_loss`.
 
     memory_mib: MiB of logits that such a batch may keep for backward, beside the embeddings.
+    distributed: every process of the default group calls with equal arguments, of a batch that all
+        hold (`gather_shares`), and computes its part of a large one.
     """
 
     def __init__(
@@ -82,12 +84,13 @@ class ContrastiveLoss(RankingLoss):
         direction: Direction = "both",
         reduction: Reduction = "mean",
         memory_mib: float = DEFAULT_MIB,
+        distributed: bool = False,
         logit_scale: float | None = None,
     ) -> None:
         super().__init__(logit_scale=logit_scale)
         check_reduction(direction, reduction)
         check_memory(memory_mib)
-        self.memory_mib = memory_mib
+        self.memory_mib, self.distributed = memory_mib, distributed
         self.direction, self.reduction = direction, reduction
 
     @property
@@ -109,7 +112,9 @@ class ContrastiveLoss(RankingLoss):
             weights = weights.weights
         loss = contrastive_loss
         if pays(len(weights), len(weights)):
-            loss = partial(tiled_contrastive_loss, memory_mib=self.memory_mib)
+            loss = partial(
+                tiled_contrastive_loss, memory_mib=self.memory_mib, distributed=self.distributed
+            )
         return loss(
             query_embeddings,
             document_embeddings,

@@ -108,6 +108,8 @@ class JudgedContrastiveLoss(RankingLoss):
     for it to pay is computed by `tiled_judged_contrastive_loss`.
 
     memory_mib: MiB of logits that such a batch may keep for backward, beside the embeddings.
+    distributed: every process of the default group calls with equal arguments, of a batch that all
+        hold (`gather_shares`), and computes its part of a large one.
     """
 
     def __init__(
@@ -118,13 +120,14 @@ class JudgedContrastiveLoss(RankingLoss):
         reduction: Reduction = "mean",
         margin: float = 0.0,
         memory_mib: float = DEFAULT_MIB,
+        distributed: bool = False,
         logit_scale: float | None = None,
     ) -> None:
         super().__init__(logit_scale=logit_scale)
         check_reduction(direction, reduction)
         check_target(target, margin)
         check_memory(memory_mib)
-        self.memory_mib = memory_mib
+        self.memory_mib, self.distributed = memory_mib, distributed
         self.target, self.margin = target, margin
         self.direction, self.reduction = direction, reduction
 
@@ -144,7 +147,11 @@ class JudgedContrastiveLoss(RankingLoss):
         loss = judged_contrastive_loss
         sides = (pairs, pairs) if self.sampled else (query_embeddings, document_embeddings)
         if pays(*(len(side) for side in sides)):
-            loss = partial(tiled_judged_contrastive_loss, memory_mib=self.memory_mib)
+            loss = partial(
+                tiled_judged_contrastive_loss,
+                memory_mib=self.memory_mib,
+                distributed=self.distributed,
+            )
         return loss(
             query_embeddings,
             document_embeddings,

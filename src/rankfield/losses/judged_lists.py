@@ -77,8 +77,8 @@ def by_length(
     found = torch.zeros_like(of_pairs)
     for doubling in torch.unique(doublings).tolist():
         chosen = (doublings == doubling).nonzero()[:, 0]
-        some = JudgedPairs(*(x[chosen] for x in vars(pairs).values()))
-        found = found.index_copy(0, chosen, function(of_pairs[chosen], of_queries, some))
+        some = function(of_pairs[chosen], of_queries, pairs.chosen(chosen))
+        found = found.index_copy(0, chosen, some)
     return found
 
 

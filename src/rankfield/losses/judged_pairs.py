@@ -42,6 +42,10 @@ class JudgedPairs:
         own = torch.arange(len(self), device=self.weights.device)
         return JudgedPairs(own, own, self.scores, self.weights)
 
+    def chosen(self, index: Tensor) -> JudgedPairs:
+        """Return the pairs at int64 `index`."""
+        return JudgedPairs(*(x[index] for x in vars(self).values()))
+
     def among_documents(self, kept: Tensor) -> JudgedPairs:
         """Return the pairs of the documents where bool n `kept` holds, renumbered without gaps."""
         position = kept.cumsum(0) - 1

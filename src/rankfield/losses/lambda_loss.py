@@ -12,10 +12,11 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from rankfield.losses.judged_lists import list_logits
-from rankfield.losses.judged_pairs import JudgedPairs
+from rankfield.losses.judged_lists import ListLogits, list_logits
+from rankfield.losses.judged_pairs import JudgedPairs, check_batch
 from rankfield.losses.ranking_loss import RankingLoss
 from rankfield.losses.reduction import ListReduction, check_choice, of_lists
+from rankfield.losses.slabs import lists_by_slab
 from rankfield.losses.softplus import softplus
 
 __all__ = ["LambdaLoss", "LambdaScheme", "lambda_loss"]
@@ -35,6 +36,7 @@ def lambda_loss(
     *,
     scheme: LambdaScheme = "ndcg2++",
     reduction: ListReduction = "mean",
+    distributed: bool = False,
 ) -> Tensor:
     """Return LambdaLoss with NDCG gains, a scalar in float32 or wider.
 
@@ -61,6 +63,7 @@ def lambda_loss(
         scheme: the λ.
         reduction: "mean" or "sum" over the queries with a judgment, or "none": their R losses, in
             ascending order of the query.
+        distributed: as in `listnet_loss`.
 
     Raises:
         ValueError: shapes that do not fit, no pair, a gain below 0, an unknown scheme or reduction.
@@ -69,15 +72,17 @@ def lambda_loss(
     check_choice("reduction", reduction, ListReduction)
     if gains.shape != pairs.scores.shape:
         raise ValueError(f"expected {len(pairs)} gains, found {tuple(gains.shape)}")
-    of = list_logits(query_embeddings, document_embeddings, pairs, logit_scale)
+    check_batch(query_embeddings, document_embeddings, pairs)
     if not float(gains.min()) >= 0:
         raise ValueError(f"expected gains of at least 0, found {float(gains.min())}")
+
+    def losses(chosen: Tensor) -> Tensor:
+        known = pairs.chosen(chosen)
+        of = list_logits(query_embeddings, document_embeddings, known, logit_scale)
+        return _losses(of, gains[chosen], scheme)
+
     with torch.autocast(query_embeddings.device.type, enabled=False):
-        gain = torch.where(of.lists.real, gains.to(of.logits)[of.lists.pairs], 0.0)
-        weight = _lambdas(of.logits.detach(), gain, of.lists.real, scheme)
-        difference = of.logits[:, :, None] - of.logits[:, None, :]
-        cost = softplus(-difference) / math.log(2)
-        return of_lists((weight * torch.where(weight > 0, cost, 0.0)).sum((1, 2)), reduction)
+        return of_lists(lists_by_slab(losses, pairs, distributed), reduction)
 
 
 class LambdaLoss(RankingLoss):
@@ -95,12 +100,14 @@ class LambdaLoss(RankingLoss):
         scheme: LambdaScheme = "ndcg2++",
         gain: Callable[[Tensor], Tensor] | None = None,
         reduction: ListReduction = "mean",
+        distributed: bool = False,
         logit_scale: float | None = None,
     ) -> None:
         super().__init__(logit_scale=logit_scale)
         check_choice("scheme", scheme, LambdaScheme)
         check_choice("reduction", reduction, ListReduction)
         self.scheme, self.gain, self.reduction = scheme, gain, reduction
+        self.distributed = distributed
 
     def forward(
         self,
@@ -118,7 +125,17 @@ class LambdaLoss(RankingLoss):
             self.scale(logit_scale),
             scheme=self.scheme,
             reduction=self.reduction,
+            distributed=self.distributed,
         )
+
+
+def _losses(of: ListLogits, gains: Tensor, scheme: LambdaScheme) -> Tensor:
+    """Return each list's loss, R, from the gains of its pairs."""
+    gain = torch.where(of.lists.real, gains.to(of.logits)[of.lists.pairs], 0.0)
+    weight = _lambdas(of.logits.detach(), gain, of.lists.real, scheme)
+    difference = of.logits[:, :, None] - of.logits[:, None, :]
+    cost = softplus(-difference) / math.log(2)
+    return (weight * torch.where(weight > 0, cost, 0.0)).sum((1, 2))
 
 
 def _lambdas(logits: Tensor, gain: Tensor, real: Tensor, scheme: LambdaScheme) -> Tensor:

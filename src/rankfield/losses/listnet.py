@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rankfield.losses.judged_lists import list_logits
-from rankfield.losses.judged_pairs import JudgedPairs
+from rankfield.losses.judged_lists import ListLogits, list_logits
+from rankfield.losses.judged_pairs import JudgedPairs, check_batch
 from rankfield.losses.ranking_loss import RankingLoss
 from rankfield.losses.reduction import ListReduction, check_choice, of_lists
+from rankfield.losses.slabs import lists_by_slab
 
 __all__ = ["ListNetLoss", "listnet_loss"]
 
@@ -26,6 +27,7 @@ def listnet_loss(
     logit_scale: Tensor | float,
     *,
     reduction: ListReduction = "mean",
+    distributed: bool = False,
 ) -> Tensor:
     """Return ListNet's top-one cross-entropy, a scalar in float32 or wider.
 
@@ -47,18 +49,21 @@ def listnet_loss(
         logit_scale: s > 0, the inverse temperature.
         reduction: "mean" or "sum" over the queries with a judgment, or "none": their R losses, in
             ascending order of the query.
+        distributed: every process of the default group calls with equal arguments and computes its
+            part of the lists, as in `tiled_contrastive_loss`.
 
     Raises:
         ValueError: shapes that do not fit, no pair, an unknown reduction.
     """
     check_choice("reduction", reduction, ListReduction)
-    of = list_logits(query_embeddings, document_embeddings, pairs, logit_scale)
+    check_batch(query_embeddings, document_embeddings, pairs)
+
+    def losses(chosen: Tensor) -> Tensor:
+        known = pairs.chosen(chosen)
+        return _losses(list_logits(query_embeddings, document_embeddings, known, logit_scale))
+
     with torch.autocast(query_embeddings.device.type, enabled=False):
-        total = of.weights.sum(1, keepdim=True)
-        share = of.weights / torch.where(total > 0, total, 1.0)
-        log_share = torch.where(share > 0, share, 1.0).log()
-        difference = log_share - F.log_softmax(of.logits, dim=1)
-        return of_lists(torch.where(of.lists.real, share * difference, 0.0).sum(1), reduction)
+        return of_lists(lists_by_slab(losses, pairs, distributed), reduction)
 
 
 class ListNetLoss(RankingLoss):
@@ -70,11 +75,15 @@ class ListNetLoss(RankingLoss):
     listwise: ClassVar[bool] = True
 
     def __init__(
-        self, *, reduction: ListReduction = "mean", logit_scale: float | None = None
+        self,
+        *,
+        reduction: ListReduction = "mean",
+        distributed: bool = False,
+        logit_scale: float | None = None,
     ) -> None:
         super().__init__(logit_scale=logit_scale)
         check_choice("reduction", reduction, ListReduction)
-        self.reduction = reduction
+        self.reduction, self.distributed = reduction, distributed
 
     def forward(
         self,
@@ -90,4 +99,14 @@ class ListNetLoss(RankingLoss):
             pairs,
             self.scale(logit_scale),
             reduction=self.reduction,
+            distributed=self.distributed,
         )
+
+
+def _losses(of: ListLogits) -> Tensor:
+    """Return each list's cross-entropy less the entropy of its shares, R."""
+    total = of.weights.sum(1, keepdim=True)
+    share = of.weights / torch.where(total > 0, total, 1.0)
+    log_share = torch.where(share > 0, share, 1.0).log()
+    difference = log_share - F.log_softmax(of.logits, dim=1)
+    return torch.where(of.lists.real, share * difference, 0.0).sum(1)

@@ -24,8 +24,8 @@ class RankingLoss(nn.Module):
     is learnt (so the optimiser needs ``loss.parameters()`` too), and is kept at 100 or below.
 
     A subclass defines `forward` and takes its settings as keywords. Training gives it those of
-    `direction`, `reduction`, `target`, `margin`, `gain` and `memory_mib` that its constructor
-    names.
+    `direction`, `reduction`, `target`, `margin`, `gain`, `memory_mib` and `distributed` that its
+    constructor names.
 
     Raises:
         ValueError: a logit scale that is not above 0.

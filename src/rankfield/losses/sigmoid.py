@@ -97,6 +97,8 @@ class SigmoidLoss(RankingLoss):
     large enough for it to pay is computed by `tiled_sigmoid_loss`.
 
     memory_mib: MiB of logits that such a batch may keep for backward, beside the embeddings.
+    distributed: every process of the default group calls with equal arguments, of a batch that all
+        hold (`gather_shares`), and computes its part of a large one.
     """
 
     takes_bias: ClassVar[bool] = True
@@ -109,6 +111,7 @@ class SigmoidLoss(RankingLoss):
         direction: Direction = "both",
         reduction: Reduction = "mean",
         memory_mib: float = DEFAULT_MIB,
+        distributed: bool = False,
         logit_scale: float | None = None,
         logit_bias: float | None = None,
     ) -> None:
@@ -116,7 +119,7 @@ class SigmoidLoss(RankingLoss):
         check_reduction(direction, reduction)
         check_choice("target", target, Target)
         check_memory(memory_mib)
-        self.memory_mib = memory_mib
+        self.memory_mib, self.distributed = memory_mib, distributed
         self.target, self.direction, self.reduction = target, direction, reduction
         own = None if logit_bias is None else nn.Parameter(torch.tensor(float(logit_bias)))
         self.register_parameter("own_logit_bias", own)
@@ -144,7 +147,9 @@ class SigmoidLoss(RankingLoss):
         loss = sigmoid_loss
         sides = (pairs, pairs) if self.sampled else (query_embeddings, document_embeddings)
         if pays(*(len(side) for side in sides)):
-            loss = partial(tiled_sigmoid_loss, memory_mib=self.memory_mib)
+            loss = partial(
+                tiled_sigmoid_loss, memory_mib=self.memory_mib, distributed=self.distributed
+            )
         return loss(
             query_embeddings,
             document_embeddings,

@@ -72,3 +72,7 @@ class TileForm(ABC):
             columns: of the tile's columns, if their sums are needed.
             out: r × c, other memory than the tile's.
         """
+
+    @abstractmethod
+    def combined(self, parts: Tensor) -> Tensor:
+        """Return k sums from K × k of parts of what is summed, differentiably."""

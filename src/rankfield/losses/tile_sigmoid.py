@@ -43,3 +43,7 @@ class SigmoidTile(TileForm):
         sides = ((rows, 1), (columns, 0))
         parts = [x.gradient.neg().unsqueeze(dim) for x, dim in sides if x is not None]
         return out.mul_(parts[0] if len(parts) == 1 else parts[0] + parts[1])
+
+    def combined(self, parts: Tensor) -> Tensor:
+        """Return the sums of parts."""
+        return parts.sum(0)

@@ -65,6 +65,10 @@ class SoftmaxTile(TileForm):
         factor = factors[0] if len(factors) == 1 else torch.add(*factors, out=out)
         return torch.mul(tile, factor, out=out)
 
+    def combined(self, parts: Tensor) -> Tensor:
+        """Return the log-sum-exps of parts."""
+        return parts.logsumexp(0)
+
 
 def _factors(side: Side, shift: float) -> Tensor:
     """Return what exp(Z − t) is multiplied by: gradient · exp(t − log-sum-exp)."""

@@ -15,6 +15,7 @@ from rankfield.losses.judged_lists import by_length
 from rankfield.losses.judged_pairs import JudgedPairs, check_batch, check_rows
 from rankfield.losses.large_batches import DEFAULT_MIB, check_memory
 from rankfield.losses.reduction import Direction, Reduction, check_reduction, weighted
+from rankfield.losses.slabs import competitors_by_slab
 from rankfield.losses.softplus import softplus
 from rankfield.losses.targets import Target, check_target, unjudged_and_lower
 
@@ -31,6 +32,7 @@ def tiled_contrastive_loss(
     reduction: Reduction = "mean",
     memory_mib: float = DEFAULT_MIB,
     side: int | None = None,
+    distributed: bool = False,
 ) -> Tensor:
     """Return `contrastive_loss`, whose arguments it takes, in O(N · D) memory.
 
@@ -46,6 +48,9 @@ def tiled_contrastive_loss(
         memory_mib: ≥ 0, MiB of logits that may be kept from forward to backward beyond that:
             backward then computes as many fewer again.
         side: rows and columns of a tile, by default what is fast on the device.
+        distributed: every process of the default group calls with equal arguments, of a batch that
+            all hold, and computes its part of the logits; all get the same loss. The gradients
+            that the processes get add up to P times those of one process alone.
 
     Raises:
         ValueError: as there, or a budget that is negative or not finite.
@@ -63,6 +68,7 @@ def tiled_contrastive_loss(
         reduction=reduction,
         memory_mib=memory_mib,
         side=side,
+        distributed=distributed,
     )
 
 
@@ -78,6 +84,7 @@ def tiled_judged_contrastive_loss(
     margin: float = 0.0,
     memory_mib: float = DEFAULT_MIB,
     side: int | None = None,
+    distributed: bool = False,
 ) -> Tensor:
     """Return `judged_contrastive_loss`, whose arguments it takes, in O((m + n) · D + P) memory.
 
@@ -94,6 +101,7 @@ def tiled_judged_contrastive_loss(
         margin: as there.
         memory_mib: as in `tiled_contrastive_loss`.
         side: as in `tiled_contrastive_loss`.
+        distributed: as in `tiled_contrastive_loss`.
 
     Raises:
         ValueError: as there, or a budget that is negative or not finite.
@@ -110,6 +118,7 @@ def tiled_judged_contrastive_loss(
             reduction=reduction,
             memory_mib=memory_mib,
             side=side,
+            distributed=distributed,
         )
     return _tiled(
         query_embeddings,
@@ -122,6 +131,7 @@ def tiled_judged_contrastive_loss(
         margin=margin,
         memory_mib=memory_mib,
         side=side,
+        distributed=distributed,
     )
 
 
@@ -137,13 +147,14 @@ def _tiled(
     margin: float = 0.0,
     memory_mib: float,
     side: int | None,
+    distributed: bool,
 ) -> Tensor:
     """Return the loss of "mask", "soft" or "ranked"."""
     check_reduction(direction, reduction)
     check_memory(memory_mib)
     dtype = torch.promote_types(query_embeddings.dtype, torch.float32)
     with torch.autocast(query_embeddings.device.type, enabled=False):
-        found = competitors(
+        found = (competitors_by_slab if distributed else competitors)(
             query_embeddings.to(dtype),
             document_embeddings.to(dtype),
             pairs,

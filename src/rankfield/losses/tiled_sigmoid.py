@@ -19,6 +19,7 @@ from rankfield.losses.reduction import (
     check_reduction,
     weighted,
 )
+from rankfield.losses.slabs import competitors_by_slab
 from rankfield.losses.softplus import softplus
 from rankfield.losses.targets import Target, unjudged_and_lower_sums
 from rankfield.losses.tile_sigmoid import SigmoidTile
@@ -38,6 +39,7 @@ def tiled_sigmoid_loss(
     reduction: Reduction = "mean",
     memory_mib: float = DEFAULT_MIB,
     side: int | None = None,
+    distributed: bool = False,
 ) -> Tensor:
     """Return `sigmoid_loss`, whose arguments it takes, in O((m + n) · D + P) memory.
 
@@ -54,6 +56,7 @@ def tiled_sigmoid_loss(
         reduction: as there.
         memory_mib: as in `tiled_contrastive_loss`.
         side: as in `tiled_contrastive_loss`.
+        distributed: as in `tiled_contrastive_loss`.
 
     Raises:
         ValueError: as there, or a budget that is negative or not finite.
@@ -71,7 +74,7 @@ def tiled_sigmoid_loss(
         queries, documents = query_embeddings.to(dtype), document_embeddings.to(dtype)
         # With b as one more dimension the product is s · Q Dᵀ + b.
         bias = torch.as_tensor(logit_bias, dtype=dtype, device=queries.device).reshape(1, 1)
-        found = competitors(
+        found = (competitors_by_slab if distributed else competitors)(
             torch.cat([logit_scale * queries, bias.expand(len(queries), 1)], dim=1),
             torch.cat([documents, torch.ones_like(documents[:, :1])], dim=1),
             pairs,

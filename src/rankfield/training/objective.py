@@ -134,11 +134,14 @@ class LossSection(Settings):
                 f"a {key}{other} needs another loss.name: {having}; {self.name} has none"
             )
 
-    def main_loss(self, gain: Callable[[Tensor], Tensor] | None = None) -> RankingLoss:
+    def main_loss(
+        self, gain: Callable[[Tensor], Tensor] | None = None, *, distributed: bool = False
+    ) -> RankingLoss:
         """Return the loss of the fused embeddings.
 
         Args:
             gain: scores → gains, for a loss that takes it.
+            distributed: all processes hold the batch, and each computes its part of the loss.
 
         Raises:
             ValueError: the loss refuses a parameter.
@@ -150,6 +153,7 @@ class LossSection(Settings):
             "margin": self.margin,
             "memory_mib": self.memory_mib,
             "gain": gain,
+            "distributed": distributed,
         }
         return make_loss(self.name, settings, self.parameters)
 
@@ -174,13 +178,22 @@ class Objective:
     terms are averaged over the dimensions of `matryoshka`. A field's term is the main loss with
     the documents' embeddings of that field alone; a field that none of the batch's sampled
     documents has, has no term.
+
+    Args:
+        section: of the recipe.
+        scale: of the scores.
+        distributed: every process holds the global batch's embeddings (`gather_shares`), and each
+            computes its part of the losses that can be divided.
     """
 
-    def __init__(self, section: LossSection, scale: ScoreScale) -> None:
+    def __init__(
+        self, section: LossSection, scale: ScoreScale, *, distributed: bool = False
+    ) -> None:
         self.section, self.scale = section, scale
-        self.main = section.main_loss(self._gains)
+        self.main = section.main_loss(self._gains, distributed=distributed)
+        settings = {"gain": self._gains, "distributed": distributed}
         term = section.listwise
-        self.listwise = None if term == "none" else make_loss(term, {"gain": self._gains})
+        self.listwise = None if term == "none" else make_loss(term, settings)
 
     def __call__(self, encoded: Encoded, pairs: BatchPairs) -> Tensor:
         """Return the loss of the batch's embeddings, a scalar in float32 or wider.

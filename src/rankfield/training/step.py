@@ -45,7 +45,7 @@ class TrainingStep:
     ) -> None:
         self.recipe, self.model = recipe, model
         self.accelerator = accelerator
-        self.objective = Objective(recipe.loss, scale)
+        self.objective = Objective(recipe.loss, scale, distributed=accelerator.num_processes > 1)
         self._chooses = True
         self.wrapped, self.optimizer = accelerator.prepare(model, optimizer)
 
@@ -107,7 +107,7 @@ class TrainingStep:
         return encoded
 
     def _gathered(self, encoded: Encoded, batch: TrainingBatch) -> Encoded:
-        """Return the embeddings of all processes, which each compute the global batch's loss.
+        """Return the embeddings of all processes, which share the work of the global batch's loss.
 
         Its gradient for a process's own rows, summed over the processes, is P times the global
         one, which averaging over them takes back.

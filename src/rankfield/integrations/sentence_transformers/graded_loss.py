@@ -102,7 +102,8 @@ class GradedLoss(CachedLossMixin, nn.Module):  # type: ignore[misc]
         self.criterion = self._criterion()
 
     def _criterion(self) -> RankingLoss:
-        loss = make_loss(self.name, {"gain": self._gains}, self.parameters_of_loss)
+        settings = {"gain": self._gains, "distributed": self.gather_across_devices}
+        loss = make_loss(self.name, settings, self.parameters_of_loss)
         if self.learn_scale:
             own = dict.fromkeys(loss_settings(self.name))
             bias = {"logit_bias": self.logit_bias} if loss.takes_bias else {}

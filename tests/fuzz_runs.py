@@ -106,9 +106,11 @@ def _training() -> tuple[torch.nn.Module, torch.optim.Optimizer]:
 
 
 def _save_checkpoint(folder: Path) -> None:
-    from rankfield.training.checkpoint import Progress, save_checkpoint
+    from rankfield.training.checkpoint import Progress, Snapshot
 
-    save_checkpoint(folder / "checkpoint", *_training(), Progress({"a": {"b": 1}}, "f", {}, step=3))
+    (folder / "checkpoint").mkdir()
+    progress = Progress({"a": {"b": 1}}, "f", {}, step=3)
+    Snapshot.of(*_training(), progress).write(folder / "checkpoint")
 
 
 def _read_checkpoint(folder: Path) -> None:

@@ -22,6 +22,7 @@ LAYERS = (
         "terminal",
         "unicode_text",
         "closing",
+        "durable",
         "extras",
         "lazy_names",
         "foreign_code",

@@ -35,6 +35,7 @@ __all__ = [
     "refuse_others",
     "remove_entry",
     "remove_stale",
+    "remove_unused",
     "scratch_prefix",
     "usual_mode",
     "write_json",
@@ -103,8 +104,13 @@ def remove_stale(path: Path) -> None:
         if match is None or found.is_symlink() or _is_running(int(match[1])):
             continue
         # containers that share a folder may share the host's name, and not the process numbers
-        if _is_own(found) and not _is_in_use(found):
-            remove_entry(found)
+        remove_unused(found)
+
+
+def remove_unused(path: Path) -> None:
+    """Remove something half-written of this user's that no running process holds a lock on."""
+    if not path.is_symlink() and _is_own(path) and not _is_in_use(path):
+        remove_entry(path)
 
 
 def _is_own(path: Path) -> bool:

@@ -121,7 +121,7 @@ def test_train_stops_and_goes_on(
         status, _, error = rankfield("train", recipe, "--out", out, "--set", "seed=3")
     assert status == 130
     assert f"rankfield train '{out}/recipe.toml' --out '{out}' --resume" in error
-    assert (out / "checkpoint" / "progress.json").is_file()
+    assert (out / "checkpoints" / "step-000002" / "progress.json").is_file()
 
     assert "another recipe: 'seed' was 3" in rankfield.refused(
         "train", recipe, "--out", out, "--resume"

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from rankfield.errors import ModelError
-from rankfield.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from rankfield.training.checkpoint import Progress, Snapshot, load_checkpoint
 
 
 def trained() -> tuple[nn.Module, torch.optim.Optimizer]:
@@ -24,10 +24,10 @@ def trained() -> tuple[nn.Module, torch.optim.Optimizer]:
 def test_the_optimizers_state_comes_back(tmp_path: Path) -> None:
     model, optimizer = trained()
     progress = Progress(fingerprint="f", recipe={})
-    save_checkpoint(tmp_path / "c", model, optimizer, progress)
+    Snapshot.of(model, optimizer, progress).write(tmp_path)
     again = nn.Linear(3, 2)
     other = torch.optim.AdamW(again.parameters())
-    assert load_checkpoint(tmp_path / "c", again, other, progress) == progress
+    assert load_checkpoint(tmp_path, again, other, progress) == progress
     for name in ("step", "exp_avg", "exp_avg_sq"):
         for mine, theirs in zip(model.parameters(), again.parameters(), strict=True):
             assert torch.equal(optimizer.state[mine][name], other.state[theirs][name])
@@ -37,8 +37,8 @@ def test_the_optimizers_state_comes_back(tmp_path: Path) -> None:
 def test_an_optimizers_state_that_does_not_fit(change: str, tmp_path: Path) -> None:
     model, optimizer = trained()
     progress = Progress(fingerprint="f", recipe={})
-    save_checkpoint(tmp_path / "c", model, optimizer, progress)
-    path = tmp_path / "c" / "optimizer.safetensors"
+    Snapshot.of(model, optimizer, progress).write(tmp_path)
+    path = tmp_path / "optimizer.safetensors"
     state = load_file(path)
     moment = state.pop("1.exp_avg_sq")
     if change == "shape":
@@ -51,4 +51,4 @@ def test_an_optimizers_state_that_does_not_fit(change: str, tmp_path: Path) -> N
         state["x.exp_avg_sq"] = moment
     save_file(state, path)
     with pytest.raises(ModelError, match="of another model or damaged"):
-        load_checkpoint(tmp_path / "c", model, optimizer, progress)
+        load_checkpoint(tmp_path, model, optimizer, progress)

@@ -18,7 +18,7 @@ from rankfield.schema import SPLITS, RankingDataset
 from rankfield.training import Recipe, build_model, train
 from tiny_models import recipe_of, tiny_clip
 from training_data import tiny_shop
-from training_runs import interrupt_in, log_of
+from training_runs import former_checkpoint, interrupt_in, last_checkpoint, log_of
 
 EACH: dict[str, dict[str, dict[str, Any]]] = {
     "layers": {"optimizer": {"layer_decay": 0.7, "unfreeze_over": 0.8}},
@@ -86,7 +86,7 @@ def test_models_saved_on_the_way_do_not_disturb_training(
         out = tmp_path / str(every)
         values = recipe_of(clip, **EACH[kind], dev={"every": every}).model_dump(mode="json")
         train(Recipe(**values | {"checkpoint_every": 11}), shop, out)
-        found.append(load_file(out / "checkpoint" / "model.safetensors"))
+        found.append(load_file(last_checkpoint(out) / "model.safetensors"))
     assert_same(*found)
 
 
@@ -126,7 +126,7 @@ def test_a_checkpoint_without_its_average_is_refused(
     values = recipe_of(clip, average={"ema": 0.9}).model_dump(mode="json")
     recipe = Recipe(**values | {"checkpoint_every": 8})
     train(recipe, shop, tmp_path / "run")
-    (tmp_path / "run" / "checkpoint" / "average.safetensors").unlink()
+    (former_checkpoint(tmp_path / "run") / "average.safetensors").unlink()
     with pytest.raises(ModelError, match="damaged"):
         train(recipe, shop, tmp_path / "run", resume=True)
 
@@ -138,7 +138,7 @@ def test_layers_stay_as_they_were_until_their_start(
     recipe = Recipe(**values | {"checkpoint_every": 8})
     base = build_model(recipe, shop).state_dict()
     train(recipe, shop, tmp_path / "run")  # four parts of three steps each: embeddings from 9 on
-    middle = load_file(tmp_path / "run" / "checkpoint" / "model.safetensors")
+    middle = load_file(last_checkpoint(tmp_path / "run") / "model.safetensors")
     assert torch.equal(middle[DEEP], base[DEEP])
     top = "encoder.model.text_model.final_layer_norm.weight"
     assert not torch.equal(middle[top], base[top])

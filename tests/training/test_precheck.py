@@ -90,10 +90,14 @@ def test_the_folder(shop: RankingDataset, tmp_path: Path, monkeypatch: pytest.Mo
         train(recipe(), shop, tmp_path / "empty", resume=True)
     with pytest.raises(ModelError, match=r"Start a run without --resume\.$"):
         train(recipe(), shop, tmp_path / "none", resume=True)
-    (tmp_path / "begun" / "checkpoint").mkdir(parents=True)
-    (tmp_path / "begun" / "checkpoint" / "progress.json").touch()
-    with pytest.raises(OutputError, match="or add --resume to go on with that run"):
-        train(recipe(), shop, tmp_path / "begun")
+    (tmp_path / "former" / "checkpoint").mkdir(parents=True)
+    (tmp_path / "former" / "checkpoint" / "progress.json").touch()
+    (tmp_path / "begun" / "checkpoints" / "step-000400").mkdir(parents=True)
+    for name in ("former", "begun"):
+        with pytest.raises(OutputError, match="or add --resume to go on with that run"):
+            train(recipe(), shop, tmp_path / name)
+    with pytest.raises(ModelError, match=r"no checkpoint is whole \(step-000400: .*is missing"):
+        train(recipe(), shop, tmp_path / "begun", resume=True)
 
 
 def test_a_refusal_in_the_middle_leaves_what_was_logged(
@@ -110,7 +114,7 @@ def test_a_refusal_in_the_middle_leaves_what_was_logged(
     with pytest.raises(RecipeError, match="nan"):
         train(recipe(), shop, tmp_path / "run")
     assert [line["step"] for line in log_of(tmp_path / "run") if line["event"] == "train"] == [1]
-    assert not (tmp_path / "run" / "checkpoint").exists()  # it would explode again
+    assert not (tmp_path / "run" / "checkpoints").exists()  # it would explode again
 
 
 def test_dev_that_failed_is_measured_when_the_run_goes_on(

@@ -19,7 +19,7 @@ from rankfield.training.mining_settings import MineSettings
 from rankfield.training.run_inputs import run_inputs
 from tiny_models import tiny_clip
 from training_data import tiny_shop
-from training_runs import interrupt_in
+from training_runs import former_checkpoint, interrupt_in
 
 LOOSE = {"relative_margin": -1.0, "near_duplicate": 2.0}
 
@@ -156,7 +156,7 @@ def test_an_image(shop: RankingDataset, tmp_path: Path, runs: Runs) -> None:
 
 def test_a_checkpoint_that_says_pictures(shop: RankingDataset, runs: Runs) -> None:
     runs.cut(recipe(), shop)
-    path = runs.folder / "run" / "checkpoint" / "progress.json"
+    path = former_checkpoint(runs.folder / "run") / "progress.json"
     progress = json.loads(path.read_text("utf-8"))
     found = progress["inputs"].pop("images of the data set")
     progress["inputs"]["pictures of the data set"] = "0" * 16
@@ -222,6 +222,19 @@ def test_what_the_run_mined_itself(shop: RankingDataset, tmp_path: Path, runs: R
     runs.cut(wanted, shop)
     before = path.read_bytes()
     pl.read_parquet(path).head(5).write_parquet(path)
+    runs.go_on(wanted, shop)  # the checkpoint has its own copy
+    assert path.read_bytes() == before
+
+
+def test_what_a_run_of_an_earlier_version_mined(
+    shop: RankingDataset, tmp_path: Path, runs: Runs
+) -> None:
+    wanted = recipe(data=text(shop), negatives=LOOSE | {"refresh_every": 4})
+    path = tmp_path / "run" / "negatives" / "step-000000.parquet"
+    runs.cut(wanted, shop)
+    former_checkpoint(tmp_path / "run")
+    before = path.read_bytes()
+    pl.read_parquet(path).head(5).write_parquet(path)
     runs.refuse(wanted, shop, r"step-000000.parquet: is not what it was")
     path.write_bytes(before)
     runs.go_on(wanted, shop)
@@ -232,7 +245,7 @@ def test_checkpoints_of_earlier_versions_go_on(
 ) -> None:
     wanted = recipe(data=text(shop))
     runs.cut(wanted, shop)
-    path = tmp_path / "run" / "checkpoint" / "progress.json"
+    path = former_checkpoint(tmp_path / "run") / "progress.json"
     progress = json.loads(path.read_text("utf-8"))
     del progress["inputs"], progress["mined"]
     path.write_text(json.dumps(progress), "utf-8")

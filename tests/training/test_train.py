@@ -17,10 +17,11 @@ from rankfield.evaluation import EvaluationOptions, dev_ndcg, evaluate
 from rankfield.schema import RankingDataset
 from rankfield.training import Recipe, build_model, parse_recipe, train
 from rankfield.training import trainer as trainer_module
+from rankfield.training.manifest import damage
 from rankfield.training.optimizer import make_optimizer
 from trained import SEED, assert_above
 from training_data import tiny_shop
-from training_runs import interrupt_in, log_of
+from training_runs import former_checkpoint, interrupt_in, last_checkpoint, log_of
 
 SMALL: dict[str, Any] = {
     "log_every": 5,
@@ -105,7 +106,7 @@ def test_a_resumed_run_ends_like_one_never_stopped(
     with pytest.raises(KeyboardInterrupt):
         train(wanted, shop, tmp_path / "cut")
     monkeypatch.undo()
-    assert (tmp_path / "cut" / "checkpoint" / "progress.json").is_file()
+    assert last_checkpoint(tmp_path / "cut").name == "step-000008"
     train(wanted, shop, tmp_path / "cut", resume=True)
     assert_same_weights(tmp_path / "whole", tmp_path / "cut")
     assert log_of(tmp_path / "whole") == log_of(tmp_path / "cut")
@@ -138,7 +139,7 @@ def test_a_run_of_an_earlier_version_goes_on(shop: RankingDataset, tmp_path: Pat
     """Its checkpoint says the recipe in former words, and lacks keys that have come since."""
     out = tmp_path / "run"
     train(recipe(checkpoint_every=4), shop, out)
-    path = out / "checkpoint" / "progress.json"
+    path = former_checkpoint(out) / "progress.json"
     progress = json.loads(path.read_text())
     loss = progress["recipe"]["loss"]
     del loss["parameters"]
@@ -184,7 +185,7 @@ def test_damaged_checkpoints_are_refused(
 ) -> None:
     wanted = recipe(checkpoint_every=1, optimizer__steps=2, dev__every=0)
     train(wanted, shop, tmp_path / "run")
-    checkpoint = tmp_path / "run" / "checkpoint"
+    checkpoint = former_checkpoint(tmp_path / "run")  # without a manifest
     if isinstance(content, str):
         content = (checkpoint / content).read_bytes()
     (checkpoint / name).unlink()
@@ -230,7 +231,7 @@ def test_a_full_disk_leaves_nothing_or_a_checkpoint(
     assert not (tmp_path / "new").exists()
     with pytest.raises(OutputError, match="the disk is full"):
         train(recipe(log_every=2, checkpoint_every=1), shop, tmp_path / "run")
-    assert (tmp_path / "run" / "checkpoint" / "progress.json").is_file()
+    assert damage(last_checkpoint(tmp_path / "run")) is None
 
 
 def test_a_tracker_that_is_not_installed(

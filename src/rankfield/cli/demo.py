@@ -127,11 +127,12 @@ def _recipe(label: str, steps: int | None, seed: int) -> Recipe:
 def _train_and_evaluate(recipe: Recipe, data: RankingDataset, folder: Path, label: str) -> Results:
     from rankfield.evaluation import EvaluationOptions, Results, evaluate
     from rankfield.training import train
+    from rankfield.training.checkpoint_folders import has_checkpoint
 
     done = folder / "results.json"
     if done.exists():
         return Results.load(done)
-    resume = (folder / "checkpoint").exists()
+    resume = has_checkpoint(folder)
     if not resume:  # what an interrupt before the first checkpoint left
         shutil.rmtree(folder, ignore_errors=True)
     model = train(recipe, data, folder, resume=resume)

@@ -17,13 +17,13 @@ __all__ = ["command"]
 
 def command(
     recipe: Annotated[Path, typer.Argument(help="TOML recipe; `rankfield recipe` prints one.")],
-    out: Annotated[Path, typer.Option(help="Folder of the run: model, log, checkpoint.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run: model, log, checkpoints.")],
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", help="Override a value: optimizer.learning_rate=3e-4. Repeatable."),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")
+        bool, typer.Option("--resume", help="Go on from the last whole checkpoint in --out.")
     ] = False,
     allow_code: AllowCode = False,
 ) -> None:
@@ -35,6 +35,7 @@ def command(
     """
     from rankfield.errors import RecipeError
     from rankfield.training import load_recipe, train
+    from rankfield.training.checkpoint_folders import has_checkpoint
     from rankfield.validate import load_valid
 
     wanted = load_recipe(recipe, set_ or (), allow_code=allow_code)
@@ -49,7 +50,7 @@ def command(
         model = train(wanted, dataset, out, resume=resume)
     except KeyboardInterrupt:
         own = out / "recipe.toml"  # with the values that --set gave
-        if (out / "checkpoint").is_dir():
+        if has_checkpoint(out):
             again = shlex.join(["rankfield", "train", str(own), "--out", str(out), "--resume"])
             echo(f"stopped; go on with: {again}", err=True)
         raise

@@ -22,11 +22,11 @@ import numpy.typing as npt
 import polars as pl
 from numpy.lib.format import open_memmap
 
+from rankfield.durable import sync
 from rankfield.errors import DataError, InputError
 from rankfield.files import link_or_copy, new_folder, open_regular, refuse_others
 from rankfield.index.base import KEY, Chunks, Filter, Vectors
 from rankfield.index.checks import check_documents, check_vectors
-from rankfield.index.durable import sync
 from rankfield.index.metadata import Header, IndexMetadata, read_header, write_header
 from rankfield.index.partial import filled_vectors
 from rankfield.index.segments import SegmentState, vectors_name, write_segment

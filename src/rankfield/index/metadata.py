@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rankfield import __version__
+from rankfield.durable import sync
 from rankfield.errors import InputError
 from rankfield.files import json_text, new_file, read_json_object
-from rankfield.index.durable import sync
 from rankfield.nearby import nearby_place
 
 __all__ = ["HEADER", "Header", "IndexMetadata", "is_index", "read_header", "write_header"]

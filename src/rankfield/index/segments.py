@@ -12,9 +12,9 @@ import numpy.typing as npt
 import polars as pl
 from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
+from rankfield.durable import sync
 from rankfield.errors import InputError
 from rankfield.index.base import KEY
-from rankfield.index.durable import sync
 from rankfield.io.matrix import map_matrix
 from rankfield.io.parquet import read_parquet
 from rankfield.paths import require_regular

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, load_model, save_file, save_model
+from safetensors.torch import load_file, load_model, save_file
 from torch import Tensor, nn
 
 from rankfield.errors import ModelError
-from rankfield.files import new_folder, write_json
+from rankfield.files import write_json
 from rankfield.settings import present_words
 from rankfield.training.average import WeightAverage
 from rankfield.training.recipe import Recipe
 from rankfield.training.run_inputs import FORMER_NAMES, TO_BE_FIXED, file_fingerprint
 
-__all__ = ["Progress", "load_checkpoint", "save_checkpoint"]
+__all__ = ["Progress", "Snapshot", "load_checkpoint"]
 
 
 @dataclass
@@ -44,33 +44,64 @@ class Progress:
     loss_scaler: dict[str, Any] = field(default_factory=dict)
 
 
-def save_checkpoint(
-    folder: Path,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    progress: Progress,
-    average: WeightAverage | None = None,
-) -> None:
-    """Write weights, their average, optimiser state and progress, replacing an older checkpoint.
+@dataclass(frozen=True)
+class Snapshot:
+    """What a checkpoint holds of weights, optimiser and progress.
 
-    One rename replaces it. There is no random state to save: each step seeds itself from the
-    seed and its number.
-
-    Raises:
-        OutputError: it cannot be written.
+    There is no random state to save: each step seeds itself from the seed and its number.
     """
-    state = optimizer.state_dict()
-    tensors = {
-        f"{index}.{name}": value.detach().contiguous()
-        for index, values in state["state"].items()
-        for name, value in values.items()
-    }
-    with new_folder(folder, overwrite=True) as temporary:
-        save_model(model, str(temporary / "model.safetensors"))
-        save_file(tensors, temporary / "optimizer.safetensors")
+
+    tensors: dict[str, dict[str, Tensor]]
+    progress: dict[str, Any]
+
+    @classmethod
+    def of(
+        cls,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        progress: Progress,
+        average: WeightAverage | None = None,
+    ) -> Snapshot:
+        """Return the state as it is now; its tensors are those that training goes on to change."""
+        state = optimizer.state_dict()["state"]
+        moments = {f"{i}.{name}": v for i, values in state.items() for name, v in values.items()}
+        tensors = {"model": _distinct(model.state_dict()), "optimizer": moments}
         if average is not None:
-            save_file(average.state(), temporary / "average.safetensors")
-        write_json(temporary / "progress.json", asdict(progress))
+            tensors["average"] = average.state()
+        return cls(tensors, asdict(progress))
+
+    @property
+    def bytes(self) -> int:
+        """How much memory the tensors take."""
+        return sum(t.nbytes for tensors in self.tensors.values() for t in tensors.values())
+
+    def copied(self) -> Snapshot:
+        """Return copies in the main memory, which training does not change."""
+        copies = {
+            part: {name: t.detach().to("cpu", copy=True) for name, t in tensors.items()}
+            for part, tensors in self.tensors.items()
+        }
+        return replace(self, tensors=copies)
+
+    def write(self, folder: Path) -> None:
+        """Write the files of a checkpoint into an empty folder.
+
+        Raises:
+            OSError, SafetensorError: the disk is full or failed.
+        """
+        for part, tensors in self.tensors.items():
+            plain = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+            save_file(plain, folder / f"{part}.safetensors")
+        write_json(folder / "progress.json", self.progress)
+
+
+def _distinct(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Leave out further names of one tensor, which `load_model` finds by itself."""
+    found: dict[tuple[Any, ...], str] = {}
+    for name, tensor in state.items():
+        place = (tensor.device, tensor.data_ptr(), tensor.shape, tensor.stride())
+        found.setdefault(place if tensor.numel() else (name,), name)
+    return {name: state[name] for name in found.values()}
 
 
 def load_checkpoint(
@@ -184,7 +215,9 @@ def _check_inputs(found: Progress, expected: Progress, folder: Path) -> None:
 
 
 def _mined_now(found: Progress, folder: Path) -> dict[str, str]:
-    mined = folder.parent / "negatives"
+    mined = folder / "negatives"
+    if not mined.is_dir():  # of an earlier version
+        mined = folder.parent / "negatives"
     return {name: file_fingerprint(mined / Path(name).name) for name in found.mined}
 
 

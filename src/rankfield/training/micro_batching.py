@@ -17,7 +17,7 @@ from rankfield.encoders.text_batches import CPU_TOKENS
 from rankfield.schema import Modality
 from rankfield.training.order import BatchSection
 
-__all__ = ["activation_bytes", "micro_batches"]
+__all__ = ["activation_bytes", "free_bytes", "micro_batches"]
 
 _GPU_TOKENS = 16384
 _IMAGES = 64
@@ -46,7 +46,7 @@ def micro_batches(
     cached = section.gradient_cache == "on"
     if section.gradient_cache == "auto" and not batch_norms(model.encoder):
         needed = sum(activation_bytes(model, batch, sizes) for batch in batches)
-        cached = needed > _SHARE * _free_bytes(model.device)
+        cached = needed > _SHARE * free_bytes(model.device)
     return MicroBatches(sizes.tokens, sizes.images, cached)
 
 
@@ -83,7 +83,7 @@ def activation_bytes(model: RankingModel, batch: FieldBatch, sizes: MicroBatches
     return int(total)
 
 
-def _free_bytes(device: torch.device) -> float:
+def free_bytes(device: torch.device) -> float:
     """Return a process's share of the memory that is free now."""
     if device.type == "cuda":
         return float(torch.cuda.mem_get_info(device)[0])

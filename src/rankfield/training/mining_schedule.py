@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,8 @@ from rankfield.encoders.modes import evaluating
 from rankfield.schema import RankingDataset
 from rankfield.training.mining import mine
 from rankfield.training.negatives import NegativesSection, load_negatives, save_negatives
-from rankfield.training.run_inputs import file_fingerprint
 
-__all__ = ["MiningSchedule", "latest_negatives", "refresh_negatives"]
+__all__ = ["MiningSchedule", "forget_negatives", "latest_negatives", "refresh_negatives"]
 
 _NAME = re.compile(r"step-(\d{6,})\.parquet")
 
@@ -64,20 +63,16 @@ class MiningSchedule:
             yield range(first, end), self._negatives(first)
             first = end
 
-    def fingerprints(self, step: int) -> dict[str, str]:
-        """Return name → fingerprint of the file mined by this run that a checkpoint depends on."""
-        mined = self._mined(step)
-        return {} if mined is None else {mined.name: file_fingerprint(mined)}
+    def mined(self, step: int) -> Path | None:
+        """Return the file mined by this run that a checkpoint of this step depends on, if any."""
+        return latest_negatives(self.out, step) if self.section.refresh_every else None
 
     def _negatives(self, step: int) -> pl.DataFrame | None:
-        mined = self._mined(step)
+        mined = self.mined(step)
         if mined is None and self._given is not None:
             return self._given
         path = str(mined or self.section.file)
         return load_negatives(path, self.dataset) if path else None
-
-    def _mined(self, step: int) -> Path | None:
-        return latest_negatives(self.out, step) if self.section.refresh_every else None
 
 
 def refresh_negatives(
@@ -110,10 +105,26 @@ def latest_negatives(out_folder: Path, step: int) -> Path | None:
     A run that is resumed at `step` goes on with it; files of later steps belong to the part of the
     run that is repeated.
     """
-    found = {
+    found = _mined_files(out_folder)
+    reached = [number for number in found if number <= step]
+    return found[max(reached)] if reached else None
+
+
+def forget_negatives(out_folder: Path, step: int, used: Collection[str]) -> None:
+    """Remove what was mined at `step` and later, for a run that goes on from there.
+
+    It mines those again, and perhaps not the same: by another number of processes. Files whose
+    names are in `used` stay.
+    """
+    for number, path in _mined_files(out_folder).items():
+        if number >= step and path.name not in used:
+            path.unlink()
+
+
+def _mined_files(out_folder: Path) -> dict[int, Path]:
+    """Return step → file."""
+    return {
         int(match[1]): path
         for path in (out_folder / "negatives").glob("step-*.parquet")
         if (match := _NAME.fullmatch(path.name))
     }
-    reached = [number for number in found if number <= step]
-    return found[max(reached)] if reached else None

@@ -15,6 +15,7 @@ from rankfield.errors import ModelError, RecipeError
 from rankfield.evaluation import DevSet
 from rankfield.outputs import already_exists, require_writable
 from rankfield.training.batches import PairBatches
+from rankfield.training.checkpoint_folders import has_checkpoint
 
 __all__ = ["check_batch_norm", "check_dev_images", "check_output", "single_image_error"]
 
@@ -30,7 +31,7 @@ def check_output(out: Path, *, resume: bool) -> None:
         OutputError: a new run's folder exists, or it cannot be made.
         ModelError: there is nothing to resume from.
     """
-    checkpoint = (out / "checkpoint" / "progress.json").is_file()
+    checkpoint = has_checkpoint(out)
     if resume and not checkpoint:
         there = os.path.lexists(out)
         raise ModelError(

@@ -37,6 +37,7 @@ class Recipe(Settings):
     precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="of the encoders")
     log_every: int = Field(20, ge=1, description="steps between lines of log.jsonl")
     checkpoint_every: int = Field(500, ge=0, description="steps; 0: only when interrupted")
+    checkpoint_keep: int = Field(2, ge=1, description="newest checkpoints that stay on the disk")
     trackers: list[Literal["tensorboard", "wandb"]] = Field(["tensorboard"])
     data: DataSection = DataSection()
     encoder: EncoderSection = EncoderSection()

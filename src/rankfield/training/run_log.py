@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from rankfield.durable import sync
 from rankfield.files import new_file, no_follow
 from rankfield.parsing import parse_json
 
@@ -27,13 +28,24 @@ class RunLog:
         """Append a line; its floats and those of its `splits` go to the trackers as event/name."""
         if not self.accelerator.is_main_process:
             return
+        self.note(event, step, values)
+        flat = {f"{event}/{k}": v for k, v in values.items() if isinstance(v, float)}
+        flat |= {f"{event}/{k}": v for k, v in values.get("splits", {}).items()}
+        self.accelerator.log(flat, step=step)
+
+    def note(self, event: str, step: int, values: dict[str, Any]) -> None:
+        """Append a line that is not for trackers, which want steps in their order."""
+        if not self.accelerator.is_main_process:
+            return
         line = {"event": event, "step": step, **values}
         # a resumed run may be a stranger's: its log must not be a link
         with open(self.path, "a", encoding="utf-8", opener=no_follow) as file:
             file.write(json.dumps(line) + "\n")
-        flat = {f"{event}/{k}": v for k, v in values.items() if isinstance(v, float)}
-        flat |= {f"{event}/{k}": v for k, v in values.get("splits", {}).items()}
-        self.accelerator.log(flat, step=step)
+
+    def sync(self) -> None:
+        """Have all lines written to the disk."""
+        if self.path.is_file():
+            sync(self.path)
 
     def cut(self, step: int) -> None:
         """Drop what an interrupted run logged after this step, that of its last checkpoint."""

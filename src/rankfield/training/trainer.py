@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from rankfield.training.accelerator import end_run, make_accelerator
 from rankfield.training.average import WeightAverage
 from rankfield.training.batches import PairBatches, TrainingBatch
 from rankfield.training.build import build_model
-from rankfield.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from rankfield.training.checkpoint import Progress, Snapshot
 from rankfield.training.data_notes import note_data
 from rankfield.training.dev_set import dev_set, mean_ndcg
 from rankfield.training.interrupt import StopRequest
@@ -31,16 +31,18 @@ from rankfield.training.precheck import check_batch_norm, check_dev_images, chec
 from rankfield.training.published_recipe import published_recipe
 from rankfield.training.read_ahead import ReadAheadError, batches_ahead, require_shared_memory
 from rankfield.training.recipe import Recipe
+from rankfield.training.run_checkpoints import RunCheckpoints
 from rankfield.training.run_folder import make_run_folder
-from rankfield.training.run_inputs import IMAGES, TO_BE_FIXED, run_inputs
+from rankfield.training.run_inputs import IMAGES, TO_BE_FIXED, file_fingerprint, run_inputs
 from rankfield.training.run_log import RunLog
 from rankfield.training.step import TrainingStep
 from rankfield.training.wise import BaseMixture
 
 __all__ = ["train"]
 
+_HOW_OFTEN = ("trackers", "log_every", "checkpoint_every", "checkpoint_keep")
 _FREE_ON_RESUME: dict[str, Any] = {
-    **dict.fromkeys(("trackers", "log_every", "checkpoint_every"), True),
+    **dict.fromkeys(_HOW_OFTEN, True),
     "data": {"dataset", "workers", "image_cache_mib"},
     "batch": {"gradient_cache"},
 }
@@ -52,16 +54,17 @@ def train(
     """Train a model as the recipe says and return the best one by dev NDCG@10.
 
     The folder `out` gets `model/` (the best), `recipe.toml`, `log.jsonl`, TensorBoard files and,
-    while it runs, `checkpoint/`. Without dev queries the last model is kept. A resumed run ends
-    with the same weights as one never stopped, to the bit on a CPU with the same number of
-    threads. A run that is refused leaves no folder. One that fails later leaves what it has, and a
+    while it runs, `checkpoints/`. Without dev queries the last model is kept. A resumed run goes on
+    from the newest checkpoint that is whole, and ends with the same weights as one never stopped,
+    to the bit on a CPU with the same number of threads and processes. A run that is refused leaves
+    no folder. One that fails later leaves what it has, and a
     checkpoint if the data are the cause.
 
     Raises:
         RecipeError: the recipe does not fit the data, or the loss stops being finite.
         MissingExtraError: a tracker that is not installed.
         OutputError: `out` exists and `resume` is false, or it cannot be written.
-        ModelError: nothing to resume from, or a checkpoint of another run.
+        ModelError: nothing whole to resume from, or a checkpoint of another run.
         KeyboardInterrupt: after writing a checkpoint.
     """
     with storage_errors(Path(out)):
@@ -76,6 +79,16 @@ class _Trainer:
         # before the main process makes the folder that the others have just found missing
         self.accelerator.wait_for_everyone()
         self.log = RunLog(out / "log.jsonl", self.accelerator)
+        # The mixture is made of the tuned weights, which are kept beside it.
+        self.kept = out / ("tuned" if recipe.average.wise else "model")
+        self.checkpoints = RunCheckpoints(
+            out,
+            self.kept,
+            keep=recipe.checkpoint_keep,
+            log=self.log,
+            accelerator=self.accelerator,
+            resume=resume,
+        )
         processes = self.accelerator.num_processes
         if recipe.batch.size % processes:
             raise RecipeError(
@@ -95,8 +108,6 @@ class _Trainer:
         self.stop = StopRequest(self.accelerator)
         self.own_folder = self.has_work = False
         self.since_checkpoint = 0
-        # The mixture is made of the tuned weights, which are kept beside it.
-        self.kept = out / ("tuned" if recipe.average.wise else "model")
 
     def run(self) -> RankingModel:
         optimizer = make_optimizer(self.model, self.recipe.optimizer)
@@ -153,11 +164,13 @@ class _Trainer:
                 self._measure()
                 due = recipe.checkpoint_every and (number + 1) % recipe.checkpoint_every == 0
                 stopping = self.stop.requested() and not last
+                self.checkpoints.note()
                 if stopping or (due and not last):
-                    self._checkpoint()
+                    self._checkpoint(wait=stopping)
                 advance(1, f"loss {values['loss']:.3f}{self._best_text()}")
                 if stopping:
                     raise KeyboardInterrupt
+        self.checkpoints.wait()
 
     def _batches(self, first: int) -> Iterator[tuple[int, TrainingBatch]]:
         """Yield the steps that are left; where negatives change, a new loader begins."""
@@ -166,6 +179,8 @@ class _Trainer:
             if negatives is not None:
                 self.batches.use_negatives(negatives)
             check_batch_norm(self.batches, steps)
+            if self.recipe.data.workers:
+                self.checkpoints.wait()  # processes are forked, which no thread survives
             read = batches_ahead(
                 self.batches,
                 steps,
@@ -208,6 +223,7 @@ class _Trainer:
             if value is None or best is None or value > best:
                 self.progress.best = value
                 self.model.metadata = self._metadata()
+                self.checkpoints.wait()  # one that is being written takes the best model with it
                 self.model.save(self.kept, overwrite=True)
         self.progress.unmeasured = False
 
@@ -225,25 +241,21 @@ class _Trainer:
         return "" if best is None else f" · best dev NDCG@10 {best:.4f}"
 
     def _load_checkpoint(self, optimizer: torch.optim.Optimizer) -> None:
-        checkpoint = self.out / "checkpoint"
-        self.progress = load_checkpoint(
-            checkpoint, self.model, optimizer, self.progress, self.average
-        )
-        self.log.cut(self.progress.step)
+        self.progress = self.checkpoints.load(self.model, optimizer, self.progress, self.average)
         if self.accelerator.scaler is not None:
             self.accelerator.scaler.load_state_dict(self.progress.loss_scaler)
 
-    def _checkpoint(self) -> None:
+    def _checkpoint(self, *, wait: bool) -> None:
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
             optimizer = getattr(self.step.optimizer, "optimizer", self.step.optimizer)
-            if mined := self.mining.fingerprints(self.progress.step):
-                self.progress.mined = mined
+            mined = self.mining.mined(self.progress.step)
+            if mined is not None:
+                self.progress.mined = {mined.name: file_fingerprint(mined)}
             if self.accelerator.scaler is not None:
                 self.progress.loss_scaler = self.accelerator.scaler.state_dict()
-            save_checkpoint(
-                self.out / "checkpoint", self.model, optimizer, self.progress, self.average
-            )
+            state = Snapshot.of(self.model, optimizer, self.progress, self.average)
+            self.checkpoints.write(state, mined, wait=wait)
 
     @contextmanager
     def _nothing_half_written(self) -> Iterator[None]:
@@ -251,8 +263,10 @@ class _Trainer:
         try:
             yield
         except BaseException as error:
+            with suppress(RankfieldError):  # the first error is the one to report
+                self.checkpoints.wait()
             kept = self._kept(error)
-            names = ("model", "tuned", "checkpoint", "negatives")
+            names = ("model", "tuned", "checkpoints", "negatives")
             self.has_work = self.has_work or any((self.out / name).exists() for name in names)
             if self.own_folder and not self.has_work:
                 shutil.rmtree(self.out, ignore_errors=True)
@@ -268,7 +282,7 @@ class _Trainer:
             return None
         if isinstance(error, ImageError) and self.progress.inputs:
             self.progress.inputs[IMAGES] = TO_BE_FIXED
-        self._checkpoint()
+        self._checkpoint(wait=True)
         remedy = (
             f"{error.remedy} {self.progress.step:,} steps are kept: go on with --resume.".strip()
         )

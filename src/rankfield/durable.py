@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["sync"]
+__all__ = ["sync", "sync_tree"]
 
 
 def sync(path: Path) -> None:
@@ -21,3 +21,14 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_tree(folder: Path) -> None:
+    """Have a folder with all that is in it written to the disk.
+
+    Raises:
+        OSError: the disk is full or failed.
+    """
+    for path in folder.rglob("*"):
+        sync(path)
+    sync(folder)

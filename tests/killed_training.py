@@ -10,6 +10,7 @@ import random
 import shutil
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ class Training:
     """
 
     folder: Path
-    start: Any
+    start: Callable[..., Run]
 
     def prepare(self, name: str = "whole", **sections: dict[str, Any]) -> float:
         """Make data, recipe and the whole run, and return how many seconds the run took."""

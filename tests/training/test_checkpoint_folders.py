@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 import torch
 from safetensors import SafetensorError
+from safetensors.torch import save_file
 
 from rankfield.errors import ModelError, OutputError
 from rankfield.schema import RankingDataset
 from rankfield.training import Recipe, parse_recipe, train
-from rankfield.training import checkpoint as checkpoint_module
 from rankfield.training import run_checkpoints as run_checkpoints_module
 from rankfield.training.checkpoint_folders import (
     checkpoints,
@@ -198,15 +198,15 @@ def test_a_full_disk_stops_the_run_and_leaves_the_checkpoint_before(
 ) -> None:
     out = tmp_path / "run"
     whole = train(recipe(), shop, tmp_path / "whole")
-    save, saved = checkpoint_module.save_file, []
+    saved = []
 
     def full(tensors: Any, path: Path) -> None:
         saved.append(path)
         if len(saved) > 5:  # the second part of the second checkpoint
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        save(tensors, path)
+        save_file(tensors, path)
 
-    monkeypatch.setattr(checkpoint_module, "save_file", full)
+    monkeypatch.setattr("rankfield.training.checkpoint.save_file", full)
     with pytest.raises(OutputError, match="the disk is full"):
         train(recipe(), shop, out)
     monkeypatch.undo()

@@ -238,3 +238,36 @@ def test_bad_input(places: Path, run: Run, arguments: list[str], problem: str) -
     status, _, told = run(*words)
     assert (status, problem in told) == (2, True), told
     assert not (places / "new").exists()
+
+
+def test_an_index_says_in_what_its_vectors_were_computed(places: Path, run: Run) -> None:
+    arguments = ["index", places / "model", places / "data", "--out"]
+    assert open_index(places / "index").metadata.precision == "float32"
+    half = ["--embedding-precision", "bfloat16"]
+    status, _, _ = run(*arguments, places / "half", *half)
+    assert (status, open_index(places / "half").metadata.precision) == (0, "bfloat16")
+    assert run(*arguments, places / "half", *half)[0] == 0
+    status, _, error = run(*arguments, places / "half")
+    assert status == 2
+    assert "its precision is bfloat16, expected float32" in error
+    status, shown, _ = run(*arguments, places / "auto", "--embedding-precision", "auto")
+    assert (status, f"embedded in {open_index(places / 'auto').metadata.precision}" in shown) == (
+        0,
+        True,
+    )
+
+
+def test_results_say_in_what_embeddings_were_computed(places: Path, run: Run) -> None:
+    for name, options in (
+        ("plain", []),
+        ("half", ["--embedding-precision", "bfloat16"]),
+    ):
+        out = places / f"{name}.json"
+        status, _, _ = run("evaluate", places / "model", places / "data", "--out", out, *options)
+        assert status == 0
+    assert "embedding_precision" not in Results.load(places / "plain.json").metadata
+    assert Results.load(places / "half.json").metadata["embedding_precision"] == "bfloat16"
+    for command in (["evaluate", places / "index", places / "data"], ["search", places / "index"]):
+        words = [*command, *(["mug"] if command[0] == "search" else [])]
+        status, _, error = run(*words, "--embedding-precision", "bfloat16")
+        assert (status, "--embedding-precision" in error) == (2, True)

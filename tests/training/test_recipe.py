@@ -184,7 +184,7 @@ def test_a_misspelt_key_suggests_the_right_one(
             "recipe: hard negatives need a loss.name and target that know the judgments$",
         ),
         ({"name": 3}, "valid string, found 3"),
-        ({"precision": "fp8"}, "'fp32', 'bf16' or 'fp16', found 'fp8'"),
+        ({"precision": "fp8"}, "'fp32', 'bf16', 'fp16' or 'auto', found 'fp8'"),
         ({"batch": {"size": 1}}, "recipe, batch.size"),
         ({"data": {"augment": "yes"}}, "valid boolean, found 'yes'"),
         ({"data": {"query_weights": {"query": "big"}}}, "data.query_weights.query: input should"),

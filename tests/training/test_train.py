@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from rankfield.encoders import RankingModel
+from rankfield.encoders import precision as precision_module
 from rankfield.errors import MissingExtraError, ModelError, OutputError, RecipeError
 from rankfield.evaluation import EvaluationOptions, dev_ndcg, evaluate
 from rankfield.schema import RankingDataset
@@ -293,6 +294,30 @@ def test_mixed_precision_learns(shop: RankingDataset, tmp_path: Path, precision:
     losses = [line["loss"] for line in log_of(tmp_path / "run") if line["event"] == "train"]
     assert_above("bf16: fall of the loss", losses[0] - losses[-1], 0.0)
     assert np.isfinite(losses).all()
+
+
+@pytest.mark.parametrize(("faster", "same"), [(True, "bf16"), (False, "fp32")])
+def test_auto_is_the_faster_precision_and_stays_so(
+    shop: RankingDataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    faster: bool,
+    same: str,
+) -> None:
+    expected = train(recipe(precision=same), shop, tmp_path / "same").state_dict()
+    monkeypatch.setattr(precision_module, "bfloat16_is_faster", lambda *_: faster)
+    auto = recipe(precision="auto", checkpoint_every=5)
+    interrupt_in(8, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        train(auto, shop, tmp_path / "auto")
+    monkeypatch.undo()
+    monkeypatch.setattr(precision_module, "bfloat16_is_faster", lambda *_: not faster)
+    model = train(auto, shop, tmp_path / "auto", resume=True)
+    assert all(torch.equal(value, expected[name]) for name, value in model.state_dict().items())
+    chosen = "bfloat16" if faster else "float32"
+    assert model.metadata["precision"] == chosen
+    (line,) = (line for line in log_of(tmp_path / "auto") if line["event"] == "precision")
+    assert line["encoders"] == chosen
 
 
 def test_a_folder_that_another_run_makes_meanwhile_stays(

@@ -245,6 +245,8 @@ def _kind(place: Path | None) -> str:
 def _refuse_opening(opening: Opening) -> None:
     if option := opening.given():
         raise InputError("is for a pretrained model, found none", where=option)
+    if opening.embedding_precision != "float32":
+        raise InputError("is for a model, found none", where="--embedding-precision")
 
 
 def _refuse_for_others(

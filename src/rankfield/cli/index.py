@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from rankfield.cli.options import Device, Model, Overwrite
+from rankfield.cli.options import Device, EmbeddingPrecision, Model, Overwrite
 from rankfield.terminal import echo
 
 __all__ = ["Command", "command"]
@@ -44,6 +44,7 @@ def command(
         typer.Option(min=1, help="Cut the embeddings to this many dimensions; default: all."),
     ] = None,
     device: Device = None,
+    embedding_precision: EmbeddingPrecision = "float32",
     overwrite: Overwrite = False,
 ) -> None:
     """Embed a data set's documents and keep them in an index that `rankfield search` opens.
@@ -65,7 +66,10 @@ def command(
         dtype=dtype,
         dimension=dimension,
         device=chosen_device(device),
+        precision=embedding_precision,
         overwrite=overwrite,
     )
     width = index.metadata.dimension
+    if embedding_precision == "auto":
+        echo(f"note: embedded in {index.metadata.precision}")
     echo(f"{len(index):,} documents in {width} dimensions: {out}")

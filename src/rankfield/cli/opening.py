@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
-from rankfield.cli.options import AllowCode
+from rankfield.cli.options import AllowCode, EmbeddingPrecision
 from rankfield.errors import InputError
 from rankfield.messages import did_you_mean
 from rankfield.nearby import bare_name
@@ -114,22 +114,32 @@ class Opening:
             show_default=False,
         ),
     ] = None
+    embedding_precision: EmbeddingPrecision = "float32"
     allow_code: AllowCode = False
 
     def given(self) -> str:
-        """Return the first option that was given, such as "--pooling"; "" if none was."""
-        names = (one.name for one in fields(self) if one.name != "allow_code")
+        """Return the first option of a pretrained model alone that was given; "" if none was."""
+        names = (one.name for one in fields(self) if one.default is None)
         found = (f"--{name.replace('_', '-')}" for name in names if getattr(self, name) is not None)
         return next(found, "")
 
     def open(self, name: str, dataset: RankingDataset, device: str) -> Opened:
-        """Return the model of this name, with fields of a data set.
+        """Return the model of this name, with fields of a data set; its metadata name a precision.
 
         Raises:
             ModelError: there is none, or it cannot be loaded.
             InputError: an option that does not fit the model or the data.
             RecipeError: a package that is not allowed.
         """
+        opened = self._opened(name, dataset, device)
+        opened.model.precision = self.embedding_precision
+        if self.embedding_precision != "float32":
+            opened.metadata["embedding_precision"] = opened.model.computes_in
+            if self.embedding_precision == "auto":
+                echo(f"note: embeds in {opened.model.computes_in}")
+        return opened
+
+    def _opened(self, name: str, dataset: RankingDataset, device: str) -> Opened:
         from rankfield.encoders import RankingModel
         from rankfield.encoders.fingerprint import model_fingerprint
         from rankfield.encoders.source import LOCAL, as_open_clip, model_folder, model_name

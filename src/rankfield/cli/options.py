@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -15,6 +15,7 @@ __all__ = [
     "AllowCode",
     "Dataset",
     "Device",
+    "EmbeddingPrecision",
     "EngineOption",
     "Model",
     "NewDataset",
@@ -37,6 +38,13 @@ Model = Annotated[Path, typer.Argument(help="Folder `model` of a training run.")
 Device = Annotated[
     str | None,
     typer.Option(help="Where to compute, as torch names it; default: a GPU if there is one."),
+]
+EmbeddingPrecision = Annotated[
+    Literal["auto", "float32", "bfloat16"],
+    typer.Option(
+        help="How the model computes embeddings: float32; bfloat16, which rounds; auto, the faster "
+        "of both on this machine."
+    ),
 ]
 EngineOption = Annotated[
     EngineName, typer.Option(help="Work on this machine's cores, or on Ray's: same result.")

@@ -83,6 +83,8 @@ def command(
             )
         if option := opening.given():
             raise InputError("is for a pretrained model, found an index", where=option)
+        if opening.embedding_precision != "float32":
+            raise InputError("is for a model, found an index", where="--embedding-precision")
         _search_index(Path(source), dataset, image, k=k, device=place, model=model, stale=stale)
         return
     if not dataset or model is not None or stale:

@@ -22,6 +22,7 @@ from rankfield.encoders.fusion import FieldBatch, FieldVectors, field_embeddings
 from rankfield.encoders.micro_batches import MicroBatches
 from rankfield.encoders.pipeline import embedded, encode_rows, joined
 from rankfield.encoders.pixels import read_pixels
+from rankfield.encoders.precision import Precision, chosen_precision
 from rankfield.encoders.records import read_records
 from rankfield.encoders.rows import FrameRows
 from rankfield.encoders.saved import load_saved, save_model
@@ -89,6 +90,12 @@ class RankingModel(nn.Module):
         self.batch_size = encoder.batch_size
         self.micro_batches = MicroBatches()
         self.dimension = encoder.dimension
+        self.precision: Precision = "float32"
+
+    @property
+    def computes_in(self) -> str:
+        """In what it embeds, "float32" or "bfloat16": what its `precision` comes to here."""
+        return chosen_precision(self.precision, self.encoder, self.device)
 
     @property
     def device(self) -> torch.device:
@@ -186,8 +193,7 @@ class RankingModel(nn.Module):
             DataError: a field that the data lacks.
             ImageError: an image that is missing or cannot be read.
         """
-        frame = dataset.queries if queries is None else queries
-        return self._embed(dataset, frame, "query")
+        return self._embed(dataset, dataset.queries if queries is None else queries, "query")
 
     def embed_documents(
         self, dataset: RankingDataset, documents: pl.DataFrame | None = None
@@ -233,6 +239,7 @@ class RankingModel(nn.Module):
         show_progress_bar: bool | None = None,
         device: str | torch.device | None = None,
         truncate_dim: int | None = None,
+        precision: Precision | None = None,
     ) -> NDArray[np.float32]:
         """Return the N × D float32 unit embeddings of queries.
 
@@ -246,10 +253,11 @@ class RankingModel(nn.Module):
             root: the folder that paths start from and stay in; None: any path.
             batch_size, show_progress_bar: by default the model's, and for more than one batch.
             device, truncate_dim: where to move the model first; d, to give normalise(e[:d]).
+            precision: "float32", "bfloat16" or "auto", the faster here; by default the model's.
 
         Raises:
             DataError, ImageError: a record with nothing present, or that cannot be read; its row.
-            InputError: a string or an image that could go to any of two fields, or to none.
+            InputError: a value that could go to any of two fields, or to none; another precision.
             ModelError: `truncate_dim` is not from 1 to the encoder's dimension.
         """
         fields = self.current_fields("query")
@@ -263,6 +271,7 @@ class RankingModel(nn.Module):
             show=show_progress_bar,
             device=device,
             dimension=truncate_dim,
+            precision=precision,
         )
 
     def encode_documents(
@@ -275,6 +284,7 @@ class RankingModel(nn.Module):
         show_progress_bar: bool | None = None,
         device: str | torch.device | None = None,
         truncate_dim: int | None = None,
+        precision: Precision | None = None,
     ) -> NDArray[np.float32]:
         """Return the N × D float32 unit embeddings of documents.
 
@@ -290,6 +300,7 @@ class RankingModel(nn.Module):
             show=show_progress_bar,
             device=device,
             dimension=truncate_dim,
+            precision=precision,
         )
 
     def _spare_image(self, fields: Sequence[Field]) -> Field | None:
@@ -298,11 +309,7 @@ class RankingModel(nn.Module):
             return None
         return Field("image", "image", fields[0].weight if fields else 1.0)
 
-    def read_pixels(
-        self,
-        values: Sequence[ImageValue],
-        source: ImageSource,
-    ) -> Tensor:
+    def read_pixels(self, values: Sequence[ImageValue], source: ImageSource) -> Tensor:
         """Return images as uint8 U × H × W × 3, resized for the vision tower.
 
         Raises:
@@ -348,6 +355,7 @@ class RankingModel(nn.Module):
         allow_code: bool = False,
         truncate_dim: int | None = None,
         device: str | torch.device | None = None,
+        precision: Precision = "float32",
     ) -> RankingModel:
         """Return a saved model, or a pretrained one of another library with these fields.
 
@@ -364,6 +372,7 @@ class RankingModel(nn.Module):
             revision, checkpoint: of a hub id; weights of open_clip's architecture "ViT-B-32".
             allow_code: let a package or a factory be imported and run; no other code is run.
             truncate_dim, device: as `truncate_to`; by default a GPU if there is one.
+            precision: in which it embeds, as `encode_queries`.
 
         Raises:
             ModelError: it cannot be reached or loaded, or the fields do not fit it.
@@ -385,6 +394,7 @@ class RankingModel(nn.Module):
             checkpoint=checkpoint,
             allow_code=allow_code,
         )
+        model.precision = precision
         if truncate_dim is not None:
             model.truncate_to(truncate_dim)
         return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))

@@ -15,6 +15,7 @@ from rankfield.encoders.base import Side
 from rankfield.encoders.columns import FieldColumn, ImageSource
 from rankfield.encoders.fusion import FieldVectors, fuse_fields
 from rankfield.encoders.modes import evaluating
+from rankfield.encoders.precision import chosen_precision, computing_in
 from rankfield.encoders.rows import Rows
 from rankfield.encoders.sequence import SequenceEncoder
 from rankfield.encoders.sequence_batch import prepared, sequence_embeddings
@@ -40,6 +41,7 @@ def embedded(
     batch_size: int,
     done: int = 0,
     show: bool = True,
+    precision: str | None = None,
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Yield (first row, n × d unit embeddings of its chunk), in the order of the rows.
 
@@ -53,11 +55,15 @@ def embedded(
         batch_size: texts or images that are encoded at once, at most; on a CPU fewer texts, as
             small batches are faster there.
         done: how many rows to leave out; the chunk they end in is made again.
+        precision: of the encoder's matrix products, one of `PRECISIONS`; by default the model's.
+            All that comes after the encoder is float32.
 
     Raises:
+        InputError: an unknown precision.
         ImageError: a missing image, before anything is embedded, or one that cannot be read.
     """
     encoder = model.encoder
+    precision = chosen_precision(precision or model.precision, encoder, model.device)
     first = done // CHUNK * CHUNK if done < len(rows) else len(rows)
     rows.require_images(first)
     shown = progress(f"embed {side} rows", len(rows), done=first, unit="rows")
@@ -65,7 +71,7 @@ def embedded(
         for start in range(first, len(rows), CHUNK):
             size = min(CHUNK, len(rows) - start)
             # A mode that ends before the caller gets control.
-            with torch.inference_mode():
+            with torch.inference_mode(), computing_in(precision, model.device):
                 columns = [c for c in rows.columns(start, start + size) if len(c.values)]
                 if isinstance(encoder, SequenceEncoder) and encoder.fusion == "sequence":
                     chunk = sequence_embeddings(
@@ -94,6 +100,7 @@ def encode_rows(
     show: bool | None,
     device: str | torch.device | None,
     dimension: int | None,
+    precision: str | None = None,
 ) -> NDArray[np.float32]:
     """Return what `RankingModel.encode_queries` and `encode_documents` do.
 
@@ -101,10 +108,10 @@ def encode_rows(
         model, rows, side: as `embedded`.
         batch_size, show: by default the model's, and whether there is more than one batch.
         device: where to move the model first.
-        dimension: d; by default the model's.
+        dimension, precision: d and one of `PRECISIONS`; by default the model's.
 
     Raises:
-        InputError: a batch size below 1.
+        InputError: a batch size below 1, an unknown precision.
         ModelError, ImageError: a dimension out of range; as `embedded`.
     """
     dimension = model.dimension if dimension is None else model.checked_dimension(dimension)
@@ -120,6 +127,7 @@ def encode_rows(
         dimension=dimension,
         batch_size=batch_size,
         show=len(rows) > batch_size if show is None else show,
+        precision=precision,
     )
     return joined(chunks, len(rows), dimension)
 

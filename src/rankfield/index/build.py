@@ -12,6 +12,7 @@ import polars as pl
 from rankfield.encoders import RankingModel
 from rankfield.encoders.base import Side
 from rankfield.encoders.fingerprint import model_fingerprint
+from rankfield.encoders.precision import Precision
 from rankfield.encoders.rows import FrameRows
 from rankfield.errors import InputError, ModelError, OutputError
 from rankfield.field_values import content_bytes, flat_values
@@ -47,6 +48,7 @@ def build_index(
     dtype: str = "float32",
     dimension: int | None = None,
     device: str = "cpu",
+    precision: Precision = "float32",
     overwrite: bool = False,
 ) -> Index:
     """Embed a data set's documents with a saved model and make an index of them in `folder`.
@@ -63,10 +65,12 @@ def build_index(
         dtype: "float32", or "float16" for half the space and vectors rounded to it.
         dimension: cut the embeddings to so many dimensions; by default those of the model.
         device: where to embed, as torch names it.
+        precision: in which to embed, as `RankingModel.encode_documents`; the metadata say which it
+            came to.
         overwrite: replace what is in `folder`, once the new index is complete.
 
     Raises:
-        InputError: another dtype or store.
+        InputError: another dtype, store or precision.
         ModelError: no model, or a dimension that it does not have.
         DataError, ImageError: as `RankingModel.embed_documents`, or an id that occurs twice.
         OutputError: something else is in `folder`, another run builds it, or it cannot be written.
@@ -74,6 +78,7 @@ def build_index(
     made_by, root = store_named(store), Path(folder)
     check_dtype(dtype)
     loaded = RankingModel.load(model).to(device)
+    loaded.precision = precision
     if dimension is not None:
         loaded.truncate_to(dimension)
     documents = _stored_columns(dataset)
@@ -108,6 +113,7 @@ def _difference(index: Index, metadata: IndexMetadata, documents: pl.DataFrame) 
         ("data", mine.data_fingerprint, metadata.data_fingerprint),
         ("dimension", mine.dimension, metadata.dimension),
         ("dtype", mine.dtype, metadata.dtype),
+        ("precision", mine.precision, metadata.precision),
         ("version of rankfield", mine.rankfield, metadata.rankfield),
     ):
         if own != wanted:
@@ -165,6 +171,7 @@ def metadata_of(
         data_fingerprint=_fingerprint(dataset, frame, columns, images),
         dimension=model.dimension,
         dtype=dtype,
+        precision=model.computes_in,
         built=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 

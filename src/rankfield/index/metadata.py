@@ -27,6 +27,7 @@ class IndexMetadata(BaseModel):
         that the model embeds.
     dimension: of the vectors.
     dtype: "float32", or "float16": vectors rounded to it, in half the space.
+    precision: in which the model computed its matrix products, "float32" or "bfloat16".
     text_fields: the stored columns that are text fields of the documents, to show a hit.
     built: when, UTC, as ISO 8601.
     rankfield: the version that built it.
@@ -41,6 +42,7 @@ class IndexMetadata(BaseModel):
     data_fingerprint: str
     dimension: int
     dtype: str = "float32"
+    precision: str = "float32"
     text_fields: list[str] = []
     built: str = ""
     rankfield: str = __version__

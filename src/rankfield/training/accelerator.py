@@ -16,7 +16,8 @@ from rankfield.training.recipe import Recipe
 
 __all__ = ["end_run", "make_accelerator"]
 
-_PRECISION = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
+# What "auto" comes to is known once there is a model: the step computes in it.
+_PRECISION = {"fp32": "no", "bf16": "bf16", "fp16": "fp16", "auto": "no"}
 _PATIENCE = timedelta(days=1)
 
 

@@ -30,7 +30,7 @@ class Progress:
     tell whether a checkpoint belongs to the run that loads it; `mined` holds the file of negatives
     that the run mined itself, and its fingerprint. `unmeasured` says that dev is still to be
     measured after the last step; `loss_scaler` is the state of fp16's loss scaling, empty in other
-    precisions.
+    precisions; `precision` is what "auto" came to, or "".
     """
 
     recipe: dict[str, Any]
@@ -42,6 +42,7 @@ class Progress:
     best: float | None = None
     unmeasured: bool = False
     loss_scaler: dict[str, Any] = field(default_factory=dict)
+    precision: str = ""
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,10 @@ class Recipe(Settings):
 
     name: str = Field(DEFAULT_METHOD, description="of the model, in tables and reports")
     seed: int = Field(0, ge=0, lt=2**31, description="the same seed gives the same weights")
-    precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="of the encoders")
+    precision: Literal["fp32", "bf16", "fp16", "auto"] = Field(
+        "fp32",
+        description="of the encoders · auto: bf16 where this machine is faster by it, else fp32",
+    )
     log_every: int = Field(20, ge=1, description="steps between lines of log.jsonl")
     checkpoint_every: int = Field(500, ge=0, description="steps; 0: only when interrupted")
     checkpoint_keep: int = Field(2, ge=1, description="newest checkpoints that stay on the disk")

@@ -10,6 +10,7 @@ import torch
 from rankfield.encoders import RankingModel
 from rankfield.encoders.encoded import Encoded
 from rankfield.encoders.fusion import FieldBatch
+from rankfield.encoders.precision import computing_in
 from rankfield.errors import RecipeError
 from rankfield.losses import gather_shares
 from rankfield.schema import ScoreScale
@@ -32,6 +33,7 @@ class TrainingStep:
         optimizer: of `make_optimizer`.
         scale: of the scores.
         accelerator: accelerate's; it wraps model and optimizer.
+        precision: "bfloat16" to compute the encoders in it, of a recipe of precision "auto".
     """
 
     def __init__(
@@ -42,9 +44,10 @@ class TrainingStep:
         *,
         scale: ScoreScale,
         accelerator: Any,
+        precision: str = "",
     ) -> None:
         self.recipe, self.model = recipe, model
-        self.accelerator = accelerator
+        self.accelerator, self.precision = accelerator, precision
         self.objective = Objective(recipe.loss, scale, distributed=accelerator.num_processes > 1)
         self._chooses = True
         self.wrapped, self.optimizer = accelerator.prepare(model, optimizer)
@@ -58,7 +61,7 @@ class TrainingStep:
         device = self.accelerator.device
         queries, documents = (batch.inputs[side].to(device) for side in ("query", "document"))
         if self._chooses:
-            with self.accelerator.autocast():
+            with self.accelerator.autocast(), computing_in(self.precision, device):
                 chosen = micro_batches(self.recipe.batch, self.model, (queries, documents))
             self.model.micro_batches, self._chooses = chosen, False
         # Dropout depends on the seed and the step alone: nothing to save.
@@ -98,7 +101,8 @@ class TrainingStep:
 
     def _encoded(self, number: int, queries: FieldBatch, documents: FieldBatch) -> Encoded:
         try:
-            encoded: Encoded = self.wrapped(queries, documents)
+            with computing_in(self.precision, self.accelerator.device):
+                encoded: Encoded = self.wrapped(queries, documents)
         except ValueError as error:
             refused = single_image_error(error, number)  # field dropout may leave one
             if refused is None:

@@ -28,6 +28,7 @@ from rankfield.training.lora import merged
 from rankfield.training.mining_schedule import MiningSchedule
 from rankfield.training.optimizer import make_optimizer, schedule
 from rankfield.training.precheck import check_batch_norm, check_dev_images, check_output
+from rankfield.training.precision import run_precision
 from rankfield.training.published_recipe import published_recipe
 from rankfield.training.read_ahead import ReadAheadError, batches_ahead, require_shared_memory
 from rankfield.training.recipe import Recipe
@@ -117,18 +118,24 @@ class _Trainer:
             self.model.encoder.precompute(self.batches.texts(side), side)
         if self.resume:
             self._load_checkpoint(optimizer)
+        self.progress.precision = run_precision(
+            self.recipe, self.model, self.accelerator, self.progress.precision
+        )
         with self._nothing_half_written():
             if self.accelerator.is_main_process and not self.resume:
                 make_run_folder(self.out, self.recipe)
                 self.own_folder = True
                 skipped = self.batches.pairs.skipped
                 note_data(self.log, self.dataset, self.recipe.dev, self.dev, skipped=skipped)
+                if self.progress.precision:
+                    self.log.write("precision", 0, {"encoders": self.progress.precision})
             self.step = TrainingStep(
                 self.recipe,
                 self.model,
                 optimizer,
                 scale=self.dataset.score_scale,
                 accelerator=self.accelerator,
+                precision=self.progress.precision,
             )
             self.accelerator.init_trackers("tensorboard")
             try:
@@ -228,7 +235,8 @@ class _Trainer:
         self.progress.unmeasured = False
 
     def _metadata(self) -> dict[str, Any]:
-        return {
+        chosen = {"precision": self.progress.precision} if self.progress.precision else {}
+        return chosen | {
             "recipe": published_recipe(self.recipe.model_dump(mode="json")),
             "data": {"name": self.dataset.name, "fingerprint": self.progress.fingerprint},
             "seed": self.recipe.seed,

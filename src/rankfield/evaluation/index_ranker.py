@@ -50,7 +50,7 @@ class IndexRanker:
                 self.model, "queries", self.model.embed_queries(dataset, view.queries), view.queries
             )
             corpus = frozenset(view.documents["doc_id"])
-            found = self.index.search(queries, options.k, corpus, options.search)
+            found = self.index.search(queries, options.k, corpus, options.search, exact=True)
             pairs = found.select(
                 pl.Series("query_id", view.queries["query_id"].gather(found["query"])),
                 "doc_id",

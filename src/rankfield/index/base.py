@@ -103,8 +103,13 @@ class Index(Protocol):
         k: int,
         filter: Filter | None = None,
         options: SearchOptions | None = None,
+        *,
+        exact: bool = False,
     ) -> pl.DataFrame:
         """Return the k documents with the largest inner product for each vector.
+
+        An index whose first pass, or whose store, has no proven error may miss some of them; the
+        others have their exact similarities and ranks.
 
         Columns: ``query`` (row of `vectors`), ``rank`` from 1, ``doc_id``, ``similarity`` (float32,
         the exact inner product); by query and rank. Ties keep the first: the document that was
@@ -115,6 +120,7 @@ class Index(Protocol):
             k: how many documents, at least 1; fewer where there are fewer.
             filter: which documents may be found; all by default.
             options: how to search.
+            exact: miss none, which takes longer.
 
         Raises:
             DataError: k < 1, another width, or a vector that is not finite.

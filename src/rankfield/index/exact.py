@@ -135,13 +135,15 @@ class ExactIndex:
         k: int,
         filter: Filter | None = None,
         options: SearchOptions | None = None,
+        *,
+        exact: bool = False,
     ) -> pl.DataFrame:
         """Return the k nearest documents of each vector, as `Index.search`."""
         now = self._now
         check_vectors(vectors, now.metadata.dimension, str(self.folder))
         if k < 1:
             raise DataError(f"expected k of at least 1, found {k}", where=str(self.folder))
-        hits = now.hits(vectors, k, filter, options)
+        hits = now.hits(vectors, k, filter, options, exact=exact)
         queries, ranks = np.nonzero(hits.indices >= 0)
         return pl.DataFrame(
             {

@@ -28,6 +28,7 @@ class IndexMetadata(BaseModel):
     dimension: of the vectors.
     dtype: "float32", or "float16": vectors rounded to it, in half the space.
     precision: in which the model computed its matrix products, "float32" or "bfloat16".
+    first_pass, oversample: how a search looks at all documents (`search.ResidentCorpus`).
     text_fields: the stored columns that are text fields of the documents, to show a hit.
     built: when, UTC, as ISO 8601.
     rankfield: the version that built it.
@@ -43,6 +44,8 @@ class IndexMetadata(BaseModel):
     dimension: int
     dtype: str = "float32"
     precision: str = "float32"
+    first_pass: str = "none"
+    oversample: int = 16
     text_fields: list[str] = []
     built: str = ""
     rankfield: str = __version__

@@ -15,10 +15,11 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt
 from rankfield.durable import sync
 from rankfield.errors import InputError
 from rankfield.index.base import KEY
+from rankfield.index.metadata import IndexMetadata
 from rankfield.io.matrix import map_matrix
 from rankfield.io.parquet import read_parquet
 from rankfield.paths import require_regular
-from rankfield.search import Corpus
+from rankfield.search import Corpus, ResidentCorpus
 
 __all__ = ["Segment", "SegmentState", "documents_name", "mapped", "vectors_name", "write_segment"]
 
@@ -55,21 +56,32 @@ class Segment:
     state: SegmentState
     vectors: npt.NDArray[np.floating]
     documents: pl.DataFrame
+    first_pass: str = "none"
+    oversample: int = 16
 
     @classmethod
-    def open(cls, folder: Path, state: SegmentState, dimension: int, dtype: str) -> Segment:
+    def open(cls, folder: Path, state: SegmentState, metadata: IndexMetadata) -> Segment:
         """Open the files of a segment.
 
         Raises:
             InputError: they are missing, damaged or of another shape than the header says.
         """
-        vectors = mapped(folder / vectors_name(state.number), (state.rows, dimension), dtype)
-        return cls(state, vectors, _documents(folder / documents_name(state.number), state.rows))
+        shape = (state.rows, metadata.dimension)
+        vectors = mapped(folder / vectors_name(state.number), shape, metadata.dtype)
+        documents = _documents(folder / documents_name(state.number), state.rows)
+        return cls(state, vectors, documents, metadata.first_pass, metadata.oversample)
+
+    def corpus(self, exact: bool) -> ResidentCorpus:
+        """Return the rows to search, with the index's first pass or, `exact`, one without error."""
+        return self._exact if exact and not self._quick.proven else self._quick
 
     @cached_property
-    def corpus(self) -> Corpus:
-        """The rows to search."""
-        return Corpus.of(self.vectors)
+    def _quick(self) -> ResidentCorpus:
+        return ResidentCorpus.of(Corpus.of(self.vectors), self.first_pass, self.oversample)
+
+    @cached_property
+    def _exact(self) -> ResidentCorpus:
+        return ResidentCorpus.of(self._quick.corpus)
 
 
 def _documents(path: Path, rows: int) -> pl.DataFrame:

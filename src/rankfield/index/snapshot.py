@@ -85,14 +85,20 @@ class Snapshot:
         return pl.concat([segment.documents[KEY] for segment in self.segments])
 
     def hits(
-        self, vectors: Vectors, k: int, filter: Filter | None, options: SearchOptions | None
+        self,
+        vectors: Vectors,
+        k: int,
+        filter: Filter | None,
+        options: SearchOptions | None,
+        *,
+        exact: bool,
     ) -> Hits:
         """Return the k nearest rows of each vector; k is at least 1."""
         chosen = self._chosen(filter)
         parts, starts, start = [], [], 0
         for segment in self.segments:
             rows = slice(start, start + segment.state.rows)
-            parts.append(segment.corpus.among(chosen[rows]).search(vectors, k, options))
+            parts.append(segment.corpus(exact).search(vectors, k, options, chosen[rows]))
             starts.append(start)
             start = rows.stop
         return merge_hits(parts, starts, k)
@@ -164,10 +170,7 @@ def open_segments(
         InputError: a file of them is missing or damaged.
     """
     opened = {segment.state: segment for segment in known}
-    return tuple(
-        opened.get(one) or Segment.open(folder, one, metadata.dimension, metadata.dtype)
-        for one in states
-    )
+    return tuple(opened.get(one) or Segment.open(folder, one, metadata) for one in states)
 
 
 def _state_of(header: Header, folder: Path) -> State:

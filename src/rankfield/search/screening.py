@@ -75,6 +75,17 @@ class Screen:
         """Return the product of some queries with a tile in `out`, (Q, T) in its precision."""
         return torch.mm(self._low[queries], documents.low.T, out=out)
 
+    def slack(self, documents: Tile) -> torch.Tensor:
+        """Return the error for each query and any document of the tile, float64 (Q,).
+
+        Without the last term, u·|a|, which is 0 in float32.
+        """
+        length = documents.norms.max().double() * _NORM_ROOM + self._room
+        lost = documents.rounding.max().double() * _NORM_ROOM + self._room
+        norms = self._norms + self._rounding
+        sums = self._sums * norms * length + self._smallest
+        return norms * lost + self._rounding * length + sums
+
     def cutoffs(self, threshold: torch.Tensor, documents: Tile) -> torch.Tensor:
         """Return for each query the least product of a document that may reach `threshold`.
 
@@ -82,11 +93,7 @@ class Screen:
             threshold: float32 (Q,), of all queries.
             documents: the tile.
         """
-        length = documents.norms.max().double() * _NORM_ROOM + self._room
-        lost = documents.rounding.max().double() * _NORM_ROOM + self._room
-        norms = self._norms + self._rounding
-        slack = norms * lost + self._rounding * length + self._sums * norms * length
-        least = threshold.double() - slack - self._smallest
+        least = threshold.double() - self.slack(documents)
         unit = 2.0**-8 if self._low.dtype == torch.bfloat16 else 0.0
         # a + u·|a| ≥ least, solved for a; 1 + 2u is more than 1 / (1 − u).
         least = torch.where(least > 0, least / (1 + unit), least * (1 + 2 * unit))

@@ -59,7 +59,7 @@ def same(found: Hits, expected: Hits) -> None:
     name=st.sampled_from(PROVEN),
     half=st.booleans(),
 )
-def test_a_proven_first_pass_finds_what_exact_search_finds(
+def test_a_proven_first_pass_finds_what_exact_search_finds(  # noqa: PLR0917
     seed: int, rows: int, width: int, k: int, share: float, name: str, half: bool
 ) -> None:
     vectors: npt.NDArray[np.floating] = clustered(seed, rows, width)

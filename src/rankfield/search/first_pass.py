@@ -148,13 +148,9 @@ class _Binary:
     proven = False
 
     def __init__(self, vectors: npt.NDArray[np.floating]) -> None:
-        self._words = np.concatenate(
-            [
-                _signs(vectors[start : start + _AT_ONCE])
-                for start in range(0, len(vectors), _AT_ONCE)
-            ]
-            or [np.zeros((0, 1), np.uint64)]
-        ).T.copy()
+        starts = range(0, len(vectors), _AT_ONCE)
+        words = [_signs(vectors[start : start + _AT_ONCE]) for start in starts]
+        self._words = np.concatenate(words or [np.zeros((0, 1), np.uint64)]).T.copy()
 
     def look(self, queries: torch.Tensor, rows: npt.NDArray[np.int64] | None) -> Look:
         words = self._words if rows is None else self._words[:, rows]
@@ -221,7 +217,7 @@ def _signs(vectors: npt.NDArray[np.floating]) -> npt.NDArray[np.uint64]:
 
 @functools.cache
 def _quiet() -> None:
-    """Trigger torch's one warning that an array is read-only, and discard it: nothing is written."""
+    """Trigger torch's one warning that an array is read-only, and discard it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         array = np.zeros(1, dtype=np.float32)

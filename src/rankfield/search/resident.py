@@ -17,7 +17,7 @@ from rankfield.search.rows import check_finite, rows_of
 from rankfield.search.screening import full_precision
 from rankfield.search.similarity import all_similarities, embeddings_of
 
-__all__ = ["ResidentCorpus"]
+__all__ = ["ResidentCorpus", "ranked_rows"]
 
 _AT_ONCE = 65_536
 _QUERIES = 64
@@ -155,8 +155,21 @@ def _best(query: torch.Tensor, corpus: Corpus, rows: npt.NDArray[np.int64] | Non
     """Return the k best of some rows, or of all, by their exact similarities."""
     if rows is None:
         rows = np.arange(len(corpus.vectors), dtype=np.int64)
-    block = rows_of(corpus.vectors, rows, _CPU)
-    exact = embeddings_of(block, torch.linalg.vector_norm(block, dim=1))
+    return ranked_rows(query, rows_of(corpus.vectors, rows, _CPU), rows, k)
+
+
+def ranked_rows(
+    query: torch.Tensor, vectors: torch.Tensor, rows: npt.NDArray[np.int64], k: int
+) -> Hits:
+    """Return the k best of some documents by their exact similarities, (1, min(k, n)).
+
+    Args:
+        query: float32 (1, D).
+        vectors: float32 (n, D), of the documents.
+        rows: int64 (n,), what stands for them in the hits; ties are in its order.
+        k: how many.
+    """
+    exact = embeddings_of(vectors, torch.linalg.vector_norm(vectors, dim=1))
     asked = embeddings_of(query, torch.linalg.vector_norm(query, dim=1))
     keys = packed(all_similarities(asked, exact), torch.from_numpy(rows)[None])
     return hits_of(sort_rows(keys, k))

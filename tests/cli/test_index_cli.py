@@ -138,7 +138,7 @@ def test_stored_columns_that_changed_are_noticed(places: Path, run: Run) -> None
 
 def test_the_help_lists_the_stores(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(STORES, "another", STORES["exact"])
-    assert "What keeps the vectors: exact, another." in run("index", "--help")[1]
+    assert "if it has one: exact, lancedb, milvus, another." in run("index", "--help")[1]
 
 
 def test_a_run_file_is_evaluated(places: Path, run: Run) -> None:
@@ -227,6 +227,10 @@ def test_changed_data_is_refused(places: Path, run: Run) -> None:
         (["search", "index", "mug", "--image", "none.png"], "takes no images"),
         (["index", "model", "data", "--out", "new", "--store", "exakt"], "Did you mean 'exact'"),
         (["index", "model", "data", "--out", "new", "--dtype", "int8"], "float32 or float16"),
+        (["index", "model", "data", "--out", "new", "--store", "exact:there"], "expected no place"),
+        (["index", "model", "data", "--out", "new", "--store", "milvus"], "address of a server"),
+        (["index", "model", "data", "--out", "new", "--first-pass", "int4"], "none, int8, binary"),
+        (["index", "model", "data", "--out", "new", "--first-pass", "dimensions:16"], "N below 16"),
         (["index", "data", "data", "--out", "new"], "not a rankfield model"),
         (["index", "model", "data", "--out", "data"], "already exists"),
         (["evaluate", "index", "data", "--robustness"], "is for a model, found index"),
@@ -240,6 +244,7 @@ def test_bad_input(places: Path, run: Run, arguments: list[str], problem: str) -
     assert not (places / "new").exists()
 
 
+<<<<<<< HEAD
 def test_an_index_says_in_what_its_vectors_were_computed(places: Path, run: Run) -> None:
     arguments = ["index", places / "model", places / "data", "--out"]
     assert open_index(places / "index").metadata.precision == "float32"
@@ -271,3 +276,40 @@ def test_results_say_in_what_embeddings_were_computed(places: Path, run: Run) ->
         words = [*command, *(["mug"] if command[0] == "search" else [])]
         status, _, error = run(*words, "--embedding-precision", "bfloat16")
         assert (status, "--embedding-precision" in error) == (2, True)
+=======
+@pytest.mark.parametrize("first_pass", ["int8", "binary", "dimensions:8"])
+def test_an_index_with_a_first_pass_finds_the_same_and_says_its_recall(
+    places: Path, run: Run, first_pass: str
+) -> None:
+    quick = places / "quick"
+    status, shown, _ = run(
+        *("index", places / "model", places / "data", "--out", quick, "--first-pass", first_pass)
+    )
+    assert status == 0
+    assert ("recall@10: 1.000" in shown) == (first_pass != "int8")
+    assert ("keeps 0.001: " in shown) == (first_pass != "int8")
+    assert open_index(quick).metadata.first_pass == first_pass
+    expected = run("search", places / "index", "red mug")[1]
+    assert run("search", quick, "red mug")[1] == expected
+    again = ("index", places / "model", places / "data", "--out", quick)
+    assert run(*again, "--first-pass", first_pass)[0] == 0
+    status, _, told = run(*again)
+    assert (status, "its first pass is" in told) == (2, True)
+
+
+def test_a_store_with_a_place(places: Path, run: Run) -> None:
+    pytest.importorskip("lancedb")
+    out, store = places / "lance", f"lancedb:{places / 'store'}"
+    words = ("index", places / "model", places / "data", "--out", out, "--store", store)
+    status, shown, _ = run(*words)
+    assert (status, "recall@10: 1.000" in shown) == (0, True)
+    assert list((places / "store").iterdir())
+    assert not (out / "lancedb").exists()
+    expected = run("search", places / "index", "red mug")[1]
+    assert run("search", out, "red mug")[1] == expected
+    assert run(*words)[0] == 0
+    assert run(*words, "--overwrite")[0] == 0
+    assert len(list((places / "store").iterdir())) == 1  # the copy of the replaced index is gone
+    assert run("search", out, "red mug")[1] == expected
+    assert run("evaluate", out, places / "data")[0] == 0
+>>>>>>> 9b02d9f (Index stores: LanceDB and Milvus propose documents, the index keeps the answer; recall is measured at build)

@@ -7,14 +7,16 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import polars as pl
 import pytest
 
 from indexed_documents import DOCUMENTS, METADATA, VECTORS, D, N, chunks, documents_of, vectors_of
+from milvus_server import milvus_server
 from rankfield.errors import DataError, InputError, OutputError
-from rankfield.index import STORES, Index, open_index
+from rankfield.index import STORES, Index, IndexMetadata, candidates, open_index
 from rankfield.index.base import Vectors
 from rankfield.search import SearchOptions, exact_search
 
@@ -22,14 +24,31 @@ RNG = np.random.default_rng(5)
 
 
 @pytest.fixture(params=sorted(STORES))
-def store(request: pytest.FixtureRequest) -> str:
+def store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     name: str = request.param
+    # so that what the stores propose is looked at, not all documents
+    monkeypatch.setattr(candidates, "_EXACT", 0)
+    if name == "lancedb":
+        pytest.importorskip("lancedb")
     return name
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with milvus_server(tmp_path_factory.mktemp("milvus") / "data") as address:
+        yield address
+
+
 @pytest.fixture
-def index(store: str, tmp_path: Path) -> Index:
-    return STORES[store].build(tmp_path / "index", METADATA, DOCUMENTS, chunks)
+def metadata(store: str, request: pytest.FixtureRequest) -> IndexMetadata:
+    place = request.getfixturevalue("server") if store == "milvus" else ""
+    name = uuid4().hex if place else ""
+    return METADATA.model_copy(update={"store_place": place, "store_name": name})
+
+
+@pytest.fixture
+def index(store: str, metadata: IndexMetadata, tmp_path: Path) -> Index:
+    return STORES[store].build(tmp_path / "index", metadata, DOCUMENTS, chunks)
 
 
 class Model:
@@ -73,10 +92,10 @@ def test_it_finds_what_exact_search_finds(index: Index) -> None:
     assert index.search(queries, 9, options=SearchOptions(memory_mib=1)).equals(found)
 
 
-def test_it_is_opened_again(index: Index) -> None:
+def test_it_is_opened_again(index: Index, metadata: IndexMetadata) -> None:
     again = open_index(index.folder)
     assert type(again) is type(index)
-    assert again.metadata == index.metadata == METADATA
+    assert again.metadata == index.metadata == metadata
     assert not again.changed
     assert again.documents().equals(DOCUMENTS)
     np.testing.assert_array_equal(again.vectors(["d03", "d00"]), VECTORS[[3, 0]])
@@ -201,7 +220,7 @@ def test_bad_searches(index: Index) -> None:
             use()
 
 
-def test_a_killed_build_goes_on(store: str, tmp_path: Path) -> None:
+def test_a_killed_build_goes_on(store: str, metadata: IndexMetadata, tmp_path: Path) -> None:
     made: list[int] = []
 
     def counted(done: int) -> Iterator[tuple[int, Vectors]]:
@@ -217,65 +236,69 @@ def test_a_killed_build_goes_on(store: str, tmp_path: Path) -> None:
 
     build, folder = STORES[store].build, tmp_path / "index"
     with pytest.raises(KeyboardInterrupt):
-        build(folder, METADATA, DOCUMENTS, killed)
+        build(folder, metadata, DOCUMENTS, killed)
     assert not folder.exists()
-    index = build(folder, METADATA, DOCUMENTS, counted)
+    index = build(folder, metadata, DOCUMENTS, counted)
     assert made == [0, 16, 32, 32, 48]
     np.testing.assert_array_equal(index.vectors(DOCUMENTS["doc_id"]), VECTORS)
     assert [path.name for path in tmp_path.iterdir()] == ["index"]
 
 
-def test_what_another_model_began_is_not_taken(store: str, tmp_path: Path) -> None:
+def test_what_another_model_began_is_not_taken(
+    store: str, metadata: IndexMetadata, tmp_path: Path
+) -> None:
     def killed(_: int) -> Iterator[tuple[int, Vectors]]:
         yield 0, np.zeros((16, D), np.float32)
         raise KeyboardInterrupt
 
     build, folder = STORES[store].build, tmp_path / "index"
     with pytest.raises(KeyboardInterrupt):
-        build(folder, METADATA.model_copy(update={"model_fingerprint": "x"}), DOCUMENTS, killed)
-    index = build(folder, METADATA, DOCUMENTS, chunks)
+        build(folder, metadata.model_copy(update={"model_fingerprint": "x"}), DOCUMENTS, killed)
+    index = build(folder, metadata, DOCUMENTS, chunks)
     np.testing.assert_array_equal(index.vectors(DOCUMENTS["doc_id"]), VECTORS)
 
 
-def test_what_is_there_is_replaced_only_when_asked_and_complete(index: Index, store: str) -> None:
+def test_what_is_there_is_replaced_only_when_asked_and_complete(
+    index: Index, store: str, metadata: IndexMetadata
+) -> None:
     build = STORES[store].build
     with pytest.raises(OutputError, match="already exists"):
-        build(index.folder, METADATA, DOCUMENTS, chunks)
+        build(index.folder, metadata, DOCUMENTS, chunks)
 
     def broken(_: int) -> Iterator[tuple[int, Vectors]]:
         yield 0, VECTORS[:16]
         raise InputError("no")
 
     with pytest.raises(InputError, match="no"):
-        build(index.folder, METADATA, DOCUMENTS, broken, overwrite=True)
+        build(index.folder, metadata, DOCUMENTS, broken, overwrite=True)
     assert open_index(index.folder).documents().equals(DOCUMENTS)
     few = iter([(0, VECTORS[:16])])
-    fewer = build(index.folder, METADATA, DOCUMENTS.head(16), lambda _: few, overwrite=True)
+    fewer = build(index.folder, metadata, DOCUMENTS.head(16), lambda _: few, overwrite=True)
     assert len(fewer) == len(open_index(index.folder)) == 16
 
 
 def test_ids_that_occur_twice_are_refused_before_anything_is_embedded(
-    store: str, tmp_path: Path
+    store: str, metadata: IndexMetadata, tmp_path: Path
 ) -> None:
     def never(_: int) -> Iterator[tuple[int, Vectors]]:
         raise AssertionError
 
     twice = pl.concat([DOCUMENTS, DOCUMENTS.head(1)])
     with pytest.raises(DataError, match="'d00' occurs twice"):
-        STORES[store].build(tmp_path / "index", METADATA, twice, never)
+        STORES[store].build(tmp_path / "index", metadata, twice, never)
     assert not list(tmp_path.iterdir())
 
 
-def test_nothing_to_index(store: str, tmp_path: Path) -> None:
-    index = STORES[store].build(tmp_path / "index", METADATA, DOCUMENTS.head(0), lambda _: iter(()))
+def test_nothing_to_index(store: str, metadata: IndexMetadata, tmp_path: Path) -> None:
+    index = STORES[store].build(tmp_path / "index", metadata, DOCUMENTS.head(0), lambda _: iter(()))
     assert (len(index), index.search(vectors_of(2), 3).height) == (0, 0)
     index.upsert(DOCUMENTS, VECTORS)
     assert open_index(index.folder).search(VECTORS[:1], 1)["doc_id"].to_list() == ["d00"]
 
 
-def test_float16_vectors_are_rounded(store: str, tmp_path: Path) -> None:
-    metadata = METADATA.model_copy(update={"dtype": "float16"})
-    index = STORES[store].build(tmp_path / "index", metadata, DOCUMENTS, chunks)
+def test_float16_vectors_are_rounded(store: str, metadata: IndexMetadata, tmp_path: Path) -> None:
+    half = metadata.model_copy(update={"dtype": "float16"})
+    index = STORES[store].build(tmp_path / "index", half, DOCUMENTS, chunks)
     index.upsert(documents_of(["new"]), VECTORS[:1])
     rounded = VECTORS.astype(np.float16).astype(np.float32)
     np.testing.assert_array_equal(index.vectors(["d00", "new"]), rounded[[0, 0]])

@@ -26,7 +26,7 @@ class Command(TyperCommand):
         super().format_help(ctx, formatter)
 
 
-_STORE = "What keeps the vectors."
+_STORE = "What proposes documents, with its place if it has one."
 
 
 def command(
@@ -43,6 +43,13 @@ def command(
         int | None,
         typer.Option(min=1, help="Cut the embeddings to this many dimensions; default: all."),
     ] = None,
+    first_pass: Annotated[
+        str,
+        typer.Option(
+            help="What a search looks at first: none, int8 (a quarter, the same result), binary or "
+            "dimensions:N (may miss some; measured)."
+        ),
+    ] = "none",
     device: Device = None,
     embedding_precision: EmbeddingPrecision = "float32",
     overwrite: Overwrite = False,
@@ -65,6 +72,7 @@ def command(
         store=store,
         dtype=dtype,
         dimension=dimension,
+        first_pass=first_pass,
         device=chosen_device(device),
         precision=embedding_precision,
         overwrite=overwrite,
@@ -73,3 +81,6 @@ def command(
     if embedding_precision == "auto":
         echo(f"note: embedded in {index.metadata.precision}")
     echo(f"{len(index):,} documents in {width} dimensions: {out}")
+    for share, recall in index.metadata.recall.items():
+        kept = "" if share == "1" else f" under a filter that keeps {float(share):g}"
+        echo(f"recall@10{kept}: {recall:.3f}")

@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -32,9 +32,9 @@ from rankfield.index.partial import filled_vectors
 from rankfield.index.segments import SegmentState, vectors_name, write_segment
 from rankfield.index.snapshot import Snapshot, State, live_name, open_segments
 from rankfield.outputs import require_new, storage_errors
-from rankfield.search import SearchOptions
+from rankfield.search import Hits, SearchOptions
 
-__all__ = ["ExactIndex"]
+__all__ = ["ExactIndex", "hits_frame"]
 
 _LOCK = "lock"
 _FILE = re.compile(r"(?:vectors|documents|live)-(\d+)\.(?:npy|parquet)")
@@ -61,7 +61,7 @@ class ExactIndex:
         chunks: Chunks,
         *,
         overwrite: bool = False,
-    ) -> ExactIndex:
+    ) -> Self:
         """Make an index in `folder`, as `Index.build`."""
         root = Path(folder)
         if not overwrite:
@@ -74,12 +74,12 @@ class ExactIndex:
         ):
             link_or_copy(vectors, made / vectors_name(0))
             segment = write_segment(made, 0, documents, None)
-            write_header(made, _header(metadata, State(version=0, segments=[segment])))
+            write_header(made, cls._header(metadata, State(version=0, segments=[segment])))
         sync(root.absolute().parent)
         return cls.open(root)
 
     @classmethod
-    def open(cls, folder: str | Path) -> ExactIndex:
+    def open(cls, folder: str | Path) -> Self:
         """Open an index, as `Index.open`."""
         root = Path(folder)
         header = read_header(root)
@@ -112,10 +112,10 @@ class ExactIndex:
     @property
     def version(self) -> str:
         """What is written in it, as `Index.version`."""
-        header = _header(self._now.metadata, self._now.state)
+        header = self._header(self._now.metadata, self._now.state)
         return hashlib.sha256(header.model_dump_json().encode()).hexdigest()[:16]
 
-    def frozen(self) -> ExactIndex:
+    def frozen(self) -> Self:
         """Return this index as it is now, as `Index.frozen`."""
         return copy.copy(self)
 
@@ -140,19 +140,13 @@ class ExactIndex:
     ) -> pl.DataFrame:
         """Return the k nearest documents of each vector, as `Index.search`."""
         now = self._now
-        check_vectors(vectors, now.metadata.dimension, str(self.folder))
+        self._check_search(vectors, k)
+        return hits_frame(now, now.hits(vectors, k, now.chosen(filter), options, exact=exact))
+
+    def _check_search(self, vectors: Vectors, k: int) -> None:
+        check_vectors(vectors, self.metadata.dimension, str(self.folder))
         if k < 1:
             raise DataError(f"expected k of at least 1, found {k}", where=str(self.folder))
-        hits = now.hits(vectors, k, filter, options, exact=exact)
-        queries, ranks = np.nonzero(hits.indices >= 0)
-        return pl.DataFrame(
-            {
-                "query": queries.astype(np.int64),
-                "rank": ranks.astype(np.int64) + 1,
-                KEY: now.ids.gather(hits.indices[queries, ranks]),
-                "similarity": hits.similarities[queries, ranks],
-            }
-        )
 
     def vectors(self, ids: Iterable[str]) -> Vectors:
         """Return the vectors of documents, as `Index.vectors`."""
@@ -192,6 +186,10 @@ class ExactIndex:
                 number = now.state.version + 1
                 self._write_live(now, now.state.segments, now.live & ~dead, number)
         return int(dead.sum())
+
+    @classmethod
+    def _header(cls, metadata: IndexMetadata, state: State) -> Header:
+        return Header(store=cls.name, metadata=metadata, state=state.model_dump())
 
     @contextmanager
     def _writing(self) -> Iterator[Snapshot]:
@@ -242,7 +240,7 @@ class ExactIndex:
 
     def _commit(self, before: Snapshot, state: State) -> None:
         """Make the new files count, and remove those that count no longer."""
-        header = _header(before.metadata, state)
+        header = self._header(before.metadata, state)
         write_header(self.folder, header)
         kept = before.state.numbers() | state.numbers()
         self._now = Snapshot.open(self.folder, header, before.segments)
@@ -253,5 +251,14 @@ class ExactIndex:
                 path.unlink(missing_ok=True)
 
 
-def _header(metadata: IndexMetadata, state: State) -> Header:
-    return Header(store=ExactIndex.name, metadata=metadata, state=state.model_dump())
+def hits_frame(now: Snapshot, hits: Hits) -> pl.DataFrame:
+    """Return hits, of which each has the row of a snapshot, as `Index.search` does."""
+    queries, ranks = np.nonzero(hits.indices >= 0)
+    return pl.DataFrame(
+        {
+            "query": queries.astype(np.int64),
+            "rank": ranks.astype(np.int64) + 1,
+            KEY: now.ids.gather(hits.indices[queries, ranks]),
+            "similarity": hits.similarities[queries, ranks],
+        }
+    )

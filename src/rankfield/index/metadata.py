@@ -13,7 +13,15 @@ from rankfield.errors import InputError
 from rankfield.files import json_text, new_file, read_json_object
 from rankfield.nearby import nearby_place
 
-__all__ = ["HEADER", "Header", "IndexMetadata", "is_index", "read_header", "write_header"]
+__all__ = [
+    "HEADER",
+    "Header",
+    "IndexMetadata",
+    "change_metadata",
+    "is_index",
+    "read_header",
+    "write_header",
+]
 
 HEADER = "index.json"
 _FORMAT = 1
@@ -29,6 +37,10 @@ class IndexMetadata(BaseModel):
     dtype: "float32", or "float16": vectors rounded to it, in half the space.
     precision: in which the model computed its matrix products, "float32" or "bfloat16".
     first_pass, oversample: how a search looks at all documents (`search.ResidentCorpus`).
+    recall: recall@10 against an exact search, by the share of the documents that a filter keeps, as
+        it was when the index was built; empty where every search is exact.
+    store_place, store_name: where a store keeps its copy ("" is the index's folder), and under
+        which name.
     text_fields: the stored columns that are text fields of the documents, to show a hit.
     built: when, UTC, as ISO 8601.
     rankfield: the version that built it.
@@ -46,6 +58,9 @@ class IndexMetadata(BaseModel):
     precision: str = "float32"
     first_pass: str = "none"
     oversample: int = 16
+    recall: dict[str, float] = {}
+    store_place: str = ""
+    store_name: str = ""
     text_fields: list[str] = []
     built: str = ""
     rankfield: str = __version__
@@ -54,7 +69,8 @@ class IndexMetadata(BaseModel):
 
     def origin(self) -> dict[str, Any]:
         """Return all that the vectors depend on: not when they were made, nor where."""
-        return self.model_dump(exclude={"built", "model_path", "data_path"})
+        left_out = {"built", "model_path", "data_path", "store_name", "oversample", "recall"}
+        return self.model_dump(exclude=left_out)
 
     def model_place(self, folder: str | Path) -> Path | None:
         """Return where the model was, for an index in `folder`; None where that is not known."""
@@ -111,6 +127,18 @@ def read_header(folder: str | Path) -> Header:
         raise InputError(
             f"{place}: {fault['msg']}", where=str(path), remedy="Build the index again."
         ) from None
+
+
+def change_metadata(folder: Path, **changes: Any) -> None:
+    """Change what the header says of an index, in one step; the vectors must stay what they are.
+
+    Args:
+        folder: of the index, which no other process writes.
+        changes: fields of `IndexMetadata`.
+    """
+    header = read_header(folder)
+    metadata = header.metadata.model_copy(update=changes)
+    write_header(folder, header.model_copy(update={"metadata": metadata}))
 
 
 def write_header(folder: Path, header: Header) -> None:

@@ -88,13 +88,12 @@ class Snapshot:
         self,
         vectors: Vectors,
         k: int,
-        filter: Filter | None,
+        chosen: npt.NDArray[np.bool_],
         options: SearchOptions | None,
         *,
         exact: bool,
     ) -> Hits:
-        """Return the k nearest rows of each vector; k is at least 1."""
-        chosen = self._chosen(filter)
+        """Return the k nearest rows of each vector among `chosen`; k is at least 1."""
         parts, starts, start = [], [], 0
         for segment in self.segments:
             rows = slice(start, start + segment.state.rows)
@@ -103,8 +102,12 @@ class Snapshot:
             start = rows.stop
         return merge_hits(parts, starts, k)
 
-    def _chosen(self, filter: Filter | None) -> npt.NDArray[np.bool_]:
-        """Return which rows may be found."""
+    def chosen(self, filter: Filter | None) -> npt.NDArray[np.bool_]:
+        """Return which rows may be found, bool (rows,).
+
+        Raises:
+            InputError: a filter that does not say yes or no for each document.
+        """
         if filter is None:
             return self.live
         if not callable(filter):

@@ -13,7 +13,7 @@ from rankfield.messages import did_you_mean
 if TYPE_CHECKING:
     from rankfield.index.base import Index
 
-__all__ = ["STORES", "open_index", "store_named"]
+__all__ = ["STORES", "open_index", "store_named", "store_place"]
 
 
 class _Stores(UserDict[str, Any]):
@@ -28,7 +28,13 @@ class _Stores(UserDict[str, Any]):
         return store
 
 
-STORES = _Stores({"exact": "exact.ExactIndex"})
+STORES = _Stores(
+    {
+        "exact": "exact.ExactIndex",
+        "lancedb": "lancedb.LanceIndex",
+        "milvus": "milvus.MilvusIndex",
+    }
+)
 """Name → implementation, or its module and name. A new store is a file and a line here."""
 
 
@@ -45,6 +51,21 @@ def store_named(name: str) -> type[Index]:
             remedy=did_you_mean(name, STORES),
         )
     return STORES[name]
+
+
+def store_place(text: str) -> tuple[str, str]:
+    """Return the name of a store and its place, of `NAME` or `NAME:PLACE`.
+
+    Raises:
+        InputError: an unknown name, or a place for the exact store, which has none.
+    """
+    name, _, place = text.partition(":")
+    store_named(name)
+    if place and name == "exact":
+        raise InputError(
+            f"expected no place, found {place!r}", where="store exact", remedy="--store exact"
+        )
+    return name, place
 
 
 def open_index(folder: str | Path) -> Index:

@@ -17,7 +17,10 @@ from rankfield.search.integer_products import integer_products
 from rankfield.search.rows import rows_of
 from rankfield.search.screening import Screen, Tile
 
-__all__ = ["FirstPass", "Look", "check_first_pass", "first_pass"]
+__all__ = ["PROVEN", "FirstPass", "Look", "check_first_pass", "first_pass"]
+
+PROVEN = ("none", "int8")
+"""The first passes that miss nothing."""
 
 _AT_ONCE = 65_536
 _ROOM = 1.001

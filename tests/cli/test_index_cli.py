@@ -244,7 +244,6 @@ def test_bad_input(places: Path, run: Run, arguments: list[str], problem: str) -
     assert not (places / "new").exists()
 
 
-<<<<<<< HEAD
 def test_an_index_says_in_what_its_vectors_were_computed(places: Path, run: Run) -> None:
     arguments = ["index", places / "model", places / "data", "--out"]
     assert open_index(places / "index").metadata.precision == "float32"
@@ -276,7 +275,8 @@ def test_results_say_in_what_embeddings_were_computed(places: Path, run: Run) ->
         words = [*command, *(["mug"] if command[0] == "search" else [])]
         status, _, error = run(*words, "--embedding-precision", "bfloat16")
         assert (status, "--embedding-precision" in error) == (2, True)
-=======
+
+
 @pytest.mark.parametrize("first_pass", ["int8", "binary", "dimensions:8"])
 def test_an_index_with_a_first_pass_finds_the_same_and_says_its_recall(
     places: Path, run: Run, first_pass: str
@@ -312,4 +312,3 @@ def test_a_store_with_a_place(places: Path, run: Run) -> None:
     assert len(list((places / "store").iterdir())) == 1  # the copy of the replaced index is gone
     assert run("search", out, "red mug")[1] == expected
     assert run("evaluate", out, places / "data")[0] == 0
->>>>>>> 9b02d9f (Index stores: LanceDB and Milvus propose documents, the index keeps the answer; recall is measured at build)

@@ -124,13 +124,13 @@ class CandidateIndex(ExactIndex):
 
         Where a filter keeps at most 65,536 documents all of them are looked at. Otherwise the store
         proposes k · `oversample` for each vector, and more under a filter; where that leaves fewer
-        than k, all are looked at.
+        than k, or where another state than the newest is searched, all are looked at.
         """
         now = self._now
         self._check_search(vectors, k)
         chosen = now.chosen(filter)
         count = int(chosen.sum())
-        if exact or count <= _EXACT or self._behind:
+        if exact or count <= _EXACT or self._behind or not self._newest(now):
             return hits_frame(now, now.hits(vectors, k, chosen, options, exact=exact))
         wanted = -(-k * self.metadata.oversample * len(chosen) // count)
         hits = [self._proposed(now, vector, k, wanted, chosen) for vector in vectors]
@@ -141,6 +141,12 @@ class CandidateIndex(ExactIndex):
                 part = slice(place, place + 1)
                 hits[query] = Hits(rest.indices[part], rest.similarities[part])
         return hits_frame(now, _stacked([one for one in hits if one is not None], k))
+
+    def _newest(self, now: Snapshot) -> bool:
+        """Return whether the store holds what this snapshot shows."""
+        header = read_header(self.folder)
+        mine = now.state.model_dump(), now.metadata.built
+        return (header.state, header.metadata.built) == mine
 
     def _proposed(
         self, now: Snapshot, vector: Vectors, k: int, wanted: int, chosen: npt.NDArray[np.bool_]

@@ -9,12 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from rankfield.encoders import RankingModel
+from rankfield.encoders import RankingModel, small_encoder
 from rankfield.encoders.micro_batches import MicroBatches
+from rankfield.errors import RecipeError
 from rankfield.schema import RankingDataset
 from rankfield.training import build_model, train
 from rankfield.training import micro_batching as module
 from rankfield.training.batches import PairBatches
+from rankfield.training.gradient_checkpointing import checkpoint_layers
 from rankfield.training.micro_batching import activation_bytes, micro_batches
 from tiny_models import recipe_of, tiny_clip
 from training_data import tiny_shop
@@ -55,6 +57,45 @@ def test_the_cache_changes_no_bit_of_a_training(
     assert any(not torch.equal(kept[name], other[name]) for name in kept)  # of dropout
 
 
+def test_gradient_checkpointing_changes_no_bit_of_a_training(
+    clip: Path, shop: RankingDataset, tmp_path: Path
+) -> None:
+    kept = weights(clip, shop, tmp_path / "kept", gradient_cache="off")
+    for name, more in (("layers", {}), ("both", {"gradient_cache": "on", "micro_images": 5})):
+        again = {"gradient_checkpointing": True, "gradient_cache": "off"} | more
+        found = weights(clip, shop, tmp_path / name, **again)
+        plain = kept if not more else weights(clip, shop, tmp_path / "plain", **more)
+        assert all(torch.equal(plain[one], found[one]) for one in plain)
+
+
+def saved_bytes(model: RankingModel, inputs: Any) -> int:
+    """How much autograd keeps of a batch's encoding, weights included."""
+    kept: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        held.append(tensor)
+        return tensor
+
+    held: list[Tensor] = []
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        model(inputs["query"], inputs["document"])
+    return sum(kept.values())
+
+
+def test_gradient_checkpointing_keeps_less(clip: Path, shop: RankingDataset) -> None:
+    model, inputs = first_batch(clip, shop)
+    before = saved_bytes(model, inputs)
+    checkpoint_layers(model.encoder)
+    assert saved_bytes(model, inputs) < before / 2
+
+
+def test_gradient_checkpointing_needs_layers_of_its_kind() -> None:
+    encoder = small_encoder(["red ball"], ["text"], dimension=8, width=32)
+    with pytest.raises(RecipeError, match="gradient_checkpointing: no tower has layers"):
+        checkpoint_layers(encoder)
+
+
 def first_batch(clip: Path, shop: RankingDataset) -> tuple[RankingModel, Any]:
     recipe = recipe_of(clip)
     model = build_model(recipe, shop).train()
@@ -87,7 +128,7 @@ def test_activations_are_computed_again_where_memory_is_short(
     cache: str,
     free: float,
 ) -> None:
-    monkeypatch.setattr(module, "_free_bytes", lambda device: free)
+    monkeypatch.setattr(module, "free_bytes", lambda device: free)
     model, inputs = first_batch(clip, shop)
     section = recipe_of(clip, batch={"gradient_cache": cache, "micro_images": 7}).batch
     found = micro_batches(section, model, inputs.values())

@@ -43,7 +43,7 @@ def written(tmp_path: Path) -> Path:
             {"batch": {"bananas": 1}},
             "recipe, batch.bananas",
             "Known keys: size, documents_per_query, choice, more_queries, similar_queries, "
-            "micro_tokens, micro_images, gradient_cache.",
+            "micro_tokens, micro_images, gradient_cache, gradient_checkpointing.",
         ),
         ({"dev": {"evry": 1}}, "recipe, dev.evry", "Did you mean 'every'?"),
         (

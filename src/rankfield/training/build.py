@@ -10,6 +10,7 @@ from rankfield.errors import RecipeError
 from rankfield.losses import loss_class
 from rankfield.schema import RankingDataset
 from rankfield.training.encoder import build_encoder
+from rankfield.training.gradient_checkpointing import checkpoint_layers
 from rankfield.training.lora import add_adapters
 from rankfield.training.recipe import Recipe
 from rankfield.training.used_fields import used_fields
@@ -22,7 +23,7 @@ def build_model(recipe: Recipe, dataset: RankingDataset) -> RankingModel:
 
     Raises:
         RecipeError: fields that the data lacks, or an encoder that cannot take them; adapters,
-            dimensions or augmentation that do not fit the encoder.
+            dimensions, augmentation or gradient checkpointing that do not fit the encoder.
         ModelError: a pretrained model that cannot be loaded.
         MissingExtraError: adapters, and peft is not installed.
     """
@@ -37,6 +38,8 @@ def build_model(recipe: Recipe, dataset: RankingDataset) -> RankingModel:
             _check_sequence(recipe)
         if recipe.lora.rank:
             add_adapters(encoder, recipe.lora, frozen=recipe.encoder.freeze)
+        if recipe.batch.gradient_checkpointing:
+            checkpoint_layers(encoder)
     if any(dimension > encoder.dimension for dimension in recipe.loss.matryoshka):
         raise RecipeError(
             f"the embeddings have {encoder.dimension} dimensions, "

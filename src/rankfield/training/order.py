@@ -44,6 +44,9 @@ class BatchSection(Settings):
         description="on: activations are computed again, micro-batch by micro-batch, not kept · "
         "auto: where they would take half of the free memory",
     )
+    gradient_checkpointing: bool = Field(
+        False, description="keep what goes into each layer alone, and compute the rest again"
+    )
 
 
 def epoch_order(

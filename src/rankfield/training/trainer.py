@@ -45,7 +45,7 @@ _HOW_OFTEN = ("trackers", "log_every", "checkpoint_every", "checkpoint_keep")
 _FREE_ON_RESUME: dict[str, Any] = {
     **dict.fromkeys(_HOW_OFTEN, True),
     "data": {"dataset", "workers", "image_cache_mib"},
-    "batch": {"gradient_cache"},
+    "batch": {"gradient_cache", "gradient_checkpointing"},
 }
 
 

@@ -19,6 +19,7 @@ from rankfield.losses.judged_lists import NO_LOGIT
 from rankfield.losses.judged_pairs import JudgedPairs
 from rankfield.losses.reduction import Direction
 from rankfield.losses.tile_form import LARGEST, Side, TileForm
+from rankfield.losses.tile_fused import FusedTile, fused
 from rankfield.losses.tile_softmax import SoftmaxTile
 from rankfield.losses.tiling import Tile, Tiling, default_side
 
@@ -64,7 +65,8 @@ def competitors(
     numbers, and the tiles that the budget allows.
 
     Args:
-        query_embeddings: m × D, float32 or float64.
+        query_embeddings: m × D; half precision is computed in float32. On a GPU products of
+            bfloat16 are made as such, which is exact, and backward's have a gradient in bfloat16.
         document_embeddings: n × D, of the same type.
         pairs: judged pairs.
         logit_scale: s.
@@ -74,12 +76,18 @@ def competitors(
         side: rows and columns of a tile, ≥ 1; by default what is fast on the device.
     """
     device = query_embeddings.device
-    scale = torch.as_tensor(logit_scale, dtype=query_embeddings.dtype, device=device)
+    chosen = fused(form or SoftmaxTile(), query_embeddings)
+    query_embeddings, document_embeddings = (
+        side if _as_it_is(side, chosen) else side.to(torch.promote_types(side.dtype, torch.float32))
+        for side in (query_embeddings, document_embeddings)
+    )
+    scale = torch.as_tensor(logit_scale, device=device)
+    scale = scale.to(torch.promote_types(query_embeddings.dtype, torch.float32))
     shape = len(query_embeddings), len(document_embeddings)
     plan = _Plan(
         Tiling.of(shape, pairs.queries, pairs.documents, side or default_side(device)),
-        int(memory_mib * 2**20 / query_embeddings.element_size()),
-        form or SoftmaxTile(),
+        int(memory_mib * 2**20 / scale.element_size()),
+        chosen,
         by_row=direction != "document_to_query",
         by_column=direction != "query_to_document",
     )
@@ -144,24 +152,28 @@ class _Walk:
 
     def sums(self, budget: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return the pairs' logits, and wide sums by row and by column."""
-        plan, tiling, form = self.plan, self.plan.tiling, self.plan.form
-        own = self.queries.new_empty(len(tiling.order))
-        rows, columns = (_nothing(side, form) for side in (self.queries, self.documents))
-        bounded = bool(tiling.tiles) and self._bound() <= LARGEST
+        plan, tiling, form = self.plan, self.plan.tiling, self._form()
+        own = self.scale.new_empty(len(tiling.order))
+        rows, columns = (_nothing(len(x), self.scale, form) for x in (self.queries, self.documents))
+        bounded = form.asks_bound and bool(tiling.tiles) and self._bound() <= LARGEST
         memory = self._memory()
         for tile in tiling.tiles:
             budget -= tile.size
             if budget >= 0:
-                self.kept.append(self.queries.new_empty(tile.shape))
+                self.kept.append(self.scale.new_empty(tile.shape))
             logits = self._logits(tile, self.kept[-1] if budget >= 0 else memory)
             places = tiling.places(tile)
             own[tiling.order[tile.pairs]] = logits[places]
             shift = form.take(logits, places, bounded)
             self.shifts.append(shift)
-            if plan.by_row:
-                form.add(rows[tile.rows], logits, shift, 1)
-            if plan.by_column:
-                form.add(columns[tile.columns], logits, shift, 0)
+            form.add(
+                rows[tile.rows] if plan.by_row else None,
+                columns[tile.columns] if plan.by_column else None,
+                logits,
+                shift,
+            )
+        if self._divided:
+            own *= self.scale
         return own, rows.clamp_(min=NO_LOGIT), columns.clamp_(min=NO_LOGIT)
 
     def gradients(
@@ -174,10 +186,11 @@ class _Walk:
             sides: of all rows and of all columns.
             needed: of which of the three.
         """
-        by_query = torch.zeros_like(self.queries) if needed[0] or needed[2] else None
-        by_document = torch.zeros_like(self.documents) if needed[1] else None
-        tiling, form = self.plan.tiling, self.plan.form
-        logits, memory = self._memory(), self._memory()
+        wide = self.scale.dtype
+        by_query = torch.zeros_like(self.queries, dtype=wide) if needed[0] or needed[2] else None
+        by_document = torch.zeros_like(self.documents, dtype=wide) if needed[1] else None
+        tiling, form = self.plan.tiling, self._form()
+        logits, memory = self._memory(), self._memory().to(self.queries.dtype)
         for number, (tile, shift) in enumerate(zip(tiling.tiles, self.shifts, strict=True)):
             if number < len(self.kept):
                 values = self.kept[number]
@@ -187,12 +200,12 @@ class _Walk:
             gradient = form.gradient(values, shift, *_of_tile(sides, tile), _view(memory, tile))
             places = tiling.places(tile)
             gradient[places] = 0.0
-            of_pairs = own[tiling.order[tile.pairs]]
+            of_pairs = own[tiling.order[tile.pairs]].to(gradient.dtype)
             gradient.index_put_(places, of_pairs, accumulate=True)
             if by_query is not None:
-                by_query[tile.rows].addmm_(gradient, self.documents[tile.columns])
+                _add_product(by_query[tile.rows], gradient, self.documents[tile.columns])
             if by_document is not None:
-                by_document[tile.columns].addmm_(gradient.T, self.queries[tile.rows])
+                _add_product(by_document[tile.columns], gradient.T, self.queries[tile.rows])
         return self._scaled(by_query, by_document, needed)
 
     def _scaled(
@@ -207,22 +220,60 @@ class _Walk:
         for gradient in (by_query, by_document):
             if gradient is not None:
                 gradient.mul_(self.scale)
-        return by_query if needed[0] else None, by_document, by_scale
+        dtype = self.queries.dtype
+        return (
+            by_query.to(dtype) if by_query is not None and needed[0] else None,
+            None if by_document is None else by_document.to(dtype),
+            by_scale,
+        )
 
     def _bound(self) -> float:
         """Return what no logit's magnitude exceeds (Cauchy–Schwarz)."""
         longest = [side.norm(dim=1).max() for side in (self.queries, self.documents)]
         return float(self.scale.abs() * longest[0] * longest[1])
 
+    @property
+    def _divided(self) -> bool:
+        """Whether tiles hold logits divided by the scale: those of bfloat16."""
+        return self.queries.dtype != self.scale.dtype
+
+    def _form(self) -> TileForm:
+        form = self.plan.form
+        return form.scaled(self.scale) if isinstance(form, FusedTile) and self._divided else form
+
     def _logits(self, tile: Tile, memory: Tensor) -> Tensor:
         """Write the logits of a tile to memory."""
-        scaled = self.scale * self.queries[tile.rows]
-        return torch.mm(scaled, self.documents[tile.columns].T, out=_view(memory, tile))
+        queries, documents = self.queries[tile.rows], self.documents[tile.columns]
+        if not self._divided:
+            queries = self.scale * queries
+        return _product(queries, documents.T, _view(memory, tile))
 
     def _memory(self) -> Tensor:
         """Return memory for any one tile; the first is the largest."""
         tiles = self.plan.tiling.tiles
-        return self.queries.new_empty(tiles[0].size if tiles else 0)
+        return self.scale.new_empty(tiles[0].size if tiles else 0)
+
+
+def _product(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
+    """Write a @ b to `out`, which may be wider."""
+    if a.dtype == out.dtype:
+        return torch.mm(a, b, out=out)
+    if a.device.type == "cuda":
+        return torch.mm(a, b, out_dtype=out.dtype, out=out)
+    return torch.mm(a.to(out.dtype), b.to(out.dtype), out=out)
+
+
+def _add_product(total: Tensor, a: Tensor, b: Tensor) -> None:
+    """Add a @ b to a total, which may be wider."""
+    if a.dtype == total.dtype:
+        total.addmm_(a, b)
+    else:
+        total += _product(a, b, torch.empty_like(total))
+
+
+def _as_it_is(side: Tensor, form: TileForm) -> bool:
+    """Return whether products are made in the embeddings' own type."""
+    return isinstance(form, FusedTile) and side.dtype == torch.bfloat16
 
 
 def _view(memory: Tensor, tile: Tile) -> Tensor:
@@ -239,7 +290,7 @@ def _of_tile(sides: tuple[Side | None, Side | None], tile: Tile) -> tuple[Side |
     )
 
 
-def _nothing(side: Tensor, form: TileForm) -> Tensor:
-    """Return the sum of nothing for each row, in float64 where the device has it."""
-    wide = side.dtype if side.device.type == "mps" else torch.float64
-    return torch.full((len(side),), form.nothing, dtype=wide, device=side.device)
+def _nothing(length: int, like: Tensor, form: TileForm) -> Tensor:
+    """Return sums of nothing, in float64 where the device has it."""
+    wide = like.dtype if like.device.type == "mps" else torch.float64
+    return torch.full((length,), form.nothing, dtype=wide, device=like.device)

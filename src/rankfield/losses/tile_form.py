@@ -29,6 +29,9 @@ class TileForm(ABC):
     nothing: ClassVar[float]
     """The sum of nothing."""
 
+    asks_bound: ClassVar[bool] = True
+    """Whether `take` gains by knowing that the logits are bounded."""
+
     @abstractmethod
     def take(self, logits: Tensor, places: Places, bounded: bool) -> float | None:
         """Put the function's values in the place of r × c logits, and return their shift.
@@ -44,14 +47,16 @@ class TileForm(ABC):
         """Put the values of the unjudged logits in their place, as `take` did."""
 
     @abstractmethod
-    def add(self, sums: Tensor, tile: Tensor, shift: float | None, across: int) -> None:
+    def add(
+        self, rows: Tensor | None, columns: Tensor | None, tile: Tensor, shift: float | None
+    ) -> None:
         """Add a tile to running sums, in their (wider) type.
 
         Args:
-            sums: of the tile's rows or columns, changed in place.
+            rows: of the tile's rows, changed in place, if they are needed.
+            columns: of the tile's columns, likewise.
             tile: what `take` left.
             shift: what it returned.
-            across: the dimension to sum over: 1 for rows, 0 for columns.
         """
 
     @abstractmethod

@@ -15,6 +15,7 @@ class SigmoidTile(TileForm):
     """Σ softplus Z over the unjudged: a tile holds softplus Z, 0 for judged pairs."""
 
     nothing = 0.0
+    asks_bound = False
 
     def take(self, logits: Tensor, places: Places, _bounded: bool) -> float | None:
         """Put softplus Z in the place of the logits; no exponent needs a shift."""
@@ -26,9 +27,13 @@ class SigmoidTile(TileForm):
         """Put softplus Z in the place of the logits."""
         logits.copy_(softplus(logits))
 
-    def add(self, sums: Tensor, tile: Tensor, _shift: float | None, across: int) -> None:
+    def add(
+        self, rows: Tensor | None, columns: Tensor | None, tile: Tensor, _shift: float | None
+    ) -> None:
         """Add a tile to running sums."""
-        sums += tile.sum(across).to(sums.dtype)
+        for sums, across in ((rows, 1), (columns, 0)):
+            if sums is not None:
+                sums.add_(tile.sum(across).to(sums.dtype))
 
     def gradient(
         self,

@@ -37,13 +37,18 @@ class SoftmaxTile(TileForm):
         if shift is not None:
             (logits.sub_(shift) if shift else logits).exp_()
 
-    def add(self, sums: Tensor, tile: Tensor, shift: float | None, across: int) -> None:
+    def add(
+        self, rows: Tensor | None, columns: Tensor | None, tile: Tensor, shift: float | None
+    ) -> None:
         """Add a tile to running log-sum-exps."""
-        if shift is None:
-            more = tile.logsumexp(across).to(sums.dtype)
-        else:
-            more = tile.sum(across).to(sums.dtype).log_().add_(shift)
-        torch.logaddexp(sums, more, out=sums)
+        for sums, across in ((rows, 1), (columns, 0)):
+            if sums is None:
+                continue
+            if shift is None:
+                more = tile.logsumexp(across).to(sums.dtype)
+            else:
+                more = tile.sum(across).to(sums.dtype).log_().add_(shift)
+            torch.logaddexp(sums, more, out=sums)
 
     def gradient(
         self,

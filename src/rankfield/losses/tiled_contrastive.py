@@ -155,8 +155,8 @@ def _tiled(
     dtype = torch.promote_types(query_embeddings.dtype, torch.float32)
     with torch.autocast(query_embeddings.device.type, enabled=False):
         found = (competitors_by_slab if distributed else competitors)(
-            query_embeddings.to(dtype),
-            document_embeddings.to(dtype),
+            query_embeddings,
+            document_embeddings,
             pairs,
             logit_scale,
             direction=direction,

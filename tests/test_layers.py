@@ -43,6 +43,7 @@ LAYERS = (
     {"metrics", "weighting", "losses", "validate"},
     {"formats", "labels", "curation", "synthetic", "encoders", "search"},
     {"index"},
+    {"query"},
     {"evaluation", "collect"},
     {"training", "judging"},
     {"report", "integrations"},

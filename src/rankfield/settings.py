@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
 
 from rankfield.errors import InputError
 from rankfield.messages import did_you_mean
@@ -209,14 +210,19 @@ def _short(value: Any) -> str:
 def _known_keys(annotation: Any, keys: list[str]) -> list[str]:
     """Return the keys of the table that `keys` lead to, through lists and tables by name."""
     for key in keys:
-        if get_origin(annotation) in (dict, list):  # the key picks an entry
-            annotation = get_args(annotation)[-1]
+        if get_origin(annotation) in (dict, list, tuple):  # the key picks an entry
+            annotation = next(a for a in reversed(get_args(annotation)) if a is not Ellipsis)
             continue
         model = next(iter(_models(annotation)), None)
-        if model is None or key not in model.model_fields:
+        if model is None or key not in _keys(model):
             return []
-        annotation = model.model_fields[key].annotation
-    return [key for model in _models(annotation) for key in model.model_fields]
+        annotation = _keys(model)[key].annotation
+    return [key for model in _models(annotation) for key in _keys(model)]
+
+
+def _keys(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Return the keys of a table with its fields, of which some have another name in Python."""
+    return {info.alias or name: info for name, info in model.model_fields.items()}
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:

@@ -10,6 +10,7 @@ from typing import Literal
 
 from rankfield.errors import InputError
 from rankfield.query.filters.tree import Scalar
+from rankfield.unicode_text import HALF, half_surrogate
 
 __all__ = ["MAX_LENGTH", "Token", "filter_error", "tokens_of"]
 
@@ -63,6 +64,8 @@ def tokens_of(text: str) -> list[Token]:
         raise InputError(
             f"expected at most {MAX_LENGTH:,} characters, found {len(text):,}", where="filter"
         )
+    if half_surrogate(text) is not None:
+        raise InputError(HALF, where="filter")
     return [*_tokens(text), Token("end", "", len(text))]
 
 

@@ -1,0 +1,95 @@
+"""One state of an index, with what queries need of it again and again."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from rankfield.index import Index
+from rankfield.query.lexical import LexicalIndex
+from rankfield.search import SearchOptions
+
+__all__ = ["Rows", "View"]
+
+Rows = npt.NDArray[np.int64]
+"""Rows of the stored documents: the order in which they were written, which breaks ties."""
+
+_AT_ONCE = 65_536
+
+
+class View:
+    """An index as it is at one moment; documents go by their rows."""
+
+    def __init__(self, index: Index) -> None:
+        self.index = index.frozen()
+        self.version = self.index.version
+        self.documents = self.index.documents()
+        self._lexical: dict[tuple[str, ...], LexicalIndex] = {}
+        self._building = threading.Lock()
+
+    def __len__(self) -> int:
+        """Return the number of documents."""
+        return self.documents.height
+
+    @cached_property
+    def ids(self) -> list[str]:
+        """The id of each row."""
+        found: list[str] = self.documents["doc_id"].to_list()
+        return found
+
+    @cached_property
+    def rows(self) -> Mapping[str, int]:
+        """The row of each id."""
+        return {one: row for row, one in enumerate(self.ids)}
+
+    @cached_property
+    def findable(self) -> npt.NDArray[np.bool_]:
+        """Which rows have a vector that is not zero."""
+        found = np.zeros(len(self), dtype=np.bool_)
+        for start in range(0, len(self), _AT_ONCE):
+            rows = slice(start, start + _AT_ONCE)
+            found[rows] = self.index.vectors(self.ids[rows]).any(axis=1)
+        return found
+
+    def vectors(self, rows: Rows) -> npt.NDArray[np.float32]:
+        """Return the vectors of rows, float32 (n, D)."""
+        return self.index.vectors([self.ids[row] for row in rows.tolist()])
+
+    def nearest(
+        self,
+        vector: npt.NDArray[np.float32],
+        k: int,
+        allowed: npt.NDArray[np.bool_] | None,
+        options: SearchOptions | None,
+    ) -> tuple[Rows, npt.NDArray[np.float32]]:
+        """Return the rows and similarities of the k nearest documents, the nearest first.
+
+        Args:
+            vector: float32 (D,).
+            k: how many.
+            allowed: bool (N,), which rows may be found; all if None.
+            options: how to search.
+        """
+        chosen = None
+        if allowed is not None:
+            mask = pl.Series(allowed)
+
+            def chosen(_: pl.DataFrame) -> pl.Series:
+                return mask
+
+        found = self.index.search(vector[None], k, chosen, options)
+        rows = np.array([self.rows[one] for one in found["doc_id"]], dtype=np.int64)
+        return rows, found["similarity"].to_numpy()
+
+    def lexical(self, fields: Sequence[str]) -> LexicalIndex:
+        """Return the BM25 index of some text columns, which is built once."""
+        key = tuple(sorted(fields))
+        with self._building:
+            if key not in self._lexical:
+                self._lexical[key] = LexicalIndex.of({name: self.documents[name] for name in key})
+            return self._lexical[key]

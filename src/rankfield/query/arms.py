@@ -74,7 +74,7 @@ def vector_arm(
     Where some are excluded, more are asked for until there are `count`, or no more.
     """
     asked = count
-    while len(view):
+    while True:
         rows, similarity = view.nearest(vector, asked, constraints.allowed, options)
         if not len(constraints.units):
             return rows, similarity
@@ -82,7 +82,6 @@ def vector_arm(
         if kept.sum() >= count or len(rows) < asked:
             return rows[kept][:count], similarity[kept][:count]
         asked = min(asked * _GROWTH, len(view) + 1)
-    return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
 
 
 def lexical_arm(

@@ -10,7 +10,7 @@ from pydantic import Strict as Exactness
 
 from rankfield.query.images import data_uri, image_bytes, is_data_uri
 from rankfield.settings import Settings
-from rankfield.unicode_text import HALF, half_surrogate, is_blank
+from rankfield.unicode_text import is_blank
 
 __all__ = ["MAX_ID", "MAX_TEXT", "MAX_WEIGHT", "Content", "Excluded", "Image", "Part", "Text"]
 
@@ -29,8 +29,6 @@ _MAX_FIELDS = 32
 def _said(text: str) -> str:
     if is_blank(text):
         raise ValueError("expected a text, found nothing that can be seen")
-    if half_surrogate(text) is not None:
-        raise ValueError(HALF)
     return text
 
 

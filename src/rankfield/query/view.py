@@ -75,6 +75,8 @@ class View:
             allowed: bool (N,), which rows may be found; all if None.
             options: how to search.
         """
+        if not len(self):
+            return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
         chosen = None
         if allowed is not None:
             mask = pl.Series(allowed)

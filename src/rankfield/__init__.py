@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rankfield.formats import import_tables
     from rankfield.index import build_index, open_index
     from rankfield.publishing import publish, push
+    from rankfield.query import Query, Searcher
     from rankfield.report import write_report
     from rankfield.schema import Field, RankingDataset, ScoreScale
     from rankfield.synthetic import sample_shop
@@ -32,11 +33,13 @@ if TYPE_CHECKING:
 _HOMES = {
     "EvaluationOptions": "evaluation",
     "Field": "schema",
+    "Query": "query",
     "RankingDataset": "schema",
     "RankingModel": "encoders",
     "Recipe": "training",
     "Results": "evaluation",
     "ScoreScale": "schema",
+    "Searcher": "query",
     "audit": "validate",
     "build_index": "index",
     "compare": "evaluation",
@@ -58,11 +61,13 @@ _HOMES = {
 __all__ = [
     "EvaluationOptions",
     "Field",
+    "Query",
     "RankingDataset",
     "RankingModel",
     "Recipe",
     "Results",
     "ScoreScale",
+    "Searcher",
     "__version__",
     "audit",
     "build_index",

@@ -224,7 +224,9 @@ def test_changed_data_is_refused(places: Path, run: Run) -> None:
         (["search", "index", "data", "red mug"], "expected an index and a query"),
         (["search", "model"], "expected a model, a data set and a query"),
         (["search", "index"], "give a query text, an image, or both"),
-        (["search", "index", "mug", "--image", "none.png"], "takes no images"),
+        (["search", "index", "mug", "--image", "none.png"], "none.png: no such image"),
+        (["search", "index", "mug", "--image", "data"], "cannot be read"),
+        (["search", "index", "mug", "--image", "data.png"], "takes no images"),
         (["index", "model", "data", "--out", "new", "--store", "exakt"], "Did you mean 'exact'"),
         (["index", "model", "data", "--out", "new", "--dtype", "int8"], "float32 or float16"),
         (["index", "model", "data", "--out", "new", "--store", "exact:there"], "expected no place"),
@@ -238,6 +240,8 @@ def test_changed_data_is_refused(places: Path, run: Run) -> None:
 )
 def test_bad_input(places: Path, run: Run, arguments: list[str], problem: str) -> None:
     known = {"index", "model", "data", "new"}
+    (places / "data.png").write_bytes(b"no image")
+    known.add("data.png")
     words = [places / w if w in known and i else w for i, w in enumerate(arguments)]
     status, _, told = run(*words)
     assert (status, problem in told) == (2, True), told

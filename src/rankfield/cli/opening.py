@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from rankfield.cli.option_groups import takes_options
 from rankfield.cli.options import AllowCode, EmbeddingPrecision
 from rankfield.errors import InputError
 from rankfield.messages import did_you_mean
@@ -193,33 +193,8 @@ class Opening:
         return Opened(model, fingerprint, metadata)
 
 
-def opens_a_model(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of `Opening`, which it takes as its argument `opening`."""
-
-    def with_options(**values: Any) -> None:
-        opening = Opening(**{name: values.pop(name) for name in options})
-        command(**values, opening=opening)
-
-    hints = get_type_hints(Opening, include_extras=True)
-    options = {
-        one.name: inspect.Parameter(
-            one.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=one.default,
-            annotation=hints[one.name],
-        )
-        for one in fields(Opening)
-    }
-    own = inspect.signature(command).parameters
-    annotations = get_type_hints(command, include_extras=True)
-    parameters = [
-        one.replace(annotation=annotations[name]) for name, one in own.items() if name != "opening"
-    ]
-    parameters += options.values()
-    with_options.__doc__ = command.__doc__
-    with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    with_options.__annotations__ = {one.name: one.annotation for one in parameters}
-    return with_options
+opens_a_model = takes_options(Opening, "opening")
+"""Gives a command the options of `Opening`, which it takes as its argument `opening`."""
 
 
 def _fields(option: str, given: Sequence[str] | None, known: Sequence[Field]) -> list[Field] | None:

@@ -28,7 +28,7 @@ class Candidates:
     boosts: float64 (n, B), what boosts add.
     score: float64 (n,), the sum, with the penalty.
     penalty: float64 (n,), of diversity.
-    like, likeness: the row above that it is most like, −1 for none, and their similarity.
+    like, like_similarity: the row above that it is most like, −1 for none, and their similarity.
     """
 
     rows: Rows
@@ -40,7 +40,7 @@ class Candidates:
     score: Numbers
     penalty: Numbers
     like: Rows
-    likeness: Numbers
+    like_similarity: Numbers
 
     def __len__(self) -> int:
         """Return how many there are."""

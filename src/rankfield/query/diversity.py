@@ -49,5 +49,5 @@ def diverse(
         score=values,
         penalty=values - ranked.score,
         like=like[order],
-        likeness=most[order],
+        like_similarity=most[order],
     )

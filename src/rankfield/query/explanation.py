@@ -109,7 +109,7 @@ def explained(
     terms = [*arms, *boosts]
     if query.mmr is not None and query.mmr.diversity:
         penalty = float(candidates.penalty[place])
-        about = {"like": like, "similarity": float(candidates.likeness[place])}
+        about = {"like": like, "similarity": float(candidates.like_similarity[place])}
         terms.append(Term("penalty", "diversity", penalty, penalty, about if like else {}))
     return Explanation(float(candidates.score[place]), tuple(terms), tuple(notes))
 

@@ -86,5 +86,5 @@ def _candidates(
         score=arms[:, 0] + arms[:, 1],
         penalty=np.zeros(count),
         like=np.full(count, -1, dtype=np.int64),
-        likeness=np.zeros(count),
+        like_similarity=np.zeros(count),
     )

@@ -98,7 +98,7 @@ def test_files_that_count_no_longer_are_removed(index: ExactIndex) -> None:
     for number in range(40):
         index.upsert(documents_of([f"new-{number % 3}"]), vectors_of(1))
     names = {path.name.split("-")[0] for path in index.folder.iterdir()}
-    assert names == {"index.json", "vectors", "documents", "live", "lock"}
+    assert names == {"index.json", "previous.json", "vectors", "documents", "live", "lock"}
     assert len(list(index.folder.iterdir())) < 45
     assert len(index) == 63
 

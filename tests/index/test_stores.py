@@ -331,3 +331,34 @@ def test_acknowledged_writes_survive_kills(index: Index) -> None:
         rewritten = found.vectors(["rewritten"])[0, 0]
         assert rewritten in (last, last + 1)
         found.upsert(documents_of(["after"]), vectors_of(1))  # and the index takes writes
+
+
+@pytest.mark.parametrize(
+    "damaged", ["index.json", "vectors-2.npy", "documents-2.parquet", "live-2.npy"]
+)
+def test_a_damaged_newest_version_is_set_aside(
+    index: Index, damaged: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    queries = vectors_of(3)
+    index.upsert(documents_of(["a"]), vectors_of(1))
+    before, found = index.documents(), index.search(queries, 9)
+    index.upsert(documents_of(["b", "d03"]), vectors_of(2))
+    path = index.folder / damaged
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    capsys.readouterr()
+    again = open_index(index.folder)
+    assert "its newest version is damaged" in capsys.readouterr().err
+    assert again.documents().equals(before)
+    assert again.search(queries, 9).equals(found)
+    assert open_index(index.folder).documents().equals(before)
+    assert not capsys.readouterr().err  # said once
+    again.upsert(documents_of(["c"]), vectors_of(1))
+    assert set(open_index(index.folder).documents()["doc_id"]) == {*before["doc_id"], "c"}
+
+
+def test_an_index_of_which_no_version_is_whole_is_refused(index: Index) -> None:
+    index.upsert(documents_of(["a"]), vectors_of(1))
+    path = index.folder / "vectors-0.npy"
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(InputError, match="cannot be read"):
+        open_index(index.folder)

@@ -13,7 +13,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -23,16 +23,24 @@ import polars as pl
 from numpy.lib.format import open_memmap
 
 from rankfield.durable import sync
-from rankfield.errors import DataError, InputError
+from rankfield.errors import DataError, InputError, OutputError
 from rankfield.files import link_or_copy, new_folder, open_regular, refuse_others
 from rankfield.index.base import KEY, Chunks, Filter, Vectors
 from rankfield.index.checks import check_documents, check_vectors
-from rankfield.index.metadata import Header, IndexMetadata, read_header, write_header
+from rankfield.index.metadata import (
+    Header,
+    IndexMetadata,
+    header_before,
+    read_header,
+    set_aside,
+    write_header,
+)
 from rankfield.index.partial import filled_vectors
 from rankfield.index.segments import SegmentState, vectors_name, write_segment
 from rankfield.index.snapshot import Snapshot, State, live_name, open_segments
 from rankfield.outputs import require_new, storage_errors
 from rankfield.search import Hits, SearchOptions
+from rankfield.terminal import echo
 
 __all__ = ["ExactIndex", "hits_frame"]
 
@@ -82,6 +90,21 @@ class ExactIndex:
     def open(cls, folder: str | Path) -> Self:
         """Open an index, as `Index.open`."""
         root = Path(folder)
+        try:
+            return cls._open_newest(root)
+        except InputError as error:
+            before = header_before(root)
+            if before is None or before.store != cls.name:
+                raise
+            try:
+                Snapshot.open(root, before)
+            except InputError:
+                raise error from None
+            _set_aside(root, before, error)
+            return cls(root, before)
+
+    @classmethod
+    def _open_newest(cls, root: Path) -> Self:
         header = read_header(root)
         if header.store != cls.name:
             raise InputError(
@@ -92,7 +115,7 @@ class ExactIndex:
         except InputError:
             if read_header(root) == header:
                 raise
-            return cls.open(root)  # written twice meanwhile: files of the header are gone
+            return cls._open_newest(root)  # written twice meanwhile: files of the header are gone
 
     @property
     def folder(self) -> Path:
@@ -194,13 +217,8 @@ class ExactIndex:
     @contextmanager
     def _writing(self) -> Iterator[Snapshot]:
         """Keep other writers out, and begin with what the last one left."""
-        with storage_errors(self.folder):
-            lock = open_regular(str(self.folder / _LOCK), os.O_RDWR | os.O_CREAT)
-            try:
-                refuse_others(lock, self.folder)
-                yield Snapshot.open(self.folder, read_header(self.folder))
-            finally:
-                os.close(lock)
+        with _locked(self.folder):
+            yield Snapshot.open(self.folder, read_header(self.folder))
 
     def _write_live(
         self,
@@ -249,6 +267,30 @@ class ExactIndex:
             # Who read the header just before this write opens the files of then.
             if match and int(match[1]) not in kept:
                 path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep other writers out."""
+    with storage_errors(folder):
+        lock = open_regular(str(folder / _LOCK), os.O_RDWR | os.O_CREAT)
+        try:
+            refuse_others(lock, folder)
+            yield
+        finally:
+            os.close(lock)
+
+
+def _set_aside(folder: Path, before: Header, error: InputError) -> None:
+    """Say that the newest version is damaged, and go back to the one before for good."""
+    echo(
+        f"Note: {folder}: its newest version is damaged ({error.problem}: {error.where}). "
+        "The version before it is opened; the last write is not in it.",
+        err=True,
+    )
+    # Another process writes, or this one may not: then it is set aside at another time.
+    with suppress(OutputError), _locked(folder):
+        set_aside(folder, before)
 
 
 def hits_frame(now: Snapshot, hits: Hits) -> pl.DataFrame:

@@ -18,12 +18,15 @@ __all__ = [
     "Header",
     "IndexMetadata",
     "change_metadata",
+    "header_before",
     "is_index",
     "read_header",
+    "set_aside",
     "write_header",
 ]
 
 HEADER = "index.json"
+_BEFORE, _DAMAGED = "previous.json", "damaged.json"
 _FORMAT = 1
 
 
@@ -97,6 +100,20 @@ def is_index(folder: str | Path) -> bool:
     return (Path(folder) / HEADER).is_file()
 
 
+def header_before(folder: str | Path) -> Header | None:
+    """Return the header that the newest one has replaced; None if there is none to be read."""
+    try:
+        return _header_in(Path(folder) / _BEFORE)
+    except InputError:
+        return None
+
+
+def set_aside(folder: Path, before: Header) -> None:
+    """Make the header of before the newest one again; the damaged one is kept beside it."""
+    (folder / HEADER).replace(folder / _DAMAGED)
+    write_header(folder, before)
+
+
 def read_header(folder: str | Path) -> Header:
     """Read the header of an index.
 
@@ -112,6 +129,10 @@ def read_header(folder: str | Path) -> Header:
             where=str(root),
             remedy="Build one: rankfield index MODEL DATASET --out FOLDER.",
         )
+    return _header_in(path)
+
+
+def _header_in(path: Path) -> Header:
     values = read_json_object(path)
     if values.get("format") != _FORMAT:
         raise InputError(
@@ -142,7 +163,11 @@ def change_metadata(folder: Path, **changes: Any) -> None:
 
 
 def write_header(folder: Path, header: Header) -> None:
-    """Replace the header in one step that survives a loss of power."""
+    """Replace the header in one step that survives a loss of power; the one before is kept."""
+    if is_index(folder):
+        with new_file(folder / _BEFORE) as temporary:
+            temporary.write_bytes((folder / HEADER).read_bytes())
+            sync(temporary)
     with new_file(folder / HEADER) as temporary:
         temporary.write_text(json_text(header.model_dump()) + "\n", "utf-8")
         sync(temporary)

@@ -74,6 +74,13 @@ def open_index(folder: str | Path) -> Index:
     Raises:
         InputError: it is missing, damaged, or of an unknown store.
     """
-    from rankfield.index.metadata import read_header
+    from rankfield.index.metadata import header_before, read_header
 
-    return store_named(read_header(folder).store).open(folder)
+    try:
+        header = read_header(folder)
+    except InputError:
+        before = header_before(folder)
+        if before is None:
+            raise
+        header = before
+    return store_named(header.store).open(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from rankfield.schema import Field, RankingDataset
 from rankfield.training import parse_recipe, train
 from rankfield.training.negatives import load_negatives
 from training_data import tiny_shop
+from training_runs import last_checkpoint, log_of
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -49,14 +51,17 @@ if own_group:
     torch.distributed.init_process_group("gloo")
 for name, recipe in json.loads(sys.argv[3]).items():
     large_batches._PAYS_FROM = 0 if "shared" in name else 2**19
-    train(parse_recipe(recipe), data, out / name)
+    train(parse_recipe(recipe), data, out / name, resume=(out / name).exists())
 if own_group:
     seen = torch.ones(1)
     torch.distributed.all_reduce(seen)  # the caller's group is still there
     assert seen.item() == 2
     torch.distributed.destroy_process_group()
 """
-"""Several trainings in one program, in a process group of the caller if there is one word more."""
+"""Several trainings in one program, in a process group of the caller if there is one word more.
+
+Those that are there already go on.
+"""
 
 
 def recipe_of(variant: dict[str, Any]) -> dict[str, Any]:
@@ -99,7 +104,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> RankingDataset:
 def train_in_two(
     recipes: dict[str, Any], data: RankingDataset, out: Path, *, group: Sequence[str] = ()
 ) -> None:
-    out.mkdir()
+    out.mkdir(exist_ok=True)
     program = out.with_suffix(".py")
     program.write_text(PROGRAM, "utf-8")
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
@@ -133,6 +138,31 @@ def test_a_group_of_the_caller_serves_two_trainings(data: RankingDataset, tmp_pa
     recipes = {"first": recipe, "again": recipe}
     train_in_two(recipes, data, tmp_path / "two", group=["own group"])
     assert_same_weights(*(tmp_path / "two" / name for name in recipes))
+
+
+def test_a_run_goes_on_with_another_number_of_processes(
+    data: RankingDataset, tmp_path: Path
+) -> None:
+    recipe = recipe_of(VARIANTS["fields"] | VARIANTS["negatives"])
+    recipe["loss"] = VARIANTS["fields"]["loss"]
+    recipe |= {"checkpoint_every": 2}
+    whole = tmp_path / "whole"
+    train(parse_recipe(recipe), data, whole)
+    two = tmp_path / "two"
+    for name in ("continued", "damaged"):
+        shutil.copytree(whole, two / name)
+        shutil.rmtree(two / name / "model")
+    last = last_checkpoint(two / "damaged")
+    (last / "optimizer.safetensors").write_bytes(b"")
+    train_in_two(dict.fromkeys(("continued", "damaged", "begun"), recipe), data, two)
+    assert (two / "damaged" / "checkpoints" / f"damaged-{last.name}").is_dir()
+    (two / "begun" / "model").rename(two / "begun-model")
+    train(parse_recipe(recipe), data, two / "begun", resume=True)
+    for name in ("continued", "damaged", "begun"):
+        assert_same_weights(whole, two / name)
+        assert [line["step"] for line in log_of(two / name)] == [
+            line["step"] for line in log_of(whole)
+        ]
 
 
 def assert_same_weights(one: Path, two: Path) -> None:

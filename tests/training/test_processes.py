@@ -15,9 +15,12 @@ import pytest
 import torch
 
 from rankfield.encoders import RankingModel
+from rankfield.errors import RecipeError
 from rankfield.schema import Field, RankingDataset
-from rankfield.training import parse_recipe, train
+from rankfield.training import build_model, parse_recipe, train
 from rankfield.training.negatives import load_negatives
+from rankfield.training.sharding import check_sharding
+from tiny_models import tiny_clip
 from training_data import tiny_shop
 from training_runs import last_checkpoint, log_of
 
@@ -40,7 +43,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 PROGRAM = """
-import json, sys
+import json, shutil, sys
 from pathlib import Path
 import torch
 from rankfield.losses import large_batches
@@ -51,6 +54,10 @@ if own_group:
     torch.distributed.init_process_group("gloo")
 for name, recipe in json.loads(sys.argv[3]).items():
     large_batches._PAYS_FROM = 0 if "shared" in name else 2**19
+    if name.endswith("-again"):
+        if torch.distributed.get_rank() == 0:
+            shutil.copytree(out / name.removesuffix("-again"), out / name)
+        torch.distributed.barrier()
     train(parse_recipe(recipe), data, out / name, resume=(out / name).exists())
 if own_group:
     seen = torch.ones(1)
@@ -60,7 +67,7 @@ if own_group:
 """
 """Several trainings in one program, in a process group of the caller if there is one word more.
 
-Those that are there already go on.
+Those that are there already go on, and so does NAME-again, from the last checkpoint of NAME.
 """
 
 
@@ -146,23 +153,62 @@ def test_a_run_goes_on_with_another_number_of_processes(
     recipe = recipe_of(VARIANTS["fields"] | VARIANTS["negatives"])
     recipe["loss"] = VARIANTS["fields"]["loss"]
     recipe |= {"checkpoint_every": 2}
-    whole = tmp_path / "whole"
-    train(parse_recipe(recipe), data, whole)
+    batch = recipe["batch"] | {"gradient_cache": "on"}
+    sharded = recipe | {"fsdp": True, "batch": batch}
     two = tmp_path / "two"
-    for name in ("continued", "damaged"):
-        shutil.copytree(whole, two / name)
+    train(parse_recipe(recipe), data, tmp_path / "whole")
+    train(parse_recipe(sharded), data, tmp_path / "sharded")
+    runs = {"continued": "whole", "damaged": "whole", "shards-continued": "sharded"}
+    for name, source in runs.items():
+        shutil.copytree(tmp_path / source, two / name)
         shutil.rmtree(two / name / "model")
     last = last_checkpoint(two / "damaged")
     (last / "optimizer.safetensors").write_bytes(b"")
-    train_in_two(dict.fromkeys(("continued", "damaged", "begun"), recipe), data, two)
+    names = (*runs, "begun", "shards", "shards-again")
+    recipes = {name: sharded if name.startswith("shards") else recipe for name in names}
+    train_in_two(recipes, data, two)
     assert (two / "damaged" / "checkpoints" / f"damaged-{last.name}").is_dir()
-    (two / "begun" / "model").rename(two / "begun-model")
-    train(parse_recipe(recipe), data, two / "begun", resume=True)
-    for name in ("continued", "damaged", "begun"):
-        assert_same_weights(whole, two / name)
-        assert [line["step"] for line in log_of(two / name)] == [
-            line["step"] for line in log_of(whole)
-        ]
+    sizes = [path.stat().st_size for path in (last_checkpoint(two / "shards") / "shards").iterdir()]
+    assert len(sizes) == 2
+    assert max(sizes) < 0.6 * sum(sizes)  # and not one that holds all
+    assert same_bytes(two / "shards", two / "shards-again")
+    for name in ("begun", "shards"):
+        (two / name / "model").rename(two / f"{name}-model")
+        train(parse_recipe(recipes[name]), data, two / name, resume=True)
+    for name in names:
+        assert_same_weights(tmp_path / "whole", two / name)
+        steps = [[line["step"] for line in log_of(run)] for run in (two / name, tmp_path / "whole")]
+        assert steps[0] == steps[1]
+
+
+REFUSED: dict[str, dict[str, Any]] = {
+    "lora.rank": {"lora": {"rank": 2}},
+    "optimizer.unfreeze_over": {"optimizer": {"unfreeze_over": 0.5}},
+    "precision": {"precision": "fp16"},
+    "encoder": {"encoder": {"image_size": 24, "image_width": 32}},
+}
+
+
+@pytest.mark.parametrize("key", REFUSED)
+def test_what_does_not_go_together_with_shards(key: str, tmp_path: Path) -> None:
+    shop = tiny_shop(tmp_path / "shop")
+    clip = tiny_clip(tmp_path / "clip")
+    encoder = {"kind": "transformers", "model": str(clip)}
+    recipe = {"fsdp": True, "trackers": []} | REFUSED[key]
+    if key in ("lora.rank", "optimizer.unfreeze_over"):
+        recipe["encoder"] = encoder
+    built = parse_recipe(recipe)
+    with pytest.raises(RecipeError, match=f"recipe, {key}: does not go together with fsdp"):
+        check_sharding(built, build_model(parse_recipe(recipe | {"fsdp": False}), shop))
+
+
+def same_bytes(one: Path, two: Path) -> bool:
+    folders = (one / "model", two / "model")
+    first, second = (
+        {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        for folder in folders
+    )
+    return first == second
 
 
 def assert_same_weights(one: Path, two: Path) -> None:

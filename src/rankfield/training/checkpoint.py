@@ -19,7 +19,7 @@ from rankfield.training.average import WeightAverage
 from rankfield.training.recipe import Recipe
 from rankfield.training.run_inputs import FORMER_NAMES, TO_BE_FIXED, file_fingerprint
 
-__all__ = ["Progress", "Snapshot", "load_checkpoint"]
+__all__ = ["Progress", "Snapshot", "load_checkpoint", "read_progress"]
 
 
 @dataclass
@@ -115,8 +115,30 @@ def load_checkpoint(
     """Read a checkpoint into `model`, `optimizer` and `average` and return its progress.
 
     Raises:
-        ModelError: there is none, it is of another recipe, data set or model, a file that the run
-            reads has changed, or it is damaged.
+        ModelError: as `read_progress`, or it is of another model or damaged.
+    """
+    found = read_progress(folder, expected)
+    try:
+        load_model(model, str(folder / "model.safetensors"))
+        _load_optimizer(optimizer, load_file(folder / "optimizer.safetensors"))
+        if average is not None:
+            average.load(load_file(folder / "average.safetensors"))
+    except (RuntimeError, ValueError, SafetensorError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(
+            f"the checkpoint is of another model or damaged ({reason})",
+            where=str(folder),
+            remedy="Start a new run in another folder.",
+        ) from error
+    return found
+
+
+def read_progress(folder: Path, expected: Progress) -> Progress:
+    """Return the progress of a checkpoint, if the run that goes on is the one that wrote it.
+
+    Raises:
+        ModelError: there is none, it is of another recipe or data set, a file that the run reads
+            has changed, or it is damaged.
     """
     path = folder / "progress.json"
     if not path.is_file():
@@ -136,18 +158,6 @@ def load_checkpoint(
     _check_same_run(found, expected, folder)
     _check_inputs(found, expected, folder)
     found.inputs = expected.inputs
-    try:
-        load_model(model, str(folder / "model.safetensors"))
-        _load_optimizer(optimizer, load_file(folder / "optimizer.safetensors"))
-        if average is not None:
-            average.load(load_file(folder / "average.safetensors"))
-    except (RuntimeError, ValueError, SafetensorError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise ModelError(
-            f"the checkpoint is of another model or damaged ({reason})",
-            where=str(folder),
-            remedy="Start a new run in another folder.",
-        ) from error
     return found
 
 

@@ -55,9 +55,11 @@ class CheckpointWriter:
             OutputError: it cannot be written (if not `beside`).
         """
         self.wait()
-        self._thread = Thread(target=self._write, args=(step, fill), name="checkpoint")
-        self._thread.start()
-        if not beside:
+        if beside:
+            self._thread = Thread(target=self._write, args=(step, fill), name="checkpoint")
+            self._thread.start()
+        else:
+            self._write(step, fill)
             self.wait()
 
     def wait(self) -> None:

@@ -15,6 +15,7 @@ from rankfield.encoders.modes import evaluating
 from rankfield.schema import RankingDataset
 from rankfield.training.mining import mine
 from rankfield.training.negatives import NegativesSection, load_negatives, save_negatives
+from rankfield.training.sharding import WholeModel
 
 __all__ = ["MiningSchedule", "forget_negatives", "latest_negatives", "refresh_negatives"]
 
@@ -42,7 +43,7 @@ class MiningSchedule:
         self._given = load_negatives(section.file, dataset) if checked_now else None
 
     def spans(
-        self, model: RankingModel, accelerator: Any, first: int, total: int
+        self, whole: WholeModel, accelerator: Any, first: int, total: int
     ) -> Iterator[tuple[range, pl.DataFrame | None]]:
         """Yield the steps from `first` to `total` in parts, each with its negatives.
 
@@ -56,8 +57,9 @@ class MiningSchedule:
         while first < total:
             # A file serves until the first refresh: an untrained model would find nothing harder.
             if refresh_every and first % every == 0 and (first or not self.section.file):
-                if accelerator.is_main_process:
-                    refresh_negatives(model, self.dataset, self.section, self.out, first)
+                with whole.current() as model:
+                    if accelerator.is_main_process:
+                        refresh_negatives(model, self.dataset, self.section, self.out, first)
                 accelerator.wait_for_everyone()
             end = min(total, (first // every + 1) * every)
             yield range(first, end), self._negatives(first)

@@ -14,6 +14,7 @@ from rankfield.encoders import RankingModel
 from rankfield.errors import RecipeError
 from rankfield.settings import Settings
 from rankfield.training.layers import layer_depths
+from rankfield.training.shards import is_sharded
 
 __all__ = ["OptimizerSection", "make_optimizer", "schedule", "set_learning_rates"]
 
@@ -68,14 +69,15 @@ def make_optimizer(model: RankingModel, section: OptimizerSection) -> torch.opti
     """
     places = _places(model, section)
     text = {id(p) for p in model.encoder.text_parameters()}
-    groups: dict[tuple[bool, bool, _Place], list[nn.Parameter]] = {}
+    groups: dict[tuple[bool, bool, _Place, bool], list[nn.Parameter]] = {}
     for parameter in model.parameters():
         if parameter.requires_grad:
             place = places.get(id(parameter), _Place())
-            key = (id(parameter) in text, parameter.ndim >= 2, place)
+            # AdamW takes no mixture of sharded and other weights.
+            key = (id(parameter) in text, parameter.ndim >= 2, place, is_sharded(parameter))
             groups.setdefault(key, []).append(parameter)
     settings: list[dict[str, Any]] = []
-    for (is_text, decays, place), parameters in groups.items():
+    for (is_text, decays, place, _), parameters in groups.items():
         peak = section.learning_rate
         if is_text and section.text_learning_rate is not None:
             peak = section.text_learning_rate

@@ -41,6 +41,7 @@ class Recipe(Settings):
     log_every: int = Field(20, ge=1, description="steps between lines of log.jsonl")
     checkpoint_every: int = Field(500, ge=0, description="steps; 0: only when interrupted")
     checkpoint_keep: int = Field(2, ge=1, description="newest checkpoints that stay on the disk")
+    fsdp: bool = Field(False, description="share weights and optimiser state among the processes")
     trackers: list[Literal["tensorboard", "wandb"]] = Field(["tensorboard"])
     data: DataSection = DataSection()
     encoder: EncoderSection = EncoderSection()

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import shutil
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from rankfield.files import new_file, new_folder
+from rankfield.files import new_file, new_folder, write_json
+from rankfield.outputs import storage_errors
 from rankfield.terminal import echo
 from rankfield.training.average import WeightAverage
 from rankfield.training.checkpoint import Progress, Snapshot, load_checkpoint
-from rankfield.training.checkpoint_folders import found_checkpoint, set_aside
+from rankfield.training.checkpoint_folders import FOLDER, found_checkpoint, set_aside
 from rankfield.training.checkpoint_writer import CheckpointWriter
 from rankfield.training.micro_batching import free_bytes
 from rankfield.training.mining_schedule import forget_negatives
 from rankfield.training.run_inputs import file_fingerprint
 from rankfield.training.run_log import RunLog
+from rankfield.training.sharded_checkpoint import load_sharded_checkpoint, save_shards
 
 __all__ = ["RunCheckpoints"]
 
@@ -41,16 +44,26 @@ class RunCheckpoints:
         log: of the run.
         accelerator: accelerate's.
         resume: whether the run goes on.
+        fsdp: whether each process writes its part.
 
     Raises:
         ModelError: no checkpoint is whole.
     """
 
     def __init__(
-        self, out: Path, kept: Path, *, keep: int, log: RunLog, accelerator: Any, resume: bool
+        self,
+        out: Path,
+        kept: Path,
+        *,
+        keep: int,
+        log: RunLog,
+        accelerator: Any,
+        resume: bool,
+        fsdp: bool = False,
     ) -> None:
         self.out, self.kept, self.log, self.accelerator = out, kept, log, accelerator
         self._writer = CheckpointWriter(out, keep)
+        self._fsdp = fsdp
         self._found = found_checkpoint(out, accelerator) if resume else None
         self._pauses: dict[int, float] = {}
 
@@ -69,11 +82,17 @@ class RunCheckpoints:
             ModelError: as `load_checkpoint`.
         """
         assert self._found is not None
-        progress = load_checkpoint(self._found.path, model, optimizer, expected, average)
+        found = self._found.path
+        if self._fsdp:
+            progress = load_sharded_checkpoint(
+                found, model, optimizer, expected, average, several=self._several
+            )
+        else:
+            progress = load_checkpoint(found, model, optimizer, expected, average)
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
             damaged = {set_aside(path): wrong for path, wrong in self._found.damaged.items()}
-            self._put_back(self._found.path, progress)
+            self._put_back(found, progress)
             self.log.cut(progress.step)
             if damaged:
                 self._say(damaged, progress.step)
@@ -101,16 +120,65 @@ class RunCheckpoints:
 
         def fill(folder: Path) -> None:
             state.write(folder)
-            if self.kept.is_dir():
-                shutil.copytree(self.kept, folder / "best")
-            if mined is not None:
-                (folder / "negatives").mkdir()
-                shutil.copyfile(mined, folder / "negatives" / mined.name)
+            self._add_kept(folder, mined)
 
         self.log.sync()
         self._writer.write(step, fill, beside=beside)
         self._pauses[step] = time.monotonic() - started
         self.note()
+
+    def write_shards(
+        self, tensors: dict[str, Tensor], progress: Progress, mined: Path | None
+    ) -> None:
+        """Write a checkpoint of which each process has a part; all must call it.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        started = time.monotonic()
+        told = False
+
+        def fill(folder: Path) -> None:
+            nonlocal told
+            told = bool(self._shared_name(folder.name))
+            save_shards(tensors, folder, several=self._several)
+            write_json(folder / "progress.json", asdict(progress))
+            self._add_kept(folder, mined)
+
+        with storage_errors(self.out):
+            if not self.accelerator.is_main_process:
+                name = self._shared_name("")
+                if name:
+                    save_shards(tensors, self.out / FOLDER / name, several=True)
+                return
+            try:
+                self.log.sync()
+                self._writer.write(progress.step, fill, beside=False)
+            finally:
+                if not told:  # the others wait to hear where
+                    self._shared_name("")
+        self._pauses[progress.step] = time.monotonic() - started
+        self.note()
+
+    @property
+    def _several(self) -> bool:
+        return bool(self.accelerator.num_processes > 1)
+
+    def _shared_name(self, name: str) -> str:
+        """Return in all processes the name that the main process has."""
+        if not self._several:
+            return name
+        codes = torch.zeros(256, dtype=torch.uint8, device=self.accelerator.device)
+        codes[: len(name)] = torch.tensor(list(name.encode("ascii")), dtype=torch.uint8)
+        torch.distributed.broadcast(codes, 0)
+        return bytes(codes.tolist()).rstrip(b"\0").decode("ascii")
+
+    def _add_kept(self, folder: Path, mined: Path | None) -> None:
+        if self.kept.is_dir():
+            shutil.copytree(self.kept, folder / "best")
+        if mined is not None:
+            (folder / "negatives").mkdir()
+            shutil.copyfile(mined, folder / "negatives" / mined.name)
 
     def note(self) -> None:
         """Log a checkpoint that has been written since the last call.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from rankfield.training.objective import Objective
 from rankfield.training.optimizer import set_learning_rates
 from rankfield.training.precheck import single_image_error
 from rankfield.training.recipe import Recipe
+from rankfield.training.shards import clip_gradients, touched, unsharded
 
 __all__ = ["TrainingStep"]
 
@@ -34,6 +36,7 @@ class TrainingStep:
         scale: of the scores.
         accelerator: accelerate's; it wraps model and optimizer.
         precision: "bfloat16" to compute the encoders in it, of a recipe of precision "auto".
+        sharded: whether `WholeModel` has sharded the model.
     """
 
     def __init__(
@@ -45,12 +48,17 @@ class TrainingStep:
         scale: ScoreScale,
         accelerator: Any,
         precision: str = "",
+        sharded: bool = False,
     ) -> None:
         self.recipe, self.model = recipe, model
         self.accelerator, self.precision = accelerator, precision
         self.objective = Objective(recipe.loss, scale, distributed=accelerator.num_processes > 1)
         self._chooses = True
-        self.wrapped, self.optimizer = accelerator.prepare(model, optimizer)
+        self.sharded = sharded
+        if sharded:  # what accelerate would wrap is there already
+            self.wrapped, self.optimizer = model, optimizer
+        else:
+            self.wrapped, self.optimizer = accelerator.prepare(model, optimizer)
 
     def __call__(self, number: int, batch: TrainingBatch) -> dict[str, float]:
         """Make step `number` (from 0) with a batch and return its figures for the log.
@@ -61,7 +69,11 @@ class TrainingStep:
         device = self.accelerator.device
         queries, documents = (batch.inputs[side].to(device) for side in ("query", "document"))
         if self._chooses:
-            with self.accelerator.autocast(), computing_in(self.precision, device):
+            with (
+                unsharded(self.model),
+                self.accelerator.autocast(),
+                computing_in(self.precision, device),
+            ):
                 chosen = micro_batches(self.recipe.batch, self.model, (queries, documents))
             self.model.micro_batches, self._chooses = chosen, False
         # Dropout depends on the seed and the step alone: nothing to save.
@@ -90,9 +102,11 @@ class TrainingStep:
     def _update(self, loss: torch.Tensor) -> float:
         """Change the weights and return the norm of the gradient."""
         self.accelerator.backward(loss)
-        norm = self.accelerator.clip_grad_norm_(
-            self.model.parameters(), self.recipe.optimizer.clip_norm
-        )
+        largest = self.recipe.optimizer.clip_norm
+        if self.sharded:
+            norm = clip_gradients(self.model, largest)
+        else:
+            norm = self.accelerator.clip_grad_norm_(self.model.parameters(), largest)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         with torch.no_grad():
@@ -101,8 +115,12 @@ class TrainingStep:
 
     def _encoded(self, number: int, queries: FieldBatch, documents: FieldBatch) -> Encoded:
         try:
-            with computing_in(self.precision, self.accelerator.device):
+            # Accelerate's own wrapper of a model has its autocast.
+            autocast = self.accelerator.autocast() if self.sharded else nullcontext()
+            with autocast, computing_in(self.precision, self.accelerator.device):
                 encoded: Encoded = self.wrapped(queries, documents)
+            if self.sharded:
+                encoded = encoded._replace(queries=encoded.queries + touched(self.model))
         except ValueError as error:
             refused = single_image_error(error, number)  # field dropout may leave one
             if refused is None:

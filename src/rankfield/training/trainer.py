@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,9 @@ from rankfield.training.run_checkpoints import RunCheckpoints
 from rankfield.training.run_folder import make_run_folder
 from rankfield.training.run_inputs import IMAGES, TO_BE_FIXED, file_fingerprint, run_inputs
 from rankfield.training.run_log import RunLog
+from rankfield.training.sharded_checkpoint import shards_of
+from rankfield.training.sharding import WholeModel, check_sharding
+from rankfield.training.shards import unsharded
 from rankfield.training.step import TrainingStep
 from rankfield.training.wise import BaseMixture
 
@@ -89,6 +92,7 @@ class _Trainer:
             log=self.log,
             accelerator=self.accelerator,
             resume=resume,
+            fsdp=recipe.fsdp,
         )
         processes = self.accelerator.num_processes
         if recipe.batch.size % processes:
@@ -97,6 +101,7 @@ class _Trainer:
                 where="recipe, batch.size",
             )
         self.model = build_model(recipe, dataset).to(self.accelerator.device)
+        check_sharding(recipe, self.model)
         self.dev = dev_set(recipe.dev, dataset)
         self.mixture = BaseMixture(recipe, dataset, self.model.encoder, self.dev)
         check_dev_images(self.dev, self.model)
@@ -111,16 +116,18 @@ class _Trainer:
         self.since_checkpoint = 0
 
     def run(self) -> RankingModel:
+        for side in ("query", "document"):
+            self.model.encoder.precompute(self.batches.texts(side), side)
+        self.whole = WholeModel(self.model, self.accelerator, sharded=self.recipe.fsdp)
         optimizer = make_optimizer(self.model, self.recipe.optimizer)
         ema = self.recipe.average.ema
         self.average = WeightAverage(self.model, ema) if ema else None
-        for side in ("query", "document"):
-            self.model.encoder.precompute(self.batches.texts(side), side)
         if self.resume:
             self._load_checkpoint(optimizer)
-        self.progress.precision = run_precision(
-            self.recipe, self.model, self.accelerator, self.progress.precision
-        )
+        with unsharded(self.model):
+            self.progress.precision = run_precision(
+                self.recipe, self.model, self.accelerator, self.progress.precision
+            )
         with self._nothing_half_written():
             if self.accelerator.is_main_process and not self.resume:
                 make_run_folder(self.out, self.recipe)
@@ -136,6 +143,7 @@ class _Trainer:
                 scale=self.dataset.score_scale,
                 accelerator=self.accelerator,
                 precision=self.progress.precision,
+                sharded=self.whole.sharded,
             )
             self.accelerator.init_trackers("tensorboard")
             try:
@@ -182,7 +190,7 @@ class _Trainer:
     def _batches(self, first: int) -> Iterator[tuple[int, TrainingBatch]]:
         """Yield the steps that are left; where negatives change, a new loader begins."""
         total = self.recipe.optimizer.steps
-        for steps, negatives in self.mining.spans(self.model, self.accelerator, first, total):
+        for steps, negatives in self.mining.spans(self.whole, self.accelerator, first, total):
             if negatives is not None:
                 self.batches.use_negatives(negatives)
             check_batch_norm(self.batches, steps)
@@ -217,22 +225,27 @@ class _Trainer:
 
     def _measure(self) -> None:
         """Measure dev NDCG@10, if that is due, and keep the model if it is the best so far."""
-        if not self.accelerator.is_main_process or not self.progress.unmeasured:
+        if not self.progress.unmeasured:
             return
-        averaged = self.average.applied() if self.average is not None else nullcontext()
-        with averaged, merged(self.model):  # measure what is saved
+        if self.whole.sharded or self.accelerator.is_main_process:
+            with self.whole.current(self.average) as model:
+                if self.accelerator.is_main_process:
+                    self._keep_best(model)
+        self.progress.unmeasured = False
+
+    def _keep_best(self, model: RankingModel) -> None:
+        with merged(model):  # measure what is saved
             value = None
             if self.dev is not None:
-                splits = self.dev.ndcg(self.model)
+                splits = self.dev.ndcg(model)
                 value = mean_ndcg(splits)
                 self.log.write("dev", self.progress.step, {"ndcg@10": value, "splits": splits})
             best = self.progress.best
             if value is None or best is None or value > best:
                 self.progress.best = value
-                self.model.metadata = self._metadata()
+                model.metadata = self._metadata()
                 self.checkpoints.wait()  # one that is being written takes the best model with it
-                self.model.save(self.kept, overwrite=True)
-        self.progress.unmeasured = False
+                model.save(self.kept, overwrite=True)
 
     def _metadata(self) -> dict[str, Any]:
         chosen = {"precision": self.progress.precision} if self.progress.precision else {}
@@ -255,11 +268,14 @@ class _Trainer:
 
     def _checkpoint(self, *, wait: bool) -> None:
         self.accelerator.wait_for_everyone()
-        if self.accelerator.is_main_process:
-            optimizer = getattr(self.step.optimizer, "optimizer", self.step.optimizer)
-            mined = self.mining.mined(self.progress.step)
-            if mined is not None:
-                self.progress.mined = {mined.name: file_fingerprint(mined)}
+        optimizer = getattr(self.step.optimizer, "optimizer", self.step.optimizer)
+        mined = self.mining.mined(self.progress.step)
+        if mined is not None:
+            self.progress.mined = {mined.name: file_fingerprint(mined)}
+        if self.recipe.fsdp:
+            tensors = shards_of(self.model, optimizer, self.average)
+            self.checkpoints.write_shards(tensors, self.progress, mined)
+        elif self.accelerator.is_main_process:
             if self.accelerator.scaler is not None:
                 self.progress.loss_scaler = self.accelerator.scaler.state_dict()
             state = Snapshot.of(self.model, optimizer, self.progress, self.average)

@@ -153,8 +153,7 @@ def test_a_run_goes_on_with_another_number_of_processes(
     recipe = recipe_of(VARIANTS["fields"] | VARIANTS["negatives"])
     recipe["loss"] = VARIANTS["fields"]["loss"]
     recipe |= {"checkpoint_every": 2}
-    batch = recipe["batch"] | {"gradient_cache": "on"}
-    sharded = recipe | {"fsdp": True, "batch": batch}
+    sharded = recipe | {"fsdp": True}
     two = tmp_path / "two"
     train(parse_recipe(recipe), data, tmp_path / "whole")
     train(parse_recipe(sharded), data, tmp_path / "sharded")
@@ -166,6 +165,7 @@ def test_a_run_goes_on_with_another_number_of_processes(
     (last / "optimizer.safetensors").write_bytes(b"")
     names = (*runs, "begun", "shards", "shards-again")
     recipes = {name: sharded if name.startswith("shards") else recipe for name in names}
+    recipes["shards-again"] = sharded | {"batch": recipe["batch"] | {"gradient_cache": "on"}}
     train_in_two(recipes, data, two)
     assert (two / "damaged" / "checkpoints" / f"damaged-{last.name}").is_dir()
     sizes = [path.stat().st_size for path in (last_checkpoint(two / "shards") / "shards").iterdir()]

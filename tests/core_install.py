@@ -142,6 +142,8 @@ def _train(commands: Commands) -> None:
     commands.run("search", "run/model", "shop", "red mug")
     commands.run("index", "run/model", "shop", "--out", "index")
     commands.run("search", "index", "red mug")
+    commands.run("index", "run/model", "split", "--out", "index", "--overwrite")
+    commands.run("rollback", "index")
     commands.run("search", "index", "red mug:1", "blue:-0.5", "--filter", "price < 50", "--explain")
     commands.needs("hybrid", "search", "index", "red mug", "--hybrid", "rrf")
     commands.run("publish", "run/model", "vectors", "--as", "vectors", "--data", "split")

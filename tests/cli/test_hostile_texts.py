@@ -189,6 +189,8 @@ def _train(walk: Walk) -> None:
     walk("mine", model, "split", "--out", f"{FILE}n.parquet")
     walk("search", model, "data", f"{EVIL} mug 3")
     walk("index", model, "data", "--out", f"{FILE}index")
+    walk("index", model, "data", "--out", f"{FILE}index", "--overwrite")
+    walk("rollback", f"{FILE}index")
     walk("search", f"{FILE}index", f"{EVIL} mug 3")
     walk("demo", f"{FILE}demo", "--documents", 200, "--queries", 60, "--steps", 3)
 

@@ -15,7 +15,7 @@ import torch
 from rankfield.cli.main import main
 from rankfield.encoders import RankingModel, small_encoder
 from rankfield.evaluation import Results
-from rankfield.index import STORES, open_index
+from rankfield.index import STORES, open_index, previous, roll_back
 from rankfield.schema import RankingDataset
 from ranking_shop import ranking_shop
 
@@ -312,7 +312,58 @@ def test_a_store_with_a_place(places: Path, run: Run) -> None:
     expected = run("search", places / "index", "red mug")[1]
     assert run("search", out, "red mug")[1] == expected
     assert run(*words)[0] == 0
-    assert run(*words, "--overwrite")[0] == 0
-    assert len(list((places / "store").iterdir())) == 1  # the copy of the replaced index is gone
+    for copies in (2, 2):  # of the index and of the previous one
+        assert run(*words, "--overwrite")[0] == 0
+        assert len(list((places / "store").iterdir())) == copies
+    assert run("rollback", out)[0] == 0
     assert run("search", out, "red mug")[1] == expected
     assert run("evaluate", out, places / "data")[0] == 0
+
+
+def test_a_rebuilt_index_can_be_taken_back(places: Path, run: Run) -> None:
+    index, other = places / "index", places / "other"
+    status, _, told = run("rollback", index)
+    assert (status, "no index that this one replaced" in told) == (2, True)
+    first = open_index(index).metadata
+    assert run("index", other, places / "data", "--out", index, "--overwrite")[0] == 0
+    second = open_index(index).metadata
+    assert second.model_fingerprint != first.model_fingerprint
+    before = {path.name for path in places.iterdir()}
+    for expected in (first, second, first):
+        status, shown, _ = run("rollback", index)
+        assert (status, "80 documents, built" in shown) == (0, True)
+        assert open_index(index).metadata == expected
+    # Writes to one of them leave the other as it is, though they share files.
+    open_index(index).delete(["d000"])
+    assert len(open_index(index)) == 79
+    assert run("rollback", index)[0] == 0
+    assert (len(open_index(index)), open_index(index).metadata) == (80, second)
+    assert {path.name for path in places.iterdir()} == before
+    assert run("rollback", places / "data")[0] == 2
+
+
+def test_a_rollback_that_was_interrupted_is_finished(
+    places: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = places / "index"
+    first = open_index(index).metadata
+    assert run("index", places / "other", places / "data", "--out", index, "--overwrite")[0] == 0
+    second = open_index(index).metadata
+    whole = previous._copy
+    for last in (1, 2):
+        done: list[Path] = []
+
+        def copy(source: Path, target: Path, last: int = last, done: list[Path] = done) -> None:
+            if len(done) == last:
+                raise KeyboardInterrupt
+            done.append(target)
+            whole(source, target)
+
+        monkeypatch.setattr(previous, "_copy", copy)
+        with pytest.raises(KeyboardInterrupt):
+            roll_back(index)
+        monkeypatch.setattr(previous, "_copy", whole)
+        roll_back(index)
+        kept = previous.previous_of(index)
+        assert {open_index(p).metadata.model for p in (index, kept)} == {first.model, second.model}
+        assert not index.with_name("index.newer").exists()

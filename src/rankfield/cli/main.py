@@ -39,6 +39,7 @@ VERBS: dict[str, str] = {
     "report": "report",
     "metrics": "metrics",
     "index": "index",
+    "rollback": "rollback",
     "search": "search",
     "publish": "publish",
     "push": "push",

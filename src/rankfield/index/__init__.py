@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rankfield.index.cached_embedder import CachedEmbedder
     from rankfield.index.exact import ExactIndex
     from rankfield.index.metadata import IndexMetadata, is_index
+    from rankfield.index.previous import roll_back
     from rankfield.index.stores import STORES, open_index
 
 _HOMES = {
@@ -27,6 +28,7 @@ _HOMES = {
     "index_model": "build",
     "is_index": "metadata",
     "open_index": "stores",
+    "roll_back": "previous",
 }
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "index_model",
     "is_index",
     "open_index",
+    "roll_back",
 ]
 
 __getattr__ = lazy_names(__name__, _HOMES)

@@ -19,6 +19,7 @@ from rankfield.errors import InputError, ModelError, OutputError
 from rankfield.field_values import content_bytes, flat_values
 from rankfield.index.base import KEY, Chunks, Index, Vectors
 from rankfield.index.metadata import HEADER, IndexMetadata, change_metadata, is_index
+from rankfield.index.previous import keep_previous
 from rankfield.index.recall import measured_recall
 from rankfield.index.stores import open_index, store_named, store_place
 from rankfield.nearby import nearby_text
@@ -79,7 +80,8 @@ def build_index(
         device: where to embed, as torch names it.
         precision: in which to embed, as `RankingModel.encode_documents`; the metadata say which it
             came to.
-        overwrite: replace what is in `folder`, once the new index is complete.
+        overwrite: replace what is in `folder`, once the new index is complete; an index that is
+            replaced is kept beside it (`roll_back`).
 
     Raises:
         InputError: another dtype, precision, store or first pass.
@@ -119,6 +121,8 @@ def build_index(
             remedy="Name another folder, or replace it (--overwrite).",
         )
     chunks = chunks_of(loaded, dataset, dataset.documents, "document")
+    if is_index(root):
+        keep_previous(root)
     index = made_by.build(root, metadata, documents, chunks, overwrite=overwrite)
     if name == "exact" and first_pass in PROVEN:
         return index

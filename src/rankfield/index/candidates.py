@@ -21,7 +21,7 @@ import torch
 from rankfield.errors import InputError, OutputError
 from rankfield.index.base import Chunks, Filter, Vectors
 from rankfield.index.exact import ExactIndex, hits_frame
-from rankfield.index.metadata import Header, IndexMetadata, is_index, read_header
+from rankfield.index.metadata import Header, IndexMetadata, read_header
 from rankfield.index.segments import SegmentState, mapped, vectors_name
 from rankfield.index.snapshot import Snapshot, State
 from rankfield.progress import progress
@@ -105,10 +105,8 @@ class CandidateIndex(ExactIndex):
         """Make an index in `folder`, as `Index.build`, and write its vectors to the store."""
         root = Path(folder)
         cls.check_store(metadata)
-        replaced = read_header(root) if overwrite and is_index(root) else None
-        super().build(root, metadata, documents, chunks, overwrite=overwrite)
-        if replaced is not None and replaced.store == cls.name:
-            cls.open_store(root, replaced.metadata).drop()
+        super().build_files(root, metadata, documents, chunks, overwrite=overwrite)
+        cls.open_store(root, metadata).drop()  # of an index that had this place and name
         return cls.open(root)
 
     def search(

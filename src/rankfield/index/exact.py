@@ -36,7 +36,7 @@ from rankfield.index.metadata import (
     write_header,
 )
 from rankfield.index.partial import filled_vectors
-from rankfield.index.segments import SegmentState, vectors_name, write_segment
+from rankfield.index.segments import SegmentState, fresh, vectors_name, write_segment
 from rankfield.index.snapshot import Snapshot, State, live_name, open_segments
 from rankfield.outputs import require_new, storage_errors
 from rankfield.search import Hits, SearchOptions
@@ -71,7 +71,20 @@ class ExactIndex:
         overwrite: bool = False,
     ) -> Self:
         """Make an index in `folder`, as `Index.build`."""
-        root = Path(folder)
+        cls.build_files(Path(folder), metadata, documents, chunks, overwrite=overwrite)
+        return cls.open(folder)
+
+    @classmethod
+    def build_files(
+        cls,
+        root: Path,
+        metadata: IndexMetadata,
+        documents: pl.DataFrame,
+        chunks: Chunks,
+        *,
+        overwrite: bool,
+    ) -> None:
+        """Write the files of an index that `Index.build` makes."""
         if not overwrite:
             require_new(root)
         check_documents(documents, root)
@@ -84,7 +97,6 @@ class ExactIndex:
             segment = write_segment(made, 0, documents, None)
             write_header(made, cls._header(metadata, State(version=0, segments=[segment])))
         sync(root.absolute().parent)
-        return cls.open(root)
 
     @classmethod
     def open(cls, folder: str | Path) -> Self:
@@ -227,7 +239,7 @@ class ExactIndex:
         live: npt.NDArray[np.bool_],
         number: int,
     ) -> None:
-        path = self.folder / live_name(number)
+        path = fresh(self.folder / live_name(number))
         np.save(path, live)
         sync(path)
         self._commit(before, State(version=number, segments=segments, live=number))
@@ -241,7 +253,7 @@ class ExactIndex:
     ) -> None:
         """Write the live rows of all segments into one."""
         shape, dtype = (int(live.sum()), self.metadata.dimension), self.metadata.dtype
-        path = self.folder / vectors_name(number)
+        path = fresh(self.folder / vectors_name(number))
         out = open_memmap(path, mode="w+", dtype=dtype, shape=shape)
         frames, start, done = [], 0, 0
         for segment in open_segments(self.folder, before.metadata, segments, before.segments):

@@ -21,7 +21,15 @@ from rankfield.io.parquet import read_parquet
 from rankfield.paths import require_regular
 from rankfield.search import Corpus, ResidentCorpus
 
-__all__ = ["Segment", "SegmentState", "documents_name", "mapped", "vectors_name", "write_segment"]
+__all__ = [
+    "Segment",
+    "SegmentState",
+    "documents_name",
+    "fresh",
+    "mapped",
+    "vectors_name",
+    "write_segment",
+]
 
 _REMEDY = "Build the index again."
 
@@ -110,11 +118,20 @@ def write_segment(
     """
     paths = folder / vectors_name(number), folder / documents_name(number)
     if vectors is not None:
-        np.save(paths[0], vectors)
-    documents.write_parquet(paths[1])
+        np.save(fresh(paths[0]), vectors)
+    documents.write_parquet(fresh(paths[1]))
     for path in paths:
         sync(path)
     return SegmentState(number=number, rows=documents.height)
+
+
+def fresh(path: Path) -> Path:
+    """Return a path at which there is nothing any more.
+
+    What a version left that was set aside may be a hard link to a file of the previous index.
+    """
+    path.unlink(missing_ok=True)
+    return path
 
 
 def mapped(path: Path, shape: tuple[int, ...], dtype: str) -> npt.NDArray[Any]:

@@ -12,8 +12,9 @@ from rankfield.messages import did_you_mean
 
 if TYPE_CHECKING:
     from rankfield.index.base import Index
+    from rankfield.index.metadata import Header
 
-__all__ = ["STORES", "open_index", "store_named", "store_place"]
+__all__ = ["STORES", "drop_store", "open_index", "store_named", "store_place"]
 
 
 class _Stores(UserDict[str, Any]):
@@ -66,6 +67,19 @@ def store_place(text: str) -> tuple[str, str]:
             f"expected no place, found {place!r}", where="store exact", remedy="--store exact"
         )
     return name, place
+
+
+def drop_store(folder: Path, header: Header) -> None:
+    """Remove the copy that a store keeps elsewhere for the index in a folder.
+
+    Raises:
+        InputError: the store cannot be reached.
+    """
+    from rankfield.index.candidates import CandidateIndex
+
+    store = store_named(header.store)
+    if header.metadata.store_place and issubclass(store, CandidateIndex):
+        store.open_store(folder, header.metadata).drop()
 
 
 def open_index(folder: str | Path) -> Index:

@@ -32,12 +32,14 @@ from numpy.typing import NDArray
 from rankfield.errors import RecipeError
 from rankfield.messages import did_you_mean
 from rankfield.schema import ScoreScale
+from rankfield.sorting import sorted_order
 
 __all__ = [
     "DISCOUNT",
     "WEIGHT_FUNCTIONS",
     "discount_weights",
     "grade_shares",
+    "ordered_grade_shares",
     "pair_weights",
     "score_weights",
 ]
@@ -159,23 +161,30 @@ def grade_shares(queries: NDArray[np.int64], scores: Floats) -> tuple[Floats, ND
         queries: P query numbers.
         scores: P finite scores, of which only the order matters.
     """
-    order = np.lexsort((-scores, queries))
-    owner, ordered = queries[order], scores[order]
-    new_query = np.ones(len(order), dtype=bool)
+    order = sorted_order((-scores, queries))
+    share, rank = np.empty(len(order)), np.empty(len(order), dtype=np.int64)
+    share[order], rank[order] = ordered_grade_shares(queries[order], scores[order])
+    return share, rank
+
+
+def ordered_grade_shares(
+    owner: NDArray[np.int64], ordered: Floats
+) -> tuple[Floats, NDArray[np.int64]]:
+    """Return `grade_shares` of pairs that are ordered by query, the highest score first."""
+    new_query = np.ones(len(owner), dtype=bool)
     new_query[1:] = owner[1:] != owner[:-1]
     new_grade = new_query.copy()
     new_grade[1:] |= ordered[1:] != ordered[:-1]
-    query, grade = np.cumsum(new_query) - 1, np.cumsum(new_grade) - 1
-    first = np.flatnonzero(new_grade)
-    size = np.bincount(grade, minlength=len(first))
-    best = size[grade[np.flatnonzero(new_query)]]
+    grade = np.cumsum(new_grade) - 1
+    first, starts = np.flatnonzero(new_grade), np.flatnonzero(new_query)
+    size = np.diff(np.append(first, len(owner)))
+    query = np.cumsum(new_query[first]) - 1  # of each grade
+    best = size[grade[starts]]
     # The running maximum of each query's sizes: an offset keeps the queries apart.
-    offset = query[first] * (len(order) + 1)
+    offset = query * (len(owner) + 1)
     largest = np.maximum.accumulate(size + offset) - offset
-    share, rank = np.empty(len(order)), np.empty(len(order), dtype=np.int64)
-    share[order] = np.minimum(1.0, best[query] / largest[grade])
-    rank[order] = first[grade] - np.flatnonzero(new_query)[query] + 1
-    return share, rank
+    share = np.minimum(1.0, best[query] / largest)
+    return share[grade], (first - starts[query] + 1)[grade]
 
 
 def discount_weights(queries: NDArray[np.int64], scores: Floats, scale: ScoreScale) -> Floats:

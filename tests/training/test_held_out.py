@@ -155,7 +155,7 @@ def _untrained(data: RankingDataset, folder: Path) -> Any:
 
 def _batches(data: RankingDataset, _folder: Path) -> Any:
     batches = PairBatches(recipe(), data, build_model(recipe(), data))
-    found: list[Any] = [batches.texts("query"), batches.texts("document")]
+    found: list[Any] = [list(batches.texts("query")), list(batches.texts("document"))]
     for step in range(4):
         raw = batches[step]
         found += [raw.query_rows, raw.document_rows]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rankfield.cache_folder import user_cache
 from rankfield.cli.opening import Opened, Opening, opens_a_model
 from rankfield.cli.option_groups import takes_options
 from rankfield.cli.options import Device
@@ -112,7 +112,7 @@ def command(
             remedy=_BUILD,
         )
     _refuse_queries(given, options)
-    folder = None if no_cache else cache or _user_cache()
+    folder = None if no_cache else cache or user_cache()
     data = RankingDataset.load(given[0])
     opened = opening.open(source, data, place)
     text = given[1] if len(given) > 1 else ""
@@ -197,15 +197,6 @@ def _search_data(
     names = dict(zip(data.documents.columns, found.columns[2:], strict=True))
     texts = [field.name for field in data.document_fields if field.modality == "text"]
     _show(found, {name: names[name] for name in ["doc_id", *texts]})
-
-
-def _user_cache() -> Path | None:
-    """Return where indexes are kept by default; None for a user without a home."""
-    folder = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    try:
-        return (Path(folder) if folder else Path.home() / ".cache") / "rankfield"
-    except RuntimeError:
-        return None
 
 
 def _show(found: pl.DataFrame, columns: Mapping[str, str]) -> None:

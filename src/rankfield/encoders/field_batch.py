@@ -64,7 +64,7 @@ def field_batch(
         if held is None:
             continue
         if column.field.modality == "text":
-            texts = [str(column.values[code]) for code in held.items[CODES].tolist()]
+            texts = [str(text) for text in column.take(held.items[CODES].numpy())]
             items = encoder.tokenize(texts, side)
         else:
             items = {"pixels": pixels[column.field.name]}

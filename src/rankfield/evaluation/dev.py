@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from rankfield.evaluation.join_judgments import join_judgments
 from rankfield.evaluation.options import EvaluationOptions
@@ -73,10 +74,15 @@ class DevSet:
             SplitError: an unknown split or subset, or a split without queries.
         """
         subset = subset if dataset.has_subsets else None
-        whole = [dataset.view(split, subset) for split in splits]
-        totals = tuple((view.queries.height, view.documents.height) for view in whole)
+        # A corpus of millions is not copied for each split: only what is kept of it.
+        bare = dataset.with_tables(documents=dataset.documents.clear())
+        whole = [bare.view(split, subset) for split in splits]
+        corpora = {corpus_of(view.name): _corpus(dataset, view.name) for view in whole}
+        totals = tuple(
+            (view.queries.height, int(corpora[corpus_of(view.name)].sum())) for view in whole
+        )
         views = [_fewer_queries(view, queries) for view in whole]
-        return cls(dataset, tuple(_fewer_documents(views, documents)), totals)
+        return cls(dataset, tuple(_with_documents(dataset, views, corpora, documents)), totals)
 
     def defined(self) -> DevSet | None:
         """Return the splits with a dev query that has a document of positive gain; None of none.
@@ -149,22 +155,49 @@ def _fewer_queries(view: SplitView, limit: Limit) -> SplitView:
     return replace(view, queries=queries, judgments=kept)
 
 
-def _fewer_documents(views: Sequence[SplitView], limit: Limit) -> list[SplitView]:
+def _corpus(dataset: RankingDataset, split: str) -> NDArray[np.bool_]:
+    """Return which documents a split is searched in."""
+    if split == "all":
+        return np.ones(dataset.documents.height, dtype=bool)
+    wanted = split in ("in_domain", "novel_query")
+    found: NDArray[np.bool_] = (dataset.documents["seen"] == wanted).fill_null(False).to_numpy()
+    return found
+
+
+def _with_documents(
+    dataset: RankingDataset,
+    views: Sequence[SplitView],
+    corpora: Mapping[str, NDArray[np.bool_]],
+    limit: Limit,
+) -> list[SplitView]:
     """Return the views with the documents to search; those of one corpus share a table."""
     judged: dict[str, list[pl.Series]] = {}
     for view in views:
         judged.setdefault(corpus_of(view.name), []).append(view.judgments["doc_id"])
     tables: dict[str, pl.DataFrame] = {}
-    for view in views:
-        corpus = corpus_of(view.name)
-        if corpus not in tables:
-            ids = view.documents["doc_id"]
-            if limit == "all" or len(ids) <= limit:
-                tables[corpus] = view.documents
-            else:
-                known = ids.is_in(pl.concat(judged[corpus]).unique().implode())
-                tables[corpus] = view.documents.filter(known | _sample(ids, limit))
+    for corpus, known in judged.items():
+        inside = corpora[corpus]
+        if limit == "all" or inside.sum() <= limit:
+            kept = inside
+        else:
+            ids = dataset.documents["doc_id"]
+            kept = inside & ids.is_in(pl.concat(known).unique().implode()).to_numpy()
+            kept[_sampled(dataset, corpus, inside, limit)] = True
+        tables[corpus] = dataset.documents.filter(pl.Series(kept))
     return [replace(view, documents=tables[corpus_of(view.name)]) for view in views]
+
+
+def _sampled(
+    dataset: RankingDataset, corpus: str, inside: NDArray[np.bool_], limit: int
+) -> NDArray[np.int64]:
+    """Return the rows of the documents of a corpus that are sampled."""
+
+    def rows() -> dict[str, NDArray[np.int64]]:
+        ids = dataset.documents["doc_id"].filter(pl.Series(inside))
+        return {"rows": np.flatnonzero(inside)[_sample(ids, limit).to_numpy()]}
+
+    kept = dataset.mapped
+    return rows()["rows"] if kept is None else kept.derived(f"dev {corpus} {limit}", rows)["rows"]
 
 
 def _sample(ids: pl.Series, count: int) -> pl.Series:

@@ -7,13 +7,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from rankfield.errors import SplitError
 from rankfield.field_values import without_items
 from rankfield.schema.fields import Field, Provenance, ScoreScale
 from rankfield.schema.header import TABLES, Described, check_columns, read_header, write_header
 from rankfield.schema.image_source import image_source
+from rankfield.schema.mapped import MappedTables, mapped_tables
+from rankfield.schema.row_numbers import row_numbers
 from rankfield.schema.storing import (
     fingerprint,
     read_errors,
@@ -66,6 +70,8 @@ class RankingDataset:
     judgments: pl.DataFrame
     provenance: Provenance = field(default_factory=Provenance)
     root: Path | None = None
+    mapped: MappedTables | None = field(default=None, init=False, repr=False, compare=False)
+    """Of a large folder, what its memory-mapped tables lie in; a changed copy has none."""
 
     def __post_init__(self) -> None:
         where = str(self.root) if self.root else self.name
@@ -98,6 +104,22 @@ class RankingDataset:
             return self.judgments
         held_out = self.queries.filter(_in_subset(SUBSETS)).select("query_id")
         return self.judgments.join(held_out, on="query_id", how="anti", maintain_order="left")
+
+    def training_mask(self, query_rows: NDArray[np.integer]) -> NDArray[np.bool_] | None:
+        """Return which judgments `training_judgments` holds; None for all.
+
+        Args:
+            query_rows: the row of each judgment's query, −1 where it is unknown.
+        """
+        if self.is_split:
+            inside = (self.judgments["split"] == "in_domain").fill_null(False)
+            found: NDArray[np.bool_] = inside.to_numpy()
+            return found
+        if not self.has_subsets:
+            return None
+        held_out = self.queries.select(_in_subset(SUBSETS)).to_series().to_numpy()
+        trained: NDArray[np.bool_] = ~held_out[query_rows] | (query_rows < 0)
+        return trained
 
     def training_queries(self) -> pl.DataFrame:
         """Return the queries that training may see, by the rule of `training_judgments`."""
@@ -207,7 +229,27 @@ class RankingDataset:
 
         Images count by path, not by content.
         """
-        return fingerprint(self)
+        mapped = self.mapped
+        if mapped is None:
+            return fingerprint(self)
+        # of tables that are mapped for this alone: their pages are given back with them
+        return mapped.text(
+            "fingerprint",
+            lambda: fingerprint(self.of_tables(self, mapped.tables(), self.root)),
+        )
+
+    def judged_rows(self) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
+        """Return the rows of each judgment's query and document, −1 where the id is unknown.
+
+        Raises:
+            DataError: a table has an id twice.
+        """
+        if self.mapped is not None:
+            return self.mapped.judged_rows()
+        return (
+            row_numbers(self.judgments["query_id"], self.queries["query_id"]),
+            row_numbers(self.judgments["doc_id"], self.documents["doc_id"]),
+        )
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> RankingDataset:
         """Write the folder (`dataset.toml`, three Parquet tables, images) and return it loaded.
@@ -235,20 +277,34 @@ class RankingDataset:
         save_images(self, target)
 
     @classmethod
-    def load(cls, folder: str | Path) -> RankingDataset:
+    def load(cls, folder: str | Path, *, mapped: bool = False) -> RankingDataset:
         """Read a data set folder.
+
+        Args:
+            folder: as `save` wrote it.
+            mapped: whether a large one is memory-mapped instead, from files in the user's cache:
+                its tables take no memory of their own. `mapped_tables` says which are.
 
         Raises:
             DataError: the folder, a table or a column is missing or malformed.
+            OutputError: the files to map cannot be written anywhere.
         """
         root = Path(folder)
         header = read_header(root)
-        tables: dict[str, pl.DataFrame] = {}
-        for table in TABLES:
-            with read_errors(root / f"{table}.parquet") as path:
+        files = {table: root / f"{table}.parquet" for table in TABLES}
+        for path in files.values():
+            with read_errors(path):
                 require_table(root, path)
-                tables[table] = pl.read_parquet(path, glob=False)
-        return cls.of_tables(header, tables, root)
+        found = mapped_tables(header, root, files) if mapped else None
+        if found is None:
+            tables = {}
+            for table, path in files.items():
+                with read_errors(path):
+                    tables[table] = pl.read_parquet(path, glob=False)
+            return cls.of_tables(header, tables, root)
+        data = cls.of_tables(header, found.tables(), root)
+        data.mapped = found
+        return data
 
     @classmethod
     def of_tables(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +16,7 @@ from torch.utils.data import Dataset
 
 from rankfield.encoders import RankingModel, SequenceEncoder
 from rankfield.encoders.base import Side
-from rankfield.encoders.columns import FieldColumn, field_columns
+from rankfield.encoders.columns import FieldColumn
 from rankfield.encoders.contents import content_ids
 from rankfield.encoders.field_batch import field_batch, field_codes
 from rankfield.encoders.fusion import FieldBatch
@@ -28,13 +30,17 @@ from rankfield.training.order import epoch_order, query_clusters
 from rankfield.training.pairs import TrainingPairs
 from rankfield.training.recipe import Recipe
 from rankfield.training.sources import add_judgments
+from rankfield.training.table_columns import table_columns
 from rankfield.training.training_images import TrainingImages
 from rankfield.training.used_fields import without_fields
 
 __all__ = ["PairBatches", "TrainingBatch"]
 
 Ints = NDArray[np.int64]
+_SIDES: tuple[Side, ...] = ("query", "document")
 
+_AT_ONCE = 65_536
+_SHORT = 2**31
 _DRAW, _MORE = 7, 8  # tell a step's random numbers for one purpose from those for another
 
 
@@ -81,12 +87,11 @@ class PairBatches(Dataset[TrainingBatch]):
         self.dataset, self.model, self.recipe = dataset, model, recipe
         self.rank, self.processes = rank, processes
         self.columns: dict[Side, list[FieldColumn]] = {
-            "query": field_columns(dataset.queries, model.fields("query")),
-            "document": field_columns(dataset.documents, model.fields("document")),
+            side: table_columns(dataset, side, model.fields(side)) for side in _SIDES
         }
         self.pairs = TrainingPairs.of(recipe, dataset, self.columns)
         self.negatives: NegativeTable | None = None
-        self._orders: dict[int, Ints] = {}
+        self._orders: dict[int, NDArray[np.integer]] = {}
         self._rows = self._possible_rows()
         self._vectors = self._query_vectors() if recipe.batch.similar_queries else None
         self.images = TrainingImages(
@@ -164,7 +169,7 @@ class PairBatches(Dataset[TrainingBatch]):
         absent = without_fields(self.dataset, "document", self.model.fields("document"))
         frame = frame.join(absent, on="doc_id", how="anti", maintain_order="left")
         table = NegativeTable.of(frame, self.dataset, judged=judged)
-        known = np.unique(self.pairs.document_rows)
+        known = _distinct(self.pairs.document_rows)
         rows = np.concatenate([known, np.setdiff1d(table.documents, known)])
         # A negative of the same content as a trained document is that document.
         contents = content_ids(self.columns["document"], self.dataset, rows)
@@ -191,43 +196,49 @@ class PairBatches(Dataset[TrainingBatch]):
         """Return the pairs of the global batch of a step."""
         size = self.recipe.batch.size
         epoch, place = divmod(step, len(self.pairs.pool) // size)
-        return self._epoch(epoch)[place * size : (place + 1) * size]
+        return self._epoch(epoch)[place * size : (place + 1) * size].astype(np.int64)
 
-    def _epoch(self, epoch: int) -> Ints:
-        """Return an epoch's pairs in their order."""
+    def _epoch(self, epoch: int) -> NDArray[np.integer]:
+        """Return an epoch's pairs in their order; of a mapped data set, that of all processes."""
         if epoch not in self._orders:
-            rng = np.random.default_rng([self.recipe.seed, epoch])
-            batch = self.recipe.batch
-            pool = self.pairs.pool
-            queries = self.pairs.query_rows[pool]
-            clusters = None
-            if self._vectors is not None:
-                inverse = np.unique(queries, return_inverse=True)[1]
-                clusters = query_clusters(self._vectors, batch.similar_queries, rng)[inverse]
-            order = epoch_order(
-                queries,
-                self.pairs.scores[pool],
-                self.pairs.weights[pool],
-                documents_per_query=batch.documents_per_query,
-                choice=batch.choice,
-                clusters=clusters,
-                rng=rng,
-            )
-            self._orders = {epoch: pool[order]}
+            mapped = self.dataset.mapped
+            if mapped is None or self._vectors is not None or self.pairs.key is None:
+                self._orders = {epoch: self._order(epoch)}
+            else:
+                batch = self.recipe.batch
+                said = [self.pairs.key, self.recipe.seed, batch.documents_per_query, batch.choice]
+                what = f"order {json.dumps(said)} {epoch}"
+                made = mapped.derived(what, lambda: {"order": _short(self._order(epoch))})
+                self._orders = {epoch: made["order"]}
         return self._orders[epoch]
 
-    def texts(self, side: Side) -> list[str]:
-        """Return the distinct texts of this side that training can meet."""
-        return [
-            str(column.values[code])
-            for column in self.columns[side]
-            if column.field.modality == "text"
-            for code in self._used(side, column)
-        ]
+    def _order(self, epoch: int) -> Ints:
+        rng = np.random.default_rng([self.recipe.seed, epoch])
+        batch = self.recipe.batch
+        pool = self.pairs.pool
+        queries = self.pairs.query_rows[pool]
+        clusters = None
+        if self._vectors is not None:
+            inverse = np.unique(queries, return_inverse=True)[1]
+            clusters = query_clusters(self._vectors, batch.similar_queries, rng)[inverse]
+        order = epoch_order(
+            queries,
+            self.pairs.scores[pool],
+            self.pairs.weights[pool],
+            documents_per_query=batch.documents_per_query,
+            choice=batch.choice,
+            clusters=clusters,
+            rng=rng,
+        )
+        return pool[order]
 
-    def _used(self, side: Side, column: FieldColumn) -> NDArray[np.int64]:
-        """Return the codes of the values that training can meet, ascending."""
-        return column.codes_of(self._rows[side])
+    def texts(self, side: Side) -> Iterator[str]:
+        """Yield the distinct texts of this side that training can meet."""
+        for column in self.columns[side]:
+            if column.field.modality == "text":
+                codes = column.codes_of(self._rows[side])
+                for part in np.split(codes, range(_AT_ONCE, len(codes), _AT_ONCE)):
+                    yield from map(str, column.take(part))
 
     def _query_vectors(self) -> NDArray[np.float32]:
         """Embed the training queries with the untrained model: which are near each other."""
@@ -241,8 +252,18 @@ class PairBatches(Dataset[TrainingBatch]):
 
     def _possible_rows(self) -> dict[Side, Ints]:
         """Return the rows that training can meet; a negative may be any visible document."""
-        documents = np.unique(self.pairs.document_rows)
+        documents = _distinct(self.pairs.document_rows)
         if self.recipe.negatives.used:
             ids = self.dataset.training_documents()["doc_id"]
             documents = np.flatnonzero(self.dataset.documents["doc_id"].is_in(ids.implode()))
-        return {"query": np.unique(self.pairs.query_rows), "document": documents}
+        return {"query": _distinct(self.pairs.query_rows), "document": documents}
+
+
+def _short(order: Ints) -> NDArray[np.integer]:
+    """Return the order in four bytes each, where they suffice."""
+    return order.astype(np.int32) if order.max(initial=0) < _SHORT else order
+
+
+def _distinct(rows: Ints) -> Ints:
+    """Return the distinct rows, ascending, without sorting them."""
+    return np.flatnonzero(np.bincount(rows))

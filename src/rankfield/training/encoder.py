@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pydantic
 
 from rankfield.encoders import ComposedEncoder, Encoder, VisionTower
@@ -35,6 +36,8 @@ _WHOLE = ("transformers", "sentence-transformers")
 """The kinds whose model is one encoder."""
 _PRETRAINED = (*_WHOLE, "open-clip")
 _SMALL = ("small", "composed")
+_TOKENIZER_RECORDS = 200_000
+"""Of each side, that a small text tower's tokenizer is made from."""
 _OF_KINDS = (
     dict.fromkeys(("model", "revision"), _PRETRAINED)
     | dict.fromkeys(("text_model", "text_revision"), ("composed",))
@@ -237,17 +240,26 @@ def _vision_tower(section: EncoderSection) -> VisionTower:
 def _training_texts(
     dataset: RankingDataset, query_fields: Sequence[Field], document_fields: Sequence[Field]
 ) -> list[str]:
-    """Collect the texts that training may see: a tokenizer must not know the held-out ones."""
-    judgments = dataset.training_judgments()
-    queries = dataset.queries.join(judgments, on="query_id", how="semi")
-    documents = dataset.documents.join(judgments, on="doc_id", how="semi")
-    return [
-        text
-        for frame, fields in ((queries, query_fields), (documents, document_fields))
-        for field in fields
-        if field.modality == "text"
-        for text in frame[field.name].drop_nulls().unique().to_list()
-    ]
+    """Collect the texts that training may see: a tokenizer must not know the held-out ones.
+
+    Of very many records those at equal distances are taken: a vocabulary needs no more.
+    """
+    rows = dataset.judged_rows()
+    seen = dataset.training_mask(rows[0])
+    texts = []
+    for frame, fields, judged in (
+        (dataset.queries, query_fields, rows[0]),
+        (dataset.documents, document_fields, rows[1]),
+    ):
+        trained = judged if seen is None else judged[seen]
+        met = np.zeros(frame.height, dtype=bool)
+        met[trained[trained >= 0]] = True
+        places = np.flatnonzero(met)
+        places = places[:: max(1, -(-len(places) // _TOKENIZER_RECORDS))]
+        for field in fields:
+            if field.modality == "text":
+                texts += frame[field.name].gather(places).drop_nulls().unique().to_list()
+    return texts
 
 
 def _folder(section: EncoderSection, key: str) -> Path:

@@ -28,9 +28,9 @@ from rankfield.errors import DataError
 from rankfield.evaluation.ranker import Embedder, checked_embeddings
 from rankfield.progress import progress
 from rankfield.schema import RankingDataset
+from rankfield.schema.row_numbers import row_numbers
 from rankfield.search import Corpus, SearchOptions
 from rankfield.training.mining_settings import MineSettings
-from rankfield.training.row_numbers import row_numbers
 
 __all__ = ["Mined", "mine"]
 

@@ -20,10 +20,10 @@ from rankfield.io.table import Table
 from rankfield.outputs import OR_OVERWRITE, require_new
 from rankfield.parsing import parse_json
 from rankfield.schema import RankingDataset
+from rankfield.schema.row_numbers import row_numbers
 from rankfield.settings import Settings
 from rankfield.training.mining import Mined
 from rankfield.training.mining_settings import MineSettings
-from rankfield.training.row_numbers import row_numbers
 
 __all__ = [
     "NegativeTable",

@@ -10,7 +10,8 @@ from pydantic import Field
 
 from rankfield.ranges import ranges
 from rankfield.settings import Settings
-from rankfield.weighting import grade_shares
+from rankfield.sorting import dense_ranks, sorted_order
+from rankfield.weighting import ordered_grade_shares
 
 __all__ = ["BatchSection", "Choice", "epoch_order", "query_clusters"]
 
@@ -98,8 +99,9 @@ def epoch_order(
     else:
         taken = np.arange(len(queries))
         group = _dealt(queries, scores, documents_per_query, choice, rng)
-    block = queries[taken] if clusters is None else clusters[taken]
-    order = taken[_shuffled_blocks(block, group, queries[taken], rng)]
+    owner = queries[taken]
+    block = owner if clusters is None else clusters[taken]
+    order = taken[_shuffled_blocks(block, group, owner, rng)]
     return np.resize(order, len(queries))  # drawn pairs may be some more or fewer
 
 
@@ -128,9 +130,9 @@ def _balanced(
     one in each equal part of the list's mass: systematic sampling, so that every group meets high
     and low scores. A list of at most `width` pairs is a group as it is, each pair once.
     """
-    order = np.lexsort((rng.random(len(queries)), -scores, queries))
+    order = sorted_order((rng.random(len(queries)), -scores, queries))
     owner = queries[order]
-    mass = grade_shares(queries, scores)[0][order]
+    mass = ordered_grade_shares(owner, scores[order])[0]
     upper = np.cumsum(mass)
     starts = np.flatnonzero(np.append(True, owner[1:] != owner[:-1]))
     lengths = np.diff(np.append(starts, len(order)))
@@ -151,7 +153,7 @@ def _balanced(
 
 def _places(owner: Ints, keys: tuple[NDArray[np.floating] | Ints, ...]) -> Ints:
     """Return each entry's place among those of its owner, by the last key first."""
-    order = np.lexsort((*keys, owner))
+    order = sorted_order((*keys, owner))
     ordered = owner[order]
     starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
     place = np.empty(len(owner), dtype=np.int64)
@@ -166,7 +168,7 @@ def _drawn(
 
     Systematic sampling: a pair of expected count c comes ⌊c⌋ or ⌈c⌉ times, at most once a group.
     """
-    order = np.lexsort((rng.random(len(queries)), queries))
+    order = sorted_order((rng.random(len(queries)), queries))
     owner = queries[order]
     counts = np.bincount(owner)
     totals = np.bincount(owner, weights[order])
@@ -183,11 +185,17 @@ def _drawn(
 
 def _shuffled_blocks(block: Ints, group: Ints, owner: Ints, rng: np.random.Generator) -> Ints:
     """Order entries by random blocks (block, group), within them by owner in random order."""
-    width = int(group.max()) + 1
-    codes, inverse = np.unique(block * width + group, return_inverse=True)
-    turn = rng.permutation(len(codes))[inverse]
+    numbers = block * (int(group.max()) + 1) + group
+    if block is owner and (numbers[1:] >= numbers[:-1]).all():
+        # Blocks that lie together, of one owner each, are only moved.
+        starts = np.flatnonzero(np.append(True, numbers[1:] != numbers[:-1]))
+        turns = np.argsort(rng.permutation(len(starts)))
+        which, place = ranges(np.diff(np.append(starts, len(numbers)))[turns])
+        return starts[turns][which] + place
+    blocks, inverse = dense_ranks(numbers)
+    turn = rng.permutation(blocks)[inverse]
     within = rng.permutation(int(owner.max()) + 1)[owner]
-    return np.lexsort((within, turn))
+    return sorted_order((within, turn))
 
 
 def query_clusters(vectors: NDArray[np.float32], size: int, rng: np.random.Generator) -> Ints:

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
-import polars as pl
 import torch
 from numpy.typing import NDArray
 
 from rankfield.encoders.base import Side
 from rankfield.encoders.columns import FieldColumn
-from rankfield.encoders.contents import content_ids
-from rankfield.errors import DataError, RecipeError
+from rankfield.errors import RecipeError
 from rankfield.losses import JudgedPairs
 from rankfield.ranges import ranges
 from rankfield.schema import RankingDataset
+from rankfield.training.pair_arrays import pair_arrays
 from rankfield.training.recipe import Recipe
-from rankfield.training.row_numbers import row_numbers
-from rankfield.training.sources import add_judgments
-from rankfield.training.used_fields import pairs_with_fields
-from rankfield.weighting import pair_weights
+from rankfield.training.used_fields import used_fields
 
 __all__ = ["TrainingPairs"]
 
 Ints = NDArray[np.int64]
+_SHORT = 2**31
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,7 @@ class TrainingPairs:
     weights: float32 P, the weight of the score times the trust in its source.
     skipped: how many judgments were left out because the query or the document has none of the
         fields that the recipe uses.
+    key: of mapped pairs, what they depend on beside the tables; None if that cannot be said.
     """
 
     query_rows: Ints
@@ -46,6 +46,7 @@ class TrainingPairs:
     scores: NDArray[np.float64]
     weights: NDArray[np.float32]
     skipped: int = 0
+    key: str | None = None
 
     @classmethod
     def of(
@@ -59,7 +60,7 @@ class TrainingPairs:
 
         Args:
             recipe: says the minimum score, the weights and the batch that they must fill.
-            dataset: split or not.
+            dataset: split or not. Of a mapped one the pairs are mapped too.
             columns: the fields of both tables, to find records of equal content; without
                 them all records are distinct.
 
@@ -69,29 +70,60 @@ class TrainingPairs:
             DataError: a pair of an unknown or a repeated id, or a file of judgments that cannot be
                 used.
         """
-        own = dataset.training_judgments()
-        if own.is_empty():
-            raise _nothing_to_train(dataset)
-        judgments = add_judgments(own, recipe.judgments, dataset)
-        if recipe.data.minimum_score is not None:
-            judgments = judgments.filter(pl.col("score") >= recipe.data.minimum_score)
-        judged = len(judgments)
-        judgments = pairs_with_fields(judgments, recipe.data, dataset)
-        queries = _rows(judgments["query_id"], dataset.queries["query_id"])
-        documents = _rows(judgments["doc_id"], dataset.documents["doc_id"])
-        if columns is not None:
-            queries = _first_of_content(queries, columns["query"], dataset)
-            documents = _first_of_content(documents, columns["document"], dataset)
-        merged = _merged(queries, documents, judgments)
-        if merged.is_empty():
+        if dataset.mapped is None:
+            pairs = cls._found(recipe, dataset, columns)
+        else:
+            what = _depends_on(recipe, dataset, columns)
+            arrays = dataset.mapped.derived(
+                what, lambda: cls._found(recipe, dataset, columns)._arrays()
+            )
+            pairs = cls._of_arrays(arrays, what)
+        if not len(pairs):
             raise _too_few(recipe.batch.size, 0)
-        queries, documents = merged["query"].to_numpy(), merged["document"].to_numpy()
-        scores, scale, loss = merged["score"].to_numpy(), dataset.score_scale, recipe.loss
-        weights = pair_weights(queries, scores, scale, loss.weight, **loss.weight_parameters)
-        trusted = (weights * merged["trust"].to_numpy()).astype(np.float32)
-        pairs = cls(queries, documents, scores, trusted, judged - len(judgments))
         if len(pairs.pool) < recipe.batch.size:
             raise _too_few(recipe.batch.size, len(pairs.pool))
+        return pairs
+
+    @classmethod
+    def _found(
+        cls,
+        recipe: Recipe,
+        dataset: RankingDataset,
+        columns: Mapping[Side, Sequence[FieldColumn]] | None,
+    ) -> TrainingPairs:
+        found = pair_arrays(recipe, dataset, columns)
+        return cls(found.queries, found.documents, found.scores, found.weights, found.skipped)
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        """Return all that is kept of the pairs in files."""
+        order, starts = self.by_document
+        return {
+            "query_rows": self.query_rows,
+            "document_rows": self.document_rows,
+            "scores": self.scores,
+            "weights": self.weights,
+            "skipped": np.array([self.skipped]),
+            "pool": self.pool,
+            "by_query": self.by_query,
+            "order": order.astype(np.int32) if len(order) < _SHORT else order,
+            "starts": starts,
+        }
+
+    @classmethod
+    def _of_arrays(cls, arrays: Mapping[str, NDArray[Any]], key: str | None) -> TrainingPairs:
+        pairs = cls(
+            arrays["query_rows"],
+            arrays["document_rows"],
+            arrays["scores"],
+            arrays["weights"],
+            int(arrays["skipped"][0]),
+            key,
+        )
+        pairs.__dict__.update(
+            pool=arrays["pool"],
+            by_query=arrays["by_query"],
+            by_document=(arrays["order"], arrays["starts"]),
+        )
         return pairs
 
     @cached_property
@@ -115,8 +147,9 @@ class TrainingPairs:
 
     def among(self, queries: Ints, documents: Ints) -> JudgedPairs:
         """Return every pair of these query and document rows, both ascending and distinct."""
-        starts = np.searchsorted(self.query_rows, queries)
-        counts = np.searchsorted(self.query_rows, queries, side="right") - starts
+        last = len(self.by_query) - 1
+        starts = self.by_query[np.minimum(queries, last)]
+        counts = self.by_query[np.minimum(queries + 1, last)] - starts
         query, place = ranges(counts)
         pair = starts[query] + place
         rows = self.document_rows[pair]
@@ -146,6 +179,11 @@ class TrainingPairs:
         return queries[np.argsort(-keys, kind="stable")[:most]]
 
     @cached_property
+    def by_query(self) -> Ints:
+        """Where each query row's pairs begin, and after the last one where they end."""
+        return np.concatenate([[0], np.cumsum(np.bincount(self.query_rows))])
+
+    @cached_property
     def by_document(self) -> tuple[Ints, Ints]:
         """Return the pairs in the order of their documents, and where each row's begin."""
         counts = np.bincount(self.document_rows)
@@ -161,13 +199,6 @@ class TrainingPairs:
         )
 
 
-def _merged(queries: Ints, documents: Ints, judgments: pl.DataFrame) -> pl.DataFrame:
-    """Return each pair of rows once, by query and then document: mean score, largest trust."""
-    pairs = judgments.select("score", "trust", query=queries, document=documents)
-    trusted = pl.col("score").mean(), pl.col("trust").max()
-    return pairs.group_by("query", "document").agg(*trusted).sort("query", "document")
-
-
 def _too_few(size: int, found: int) -> RecipeError:
     return RecipeError(
         f"a batch takes {size} pairs; {found} can be trained on",
@@ -176,32 +207,18 @@ def _too_few(size: int, found: int) -> RecipeError:
     )
 
 
-def _nothing_to_train(dataset: RankingDataset) -> DataError:
-    if dataset.judgments.is_empty():
-        return DataError("there are no judgments to train on", where=dataset.name)
-    return DataError(
-        "every judgment is held out: its query is dev or test, or unseen",
-        where=dataset.name,
-        remedy="Import its train part too, or divide it again: `rankfield split`.",
-    )
-
-
-def _first_of_content(rows: Ints, columns: Sequence[FieldColumn], dataset: RankingDataset) -> Ints:
-    """Replace each row by the first of these rows with the same content."""
-    distinct, inverse = np.unique(rows, return_inverse=True)
-    contents = content_ids(columns, dataset, distinct)
-    first = np.unique(contents, return_index=True)[1]
-    found: Ints = distinct[first[contents]][inverse]
-    return found
-
-
-def _rows(ids: pl.Series, table: pl.Series) -> Ints:
-    """Return the row of each id in a table's id column, which must hold it once."""
-    rows = row_numbers(ids, table)
-    if (rows < 0).any():
-        raise DataError(
-            f"judgments name ids that column {table.name!r} lacks",
-            where="judgments",
-            remedy="See `rankfield check`; `--fix` writes a cleaned copy.",
-        )
-    return rows
+def _depends_on(
+    recipe: Recipe,
+    dataset: RankingDataset,
+    columns: Mapping[Side, Sequence[FieldColumn]] | None,
+) -> str | None:
+    """Return all that the pairs depend on beside the tables; None where files of others count."""
+    sides: tuple[Side, Side] = ("query", "document")
+    fields = [used_fields(recipe.data, dataset, side) for side in sides]
+    images = any(field.modality == "image" for side in fields for field in side)
+    if recipe.judgments or ":" in recipe.loss.weight or (images and columns is not None):
+        return None
+    loss = recipe.loss
+    said = [recipe.data.minimum_score, loss.weight, loss.weight_parameters, columns is None]
+    names = [[field.name for field in side] for side in fields]
+    return "pairs " + json.dumps([*said, *names, repr(dataset.score_scale)], sort_keys=True)

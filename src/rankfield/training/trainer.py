@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,10 @@ class _Trainer:
                 f"{recipe.batch.size} pairs cannot be shared by {processes} processes evenly",
                 where="recipe, batch.size",
             )
-        self.model = build_model(recipe, dataset).to(self.accelerator.device)
+        # Of millions of records that takes seconds, which building the model takes too.
+        with ThreadPoolExecutor(1) as beside:
+            fingerprint = beside.submit(dataset.fingerprint)
+            self.model = build_model(recipe, dataset).to(self.accelerator.device)
         check_sharding(recipe, self.model)
         self.dev = dev_set(recipe.dev, dataset)
         self.mixture = BaseMixture(recipe, dataset, self.model.encoder, self.dev)
@@ -110,7 +114,7 @@ class _Trainer:
         self.batches = PairBatches(recipe, dataset, self.model, rank=rank, processes=processes)
         require_shared_memory(self.batches, 0, workers=recipe.data.workers, processes=processes)
         settings = recipe.model_dump(mode="json", exclude=_FREE_ON_RESUME)
-        self.progress = Progress(settings, dataset.fingerprint(), run_inputs(recipe, dataset))
+        self.progress = Progress(settings, fingerprint.result(), run_inputs(recipe, dataset))
         self.stop = StopRequest(self.accelerator)
         self.own_folder = self.has_work = False
         self.since_checkpoint = 0

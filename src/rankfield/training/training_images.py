@@ -93,7 +93,7 @@ class TrainingImages:
         parts = []
         for part in np.split(codes, range(_READ_AT_ONCE, len(codes), _READ_AT_ONCE)):
             if len(part):
-                values = [column.values[code] for code in part]
+                values = column.take(part)
                 parts.append(self.model.read_pixels(values, self.dataset.image_source))
             if advance is not None:
                 advance(len(part))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import polars as pl
 import pydantic
+from numpy.typing import NDArray
 
 from rankfield.encoders.base import Side
 from rankfield.errors import RecipeError
@@ -13,9 +15,8 @@ from rankfield.field_values import is_absent
 from rankfield.schema import Field, RankingDataset
 from rankfield.settings import Settings
 
-__all__ = ["DataSection", "pairs_with_fields", "used_fields", "without_fields"]
+__all__ = ["DataSection", "absent_rows", "no_record_left", "used_fields", "without_fields"]
 
-_SIDES: tuple[Side, ...] = ("query", "document")
 _KEYS: dict[Side, str] = {"query": "query_id", "document": "doc_id"}
 
 
@@ -68,39 +69,24 @@ def used_fields(section: DataSection, dataset: RankingDataset, side: Side) -> li
     return [Field(name, known[name].modality, weight) for name, weight in weights.items()]
 
 
+def absent_rows(dataset: RankingDataset, side: Side, fields: Sequence[Field]) -> NDArray[np.bool_]:
+    """Return for each record whether it has none of these fields."""
+    table = dataset.queries if side == "query" else dataset.documents
+    absent = [is_absent(field.name, table.schema[field.name]) for field in fields]
+    return table.select(pl.all_horizontal(absent)).to_series().to_numpy()
+
+
 def without_fields(dataset: RankingDataset, side: Side, fields: Sequence[Field]) -> pl.DataFrame:
     """Return the ids (one column) of the records that have none of these fields."""
     table = dataset.queries if side == "query" else dataset.documents
-    absent = [is_absent(field.name, table.schema[field.name]) for field in fields]
-    return table.filter(pl.all_horizontal(absent)).select(_KEYS[side])
+    return table.select(_KEYS[side]).filter(absent_rows(dataset, side, fields))
 
 
-def pairs_with_fields(
-    judgments: pl.DataFrame, section: DataSection, dataset: RankingDataset
-) -> pl.DataFrame:
-    """Return the judgments whose query and document each have a field that the recipe uses.
-
-    The others have nothing to train on.
-
-    Args:
-        judgments: ``query_id`` and ``doc_id``, any other columns.
-        section: names the fields.
-        dataset: the data set of the judgments.
-
-    Raises:
-        RecipeError: there are judgments, but none of them is left.
-    """
-    for side in _SIDES:
-        fields = used_fields(section, dataset, side)
-        absent = without_fields(dataset, side, fields)
-        if absent.is_empty() or judgments.is_empty():
-            continue
-        judgments = judgments.join(absent, on=_KEYS[side], how="anti", maintain_order="left")
-        if judgments.is_empty():
-            names = ", ".join(field.name for field in fields)
-            raise RecipeError(
-                f"no {side} to train on has any of the fields {names}",
-                where=dataset.name,
-                remedy=f"Name others in data.{side}_weights.",
-            )
-    return judgments
+def no_record_left(dataset: RankingDataset, side: Side, fields: Sequence[Field]) -> RecipeError:
+    """Return the error of a recipe whose fields no record to train on has."""
+    names = ", ".join(field.name for field in fields)
+    return RecipeError(
+        f"no {side} to train on has any of the fields {names}",
+        where=dataset.name,
+        remedy=f"Name others in data.{side}_weights.",
+    )

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import chain
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rankfield.engines import Engine, LocalEngine
 from rankfield.errors import DataError
 from rankfield.images import MAX_PIXELS
 from rankfield.messages import more
 from rankfield.schema import RankingDataset, Tables
-from rankfield.validate.findings import Finding, contents, listed, off_scale, structure
+from rankfield.validate.findings import Finding, contents, listed, off_scale, sound, structure
 from rankfield.validate.images import image_problems
 from rankfield.validate.problems import Problem
 
@@ -82,14 +86,24 @@ def require_valid(dataset: Tables) -> None:
 
 
 def load_valid(folder: str | Path) -> RankingDataset:
-    """Read a data set's folder and check it.
+    """Read a data set's folder and check it; a large one is memory-mapped, and checked once.
 
     Raises:
         DataError: as `RankingDataset.load` and `require_valid`.
     """
-    dataset = RankingDataset.load(folder)
-    require_valid(dataset)
+    dataset = RankingDataset.load(folder, mapped=True)
+    if dataset.mapped is None:
+        require_valid(dataset)
+    else:
+        dataset.mapped.derived("valid", partial(_checked, dataset))
     return dataset
+
+
+def _checked(dataset: RankingDataset) -> dict[str, NDArray[np.generic]]:
+    """Check a mapped data set, by the rows that its ids were found in if nothing is wrong."""
+    if not sound(dataset):
+        require_valid(dataset)  # says what is
+    return {"valid": np.ones(1, dtype=bool)}
 
 
 def first_error(dataset: Tables) -> tuple[Problem, int] | None:

@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import polars as pl
 
 from rankfield.engines import Engine
 from rankfield.field_values import is_absent
-from rankfield.schema import Part, Tables
+from rankfield.schema import Part, RankingDataset, Tables
 from rankfield.validate.problems import Problem, Severity
 
-__all__ = ["Finding", "contents", "listed", "off_scale", "structure"]
+__all__ = ["Finding", "contents", "listed", "off_scale", "sound", "structure"]
 
 _LISTED = 1000
 _IDS = {"queries": "query_id", "documents": "doc_id"}
@@ -76,6 +77,26 @@ def structure(dataset: Tables) -> Iterator[Finding]:
     yield Finding(
         "judgments", "score", "score not finite", bad, "expected a finite number, found {}"
     )
+
+
+def sound(dataset: RankingDataset) -> bool:
+    """Return whether `structure` and `off_scale` would find nothing, by row numbers.
+
+    The tables hold each of their ids once.
+    """
+    if any(dataset.height(table) == 0 for table in ("queries", "documents", "judgments")):
+        return False
+    if any(len(_missing(dataset.frame(table, [column]))) for table, column in _IDS.items()):
+        return False
+    queries, documents = dataset.judged_rows()
+    if min(queries.min(), documents.min()) < 0:
+        return False
+    keys = queries.astype(np.int64) * dataset.height("documents") + documents
+    keys.sort()
+    if (keys[1:] == keys[:-1]).any():
+        return False
+    scores = dataset.judgments["score"]
+    return bool(scores.is_finite().fill_null(False).all()) and not len(off_scale(dataset).rows)
 
 
 def _repeated_pairs(dataset: Tables) -> pl.Series:

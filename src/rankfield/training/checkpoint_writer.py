@@ -9,9 +9,10 @@ from pathlib import Path
 from threading import Thread
 
 from rankfield.durable import sync, sync_tree
+from rankfield.errors import OutputError
 from rankfield.files import new_folder
 from rankfield.outputs import storage_errors
-from rankfield.training.checkpoint_folders import next_checkpoint, prune
+from rankfield.training.checkpoint_folders import has_checkpoint, next_checkpoint, prune
 from rankfield.training.manifest import write_manifest
 
 __all__ = ["CheckpointWriter", "WrittenCheckpoint"]
@@ -99,5 +100,10 @@ class CheckpointWriter:
                     sync(folder)
                 self._written = WrittenCheckpoint(path, step, time.monotonic() - started)
                 prune(self.out, self.keep)
+        except OutputError as error:
+            remedy = error.remedy
+            if has_checkpoint(self.out):
+                remedy = f"{remedy} Then go on with --resume from the last checkpoint.".strip()
+            self._error = OutputError(error.problem, where=error.where, remedy=remedy)
         except BaseException as error:  # the training raises it
             self._error = error

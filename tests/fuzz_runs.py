@@ -38,6 +38,7 @@ def run_targets() -> dict[str, Part]:
         "model-composed": (_save_composed, _read_model, 3),
         "model-dual": (_save_dual, _read_model, 3),
         "checkpoint": (_save_checkpoint, _read_checkpoint, 6),
+        "manifest": (_save_manifest, _read_manifest, 6),
         "cache": (_save_cache, _read_cache, 3),
         "log": (_save_log, _cut_log, 12),
         "negatives": (_save_negatives, _read_negatives, 6),
@@ -120,6 +121,20 @@ def _read_checkpoint(folder: Path) -> None:
     expected = Progress({"a": {"b": 1}}, "f", {})
     load_checkpoint(folder / "checkpoint", model, optimizer, expected)
     optimizer.step()
+
+
+def _save_manifest(folder: Path) -> None:
+    from rankfield.training.manifest import write_manifest
+
+    (folder / "checkpoint").mkdir()
+    (folder / "checkpoint" / "weights").write_bytes(bytes(range(256)))
+    write_manifest(folder / "checkpoint")
+
+
+def _read_manifest(folder: Path) -> None:
+    from rankfield.training.manifest import damage
+
+    damage(folder / "checkpoint")
 
 
 def _save_log(folder: Path) -> None:

@@ -145,7 +145,7 @@ def _train(commands: Commands) -> None:
     commands.run("index", "run/model", "split", "--out", "index", "--overwrite")
     commands.run("rollback", "index")
     commands.run("search", "index", "red mug:1", "blue:-0.5", "--filter", "price < 50", "--explain")
-    commands.needs("hybrid", "search", "index", "red mug", "--hybrid", "rrf")
+    commands.run("search", "index", "red mug", "--hybrid", "rrf", "--json")
     commands.run("publish", "run/model", "vectors", "--as", "vectors", "--data", "split")
     for extra in ("sentence-transformers", "onnx", "openvino", "open-clip"):
         commands.needs(extra, "publish", "run/model", "published", "--as", extra)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
@@ -78,11 +79,11 @@ def model() -> RankingModel:
     return RankingModel(encoder, fields, [Field("title", "text"), Field("photo", "text")]).eval()
 
 
-def queried_index(store: str, folder: Path) -> Index:
-    """Return the index of these documents in a new folder."""
+def queried_index(store: str, folder: Path, place: str = "") -> Index:
+    """Return the index of these documents in a new folder; `place`: of a store's server."""
     metadata = IndexMetadata(
         model="tiny", model_fingerprint="abc", data="shop", data_fingerprint="def", dimension=D,
-        text_fields=["title"],
+        text_fields=["title"], store_place=place, store_name=uuid4().hex if place else "",
     )  # fmt: skip
 
     def chunks(_: int) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:

@@ -222,7 +222,7 @@ def _joined(parts: st.SearchStrategy[Condition]) -> st.SearchStrategy[Condition]
 CONDITIONS = st.recursive(_predicates(), _joined, max_leaves=8)
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(CONDITIONS)
 def test_equal_to_plain_python(condition: Condition) -> None:
     text = filter_text(condition)
@@ -231,7 +231,7 @@ def test_equal_to_plain_python(condition: Condition) -> None:
     assert filter_mask(text, DOCUMENTS).to_list() == expected, text
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.text(st.sampled_from("price brand\"'`()<>=!,andornoti0123.e+-_ä\x00\n"), max_size=40))
 @example("price=1and sale")
 def test_any_text_is_read_or_refused(text: str) -> None:

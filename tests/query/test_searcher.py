@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -15,10 +15,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from milvus_server import milvus_server
 from queried_index import DOCUMENTS, TEXTS, VECTORS, D, N, embed, model, queried_index
 from rankfield.encoders import RankingModel
 from rankfield.errors import DataError, InputError, ModelError
-from rankfield.index import Index
+from rankfield.index import Index, candidates
 from rankfield.index.stores import STORES
 from rankfield.query import Answer, Query, Searcher, Term
 from rankfield.query.parts import Content
@@ -34,9 +35,23 @@ def tiny() -> RankingModel:
     return model()
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with milvus_server(tmp_path_factory.mktemp("milvus") / "data") as address:
+        yield address
+
+
 @pytest.fixture(scope="module", params=list(STORES))
-def index(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Index:
-    return queried_index(request.param, tmp_path_factory.mktemp("index") / "index")
+def index(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Index]:
+    store: str = request.param
+    if store == "lancedb":
+        pytest.importorskip("lancedb")
+    place = request.getfixturevalue("server") if store == "milvus" else ""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(candidates, "_EXACT", 0)  # what the stores propose is looked at
+        yield queried_index(store, tmp_path_factory.mktemp("index") / "index", place)
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +150,7 @@ def _query(values: Mapping[str, Any]) -> Query | None:
     return query if float(np.linalg.norm(total)) > 0.01 * weights else None
 
 
-@settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(QUERIES, st.sampled_from([4, 10]))
 def test_answers_are_those_of_plain_loops(
     searcher: Searcher, values: dict[str, Any], limit: int
@@ -162,7 +177,7 @@ def _require_sums(terms: tuple[Term, ...], value: float) -> None:
             assert term.value == term.adds
 
 
-@settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(QUERIES)
 def test_explanations_add_up_to_scores(searcher: Searcher, values: dict[str, Any]) -> None:
     query = _query({**values, "explain": True})
@@ -185,7 +200,7 @@ def test_explanations_add_up_to_scores(searcher: Searcher, values: dict[str, Any
         assert kinds == ["arm"] * arms + ["boost"] * len(query.boost) + ["penalty"] * diversity
 
 
-@settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(QUERIES)
 def test_what_matches_is_counted(searcher: Searcher, values: dict[str, Any]) -> None:
     values = {key: value for key, value in values.items() if key not in ("mmr", "hybrid")}

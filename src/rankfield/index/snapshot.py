@@ -21,6 +21,9 @@ from rankfield.search import Hits, SearchOptions, merge_hits
 
 __all__ = ["Snapshot", "State", "live_name", "open_segments"]
 
+_FEW = 1_024
+"""Ids that are looked up one by one."""
+
 
 class State(BaseModel):
     """Which files count.
@@ -128,14 +131,27 @@ class Snapshot:
         Raises:
             DataError: an unknown id.
         """
+        if len(ids) <= _FEW:
+            return self._rows_of_few(ids)
         known = pl.DataFrame({KEY: self.ids, "row": np.arange(len(self.live))})
         asked = pl.DataFrame({KEY: pl.Series(ids, dtype=pl.String)})
         live = known.filter(pl.Series(self.live))
         rows = asked.join(live, on=KEY, how="left", maintain_order="left")["row"]
         if rows.null_count():
-            unknown = ids[int(rows.is_null().arg_max() or 0)]
-            raise DataError(f"there is no document {unknown!r}", where=str(self.folder))
+            raise self._unknown(ids[int(rows.is_null().arg_max() or 0)])
         return rows.to_numpy()
+
+    def _rows_of_few(self, ids: Sequence[str]) -> npt.NDArray[np.int64]:
+        """Return the same by a look at all ids, without a table of them."""
+        rows = np.flatnonzero(self.holds(ids))
+        places = dict(zip(self.ids.gather(rows).to_list(), rows.tolist(), strict=True))
+        try:
+            return np.array([places[one] for one in ids], dtype=np.int64)
+        except KeyError as error:
+            raise self._unknown(error.args[0]) from None
+
+    def _unknown(self, one: str) -> DataError:
+        return DataError(f"there is no document {one!r}", where=str(self.folder))
 
     def vectors(self, rows: npt.NDArray[np.int64]) -> Vectors:
         """Return the vectors of some rows, float32 (n, D)."""

@@ -50,15 +50,9 @@ class Constraints:
         """
         found = view.findable if self.allowed is None else view.findable & self.allowed
         if least is not None:
-            rows, similarity = view.nearest(vector, len(view), self.allowed, None)
-            near = np.zeros(len(view), dtype=np.bool_)
-            near[rows[similarity.astype(np.float64) >= least]] = True
-            found = found & near
-        for unit, above in zip(self.units, self.above, strict=True):
-            rows, similarity = view.nearest(unit, len(view), self.allowed, None)
-            excluded = np.zeros(len(view), dtype=np.bool_)
-            excluded[rows[similarity.astype(np.float64) > above]] = True
-            found = found & ~excluded
+            found = found & view.above(vector, least, equal=True)
+        for unit, above in zip(self.units, self.above.tolist(), strict=True):
+            found = found & ~view.above(unit, above, equal=False)
         return found
 
 
@@ -68,14 +62,24 @@ def vector_arm(
     count: int,
     constraints: Constraints,
     options: SearchOptions | None,
+    *,
+    exact: bool = False,
 ) -> tuple[Rows, npt.NDArray[np.float32]]:
     """Return the rows and similarities of the nearest documents that may be found, best first.
 
     Where some are excluded, more are asked for until there are `count`, or no more.
+
+    Args:
+        view: of the index.
+        vector: float32 (D,), of the query.
+        count: how many documents.
+        constraints: which may be found.
+        options: how to search.
+        exact: miss none, in a store that approximates too.
     """
     asked = count
     while True:
-        rows, similarity = view.nearest(vector, asked, constraints.allowed, options)
+        rows, similarity = view.nearest(vector, asked, constraints.allowed, options, exact=exact)
         if not len(constraints.units):
             return rows, similarity
         kept = constraints.keep(view.vectors(rows))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,16 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from rankfield.extras import needs_extra
-
 __all__ = ["FieldTerms", "LexicalIndex", "words_of"]
 
-_WORD = re.compile(r"\w+")
+_K1, _B = 1.5, 0.75
 
 
 def words_of(text: str) -> list[str]:
-    """Return runs of letters and digits in lower case, as the BM25 baseline has them."""
-    return _WORD.findall(text.lower())
+    """Return runs of letters, their marks, digits and "_" in lower case."""
+    found: list[str] = _words(pl.Series([text], dtype=pl.String))[0].to_list()
+    return found
 
 
 @dataclass(frozen=True)
@@ -47,10 +45,12 @@ class FieldTerms:
 
 @dataclass(frozen=True)
 class LexicalIndex:
-    """BM25 (k1 = 1.5, b = 0.75, Lucene's form) of each of some text columns.
+    """BM25 of each of some text columns (Robertson and Zaragoza 2009, in Lucene's form).
 
-    The score of a document is Σ_fields weight · Σ_words BM25, with as many terms as the query has
-    words; a repeated word counts again.
+    Of a word that occurs t times in a text of l words, m on average, and in n of N texts, it is
+    ln(1 + (N − n + 1/2) / (n + 1/2)) · t / (t + k1 · (1 − b + b · l / m)), k1 = 1.5, b = 0.75,
+    rounded to float32. The score of a document is Σ_fields weight · Σ_words BM25; a word that the
+    query repeats counts again.
     """
 
     count: int
@@ -58,11 +58,7 @@ class LexicalIndex:
 
     @classmethod
     def of(cls, columns: Mapping[str, pl.Series]) -> LexicalIndex:
-        """Return the index of columns of equal length; null is a text without words.
-
-        Raises:
-            MissingExtraError: bm25s is not installed.
-        """
+        """Return the index of columns of equal length; null is a text without words."""
         count = max((len(column) for column in columns.values()), default=0)
         return cls(count, {name: _terms(column) for name, column in columns.items()})
 
@@ -91,18 +87,28 @@ class LexicalIndex:
 
 
 def _terms(column: pl.Series) -> FieldTerms:
-    with needs_extra("hybrid", "hybrid search needs bm25s", where="hybrid"):
-        import bm25s
-    texts = [words_of(text) for text in column.cast(pl.String).fill_null("")]
-    nothing = np.zeros(0, dtype=np.int64)
-    if not any(texts):
-        return FieldTerms({}, np.zeros(1, dtype=np.int64), nothing, np.zeros(0, np.float32))
-    index = bm25s.BM25(method="lucene")
-    index.index(texts, show_progress=False)
-    matrix = index.scores
-    return FieldTerms(
-        {word: number for word, number in index.vocab_dict.items() if word},
-        matrix["indptr"].astype(np.int64),
-        matrix["indices"].astype(np.int64),
-        matrix["data"].astype(np.float32),
+    words = _words(column.cast(pl.String).fill_null(""))
+    lengths = words.list.len().to_numpy().astype(np.float64)
+    rows = np.repeat(np.arange(len(words)), lengths.astype(np.int64))
+    counts = (
+        pl.DataFrame({"word": words.filter(words.list.len() > 0).explode(), "row": rows})
+        .group_by("word", "row")
+        .len()
+        .sort("word", "row")
     )
+    having = counts.group_by("word", maintain_order=True).len()
+    frequency = having["len"].to_numpy().astype(np.int64)
+    rarity = np.log(1 + (len(words) - frequency + 0.5) / (frequency + 0.5))
+    times, places = counts["len"].to_numpy().astype(np.float64), counts["row"].to_numpy()
+    relative = lengths[places] / max(float(lengths.mean()), 1e-9) if len(words) else lengths
+    scores = times / (times + _K1 * (1 - _B + _B * relative)) * np.repeat(rarity, frequency)
+    return FieldTerms(
+        dict(zip(having["word"].to_list(), range(having.height), strict=True)),
+        np.concatenate([[0], np.cumsum(frequency)]).astype(np.int64),
+        places.astype(np.int64),
+        scores.astype(np.float32),
+    )
+
+
+def _words(texts: pl.Series) -> pl.Series:
+    return texts.str.to_lowercase().str.extract_all(r"\w+")

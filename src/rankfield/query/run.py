@@ -126,7 +126,9 @@ class Run:
         count = query.candidates
         if self._is_plain:  # then a longer list begins with the shorter one
             count = min(count, self.start + query.limit + 1)
-        rows, similarity = vector_arm(view, vector.vector, count, constraints, options)
+        rows, similarity = vector_arm(
+            view, vector.vector, count, constraints, options, exact=query.exact
+        )
         if query.hybrid is None:
             return unfused(rows, similarity)
         text_rows, scores = lexical_arm(
@@ -182,7 +184,7 @@ class Run:
             return None
         best = 0.0
         if query.cutoff is not None and query.cutoff.relative is not None:
-            _, nearest = vector_arm(self.view, vector.vector, 1, constraints, None)
+            _, nearest = vector_arm(self.view, vector.vector, 1, constraints, None, exact=True)
             best = float(nearest[0]) if len(nearest) else 0.0
         return constraints.matching(self.view, vector.vector, self._cutoff(best))
 

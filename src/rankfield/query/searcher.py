@@ -71,11 +71,11 @@ class Searcher:
             InputError: a query that cannot be answered: says where in it.
             ImageError: an image that cannot be read.
             DataError: an unknown document in `like`.
-            MissingExtraError: a hybrid query, and bm25s is not installed.
         """
         run = Run(Query.of(query), self._current(), self._model)
         clock = _Clock()
         allowed = run.allowed()
+        clock.lap("filter")
         vector, constraints = run.embedded(self._embed, allowed)
         clock.lap("embed")
         candidates = run.candidates(vector, constraints, self._options)

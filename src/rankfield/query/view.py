@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -12,6 +12,7 @@ import polars as pl
 
 from rankfield.index import Index
 from rankfield.query.lexical import LexicalIndex
+from rankfield.query.similarities import similarities
 from rankfield.search import SearchOptions
 
 __all__ = ["Rows", "View"]
@@ -20,6 +21,10 @@ Rows = npt.NDArray[np.int64]
 """Rows of the stored documents: the order in which they were written, which breaks ties."""
 
 _AT_ONCE = 65_536
+_MOST_BYTES = 1 << 30
+"""Of vectors that are kept in memory, for counts."""
+_LOST = 2.0**-22
+"""Times D + 4 and both lengths: four times what a float32 sum of D products can lose."""
 
 
 class View:
@@ -51,10 +56,52 @@ class View:
     def findable(self) -> npt.NDArray[np.bool_]:
         """Which rows have a vector that is not zero."""
         found = np.zeros(len(self), dtype=np.bool_)
+        for rows, vectors in self._chunks():
+            found[rows] = vectors.any(axis=1)
+        return found
+
+    def above(
+        self, vector: npt.NDArray[np.float32], least: float, *, equal: bool
+    ) -> npt.NDArray[np.bool_]:
+        """Return the rows of a similarity above `least`, or (`equal`) of `least` too, bool (N,).
+
+        Those that float32 products cannot decide are computed exactly.
+
+        Args:
+            vector: float32 (D,).
+            least: the similarity.
+            equal: whether `least` itself counts.
+        """
+        found = np.zeros(len(self), dtype=np.bool_)
+        lost = _LOST * (len(vector) + 4) * float(np.linalg.norm(vector))
+        for rows, vectors in self._chunks():
+            near = (vectors @ vector).astype(np.float64)
+            unsure = np.flatnonzero(np.abs(near - least) <= lost * self._longest + _LOST)
+            near[unsure] = similarities(vector[None], vectors[unsure])[0]
+            found[rows] = near >= least if equal else near > least
+        return found
+
+    @cached_property
+    def _longest(self) -> float:
+        """The length of the longest vector, which is 1 but for rounding."""
+        squares = (np.einsum("nd,nd->n", chunk, chunk).max() for _, chunk in self._chunks())
+        return float(np.sqrt(max(squares, default=0.0)))
+
+    def _chunks(self) -> Iterator[tuple[slice, npt.NDArray[np.float32]]]:
+        """Yield all rows with their vectors, some at a time."""
         for start in range(0, len(self), _AT_ONCE):
             rows = slice(start, start + _AT_ONCE)
-            found[rows] = self.index.vectors(self.ids[rows]).any(axis=1)
-        return found
+            if self._all is not None:
+                yield rows, self._all[rows]
+            else:
+                yield rows, self.index.vectors(self.ids[rows])
+
+    @cached_property
+    def _all(self) -> npt.NDArray[np.float32] | None:
+        """All vectors, float32 (N, D); None where they would take much memory."""
+        if 4 * len(self) * self.index.metadata.dimension > _MOST_BYTES:
+            return None
+        return self.index.vectors(self.ids)
 
     def vectors(self, rows: Rows) -> npt.NDArray[np.float32]:
         """Return the vectors of rows, float32 (n, D)."""
@@ -66,6 +113,8 @@ class View:
         k: int,
         allowed: npt.NDArray[np.bool_] | None,
         options: SearchOptions | None,
+        *,
+        exact: bool = False,
     ) -> tuple[Rows, npt.NDArray[np.float32]]:
         """Return the rows and similarities of the k nearest documents, the nearest first.
 
@@ -74,6 +123,7 @@ class View:
             k: how many.
             allowed: bool (N,), which rows may be found; all if None.
             options: how to search.
+            exact: miss none.
         """
         if not len(self):
             return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
@@ -84,7 +134,7 @@ class View:
             def chosen(_: pl.DataFrame) -> pl.Series:
                 return mask
 
-        found = self.index.search(vector[None], k, chosen, options)
+        found = self.index.search(vector[None], k, chosen, options, exact=exact)
         rows = np.array([self.rows[one] for one in found["doc_id"]], dtype=np.int64)
         return rows, found["similarity"].to_numpy()
 

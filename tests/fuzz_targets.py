@@ -8,6 +8,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -31,9 +32,12 @@ from rankfield.io.arrow import arrow_batches
 from rankfield.io.tables import stage_table
 from rankfield.judging.rubric import RUBRIC_TEMPLATE, load_rubric
 from rankfield.labels.propensities import read_propensities
+from rankfield.query import Query
+from rankfield.query.filters import filter_mask
 from rankfield.schema import DatasetFolder, RankingDataset
 from rankfield.training.recipe import load_recipe
 from rankfield.training.template import recipe_text
+from rankfield.unicode_text import decode_utf8
 from rankfield.validate import audit
 from ranking_shop import ranking_shop
 from training_data import tiny_shop
@@ -144,6 +148,8 @@ def _files() -> dict[str, Target]:
         "run-csv": _file("a.csv", ranked.write_csv().encode(), read_ranked_pairs),
         "run-parquet": _file("a.parquet", lists.getvalue(), read_ranked_pairs),
         "qrels": _file("a.txt", b"q1 0 d1 1\nq1 0 d2 0.5\n", read_judged_pairs),
+        "query": _file("query.json", json.dumps(_QUERY).encode(), _read_query),
+        "filter": _file("filter.txt", _FILTER.encode(), _read_filter),
         "recipe": Target(_save_recipe, lambda f: load_recipe(f / "a.toml")),
         "job": _file("a.toml", example_job("serpapi").encode(), _load_job),
         "rubric": _file("a.toml", RUBRIC_TEMPLATE.encode(), load_rubric),
@@ -162,6 +168,34 @@ def _file(name: str, data: bytes, read: Read) -> Target:
 def _read_layout(name: str, source: Path, options: dict[str, Path]) -> None:
     guess_layout(source)
     LAYOUTS[name].read(source, **options)
+
+
+_FILTER = "10 <= price < 50 and (brand in ('Acme', 'O''Hara') or not added >= '2026-01-31')"
+_QUERY = {
+    "query": [{"text": "red", "weight": 1}, {"image": "data:image/png;base64,iVBORw0KGgo="}],
+    "filter": _FILTER,
+    "hybrid": {"fields": ["title^2"], "weights": {"text": 0.5}},
+    "boost": [{"field": "price", "scale": "log1p", "weight": 0.1}],
+    "exclude": [{"like": "d1", "above": 0.5}],
+    "mmr": {"diversity": 0.3, "candidates": 100},
+    "cutoff": {"min_similarity": 0.2},
+    "now": "2026-02-01T00:00:00Z",
+}
+_STORED = pl.DataFrame(
+    {"price": [1.5, None], "brand": ["Acme", None], "added": [date(2026, 1, 31), None]}
+)
+
+
+def _read_query(path: Path) -> None:
+    query = Query.from_json(path.read_bytes())
+    assert Query.of(query.to_json()) == query
+    if query.filter is not None:
+        filter_mask(query.filter, _STORED)
+
+
+def _read_filter(path: Path) -> None:
+    text = decode_utf8(path.read_bytes(), where=str(path))
+    assert filter_mask(text, _STORED).dtype == pl.Boolean
 
 
 def _save_recipe(folder: Path) -> None:

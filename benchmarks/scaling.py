@@ -190,6 +190,11 @@ def plot(found: dict[str, list[dict[str, float]]]) -> None:
             fitted = [middle[1] * (one / middle[0]) ** slope for one in x]
             axis.loglog(x, fitted, "-", color="tab:orange", label=f"x^{slope:.2f}")
             axis.set(xticks=x, xticklabels=[f"{one:,}" for one in x], ylabel=unit)
+            # What hardly changes shall look so.
+            wide = max(1.3, 3 / math.sqrt(max(y) / min(y)))
+            axis.set(ylim=(min(y) / wide, max(y) * wide))
+            ends = sorted({float(f"{one:.2g}") for one in (min(y), max(y))})
+            axis.set(yticks=ends, yticklabels=[f"{one:g}" for one in ends])
             axis.minorticks_off()
             axis.legend(frameon=False)
         axes[0, column].set_title(SERIES[name][0].replace(", ", ",\n"), fontsize=8)

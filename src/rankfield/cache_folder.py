@@ -61,6 +61,7 @@ def cache_entry(
     *,
     family: str = "",
     siblings: tuple[str, int] = ("", 0),
+    temporary: bool = True,
 ) -> CacheEntry:
     """Return the entry of this name in the user's cache; made if it is missing or damaged.
 
@@ -75,14 +76,20 @@ def cache_entry(
         siblings: how the names of like entries begin, and how many of them are kept: those used
             last.
 
+        temporary: whether a temporary folder takes the place of a cache that cannot be written.
+
     Raises:
         OutputError: neither the cache nor a temporary folder can be written.
     """
     folder = user_cache()
+    if folder is None and not temporary:
+        raise OutputError("there is no folder for it: the user has no home", where="cache")
     if folder is not None:
         try:
             return _kept(folder, name, make, family, siblings)
         except OutputError as error:
+            if not temporary:
+                raise
             _note(f"note: the cache {folder} is not used: {error.problem}.")
     return temporary_entry(make)
 

@@ -233,7 +233,10 @@ def same_tensors(one: TrainingBatch, other: TrainingBatch) -> bool:
 
 
 def test_images_are_the_same_with_and_without_a_cache(shop: RankingDataset) -> None:
-    kept, read = batches(shop, recipe()), batches(shop, recipe(image_cache_mib=0))
+    kept, read = (
+        batches(shop, recipe()),
+        batches(shop, recipe(image_cache_mib=0, image_disk_cache_mib=0)),
+    )
     assert kept.images.kept
     assert not read.images.kept
     transform = kept.model.encoder.image_transform
@@ -260,7 +263,9 @@ def test_images_are_the_same_with_and_without_a_cache(shop: RankingDataset) -> N
 
 @pytest.mark.parametrize("cache", [0, 64])
 def test_workers_read_the_same_batches(shop: RankingDataset, cache: int) -> None:
-    made = batches(shop, recipe(image_cache_mib=cache, augment=True, field_dropout=0.3))
+    made = batches(
+        shop, recipe(image_cache_mib=cache, image_disk_cache_mib=0, augment=True, field_dropout=0.3)
+    )
     loader = DataLoader(made, batch_size=None, sampler=range(2, 8), num_workers=2)
     for step, batch in enumerate(loader, 2):
         assert pairs_of(batch) == pairs_of(made[step])

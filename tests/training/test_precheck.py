@@ -24,7 +24,7 @@ def recipe(**sections: Any) -> Recipe:
     values: dict[str, Any] = {
         "log_every": 1,
         "trackers": [],
-        "data": {"image_cache_mib": 0},
+        "data": {"image_cache_mib": 0, "image_disk_cache_mib": 0},
         "batch": {"size": 16},
         "encoder": {"dimension": 16, "text_width": 32, "image_size": 24, "image_width": 32},
         "optimizer": {"steps": 4},
@@ -71,7 +71,11 @@ def test_a_missing_image_of_training_or_of_dev(
         shop.queries, shop.documents.with_columns(image), shop.judgments, root=tmp_path,
     )  # fmt: skip
     with pytest.raises(ImageError, match=rf"documents, row {chosen} \(counted from 0\).*gone\.png"):
-        train(recipe(data={"image_cache_mib": cache}), data, tmp_path / "run")
+        train(
+            recipe(data={"image_cache_mib": cache, "image_disk_cache_mib": 0}),
+            data,
+            tmp_path / "run",
+        )
     assert not (tmp_path / "run").exists()
 
 

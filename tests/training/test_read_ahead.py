@@ -29,7 +29,7 @@ def recipe(workers: int = 2, **sections: Any) -> Recipe:
     values: dict[str, Any] = {
         "log_every": 2,
         "trackers": [],
-        "data": {"workers": workers, "image_cache_mib": 0},
+        "data": {"workers": workers, "image_cache_mib": 0, "image_disk_cache_mib": 0},
         "batch": {"size": 8},
         "encoder": {"dimension": 16, "text_width": 32, "image_size": 24, "image_width": 32},
         "optimizer": {"steps": 6},

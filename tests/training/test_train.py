@@ -101,7 +101,7 @@ def test_the_same_seed_gives_the_same_weights_and_log(shop: RankingDataset, tmp_
 def test_a_resumed_run_ends_like_one_never_stopped(
     shop: RankingDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
-    wanted = recipe(data__workers=workers, data__image_cache_mib=0)
+    wanted = recipe(data__workers=workers, data__image_cache_mib=0, data__image_disk_cache_mib=0)
     train(wanted, shop, tmp_path / "whole")
     interrupt_in(8, monkeypatch)
     with pytest.raises(KeyboardInterrupt):

@@ -114,7 +114,7 @@ def test_it_learns_from_both_photos(shop: RankingDataset, tmp_path: Path) -> Non
 def test_a_resumed_run_ends_like_one_never_stopped(
     shop: RankingDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: int
 ) -> None:
-    wanted = recipe(field_dropout=0.4, image_cache_mib=cache)
+    wanted = recipe(field_dropout=0.4, image_cache_mib=cache, image_disk_cache_mib=0)
     whole = train(wanted, shop, tmp_path / "whole")
     interrupt_in(8, monkeypatch)
     with pytest.raises(KeyboardInterrupt):

@@ -128,7 +128,7 @@ def test_workers_read_the_batches_of_the_training_process(
     shop: RankingDataset, tmp_path: Path
 ) -> None:
     for workers in (0, 2):
-        data = {"workers": workers, "image_cache_mib": 0}
+        data = {"workers": workers, "image_cache_mib": 0, "image_disk_cache_mib": 0}
         train(recipe({"refresh_every": 5}, data=data), shop, tmp_path / str(workers))
     assert same(tmp_path / "0", tmp_path / "2")
 

@@ -95,7 +95,12 @@ class PairBatches(Dataset[TrainingBatch]):
         self._rows = self._possible_rows()
         self._vectors = self._query_vectors() if recipe.batch.similar_queries else None
         self.images = TrainingImages(
-            model, dataset, self.columns, self._rows, limit_mib=recipe.data.image_cache_mib
+            model,
+            dataset,
+            self.columns,
+            self._rows,
+            limit_mib=recipe.data.image_cache_mib,
+            disk_mib=recipe.data.image_disk_cache_mib,
         )
         if recipe.batch.more_queries:
             _ = self.pairs.by_document  # now, or each process that reads ahead sorts for itself

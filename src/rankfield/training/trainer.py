@@ -48,7 +48,7 @@ __all__ = ["train"]
 _HOW_OFTEN = ("trackers", "log_every", "checkpoint_every", "checkpoint_keep")
 _FREE_ON_RESUME: dict[str, Any] = {
     **dict.fromkeys(_HOW_OFTEN, True),
-    "data": {"dataset", "workers", "image_cache_mib"},
+    "data": {"dataset", "workers", "image_cache_mib", "image_disk_cache_mib"},
     "batch": {"gradient_cache", "gradient_checkpointing"},
 }
 

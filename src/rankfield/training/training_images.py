@@ -1,4 +1,4 @@
-"""The images that training needs: all in memory if they fit, else read for each batch."""
+"""The images that training needs: mapped from the cache, or in memory, or read for each batch."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rankfield.encoders import RankingModel
+from rankfield.encoders import ImageTransform, RankingModel
 from rankfield.encoders.base import Side
 from rankfield.encoders.columns import FieldColumn
+from rankfield.encoders.patch_transform import PatchTransform
 from rankfield.encoders.rows import FrameRows
+from rankfield.errors import OutputError
 from rankfield.progress import progress
 from rankfield.schema import RankingDataset
+from rankfield.terminal import echo
+from rankfield.training.mapped_images import MappedImages
 
 __all__ = ["TrainingImages"]
 
@@ -33,6 +37,7 @@ class TrainingImages:
         columns: the fields of both sides; texts are passed over.
         rows: the rows of each side that training can meet.
         limit_mib: keep all of their images in memory if they fit into this.
+        disk_mib: before that, keep them in the user's cache if they fit into this.
 
     Raises:
         ImageError: an image is missing, or of those that are kept one cannot be read.
@@ -46,6 +51,7 @@ class TrainingImages:
         rows: Mapping[Side, Ints],
         *,
         limit_mib: int,
+        disk_mib: int = 0,
     ) -> None:
         self.model, self.dataset = model, dataset
         self.images = [
@@ -54,7 +60,7 @@ class TrainingImages:
             for column in fields
             if column.field.modality == "image"
         ]
-        self.kept: dict[tuple[Side, str], tuple[Ints, Tensor]] = {}
+        self.kept: dict[tuple[Side, str], tuple[Ints, Tensor | MappedImages]] = {}
         for side, column in self.images:
             table = dataset.queries if side == "query" else dataset.documents
             met = table[rows[side].tolist()]
@@ -63,11 +69,44 @@ class TrainingImages:
         if transform is None or not self.images:
             return
         used = [column.codes_of(rows[side]) for side, column in self.images]
-        if sum(map(len, used)) * math.prod(transform.shape) > limit_mib * 2**20:
+        size = sum(map(len, used)) * math.prod(transform.shape)
+        if size and self._mapped(used, size, disk_mib):
+            return
+        if size > limit_mib * 2**20:
             return
         for (side, column), codes in zip(self.images, used, strict=True):
             with progress("read images", len(codes), unit="images") as advance:
                 self.kept[side, column.field.name] = codes, self._read(column, codes, advance)
+
+    def _mapped(self, used: Sequence[Ints], size: int, disk_mib: int) -> bool:
+        """Have the images resized in the cache, unless it may not hold them."""
+        transform = self.model.encoder.image_transform
+        if not disk_mib or not isinstance(transform, ImageTransform | PatchTransform):
+            return False
+        if size > disk_mib * 2**20:
+            echo(
+                f"note: the resized images take {math.ceil(size / 2**20):,} MiB and are not kept: "
+                f"data.image_disk_cache_mib = {disk_mib:,}.",
+                err=True,
+            )
+            return False
+        source = self.dataset.image_source
+        for (side, column), codes in zip(self.images, used, strict=True):
+            if not len(codes):
+                continue
+            try:
+                images = MappedImages(
+                    column.take(codes),
+                    source,
+                    transform,
+                    lambda values: self.model.read_pixels(values, source).numpy(),
+                )
+            except OutputError as error:
+                echo(f"note: the resized images are not kept: {error}", err=True)
+                self.kept.clear()
+                return False
+            self.kept[side, column.field.name] = codes, images
+        return True
 
     def pixels(self, side: Side, rows: Ints) -> dict[str, Tensor]:
         """Return image field → the distinct images of these rows, by ascending code.
@@ -82,7 +121,11 @@ class TrainingImages:
             name, codes = column.field.name, column.codes_of(rows)
             if (side, name) in self.kept:
                 known, images = self.kept[side, name]
-                found[name] = images[torch.from_numpy(np.searchsorted(known, codes))]
+                places = np.searchsorted(known, codes)
+                if isinstance(images, MappedImages):
+                    found[name] = torch.from_numpy(images[places])
+                else:
+                    found[name] = images[torch.from_numpy(places)]
             else:
                 found[name] = self._read(column, codes)
         return found

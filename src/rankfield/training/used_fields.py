@@ -43,6 +43,11 @@ class DataSection(Settings):
     image_cache_mib: int = pydantic.Field(
         2048, ge=0, description="keep the resized images in memory if they fit into this"
     )
+    image_disk_cache_mib: int = pydantic.Field(
+        16384,
+        ge=0,
+        description="rather keep them in the cache on the disk if they fit into this; 0: never",
+    )
 
 
 def used_fields(section: DataSection, dataset: RankingDataset, side: Side) -> list[Field]:

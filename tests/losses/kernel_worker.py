@@ -23,8 +23,10 @@ from rankfield.losses import (
     tiled_judged_contrastive_loss,
     tiled_sigmoid_loss,
 )
+from rankfield.losses.competitors import competitors
 from rankfield.losses.tile_form import TileForm
 from rankfield.losses.tile_fused import FusedTile
+from rankfield.losses.tile_softmax import SoftmaxTile
 
 CASES: dict[str, dict[str, Any]] = {
     "one logit": {"shape": (1, 1)},
@@ -87,8 +89,22 @@ def errors(case: dict[str, Any], form: str, dtype: torch.dtype) -> dict[str, lis
     }
 
 
+def expanded(kernels: bool) -> list[Tensor]:
+    """Return the gradients of a plain sum, which autograd hands on as one expanded number."""
+    batch = random_batch(9, 7, seed=5, width=8).to(torch.float32)
+    queries, documents = (x.clone().requires_grad_() for x in (batch.queries, batch.documents))
+    form: TileForm = FusedTile(SoftmaxTile()) if kernels else SoftmaxTile()
+    found = competitors(queries, documents, batch.pairs, 3.0, direction="both", form=form)
+    assert found.documents is not None
+    assert found.queries is not None
+    total = found.documents.sum() + found.queries.sum()
+    return list(torch.autograd.grad(total, [queries, documents]))
+
+
 def main(path: Path) -> None:
     """Write the errors of all cases."""
+    exact = [x.double() for x in expanded(kernels=False)]
+    of_sums = {"kernels": error(expanded(kernels=True), exact), "definition": [0.0, 0.0]}
     sys.modules["rankfield.losses.competitors"].fused = by_kernels  # type: ignore[attr-defined]
     found = {
         f"{name}, {form}, {dtype}": errors(case, form, dtype)
@@ -97,7 +113,7 @@ def main(path: Path) -> None:
         if form != "pair" or case["shape"] < (20, 0)  # a row for each of half of all pairs
         for dtype in (torch.float32, torch.bfloat16)
     }
-    path.write_text(json.dumps(found), "utf-8")
+    path.write_text(json.dumps(found | {"sums": of_sums}), "utf-8")
 
 
 if __name__ == "__main__":

@@ -127,8 +127,8 @@ class _Tiled(torch.autograd.Function):
     def backward(ctx: Any, own: Tensor, rows: Tensor | None, columns: Tensor | None) -> Any:
         queries, documents, scale, row_sums, column_sums, *kept = ctx.saved_tensors
         sides = (
-            None if rows is None else Side(row_sums, rows),
-            None if columns is None else Side(column_sums, columns),
+            None if rows is None else Side(row_sums, rows.contiguous()),
+            None if columns is None else Side(column_sums, columns.contiguous()),
         )
         with torch.autocast(queries.device.type, enabled=False):
             walk = _Walk(queries, documents, scale, ctx.plan, ctx.shifts, kept)

@@ -12,6 +12,7 @@ atomic operations, so that the same input gives the same bits.
 
 from __future__ import annotations
 
+import torch
 import triton
 import triton.language as tl
 from torch import Tensor
@@ -161,11 +162,12 @@ def add_up(
         for sums, number, length in ((rows, wide, r), (columns, high, c))
     ]
     by_row, by_column = rows is not None, columns is not None
-    _sums[(high, wide)](tile, scale, *parts, r, c, softmax, by_row, by_column, num_warps=8)
-    for sums, part in zip((rows, columns), parts, strict=True):
-        if sums is not None:
-            number, length = part.shape
-            _fold[(triton.cdiv(length, _LENGTH.value),)](part, sums, number, length, softmax)
+    with torch.cuda.device_of(tile):  # which need not be the current one
+        _sums[(high, wide)](tile, scale, *parts, r, c, softmax, by_row, by_column, num_warps=8)
+        for sums, part in zip((rows, columns), parts, strict=True):
+            if sums is not None:
+                number, length = part.shape
+                _fold[(triton.cdiv(length, _LENGTH.value),)](part, sums, number, length, softmax)
 
 
 def gradient(
@@ -192,4 +194,5 @@ def gradient(
     of_rows, of_columns = rows or (scale, scale), columns or (scale, scale)
     by_row, by_column = rows is not None, columns is not None
     sides = *of_rows, *of_columns
-    _gradient[grid](tile, scale, out, *sides, r, c, softmax, by_row, by_column, num_warps=8)
+    with torch.cuda.device_of(tile):
+        _gradient[grid](tile, scale, out, *sides, r, c, softmax, by_row, by_column, num_warps=8)

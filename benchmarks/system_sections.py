@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-__all__ = ["drop_in", "system_sections", "training"]
+__all__ = ["clip", "drop_in", "system_sections", "training"]
 
 Found = dict[str, Any]
 
@@ -33,8 +34,10 @@ def system_sections(folder: Path) -> list[str]:
         "curation": _curation,
         "drop_in": drop_in,
         "embedding": _embedding,
+        "embedding_bfloat16": partial(_embedding, heading="Embedding on a CPU in bfloat16"),
         "publish": _publish,
         "training": training,
+        "clip": clip,
     }
     sections = []
     for name, write in writers.items():
@@ -222,16 +225,20 @@ def drop_in(found: Found) -> list[str]:
     return lines
 
 
-def _embedding(found: Found) -> list[str]:
+def _embedding(found: Found, heading: str = "Embedding on a CPU") -> list[str]:
     settings = found["settings"]
-    instructions = ", ".join(settings["int8 instructions"]) or "none"
+    # Files of earlier versions have another key, and no clock.
+    known = settings.get("instructions") or settings.get("int8 instructions", [])
+    instructions = ", ".join(known) or "none"
+    clock = "processor time" if settings.get("clock") == "cpu" else "time"
     lines = [
-        "## Embedding on a CPU",
+        f"## {heading}",
         "",
         f"`python benchmarks/embedding.py`: all-MiniLM-L6-v2, {settings['titles']:,} icecat "
-        f"titles, {settings['threads']} threads, the best of {settings['rounds']} rounds in which "
-        f"the arms take turns. Instructions for int8: {instructions}. NDCG@10 of the test queries "
-        f"over a sample of {settings['sample']:,} documents, and its change by the export.",
+        f"titles, {settings['threads']} threads, {clock}, the best of {settings['rounds']} rounds "
+        f"in which the arms take turns. Instructions: {instructions}. NDCG@10 of the test queries "
+        f"over a sample of {settings['sample']:,} documents, and its change by the export; in "
+        "bfloat16 of all queries over the judged documents.",
         "",
         "| | titles/s | to sentence-transformers | NDCG@10 | change |",
         "|---" * 5 + "|",
@@ -270,29 +277,63 @@ def _publish(found: Found) -> list[str]:
 def training(found: Found) -> list[str]:
     """Return the section of `training.py`."""
     settings, arms = found["settings"], found["arms"]
-    peers = {"rankfield": "sentence-transformers", "rankfield, all texts at once": "rankfield"}
-    peers["rankfield, cached"] = "sentence-transformers, cached"
+    peer, own, cached = "sentence-transformers", "rankfield", "rankfield, cached"
+    compared = {
+        own: [peer],
+        f"{own}, all texts at once": [own],
+        f"{own}, bf16": [f"{peer}, bf16", own],
+        cached: [f"{peer}, cached", own],
+        f"{cached}, bf16": [cached, f"{own}, bf16"],
+    }
+    clock = "processor time" if settings["clock"] == "cpu" else "time"
     lines = [
         "## Training on a CPU",
         "",
-        f"`python benchmarks/training.py`: all-MiniLM-L6-v2 on icecat titles, float32, "
-        f"{settings['threads']} threads; the same judged pairs, which sentence-transformers "
-        f"shuffles, each arm in its own processes, in turns. Steps of {settings['batch']} pairs: "
-        f"medians of {settings['rounds']} processes of {settings['steps']} steps. Steps of "
-        f"{settings['large']:,} pairs with cached gradients. In brackets least and most. Memory is "
-        "what the steps take beyond the loaded model.",
+        f"`python benchmarks/training.py`: all-MiniLM-L6-v2 on icecat titles, "
+        f"{settings['threads']} threads, {clock}; the same judged pairs, cut at as many tokens, "
+        "which sentence-transformers shuffles, each arm in its own processes, in turns. Steps of "
+        f"{settings['batch']} pairs: medians of {settings['rounds']} processes of "
+        f"{settings['steps']} steps. In brackets "
+        "least and most. Memory is what the steps take beyond the loaded model.",
         "",
         "| | pairs a step | ms a pair | MiB | times as fast |",
         "|---" * 5 + "|",
     ]
     each = {arm: [1e3 * r["seconds"] / r["pairs"] for r in runs] for arm, runs in arms.items()}
     for arm, runs in arms.items():
-        times = [b / a for a, b in zip(each[arm], each.get(peers.get(arm, ""), []), strict=False)]
-        faster = f"{_range(times, 2)} as {peers[arm]}" if times else "–"
-        mib = statistics.median(run["mib"] for run in runs)
-        lines.append(
-            f"| {arm} | {runs[0]['pairs']:,} | {_range(each[arm], 1)} | {mib:,.0f} | {faster} |"
+        faster = "; ".join(
+            f"{_range([b / a for a, b in zip(each[arm], each[one], strict=False)], 2)} as {one}"
+            for one in compared.get(arm, [])
+            if one in each
         )
+        mib = statistics.median(run["mib"] for run in runs)
+        cells = (arm, f"{runs[0]['pairs']:,}", _range(each[arm], 1), f"{mib:,.0f}", faster or "–")
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def clip(found: Found) -> list[str]:
+    """Return the section of `clip.py`."""
+    settings, arms = found["settings"], found["arms"]
+    clock = "processor time" if settings["clock"] == "cpu" else "time"
+    lines = [
+        "## Training a small CLIP on a CPU",
+        "",
+        "`python benchmarks/clip.py`: a vision and a text transformer of open_clip, four layers of "
+        f"width 192 each, on photos and queries of luma; {settings['threads']} threads, {clock}. "
+        f"{settings['steps']} steps of the same {settings['batch']} pairs, decoding, resizing and "
+        "tokenising included: open_clip's `train_one_epoch` over its `CsvDataset`, rankfield's "
+        f"step over its batches. Medians of {settings['rounds']} processes, in turns; in brackets "
+        "least and most.",
+        "",
+        "| | ms a pair | times as fast as open_clip |",
+        "|---" * 3 + "|",
+    ]
+    each = {arm: [1e3 * run["seconds"] for run in runs] for arm, runs in arms.items()}
+    for arm, values in each.items():
+        times = [b / a for a, b in zip(values, each["open_clip"], strict=True)]
+        faster = "–" if arm == "open_clip" else _range(times, 2)
+        lines.append(f"| {arm} | {_range(values, 1)} | {faster} |")
     return lines
 
 

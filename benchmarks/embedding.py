@@ -91,7 +91,7 @@ def proof(arm: str, dataset: Any, options: argparse.Namespace) -> dict[str, Any]
 
 
 def bfloat16_quality(dataset: Any) -> dict[str, float]:
-    """Return NDCG@10 of all queries over the judged documents in bfloat16, and its change."""
+    """Return NDCG@10 over the judged documents, embedded in bfloat16, and its change."""
     from rankfield.evaluation import EvaluationOptions, evaluate
 
     judged = dataset.documents.join(dataset.judgments, on="doc_id", how="semi")

@@ -238,7 +238,7 @@ def _embedding(found: Found, heading: str = "Embedding on a CPU") -> list[str]:
         f"titles, {settings['threads']} threads, {clock}, the best of {settings['rounds']} rounds "
         f"in which the arms take turns. Instructions: {instructions}. NDCG@10 of the test queries "
         f"over a sample of {settings['sample']:,} documents, and its change by the export; in "
-        "bfloat16 of all queries over the judged documents.",
+        "bfloat16 of all queries, in float32, over the judged documents.",
         "",
         "| | titles/s | to sentence-transformers | NDCG@10 | change |",
         "|---" * 5 + "|",

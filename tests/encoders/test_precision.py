@@ -102,11 +102,13 @@ def test_bfloat16_is_near_and_leaves_the_weights() -> None:
 def test_the_model_says_in_what_it_embeds(monkeypatch: pytest.MonkeyPatch) -> None:
     ranker = model()
     assert (ranker.precision, ranker.computes_in) == ("float32", "float32")
-    found = ranker.encode_queries(TITLES, precision="bfloat16")
+    found = ranker.encode_documents(TITLES, precision="bfloat16")
+    queries = ranker.encode_queries(TITLES)
     ranker.precision = "auto"
     timed(monkeypatch, 2.0, 1.0)
     assert ranker.computes_in == "bfloat16"
-    assert np.array_equal(found, ranker.encode_queries(TITLES))
+    assert np.array_equal(found, ranker.encode_documents(TITLES))
+    assert np.array_equal(queries, ranker.encode_queries(TITLES))  # they stay in float32
 
 
 def test_another_precision_is_refused() -> None:

@@ -94,7 +94,7 @@ class RankingModel(nn.Module):
 
     @property
     def computes_in(self) -> str:
-        """In what it embeds, "float32" or "bfloat16": what its `precision` comes to here."""
+        """In what it embeds documents, "float32" or "bfloat16": what `precision` comes to here."""
         return chosen_precision(self.precision, self.encoder, self.device)
 
     @property
@@ -253,7 +253,7 @@ class RankingModel(nn.Module):
             root: the folder that paths start from and stay in; None: any path.
             batch_size, show_progress_bar: by default the model's, and for more than one batch.
             device, truncate_dim: where to move the model first; d, to give normalise(e[:d]).
-            precision: "float32", "bfloat16" or "auto", the faster here; by default the model's.
+            precision: "float32", "bfloat16" or "auto", the faster here; by default float32.
 
         Raises:
             DataError, ImageError: a record with nothing present, or that cannot be read; its row.
@@ -288,7 +288,7 @@ class RankingModel(nn.Module):
     ) -> NDArray[np.float32]:
         """Return the N × D float32 unit embeddings of documents.
 
-        Arguments and errors are those of `encode_queries`; images are for image fields alone.
+        As `encode_queries`; images are for image fields alone, the precision the model's.
         """
         fields = self.current_fields("document")
         rows = read_records(records, "document", fields, field=field, root=root)
@@ -372,7 +372,7 @@ class RankingModel(nn.Module):
             revision, checkpoint: of a hub id; weights of open_clip's architecture "ViT-B-32".
             allow_code: let a package or a factory be imported and run; no other code is run.
             truncate_dim, device: as `truncate_to`; by default a GPU if there is one.
-            precision: in which it embeds, as `encode_queries`.
+            precision: in which it embeds documents, as `encode_queries`.
 
         Raises:
             ModelError: it cannot be reached or loaded, or the fields do not fit it.

@@ -55,15 +55,17 @@ def embedded(
         batch_size: texts or images that are encoded at once, at most; on a CPU fewer texts, as
             small batches are faster there.
         done: how many rows to leave out; the chunk they end in is made again.
-        precision: of the encoder's matrix products, one of `PRECISIONS`; by default the model's.
-            All that comes after the encoder is float32.
+        precision: of the encoder's matrix products, one of `PRECISIONS`; by default the model's
+            for documents, float32 for queries. All that comes after the encoder is float32.
 
     Raises:
         InputError: an unknown precision.
         ImageError: a missing image, before anything is embedded, or one that cannot be read.
     """
     encoder = model.encoder
-    precision = chosen_precision(precision or model.precision, encoder, model.device)
+    # Queries are few and short: what casting the weights takes is more than they save.
+    usual = model.precision if side == "document" else "float32"
+    precision = chosen_precision(precision or usual, encoder, model.device)
     first = done // CHUNK * CHUNK if done < len(rows) else len(rows)
     rows.require_images(first)
     shown = progress(f"embed {side} rows", len(rows), done=first, unit="rows")
@@ -108,7 +110,8 @@ def encode_rows(
         model, rows, side: as `embedded`.
         batch_size, show: by default the model's, and whether there is more than one batch.
         device: where to move the model first.
-        dimension, precision: d and one of `PRECISIONS`; by default the model's.
+        dimension: d; by default the model's.
+        precision: as `embedded`.
 
     Raises:
         InputError: a batch size below 1, an unknown precision.

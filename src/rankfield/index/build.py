@@ -216,7 +216,7 @@ def metadata_of(
         data_fingerprint=_fingerprint(dataset, frame, columns, images),
         dimension=model.dimension,
         dtype=dtype,
-        precision=model.computes_in,
+        precision=model.computes_in if side == "document" else "float32",
         built=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ _METHODS = {
 
 def system_sections(folder: Path) -> list[str]:
     """Return the sections whose benchmark was run."""
-    writers = {
+    writers: dict[str, Callable[[Found], list[str]]] = {
         "marqo_gs": _published_script,
         "evaluation": _evaluation,
         "loss": _loss,

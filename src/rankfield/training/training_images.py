@@ -63,7 +63,8 @@ class TrainingImages:
         self.kept: dict[tuple[Side, str], tuple[Ints, Tensor | MappedImages]] = {}
         for side, column in self.images:
             table = dataset.queries if side == "query" else dataset.documents
-            met = table[rows[side].tolist()]
+            key = "query_id" if side == "query" else "doc_id"
+            met = table.select(key, column.field.name)[rows[side]]
             FrameRows.of(dataset, met, side, [column.field]).require_images(0)
         transform = model.encoder.image_transform
         if transform is None or not self.images:

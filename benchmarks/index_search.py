@@ -149,8 +149,10 @@ def faiss_flat(documents: Vectors) -> Any:
     index = faiss.IndexFlatIP(D)
     index.add(documents)
 
+    parameters: Any = faiss.SearchParameters
+
     def search(query: Vectors, kept: npt.NDArray[np.int64] | None = None) -> list[int]:
-        chosen = None if kept is None else faiss.SearchParameters(sel=faiss.IDSelectorBatch(kept))
+        chosen = None if kept is None else parameters(sel=faiss.IDSelectorBatch(kept))
         found = index.search(query[None], K, params=chosen)[1][0].tolist()
         return [one for one in found if one >= 0]
 

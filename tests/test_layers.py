@@ -44,7 +44,7 @@ LAYERS = (
     {"metrics", "weighting", "losses", "validate"},
     {"formats", "labels", "curation", "synthetic", "encoders", "search"},
     {"index"},
-    {"query"},
+    {"query", "embedding"},
     {"evaluation", "collect"},
     {"training", "judging"},
     {"report", "integrations"},

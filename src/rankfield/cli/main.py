@@ -38,6 +38,7 @@ VERBS: dict[str, str] = {
     "compare": "compare",
     "report": "report",
     "metrics": "metrics",
+    "embed": "embed",
     "index": "index",
     "rollback": "rollback",
     "search": "search",

@@ -1,4 +1,4 @@
-"""The vectors of an index that is being built: a build that was interrupted goes on."""
+"""Vectors on their way into an index or a file: work that was interrupted goes on."""
 
 from __future__ import annotations
 
@@ -25,26 +25,27 @@ _PROGRESS, _VECTORS = "progress.json", "vectors.npy"
 
 @contextmanager
 def filled_vectors(
-    folder: Path, metadata: IndexMetadata, rows: int, chunks: Chunks
+    folder: Path, metadata: IndexMetadata, rows: int, chunks: Chunks, *, command: str = "index"
 ) -> Iterator[Path]:
     """Yield a file with all vectors, which is removed when the block ends well.
 
-    It is filled in a folder beside the index, chunk by chunk; what a build of the same origin left
+    It is filled in a folder beside the output, chunk by chunk; what a build of the same origin left
     there is taken over.
 
     Args:
-        folder: of the index.
+        folder: of the index, or the file that the vectors are written to.
         metadata: what the vectors are of.
         rows: how many there are.
         chunks: what makes them.
+        command: which command's work folder it is.
 
     Raises:
-        OutputError: another run builds this index, or something else is in the way.
+        OutputError: another run writes this output, or something else is in the way.
     """
     place = folder.with_name(f".{folder.name}.partial")
     origin = json.loads(json.dumps({**metadata.origin(), "rows": rows}))
     shape = (rows, metadata.dimension)
-    with work_folder(place, "index", names=(_PROGRESS, _VECTORS)) as work:
+    with work_folder(place, command, names=(_PROGRESS, _VECTORS)) as work:
         done = _done(work.path, origin, shape, metadata.dtype)
         if done is None:
             work.clear()

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 import pyarrow.parquet as pq
 
+from rankfield.embedding.vector_table import VECTOR, is_plain, vector_table
 from rankfield.encoders import RankingModel
 from rankfield.errors import DataError, InputError, ModelError
 from rankfield.files import read_json_object, write_json
@@ -22,10 +22,9 @@ from rankfield.schema import RankingDataset
 __all__ = ["LAYOUT"]
 
 _FILE, _FACTS, _RECIPES = "vectors.parquet", "vectors.json", "ENGINES.md"
-_ID, _VECTOR = "doc_id", "vector"
+_ID = "doc_id"
 _UNIT = 1e-4
 """How far from 1 the length of a float32 vector may be."""
-_FILTERS = (pl.String, pl.Boolean, pl.Date, pl.Datetime, pl.Categorical, pl.Enum)
 
 
 def _write(model: RankingModel, folder: Path, options: PublishOptions) -> None:
@@ -37,9 +36,9 @@ def _write(model: RankingModel, folder: Path, options: PublishOptions) -> None:
             remedy="Name it (--data).",
         )
     columns = _filter_columns(model, dataset)
-    if _VECTOR in columns:
+    if VECTOR in columns:
         raise DataError(
-            f"its documents have a column {_VECTOR!r}, where the vectors go",
+            f"its documents have a column {VECTOR!r}, where the vectors go",
             where=dataset.name,
             remedy="Rename the column.",
         )
@@ -52,7 +51,7 @@ def _write(model: RankingModel, folder: Path, options: PublishOptions) -> None:
         "dtype": "float32",
         "normalised": True,
         "id": _ID,
-        "vector": _VECTOR,
+        "vector": VECTOR,
         "filters": columns,
         "data": {"name": dataset.name, "fingerprint": dataset.fingerprint()},
     }
@@ -69,13 +68,7 @@ def _filter_columns(model: RankingModel, dataset: RankingDataset) -> list[str]:
     images = {f.name for f in (*model.fields("document"), *dataset.document_fields)}
     images -= {f.name for f in dataset.document_fields if f.modality == "text"}
     schema = dataset.documents.schema
-    return [n for n, t in schema.items() if n != _ID and n not in images and _filters(t)]
-
-
-def _filters(dtype: pl.DataType) -> bool:
-    if isinstance(dtype, pl.List):
-        return _filters(dtype.inner)  # type: ignore[arg-type]
-    return dtype.is_numeric() or isinstance(dtype, _FILTERS)
+    return [n for n, t in schema.items() if n != _ID and n not in images and is_plain(t)]
 
 
 def _kind(dataset: RankingDataset, name: str) -> str:
@@ -97,16 +90,13 @@ def _write_vectors(
 ) -> tuple[int, int]:
     """Write ids, vectors and filter columns; return how many rows, and how many had no vector."""
     documents = dataset.documents
-    list_type = pa.list_(pa.float32(), model.dimension)
     writer: pq.ParquetWriter | None = None
     kept = 0
     with progress("embedding documents", len(documents), unit="documents") as advance:
         for first, vectors in model.embed_chunks(dataset, documents, "document"):
             present = np.flatnonzero(vectors.any(axis=1))
             rows = documents[first : first + len(vectors)].select(_ID, *columns)[present]
-            flat = pa.array(np.ascontiguousarray(vectors[present]).reshape(-1))
-            column = pa.FixedSizeListArray.from_arrays(flat, type=list_type)
-            table = _plain(rows).append_column(_VECTOR, column)
+            table = vector_table(rows, vectors[present])
             writer = writer or pq.ParquetWriter(path, table.schema)
             writer.write_table(table)
             kept += len(rows)
@@ -115,22 +105,6 @@ def _write_vectors(
         raise DataError("there are no documents", where=dataset.name)
     writer.close()
     return kept, len(documents) - kept
-
-
-def _plain(frame: pl.DataFrame) -> pa.Table:
-    """Return a table in types that every reader of Parquet has."""
-    categories = [n for n, t in frame.schema.items() if isinstance(t, pl.Categorical | pl.Enum)]
-    table = frame.with_columns(pl.col(categories).cast(pl.String)).to_arrow()
-    fields = [pa.field(f.name, _older(f.type)) for f in table.schema]
-    return table.cast(pa.schema(fields))
-
-
-def _older(kind: pa.DataType) -> pa.DataType:
-    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        return pa.string()
-    if pa.types.is_large_list(kind):
-        return pa.list_(_older(kind.value_type))
-    return kind
 
 
 def _check(folder: Path) -> None:
@@ -142,8 +116,8 @@ def _check(folder: Path) -> None:
     facts = read_json_object(folder / _FACTS)
     file = pq.ParquetFile(folder / _FILE)
     seen, wrong = set[Any](), None
-    for batch in file.iter_batches(columns=[_ID, _VECTOR]):
-        vectors = batch[_VECTOR].flatten().to_numpy(zero_copy_only=False)
+    for batch in file.iter_batches(columns=[_ID, VECTOR]):
+        vectors = batch[VECTOR].flatten().to_numpy(zero_copy_only=False)
         vectors = vectors.reshape(len(batch), -1)
         ids = batch[_ID].to_pylist()
         if vectors.shape[1] != facts["dimension"]:

@@ -47,7 +47,7 @@ LAYERS = (
     {"query", "embedding"},
     {"evaluation", "collect"},
     {"training", "judging"},
-    {"report", "integrations"},
+    {"report", "integrations", "serving"},
     {"publishing"},
     {"cli"},
     {"__main__"},

@@ -42,6 +42,7 @@ VERBS: dict[str, str] = {
     "index": "index",
     "rollback": "rollback",
     "search": "search",
+    "serve": "serve",
     "publish": "publish",
     "push": "push",
 }

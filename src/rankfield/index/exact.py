@@ -9,7 +9,6 @@ written into one segment.
 from __future__ import annotations
 
 import copy
-import hashlib
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -31,6 +30,7 @@ from rankfield.index.metadata import (
     Header,
     IndexMetadata,
     header_before,
+    header_version,
     read_header,
     set_aside,
     write_header,
@@ -147,8 +147,7 @@ class ExactIndex:
     @property
     def version(self) -> str:
         """What is written in it, as `Index.version`."""
-        header = self._header(self._now.metadata, self._now.state)
-        return hashlib.sha256(header.model_dump_json().encode()).hexdigest()[:16]
+        return header_version(self._header(self._now.metadata, self._now.state))
 
     def frozen(self) -> Self:
         """Return this index as it is now, as `Index.frozen`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ __all__ = [
     "IndexMetadata",
     "change_metadata",
     "header_before",
+    "header_version",
     "is_index",
     "read_header",
     "set_aside",
@@ -93,6 +96,12 @@ class Header(BaseModel):
     store: str
     metadata: IndexMetadata
     state: dict[str, Any]
+
+
+def header_version(header: Header) -> str:
+    """Return 16 hexadecimal digits of a header: another text after every write."""
+    text = json.dumps(header.model_dump(mode="json"), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def is_index(folder: str | Path) -> bool:

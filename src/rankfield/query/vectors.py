@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rankfield.encoders import RankingModel
+from rankfield.encoders.base import Side
 from rankfield.errors import InputError
 from rankfield.images import open_image
 from rankfield.index import Index
@@ -92,39 +93,47 @@ def unit_vectors(
 
 
 def records_of(
-    contents: Sequence[tuple[str, Content]], model: RankingModel
+    contents: Sequence[tuple[str, Content]], model: RankingModel, side: Side = "query"
 ) -> list[dict[str, Any]]:
     """Return what the model embeds for each part that is no document: field → text or image.
+
+    Args:
+        contents: place of a part, for messages, and the part.
+        model: whose fields the parts go to.
+        side: which of its fields.
 
     Raises:
         InputError: a part that the model cannot take.
         ImageError: an image that cannot be read.
     """
-    fields = {field.name: field for field in model.fields("query")}
-    if "image" in model.encoder.modalities and not any(
-        field.modality == "image" for field in fields.values()
+    fields = {field.name: field for field in model.fields(side)}
+    if (
+        side == "query"
+        and "image" in model.encoder.modalities
+        and not any(field.modality == "image" for field in fields.values())
     ):
         fields["image"] = Field("image", "image")  # as `encode_queries` takes it
-    return [_record(place, content, fields, model) for place, content in contents]
+    return [_record(place, content, fields, model, side) for place, content in contents]
 
 
 def _record(
-    place: str, content: Content, fields: Mapping[str, Field], model: RankingModel
+    place: str, content: Content, fields: Mapping[str, Field], model: RankingModel, side: Side
 ) -> dict[str, Any]:
     given: dict[str, str | bytes] = dict(content.fields or ())
     for modality, value in (("text", content.text), ("image", content.image)):
         if value is not None:
             name = next((f.name for f in fields.values() if f.modality == modality), None)
             if name is None:
-                what = "query text" if modality == "text" else "images"
+                what = f"{side} text" if modality == "text" else "images"
                 raise InputError(f"the model takes no {what}", where=f"{place} ({model.name})")
             given[name] = value
     record: dict[str, Any] = {}
     for name, value in given.items():
         field = fields.get(name)
         if field is None:
+            several = "queries" if side == "query" else "documents"
             raise InputError(
-                f"the model's queries have no field {name!r}",
+                f"the model's {several} have no field {name!r}",
                 where=place,
                 remedy=f"They have: {', '.join(fields) or 'none'}.",
             )

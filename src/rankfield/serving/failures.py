@@ -75,7 +75,9 @@ def failure_of(error: RankfieldError, places: Mapping[str, str]) -> Failure:
     if error.remedy:
         message = f"{message}. {_without(places, error.remedy)}"
     param = _param(error)
-    if param:
+    if param == "filter" and error.where.startswith("filter, "):  # says at which character
+        message = f"{error.where}: {message}"
+    elif param:
         message = f"{param}: {message}"
     if isinstance(error, OutputError):
         full = "full" in error.problem
@@ -103,7 +105,8 @@ def _param(error: RankfieldError) -> str | None:
     for head in ("query, ", "request, "):
         if where.startswith(head) and _PARAM.fullmatch(where[len(head) :]):
             return where[len(head) :]
-    return "query" if where == "query" else None
+    head = where.partition(",")[0]
+    return head if head in ("query", "filter") else None
 
 
 def _without(places: Mapping[str, str], text: str) -> str:

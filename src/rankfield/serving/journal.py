@@ -18,8 +18,8 @@ from rankfield.serving.batch_thread import BatchThread, Lane
 __all__ = ["EVENTS", "JUDGMENTS", "QUERIES", "Journal"]
 
 JUDGMENTS = "judgments.jsonl"
-EVENTS = "ubi_events.ndjson"
-QUERIES = "ubi_queries.ndjson"
+EVENTS = "ubi/ubi_events.ndjson"
+QUERIES = "ubi/ubi_queries.ndjson"
 
 _LOCK = "lock"
 _BLOCK = 1 << 16
@@ -41,11 +41,12 @@ class Journal(Closing):
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         with storage_errors(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / "ubi").mkdir(parents=True, exist_ok=True)
             self._lock = open_regular(str(self.folder / _LOCK), os.O_RDWR | os.O_CREAT)
             try:
                 refuse_others(self._lock, self.folder)
                 self._files = {name: self._open(name) for name in (JUDGMENTS, EVENTS, QUERIES)}
+                sync(self.folder / "ubi")
                 sync(self.folder)
             except BaseException:
                 os.close(self._lock)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -83,8 +84,8 @@ async def batch(request: Request) -> Response:
             code="too_many_queries",
             param="queries",
         )
-    futures = [service.read(_one(query, body.get("index"), service)) for query in queries]
-    return json_response({"answers": [await future for future in futures]})
+    answers = [service.read(_one(query, body.get("index"), service)) for query in queries]
+    return json_response({"answers": await asyncio.gather(*answers)})
 
 
 def _one(query: Any, index: Any, service: Service) -> Any:

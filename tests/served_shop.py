@@ -1,0 +1,80 @@
+"""A small shop with an index and a model that takes texts and images, and a service over it."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import torch
+from PIL import Image
+from starlette.testclient import TestClient
+
+from rankfield.encoders import RankingModel
+from rankfield.index import Index, build_index
+from rankfield.schema import Field, RankingDataset, ScoreScale
+from rankfield.serving import Limits, Service, create_app
+from rankfield.serving.logs import JsonLog
+from tiny_models import tiny_clip
+
+__all__ = ["N", "client_of", "image_uri", "made_shop", "quiet"]
+
+N = 40
+_WORDS = ("red", "green", "blue", "grey", "ball", "box", "nice", "number", "cheap")
+
+
+def image_uri(colour: tuple[int, int, int], size: tuple[int, int] = (16, 16)) -> str:
+    out = io.BytesIO()
+    Image.new("RGB", size, colour).save(out, "PNG")
+    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
+
+
+def made_shop(root: Path) -> Index:
+    """Write `data`, `model` and `index` in a folder."""
+    documents = pl.DataFrame(
+        {
+            "doc_id": [f"d{i:02d}" for i in range(N)],
+            "title": [f"{_WORDS[i % 4]} {_WORDS[4 + i % 5]} {_WORDS[i % 7]}" for i in range(N)],
+            "price": [float(i) for i in range(N)],
+            "stock": list(range(N)),
+        }
+    )
+    queries = pl.DataFrame({"query_id": ["q1", "q2"], "query": ["red ball", "blue box"]})
+    judgments = pl.DataFrame({"query_id": ["q1"], "doc_id": ["d00"], "score": [1.0]})
+    data = RankingDataset(
+        name="shop",
+        queries=queries,
+        documents=documents.with_columns(photo=pl.lit(None, dtype=pl.Binary)),
+        judgments=judgments,
+        query_fields=(Field("query", "text"),),
+        document_fields=(Field("title", "text", 0.7), Field("photo", "image", 0.3)),
+        score_scale=ScoreScale(minimum=0, maximum=1, relevant=1),
+    )
+    torch.manual_seed(0)
+    clip = RankingModel.from_pretrained(tiny_clip(root / "clip"), dataset=data, device="cpu")
+    clip.save(root / "model")
+    return build_index(root / "model", data, root / "index")
+
+
+def quiet() -> JsonLog:
+    return JsonLog(io.StringIO())
+
+
+@contextmanager
+def client_of(
+    root: Path, *, token: str = "", limits: Limits | None = None, **options: Any
+) -> Iterator[TestClient]:
+    """Open a service over the shop of a folder, and a client of it."""
+    folders: dict[str, str | Path] = options.pop("folders", {"shop": root / "index"})
+    hosts: Sequence[str] = ("localhost",)
+    log = options.pop("log", None) or quiet()
+    service = Service(folders, limits=limits, log=log, **options)
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    app = create_app(service, hosts)
+    with TestClient(app, base_url="http://localhost", headers=headers) as client:
+        client.app_state["service"] = service
+        yield client

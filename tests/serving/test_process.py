@@ -88,7 +88,7 @@ def test_a_slow_client_is_let_go_and_holds_up_nobody(
 
     servers: list[module._Server] = []
     monkeypatch.setattr(module._Server, "startup", noted)
-    monkeypatch.setattr(module.signal, "signal", lambda *_: None)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
     thread = threading.Thread(target=lambda: module.serve(service, port=0))
     thread.start()
     while not places:

@@ -89,11 +89,11 @@ class Guard:
             )
         origin = exchange.headers.get(b"origin", b"").decode("latin-1").lower()
         foreign = exchange.headers.get(b"sec-fetch-site") in (b"cross-site", b"same-site")
-        if foreign or (origin and urlsplit_host(origin) != host):
+        if foreign or (origin and _host_of(origin) != host):
             raise Failure(403, "pages of other sites may not ask", code="foreign_origin")
         length = exchange.headers.get(b"content-length", b"0")
         if length.isdigit() and int(length[:20]) > limits.body:
-            raise too_large(limits.body)
+            raise _too_large(limits.body)
         if counted and self._service.in_progress >= limits.queue:
             raise Failure(
                 429,
@@ -103,13 +103,13 @@ class Guard:
             )
 
 
-def too_large(limit: int) -> Failure:
+def _too_large(limit: int) -> Failure:
     """Return the failure of a body that is too large."""
     message = f"a body may have at most {limit:,} bytes"
-    return Failure(413, message, code="body_too_large", headers=_CLOSE)
+    return Failure(413, message, code="bodybody_too_large", headers=_CLOSE)
 
 
-def urlsplit_host(origin: str) -> str:
+def _host_of(origin: str) -> str:
     """Return host and port of an origin; "" of what is none, such as null."""
     try:
         return urlsplit(origin).netloc
@@ -154,7 +154,7 @@ class _Exchange:
             ) from None
         self._bytes += len(message.get("body", b""))
         if self._bytes > limits.body:
-            raise too_large(limits.body)
+            raise _too_large(limits.body)
         self._ended = not message.get("more_body", False)
         return message
 

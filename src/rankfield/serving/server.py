@@ -26,7 +26,7 @@ _CONNECTIONS = 1_000
 _HEAD_BYTES = 1 << 16
 
 
-def is_loopback(host: str) -> bool:
+def _is_loopback(host: str) -> bool:
     """Return whether only this machine reaches a host."""
     if host == "localhost":
         return True
@@ -42,7 +42,7 @@ def check_host(host: str, has_keys: bool, allow_open: bool) -> None:
     Raises:
         InputError: says what to do.
     """
-    if is_loopback(host) or has_keys or allow_open:
+    if _is_loopback(host) or has_keys or allow_open:
         return
     raise InputError(
         f"others can reach {host!r}, and there is no API key",

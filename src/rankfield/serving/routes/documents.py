@@ -28,7 +28,7 @@ from rankfield.serving.schemas import body_schema
 from rankfield.serving.service import Service
 from rankfield.settings import Settings
 
-__all__ = ["router"]
+__all__ = ["Deleted", "Written", "delete", "document", "router", "upsert"]
 
 router = APIRouter(tags=["documents"])
 

@@ -28,7 +28,7 @@ from rankfield.serving.served_index import Opened
 from rankfield.serving.service import Service
 from rankfield.settings import Settings
 
-__all__ = ["router"]
+__all__ = ["Input", "Wanted", "embeddings", "router"]
 
 router = APIRouter(dependencies=[Depends(needs("read"))], tags=["embeddings"])
 

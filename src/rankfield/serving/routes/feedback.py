@@ -19,7 +19,19 @@ from rankfield.serving.journal import EVENTS, JUDGMENTS, QUERIES
 from rankfield.serving.schemas import body_schema
 from rankfield.settings import Settings
 
-__all__ = ["router"]
+__all__ = [
+    "Judgment",
+    "Judgments",
+    "UbiAttributes",
+    "UbiEvent",
+    "UbiLog",
+    "UbiObject",
+    "UbiPosition",
+    "UbiQuery",
+    "events",
+    "judgments",
+    "router",
+]
 
 router = APIRouter(dependencies=[Depends(needs("write"))], tags=["feedback"])
 

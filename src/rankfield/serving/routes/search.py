@@ -21,7 +21,7 @@ from rankfield.serving.journal import QUERIES
 from rankfield.serving.schemas import body_schema
 from rankfield.serving.service import Service
 
-__all__ = ["router"]
+__all__ = ["batch", "router", "search"]
 
 router = APIRouter(dependencies=[Depends(needs("read"))], tags=["search"])
 

@@ -13,7 +13,7 @@ from rankfield.serving.failures import Failure
 from rankfield.serving.served_index import ServedIndex
 from rankfield.serving.service import Service
 
-__all__ = ["router"]
+__all__ = ["health", "indexes", "metrics", "ready", "router"]
 
 router = APIRouter(tags=["state"])
 
@@ -43,7 +43,7 @@ async def indexes(request: Request) -> Response:
     return json_response({"indexes": await service.read(work)})
 
 
-@router.get("/metrics", dependencies=[Depends(needs("read"))])
+@router.get("/metrics", dependencies=[Depends(needs("read"))], response_class=PlainTextResponse)
 async def metrics(request: Request) -> Response:
     """Return counts as Prometheus reads them."""
     service = service_of(request)

@@ -106,7 +106,7 @@ class Guard:
 def _too_large(limit: int) -> Failure:
     """Return the failure of a body that is too large."""
     message = f"a body may have at most {limit:,} bytes"
-    return Failure(413, message, code="bodybody_too_large", headers=_CLOSE)
+    return Failure(413, message, code="body_too_large", headers=_CLOSE)
 
 
 def _host_of(origin: str) -> str:

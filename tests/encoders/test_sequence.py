@@ -177,6 +177,23 @@ def test_training_changes_both_towers_and_is_saved(
         np.testing.assert_allclose(embedded, unit(expected), atol=TOLERANCE)
 
 
+@pytest.mark.parametrize("fusion", ["sequence", "fields"])
+def test_the_cache_changes_no_bit_of_a_training(
+    folder: Path, shop: RankingDataset, tmp_path: Path, fusion: str
+) -> None:
+    found = {}
+    for name, sizes in {
+        "on": {"micro_tokens": 40, "micro_images": 2},
+        "off": {"micro_tokens": 40, "micro_images": 2},
+        "auto": {},
+    }.items():
+        batch = {"size": 8, "gradient_cache": name} | sizes
+        found[name] = train(recipe(folder, fusion, batch=batch), shop, tmp_path / name).state_dict()
+    assert all(torch.equal(value, found["off"][key]) for key, value in found["on"].items())
+    for key, value in found["auto"].items():  # other micro-batches: but for the last bits
+        torch.testing.assert_close(found["on"][key], value, rtol=1e-3, atol=1e-3)
+
+
 def test_adapters_are_merged_into_the_saved_model(
     folder: Path, shop: RankingDataset, tmp_path: Path
 ) -> None:

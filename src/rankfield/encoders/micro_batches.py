@@ -14,6 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 from rankfield.encoders.base import Encoder
+from rankfield.encoders.sequence_parts import IMAGE_COUNTS, sequence_parts
 from rankfield.encoders.text_batches import row_batches, text_batches
 from rankfield.schema import Modality
 
@@ -45,7 +46,7 @@ class MicroBatches:
         """Return `encoder.encode(modality, items)`, U × D, with gradients to the weights."""
         if batch_norms(encoder):
             return encoder.encode(modality, items)
-        if not _has_rows(items):
+        if IMAGE_COUNTS not in items and not _has_rows(items):
             return self._encoded(encoder, modality, dict(items))
         order, vectors = [], []
         for rows, part in self.parts(modality, items):
@@ -59,9 +60,12 @@ class MicroBatches:
     ) -> Iterator[tuple[NDArray[np.int64], dict[str, Tensor]]]:
         """Yield (rows, their items) of each micro-batch: each of the U rows in one of them.
 
-        Items that do not have as many rows as each other, such as the patches of sequences with
-        images, are one micro-batch.
+        Sequences with images are split as `sequence_parts` says. Other items that do not have as
+        many rows as each other are one micro-batch.
         """
+        if IMAGE_COUNTS in items:
+            yield from sequence_parts(items, self.tokens, self.images)
+            return
         count = len(next(iter(items.values())))
         if not _has_rows(items):
             yield np.arange(count), dict(items)

@@ -53,8 +53,9 @@ def micro_batches(
 def activation_bytes(model: RankingModel, batch: FieldBatch, sizes: MicroBatches) -> int:
     """Return about how many bytes are kept for the gradients of a batch's encoding.
 
-    Of each field one micro-batch is encoded, and what autograd saves of it, weights left out, is
-    taken as often as its tokens or images are in the field. The encoder must have no batch norm in
+    Of each field the largest micro-batch is encoded, and what autograd saves of it, weights left
+    out, is taken as often as its tokens or images are in the field (of sequences: as its tokens,
+    which is too many where others have no images). The encoder must have no batch norm in
     training mode, whose statistics would count the micro-batch.
     """
     weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
@@ -65,8 +66,10 @@ def activation_bytes(model: RankingModel, batch: FieldBatch, sizes: MicroBatches
     for name, inputs in batch.inputs.items():
         modality = modalities[name]
         parts = [part for _, part in sizes.parts(modality, inputs.items)]
-        counts = [max(item.numel() for item in part.values()) for part in parts]
-        largest = max(range(len(parts)), key=counts.__getitem__)
+        numbers = [max(item.numel() for item in part.values()) for part in parts]
+        largest = max(range(len(parts)), key=numbers.__getitem__)
+        tokens = [part["input_ids"].numel() for part in parts if "input_ids" in part]
+        counts = tokens or numbers
         saved: dict[int, int] = {}
 
         def pack(tensor: Tensor, saved: dict[int, int] = saved) -> Tensor:

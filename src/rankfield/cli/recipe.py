@@ -30,6 +30,15 @@ def command(
     loss_weight: Annotated[
         str | None, typer.Option("--weight", help="Score → weight, in place of the method's own.")
     ] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Fine-tune this pretrained encoder (folder, hub id, package:NAME, hf-hub:ID), "
+            "with rates and protection that suit it. Default: a small one from scratch.",
+            show_default=False,
+        ),
+    ] = None,
     marqtune: Annotated[
         Path | None,
         typer.Option(
@@ -59,6 +68,8 @@ def command(
     that have no counterpart here are named, on standard error and in the recipe's comments.
 
     Example: rankfield recipe shop-split --out ranked.toml
+
+    Example: rankfield recipe shop-split --encoder google/siglip2-base-patch16-224
     """
     from rankfield.files import new_file
     from rankfield.schema import RankingDataset
@@ -66,15 +77,22 @@ def command(
 
     require_new(out)
     data = RankingDataset.load(dataset)
-    translation = _translation(marqtune, sentence_transformers)
+    translation = _translation(marqtune, sentence_transformers, encoder)
+    start = None
+    if encoder is not None:
+        from rankfield.training.pretrained_start import pretrained_start
+
+        start = pretrained_start(encoder, data, allow_code=allow_code)
     text = recipe_text(
         data,
         method=method,
         weight=loss_weight,
         translation=translation,
+        start=start,
         allow_code=allow_code,
     )
-    for note in translation.notes if translation else ():
+    found = [one for one in (start, translation) if one is not None]
+    for note in (note for one in found for note in one.notes):
         echo(f"note: {one_line(note)}", err=True)
     if out is None:
         echo(printable_values(text, "toml"), nl=False)
@@ -84,7 +102,9 @@ def command(
     echo(f"{out}: train with {program()} train {out} --out RUN")
 
 
-def _translation(marqtune: Path | None, trainer: Path | None) -> Translation | None:
+def _translation(
+    marqtune: Path | None, trainer: Path | None, encoder: str | None
+) -> Translation | None:
     from rankfield.errors import InputError
     from rankfield.training.marqtune import from_marqtune
     from rankfield.training.trainer_arguments import from_sentence_transformers
@@ -96,5 +116,15 @@ def _translation(marqtune: Path | None, trainer: Path | None) -> Translation | N
             remedy="Give one.",
         )
     if marqtune is not None:
-        return from_marqtune(marqtune)
-    return None if trainer is None else from_sentence_transformers(trainer)
+        found = from_marqtune(marqtune)
+    elif trainer is not None:
+        found = from_sentence_transformers(trainer)
+    else:
+        return None
+    if encoder is not None and "encoder" in found.settings:
+        raise InputError(
+            f"the parameters of {found.source} name an encoder too",
+            where="--encoder",
+            remedy="Leave out one of both.",
+        )
+    return found

@@ -25,6 +25,7 @@ def recipe_text(
     method: str = DEFAULT_METHOD,
     weight: str | None = None,
     translation: Translation | None = None,
+    start: Translation | None = None,
     allow_code: bool = False,
 ) -> str:
     """Return a complete TOML recipe for `dataset`: every key with its value and what it means.
@@ -37,6 +38,7 @@ def recipe_text(
         weight: a score-to-weight function in place of the method's own.
         translation: of another trainer's parameters, which come before the method's settings; its
             notes become comments.
+        start: of a pretrained encoder (`pretrained_start`), which comes before both.
         allow_code: whether it may be "module:function", which is imported.
 
     Raises:
@@ -46,8 +48,15 @@ def recipe_text(
     """
     if dataset.root is None:
         raise InputError("the data set has no folder; save it first", where=dataset.name)
-    recipe = _fitted(dataset, dataset.root, method, weight, translation, allow_code=allow_code)
-    lines = [*_summary(dataset), *_said(translation), ""]
+    recipe = _fitted(
+        dataset, dataset.root, method, weight, translation, start=start, allow_code=allow_code
+    )
+    lines = [
+        *_summary(dataset),
+        *_said(start, "For"),
+        *_said(translation, "From the parameters of"),
+        "",
+    ]
     sections = []
     for name, info in Recipe.model_fields.items():
         value = getattr(recipe, name)
@@ -61,12 +70,12 @@ def recipe_text(
     return "\n".join(lines) + "\n\n" + "\n\n".join(sections) + "\n"
 
 
-def _said(translation: Translation | None) -> list[str]:
+def _said(translation: Translation | None, of: str) -> list[str]:
     """Return the notes of a translation, as comments."""
     if translation is None:
         return []
     notes = [f"# - {_one_line(note)}" for note in translation.notes]
-    return [f"# From the parameters of {translation.source}.", *notes]
+    return [f"# {of} {_one_line(translation.source)}.", *notes]
 
 
 def _fitted(
@@ -76,6 +85,7 @@ def _fitted(
     weight: str | None,
     translation: Translation | None,
     *,
+    start: Translation | None,
     allow_code: bool,
 ) -> Recipe:
     """Return the method's recipe for a data set, with a batch of at most a quarter of its pairs."""
@@ -87,6 +97,8 @@ def _fitted(
         "document_weights": _weights(dataset.document_fields),
     }
     size = 128
+    if start is not None:
+        _merge(values, start.settings)
     if translation is not None:
         size = translation.settings.get("batch", {}).get("size", size)
         _merge(values, translation.settings)

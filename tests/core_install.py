@@ -26,6 +26,7 @@ from search_server import elastic_job, elastic_routes
 EXTRAS = {
     "bm25s": "baselines",
     "datasketch": "dedupe",
+    "fastapi": "serve",
     "imagehash": "dedupe",
     "onnxruntime": "onnx",
     "open_clip": "open-clip",
@@ -142,6 +143,7 @@ def _train(commands: Commands) -> None:
     commands.run("search", "run/model", "shop", "red mug")
     commands.run("index", "run/model", "shop", "--out", "index")
     commands.run("search", "index", "red mug")
+    commands.needs("serve", "serve", "index")
     commands.run("index", "run/model", "split", "--out", "index", "--overwrite")
     commands.run("rollback", "index")
     commands.run("search", "index", "red mug:1", "blue:-0.5", "--filter", "price < 50", "--explain")

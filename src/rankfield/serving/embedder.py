@@ -66,16 +66,15 @@ class Embedder:
         missing = {
             key: record for key, record in zip(keys, records, strict=True) if found[key] is None
         }
-        futures = []
         for with_images in (False, True):
             part = [key for key in missing if _has_image(missing[key]) == with_images]
-            if part:
-                lane = self._lane(side, with_images, width)
-                rows = [missing[key] for key in part]
-                futures.append((part, self._thread.submit(lane, rows)))
-        for part, future in futures:
-            for key, vector in zip(part, future.result(), strict=True):
-                found[key] = self._cache.keep(key, vector)
+            lane = self._lane(side, with_images, width)
+            # one call after the other: the searches that come meanwhile have their turn
+            for start in range(0, len(part), lane.most):
+                keys_now = part[start : start + lane.most]
+                vectors = self._thread.call(lane, [missing[key] for key in keys_now])
+                for key, vector in zip(keys_now, vectors, strict=True):
+                    found[key] = self._cache.keep(key, vector)
         out = np.empty((len(keys), width), dtype=np.float32)
         for row, key in enumerate(keys):
             out[row] = found[key]

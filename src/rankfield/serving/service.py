@@ -25,7 +25,7 @@ __all__ = ["Service"]
 
 T = TypeVar("T")
 
-_WORKERS = 64
+_READERS, _WRITERS = 64, 8
 
 
 class Service(Closing):
@@ -67,7 +67,9 @@ class Service(Closing):
         self.journal = Journal(data) if data is not None else None
         self.thread, self.cache = BatchThread(), VectorCache(self.limits.cache)
         self.in_progress, self.ready = 0, False
-        self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="rankfield-request")
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="rankfield-read")
+        # apart: writes wait for each other, and must not hold up searches
+        self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="rankfield-write")
         try:
             self.indexes = {
                 name: ServedIndex(
@@ -134,7 +136,7 @@ class Service(Closing):
         """
         try:
             async with asyncio.timeout(self.limits.timeout):
-                return await self._in_thread(work)
+                return await self._in_thread(self._readers, work)
         except TimeoutError:
             raise Failure(
                 504 if self.ready else 503,
@@ -145,19 +147,20 @@ class Service(Closing):
 
     async def write(self, work: Callable[[], T]) -> T:
         """Return what `work` does in another thread; what it began is finished."""
-        return await asyncio.shield(self._in_thread(work))
+        return await asyncio.shield(self._in_thread(self._writers, work))
 
-    def _in_thread(self, work: Callable[[], T]) -> asyncio.Future[T]:
+    def _in_thread(self, pool: ThreadPoolExecutor, work: Callable[[], T]) -> asyncio.Future[T]:
         def counted() -> T:
             with self.thread.request():
                 return work()
 
-        return asyncio.get_running_loop().run_in_executor(self._pool, counted)
+        return asyncio.get_running_loop().run_in_executor(pool, counted)
 
     def close(self) -> None:
         """Finish what was accepted."""
         self.ready = False
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        for pool in (self._readers, self._writers):
+            pool.shutdown(wait=True)
         self.thread.close()
         if self.journal is not None:
             self.journal.close()

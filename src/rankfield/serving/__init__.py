@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rankfield.serving.judgments import latest_judgments
     from rankfield.serving.keys import Keys
     from rankfield.serving.limits import Limits
+    from rankfield.serving.preferences import index_preferences
     from rankfield.serving.server import check_host, serve
     from rankfield.serving.service import Service
 
@@ -21,6 +22,7 @@ _HOMES = {
     "check_host": "server",
     "create_app": "app",
     "latest_judgments": "judgments",
+    "index_preferences": "preferences",
     "serve": "server",
 }
 
@@ -30,6 +32,7 @@ __all__ = [
     "Service",
     "check_host",
     "create_app",
+    "index_preferences",
     "latest_judgments",
     "serve",
 ]

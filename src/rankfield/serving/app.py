@@ -16,13 +16,20 @@ from rankfield import __version__
 from rankfield.errors import RankfieldError
 from rankfield.serving.failures import Failure, failure_of, response_of
 from rankfield.serving.guard import LOOPBACK, Guard
-from rankfield.serving.routes import documents, embeddings, feedback, search, state
+from rankfield.serving.routes import documents, embeddings, feedback, interleave, search, state
 from rankfield.serving.schemas import add_schemas
 from rankfield.serving.service import Service
 
 __all__ = ["create_app"]
 
-_ROUTERS = (search.router, documents.router, embeddings.router, feedback.router, state.router)
+_ROUTERS = (
+    search.router,
+    interleave.router,
+    documents.router,
+    embeddings.router,
+    feedback.router,
+    state.router,
+)
 
 
 def create_app(service: Service, hosts: Iterable[str] = LOOPBACK) -> Guard:

@@ -15,12 +15,14 @@ from rankfield.files import open_regular, refuse_others
 from rankfield.outputs import storage_errors
 from rankfield.serving.batch_thread import BatchThread, Lane
 
-__all__ = ["EVENTS", "JUDGMENTS", "QUERIES", "Journal"]
+__all__ = ["EVENTS", "INTERLEAVED", "JUDGMENTS", "QUERIES", "Journal"]
 
 JUDGMENTS = "judgments.jsonl"
 EVENTS = "ubi/ubi_events.ndjson"
 QUERIES = "ubi/ubi_queries.ndjson"
+INTERLEAVED = "interleaved.jsonl"
 
+_NAMES = (JUDGMENTS, EVENTS, QUERIES, INTERLEAVED)
 _LOCK = "lock"
 _BLOCK = 1 << 16
 
@@ -45,7 +47,7 @@ class Journal(Closing):
             self._lock = open_regular(str(self.folder / _LOCK), os.O_RDWR | os.O_CREAT)
             try:
                 refuse_others(self._lock, self.folder)
-                self._files = {name: self._open(name) for name in (JUDGMENTS, EVENTS, QUERIES)}
+                self._files = {name: self._open(name) for name in _NAMES}
                 sync(self.folder / "ubi")
                 sync(self.folder)
             except BaseException:

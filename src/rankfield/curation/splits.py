@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 import polars as pl
@@ -18,7 +19,14 @@ from rankfield.curation.split_time import (
     shown_cut,
 )
 from rankfield.errors import SplitError
-from rankfield.schema import SPLITS, SUBSETS, Tables
+from rankfield.schema import (
+    SPLITS,
+    SUBSETS,
+    DatasetFolder,
+    RankingDataset,
+    Tables,
+    require_dataset,
+)
 from rankfield.schema.tables import T
 from rankfield.validate import require_valid
 
@@ -63,7 +71,7 @@ def split(
     With folds, each query and each document is unseen in exactly one of them.
 
     Args:
-        dataset: any ranking data set, in memory or in its folder.
+        dataset: any ranking data set, in memory or in its folder; or that folder.
         queries: fraction of the queries seen in training, in (0, 1).
         documents: fraction of the documents seen in training, in (0, 1).
         dev: fraction of each side's queries in "dev", in (0, 1).
@@ -75,10 +83,13 @@ def split(
         seed: another seed gives another split.
 
     Raises:
+        InputError: something else in place of the data set.
         SplitError: a fraction out of range, no such column, options that exclude each other, or a
             split × subset without a judged query.
         DataError: `validate.require_valid` fails, as on duplicate or unknown ids.
     """
+    if not isinstance(dataset, RankingDataset | DatasetFolder):
+        dataset = cast(T, require_dataset(dataset))
     for name, fraction in (("queries", queries), ("documents", documents), ("dev", dev)):
         if not 0 < fraction < 1:
             raise SplitError(

@@ -20,7 +20,7 @@ from rankfield.encoders.field_weights import FieldWeights
 from rankfield.encoders.foreign import from_pretrained
 from rankfield.encoders.fusion import FieldBatch, FieldVectors, field_embeddings, fuse_fields
 from rankfield.encoders.micro_batches import MicroBatches
-from rankfield.encoders.pipeline import embedded, encode_rows, joined
+from rankfield.encoders.pipeline import embedded, embedded_table, encode_rows
 from rankfield.encoders.pixels import read_pixels
 from rankfield.encoders.precision import Precision, chosen_precision
 from rankfield.encoders.records import read_records
@@ -190,17 +190,17 @@ class RankingModel(nn.Module):
         """Return N × D unit embeddings of these queries (all by default), zero without any field.
 
         Raises:
+            InputError: records in place of a data set: `encode_queries` takes them.
             DataError: a field that the data lacks.
             ImageError: an image that is missing or cannot be read.
         """
-        return self._embed(dataset, dataset.queries if queries is None else queries, "query")
+        return embedded_table(self, dataset, queries, "query")
 
     def embed_documents(
         self, dataset: RankingDataset, documents: pl.DataFrame | None = None
     ) -> NDArray[np.float32]:
         """Return N × D unit embeddings of these documents; otherwise as `embed_queries`."""
-        frame = dataset.documents if documents is None else documents
-        return self._embed(dataset, frame, "document")
+        return embedded_table(self, dataset, documents, "document")
 
     def embed_chunks(
         self, dataset: RankingDataset, frame: pl.DataFrame, side: Side, *, done: int = 0
@@ -223,11 +223,6 @@ class RankingModel(nn.Module):
         yield from embedded(
             self, rows, side, dimension=self.dimension, batch_size=self.batch_size, done=done
         )
-
-    def _embed(
-        self, dataset: RankingDataset, frame: pl.DataFrame, side: Side
-    ) -> NDArray[np.float32]:
-        return joined(self.embed_chunks(dataset, frame, side), len(frame), self.dimension)
 
     def encode_queries(
         self,

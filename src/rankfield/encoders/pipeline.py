@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -22,11 +23,14 @@ from rankfield.encoders.sequence_batch import prepared, sequence_embeddings
 from rankfield.encoders.text_batches import batch_tokens, text_batches
 from rankfield.errors import InputError
 from rankfield.progress import progress
+from rankfield.schema import RankingDataset, require_dataset
 
 if TYPE_CHECKING:
     from rankfield.encoders.model import RankingModel
 
-__all__ = ["CHUNK", "embedded", "encode_rows", "fuse_columns", "joined"]
+__all__ = ["CHUNK", "embedded", "embedded_table", "encode_rows", "fuse_columns", "joined"]
+
+_RECORDS = "Records of your own go to encode_queries and encode_documents."
 
 CHUNK = 2048
 """Rows that are embedded together: their distinct texts share batches."""
@@ -91,6 +95,27 @@ def embedded(
             yield start, chunk
             if advance is not None:
                 advance(size)
+
+
+def embedded_table(
+    model: RankingModel, dataset: RankingDataset, frame: pl.DataFrame | None, side: Side
+) -> NDArray[np.float32]:
+    """Return what `RankingModel.embed_queries` and `embed_documents` do.
+
+    Args:
+        model: whose `embed_chunks` is asked.
+        dataset: whose images the table names, or its folder.
+        frame: the rows; None for all of that side.
+        side: what they are.
+
+    Raises:
+        InputError: something else in place of the data set.
+        DataError, ImageError: as `RankingModel.embed_chunks`.
+    """
+    dataset = require_dataset(dataset, remedy=_RECORDS)
+    whole = dataset.queries if side == "query" else dataset.documents
+    rows = whole if frame is None else frame
+    return joined(model.embed_chunks(dataset, rows, side), len(rows), model.dimension)
 
 
 def encode_rows(

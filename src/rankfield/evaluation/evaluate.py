@@ -17,7 +17,7 @@ from rankfield.evaluation.resampling import LEVEL
 from rankfield.evaluation.results import DatasetIdentity, Results, SplitSize
 from rankfield.metrics import JudgedRankings
 from rankfield.metrics.rankings import FloatArray
-from rankfield.schema import SPLITS, RankingDataset, SplitView
+from rankfield.schema import SPLITS, RankingDataset, SplitView, require_dataset
 from rankfield.search import Hits
 
 __all__ = ["evaluate", "evaluate_rankings"]
@@ -38,15 +38,17 @@ def evaluate(
 
     Args:
         ranker: a model, which ranks by exact search (`ModelRanker`), or any other ranker.
-        dataset: the data set.
+        dataset: the data set, or its folder.
         options: what to measure, and how.
 
     Raises:
+        InputError: something else in place of the data set.
         SplitError: an unknown split or subset, or a split without queries.
         DataError: an id or pair that occurs twice, or an embedding that is not finite.
         ModelError: embeddings or hits of another shape than promised.
         MetricError: an unknown protocol.
     """
+    dataset = require_dataset(dataset)
     ranker, options = ranker_of(ranker), options or EvaluationOptions()
     return evaluate_rankings(
         ranker.name,

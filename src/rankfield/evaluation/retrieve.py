@@ -11,7 +11,7 @@ from rankfield.column_names import free_name
 from rankfield.encoders import RankingModel
 from rankfield.errors import ImageError, InputError
 from rankfield.index import CachedEmbedder, Filter, Index
-from rankfield.schema import RankingDataset
+from rankfield.schema import RankingDataset, require_dataset
 from rankfield.search import Corpus, SearchOptions
 
 __all__ = ["retrieve"]
@@ -46,11 +46,15 @@ def retrieve(
         documents: what embeds the data set's documents once and keeps them.
 
     Raises:
-        InputError: neither text nor image, a query that the model cannot take, or a filter without
-            an index.
+        InputError: no data set or index, neither text nor image, a query that the model cannot
+            take, or a filter without an index.
         ImageError: the image cannot be read.
         DataError: a field of the model that the data lacks, or an index of another dimension.
     """
+    if not (isinstance(source, RankingDataset) or hasattr(source, "search")):
+        source = require_dataset(
+            source, remedy="Pass a RankingDataset, its folder, or an index (open_index)."
+        )
     vector = _query_vector(model, text, image)
     options = SearchOptions(device=str(model.device))
     searched = source

@@ -23,7 +23,7 @@ from rankfield.index.previous import keep_previous
 from rankfield.index.recall import measured_recall
 from rankfield.index.stores import open_index, store_named, store_place
 from rankfield.nearby import nearby_text
-from rankfield.schema import RankingDataset
+from rankfield.schema import RankingDataset, require_dataset
 from rankfield.search.first_pass import PROVEN, check_first_pass
 
 __all__ = [
@@ -67,7 +67,7 @@ def build_index(
 
     Args:
         model: folder of the model.
-        dataset: the data set.
+        dataset: the data set, or its folder.
         folder: where the index goes.
         store: one of `stores.STORES`, with the place of its copy, as "lancedb:FOLDER" or
             "milvus:http://host:19530".
@@ -84,11 +84,12 @@ def build_index(
             replaced is kept beside it (`roll_back`).
 
     Raises:
-        InputError: another dtype, precision, store or first pass.
+        InputError: no data set, another dtype, precision, store or first pass.
         ModelError: no model, or a dimension that it does not have.
         DataError, ImageError: as `RankingModel.embed_documents`, or an id that occurs twice.
         OutputError: something else is in `folder`, another run builds it, or it cannot be written.
     """
+    dataset = require_dataset(dataset)
     (name, place), root = store_place(store), Path(folder)
     made_by = store_named(name)
     check_dtype(dtype)

@@ -21,7 +21,7 @@ from rankfield.publishing.options import PublishOptions
 from rankfield.publishing.proof import Expected, Proof, require_agreement
 from rankfield.publishing.sequence_folder import refuses_sequences
 from rankfield.publishing.table import LAYOUTS
-from rankfield.schema import RankingDataset
+from rankfield.schema import RankingDataset, require_dataset
 
 __all__ = ["publish"]
 
@@ -60,6 +60,8 @@ def publish(
         OutputError: `out` exists and is not to be overwritten, or cannot be written.
         DataError, ImageError: a field that the data lacks, an image that cannot be read.
     """
+    if dataset is not None:
+        dataset = require_dataset(dataset)
     options = replace(options or PublishOptions(), dataset=dataset)
     chosen = _chosen([layouts] if isinstance(layouts, str) else layouts)
     target = Path(out)

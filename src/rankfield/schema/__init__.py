@@ -4,6 +4,7 @@ from rankfield.schema.dataset import SPLITS, SUBSETS, RankingDataset, SplitName,
 from rankfield.schema.fields import Field, Modality, Provenance, ScoreScale
 from rankfield.schema.folder import DatasetFolder
 from rankfield.schema.image_source import image_source
+from rankfield.schema.require import require_dataset
 from rankfield.schema.tables import Part, Tables
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "SplitView",
     "Tables",
     "image_source",
+    "require_dataset",
 ]

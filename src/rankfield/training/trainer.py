@@ -13,10 +13,10 @@ from typing import Any
 import torch
 
 from rankfield.encoders import RankingModel
-from rankfield.errors import DataError, ImageError, RankfieldError, RecipeError
+from rankfield.errors import DataError, ImageError, InputError, RankfieldError, RecipeError
 from rankfield.outputs import storage_errors
 from rankfield.progress import progress
-from rankfield.schema import RankingDataset
+from rankfield.schema import RankingDataset, require_dataset
 from rankfield.training.accelerator import end_run, make_accelerator
 from rankfield.training.average import WeightAverage
 from rankfield.training.batches import PairBatches, TrainingBatch
@@ -66,12 +66,20 @@ def train(
     checkpoint if the data are the cause.
 
     Raises:
+        InputError: something else in place of the recipe or the data set.
         RecipeError: the recipe does not fit the data, or the loss stops being finite.
         MissingExtraError: a tracker that is not installed.
         OutputError: `out` exists and `resume` is false, or it cannot be written.
         ModelError: nothing whole to resume from, or a checkpoint of another run.
         KeyboardInterrupt: after writing a checkpoint.
     """
+    if not isinstance(recipe, Recipe):
+        raise InputError(
+            f"expected a recipe, found a {type(recipe).__name__}",
+            where="recipe",
+            remedy='Read it first: rankfield.load_recipe("recipe.toml").',
+        )
+    dataset = require_dataset(dataset)
     with storage_errors(Path(out)):
         return _Trainer(recipe, dataset, Path(out), resume).run()
 

@@ -14,7 +14,7 @@ from rankfield.engines import Engine, LocalEngine
 from rankfield.errors import DataError
 from rankfield.images import MAX_PIXELS
 from rankfield.messages import more
-from rankfield.schema import RankingDataset, Tables
+from rankfield.schema import DatasetFolder, RankingDataset, Tables, require_dataset
 from rankfield.validate.findings import Finding, contents, listed, off_scale, sound, structure
 from rankfield.validate.images import image_problems
 from rankfield.validate.problems import Problem
@@ -51,6 +51,8 @@ def audit(
         max_pixels: images with more are errors.
         engine: where fields are read and images decoded; threads of this machine if None.
     """
+    if not isinstance(dataset, RankingDataset | DatasetFolder):
+        dataset = require_dataset(dataset)
     problems = [
         Problem(table, None, "", "empty table", "expected at least one row, found none")
         for table in ("queries", "documents", "judgments")

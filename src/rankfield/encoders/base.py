@@ -62,8 +62,11 @@ class Encoder(nn.Module, ABC):
     def load(cls, folder: Path) -> Encoder:
         """Read what `save` wrote."""
 
-    def precompute(self, texts: Iterable[str], side: Side) -> None:
-        """Compute what never changes in training (a frozen tower's output) once, ahead of it."""
+    def precompute(self, texts: Iterable[str], side: Side, *, disk_mib: int = 0) -> None:
+        """Compute what never changes in training (a frozen tower's output) once, ahead of it.
+
+        It is kept in the cache for later runs if it fits into `disk_mib`; 0: never.
+        """
 
     def text_parameters(self) -> list[nn.Parameter]:
         """Return the parameters of the pretrained text tower, for a learning rate of its own."""

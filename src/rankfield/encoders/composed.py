@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from rankfield.encoders.base import Encoder, Side, Tower
+from rankfield.encoders.frozen_outputs import frozen_outputs
 from rankfield.encoders.own_modules import OwnTextTower, OwnVisionTower
 from rankfield.encoders.towers import (
     SentenceTransformersTower,
@@ -95,10 +96,13 @@ class ComposedEncoder(Encoder):
         projected: Tensor = self.vision_projection(self.vision(pixels))
         return projected
 
-    def precompute(self, texts: Iterable[str], side: Side) -> None:
-        """Compute a frozen text tower's output for these texts once."""
-        if self.text is not None and self.text.frozen:
-            self.text.remember(self.prefixes[side] + text for text in texts)
+    def precompute(self, texts: Iterable[str], side: Side, *, disk_mib: int = 0) -> None:
+        """Compute a frozen text tower's output for these texts once; see `frozen_outputs`."""
+        if self.text is None or not self.text.frozen:
+            return
+        wanted = {self.prefixes[side] + text for text in texts}
+        ordered = sorted(wanted, key=lambda text: (len(text), text))
+        self.text.remember(ordered, frozen_outputs(self.text, ordered, disk_mib=disk_mib))
 
     def text_parameters(self) -> list[nn.Parameter]:
         """Return the text tower's parameters, its projection left out."""

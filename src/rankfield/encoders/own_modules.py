@@ -102,6 +102,9 @@ class OwnTextTower(TextTower):
         """Return N × width vectors."""
         return _checked(self.model(inputs), self)
 
+    def settings(self) -> None:
+        """Return None: what code gives is not known from its name."""
+
     def save(self, folder: Path) -> None:
         """Write the weights and the name of the factory."""
         _save(self, folder)

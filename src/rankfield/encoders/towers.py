@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +17,6 @@ from rankfield.encoders.model_config import require_modest
 from rankfield.encoders.patch_transform import PatchTransform
 from rankfield.encoders.pretrained import load_model, load_tokenizer, loading, require_plain_files
 from rankfield.encoders.source import model_folder
-from rankfield.encoders.text_batches import batch_tokens, text_batches
 from rankfield.encoders.token_ids import token_ids
 from rankfield.errors import MissingExtraError, ModelError
 from rankfield.files import read_json_object
@@ -40,7 +39,6 @@ WEIGHTS = {"use_safetensors": True, "dtype": torch.float32}
 """How sentence-transformers reads weights."""
 
 _TOWER = "tower.json"
-_PRECOMPUTE_CHUNK, _PRECOMPUTE_BATCH = 2048, 256
 _MOST_TOKENS = 512
 
 
@@ -59,7 +57,8 @@ class TextTower(nn.Module, ABC):
     def __init__(self) -> None:
         super().__init__()
         self.prompts: dict[str, str] = {}
-        self._remembered: dict[str, Tensor] = {}
+        self._outputs: list[Tensor] = []
+        self._places: dict[str, tuple[int, int]] = {}
 
     @abstractmethod
     def tokenize(self, texts: Sequence[str]) -> dict[str, Tensor]:
@@ -84,28 +83,30 @@ class TextTower(nn.Module, ABC):
         super().train(mode and not self.frozen)
         return self
 
-    def remember(self, texts: Iterable[str]) -> None:
-        """Compute a frozen tower's output for these texts once.
+    def settings(self) -> list[Any] | None:
+        """Return what its output depends on beside weights and tokens; None if that is not known."""
+        from transformers import PreTrainedConfig
 
-        The order and the batches depend on the set of texts alone, so that a resumed run gets the
-        same bits.
-        """
-        wanted = sorted(set(texts), key=lambda text: (len(text), text))
-        device = next(self.parameters()).device
-        with torch.no_grad():
-            for start in range(0, len(wanted), _PRECOMPUTE_CHUNK):
-                chunk = wanted[start : start + _PRECOMPUTE_CHUNK]
-                tokens = self.tokenize(chunk)
-                for rows, items in text_batches(tokens, _PRECOMPUTE_BATCH, batch_tokens(device)):
-                    vectors = self({k: v.to(device) for k, v in items.items()}).cpu()
-                    for row, vector in zip(rows, vectors, strict=True):
-                        self._remembered[chunk[row]] = vector.clone()
+        found = [(name, getattr(module, "config", None)) for name, module in self.named_modules()]
+        configs = [
+            [name, one.to_json_string(use_diff=False), str(one._attn_implementation)]
+            for name, one in found
+            if isinstance(one, PreTrainedConfig)
+        ]
+        return [type(self).__name__, self.width, repr(self), configs]
+
+    def remember(self, texts: Sequence[str], outputs: Tensor) -> None:
+        """Have `recall` return these N × width outputs for these texts."""
+        self._outputs.append(outputs)
+        block = len(self._outputs) - 1
+        self._places.update((text, (block, row)) for row, text in enumerate(texts))
 
     def recall(self, texts: Sequence[str]) -> Tensor | None:
         """Return the remembered N × width vectors, or None if one of them is unknown."""
-        if not self._remembered or any(text not in self._remembered for text in texts):
+        if not self._places or any(text not in self._places for text in texts):
             return None
-        return torch.stack([self._remembered[text] for text in texts])
+        places = [self._places[text] for text in texts]
+        return torch.stack([self._outputs[block][row] for block, row in places])
 
 
 class TransformersTextTower(TextTower):
@@ -154,6 +155,10 @@ class TransformersTextTower(TextTower):
             return vectors
         mask = inputs.get("attention_mask", torch.ones_like(inputs["input_ids"]))
         return pooled(output.last_hidden_state, mask, self.pooling)
+
+    def settings(self) -> list[Any] | None:
+        """Return the settings of the model, and the pooling."""
+        return [super().settings(), self.pooling]
 
     def save(self, folder: Path) -> None:
         """Write the model, its tokenizer and the pooling."""
@@ -295,6 +300,11 @@ class SentenceTransformersTower(TextTower):
         """Return N × width sentence embeddings."""
         vectors: Tensor = self.model(dict(inputs))["sentence_embedding"]
         return vectors[:, : self.width]
+
+    def settings(self) -> list[Any] | None:
+        """Return the settings of each of its modules."""
+        modules = [[type(m).__name__, repr(m.get_config_dict())] for m in self.model]
+        return [super().settings(), modules]
 
     def save(self, folder: Path) -> None:
         """Write the sentence-transformers folder."""

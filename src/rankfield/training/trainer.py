@@ -48,7 +48,9 @@ __all__ = ["train"]
 _HOW_OFTEN = ("trackers", "log_every", "checkpoint_every", "checkpoint_keep")
 _FREE_ON_RESUME: dict[str, Any] = {
     **dict.fromkeys(_HOW_OFTEN, True),
-    "data": {"dataset", "workers", "image_cache_mib", "image_disk_cache_mib"},
+    "data": {
+        *("dataset", "workers", "image_cache_mib", "image_disk_cache_mib", "text_disk_cache_mib")
+    },
     "batch": {"gradient_cache", "gradient_checkpointing"},
 }
 
@@ -129,7 +131,8 @@ class _Trainer:
 
     def run(self) -> RankingModel:
         for side in ("query", "document"):
-            self.model.encoder.precompute(self.batches.texts(side), side)
+            texts, disk = self.batches.texts(side), self.recipe.data.text_disk_cache_mib
+            self.model.encoder.precompute(texts, side, disk_mib=disk)
         self.whole = WholeModel(self.model, self.accelerator, sharded=self.recipe.fsdp)
         optimizer = make_optimizer(self.model, self.recipe.optimizer)
         ema = self.recipe.average.ema

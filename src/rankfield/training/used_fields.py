@@ -48,6 +48,11 @@ class DataSection(Settings):
         ge=0,
         description="rather keep them in the cache on the disk if they fit into this; 0: never",
     )
+    text_disk_cache_mib: int = pydantic.Field(
+        16384,
+        ge=0,
+        description="keep what a frozen text tower gives in the cache if it fits; 0: never",
+    )
 
 
 def used_fields(section: DataSection, dataset: RankingDataset, side: Side) -> list[Field]:

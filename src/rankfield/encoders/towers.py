@@ -84,7 +84,7 @@ class TextTower(nn.Module, ABC):
         return self
 
     def settings(self) -> list[Any] | None:
-        """Return what its output depends on beside weights and tokens; None if that is not known."""
+        """Return what beside weights and tokens its output depends on; None: it is not known."""
         from transformers import PreTrainedConfig
 
         found = [(name, getattr(module, "config", None)) for name, module in self.named_modules()]

@@ -16,7 +16,16 @@ from rankfield import __version__
 from rankfield.errors import RankfieldError
 from rankfield.serving.failures import Failure, failure_of, response_of
 from rankfield.serving.guard import LOOPBACK, Guard
-from rankfield.serving.routes import documents, embeddings, feedback, interleave, search, state
+from rankfield.serving.page.desk import Desk
+from rankfield.serving.routes import (
+    documents,
+    embeddings,
+    feedback,
+    interleave,
+    page,
+    search,
+    state,
+)
 from rankfield.serving.schemas import add_schemas
 from rankfield.serving.service import Service
 
@@ -29,6 +38,7 @@ _ROUTERS = (
     embeddings.router,
     feedback.router,
     state.router,
+    page.router,
 )
 
 
@@ -53,7 +63,7 @@ def create_app(service: Service, hosts: Iterable[str] = LOOPBACK) -> Guard:
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.state.service = service
+    app.state.service, app.state.desk = service, Desk(service)
     for router in _ROUTERS:
         app.include_router(router)
     _answer_failures(app, service)

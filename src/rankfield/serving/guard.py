@@ -30,6 +30,8 @@ _HEADERS = (
 )
 _UNCOUNTED = ("/health", "/ready", "/metrics")
 """What is answered although the queue is full."""
+_PAGES = ("/", "/grade")
+"""Whose addresses are shared: other sites may link to them."""
 _CLOSE = {"Connection": "close"}
 
 
@@ -89,7 +91,7 @@ class Guard:
             )
         origin = exchange.headers.get(b"origin", b"").decode("latin-1").lower()
         foreign = exchange.headers.get(b"sec-fetch-site") in (b"cross-site", b"same-site")
-        if foreign or (origin and _host_of(origin) != host):
+        if (foreign and not _opens_page(exchange)) or (origin and _host_of(origin) != host):
             raise Failure(403, "pages of other sites may not ask", code="foreign_origin")
         length = exchange.headers.get(b"content-length", b"0")
         if length.isdigit() and int(length[:20]) > limits.body:
@@ -101,6 +103,16 @@ class Guard:
                 code="queue_full",
                 headers={"Retry-After": "1"} | _CLOSE,
             )
+
+
+def _opens_page(exchange: _Exchange) -> bool:
+    """Return whether a person follows a link to a page, which changes nothing."""
+    return (
+        exchange.scope["method"] == "GET"
+        and exchange.scope["path"] in _PAGES
+        and exchange.headers.get(b"sec-fetch-mode") == b"navigate"
+        and exchange.headers.get(b"sec-fetch-dest") == b"document"
+    )
 
 
 def _too_large(limit: int) -> Failure:
@@ -162,7 +174,9 @@ class _Exchange:
         """Send a part of the answer, with the headers of all answers."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = [*message["headers"], *_HEADERS, (b"x-request-id", self.id.encode())]
+            own = {name.lower() for name, _ in message["headers"]}  # those of pages are their own
+            common = [pair for pair in _HEADERS if pair[0] not in own]
+            headers = [*message["headers"], *common, (b"x-request-id", self.id.encode())]
             message = {**message, "headers": headers}
         try:
             await asyncio.wait_for(self._send(message), self._service.limits.receive)

@@ -1,0 +1,54 @@
+"""What the pages of a service share."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+
+from rankfield.serving.page.byte_cache import ByteCache
+from rankfield.serving.page.columns import NumberColumn, ValueColumn, offered_columns
+from rankfield.serving.page.data_sets import DataSets
+from rankfield.serving.page.thumbnails import Thumbnails
+from rankfield.serving.served_index import Opened
+from rankfield.serving.service import Service
+
+__all__ = ["Desk"]
+
+_IMAGES = 64 << 20
+
+Columns = tuple[list[ValueColumn], list[NumberColumn]]
+
+
+class Desk:
+    """Data sets, small images, images that were sent, columns to filter by."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.data_sets, self.thumbnails = DataSets(), Thumbnails()
+        self._images = ByteCache(_IMAGES)
+        self._columns: dict[str, tuple[str, Columns]] = {}
+        self._lock = threading.Lock()
+
+    def keep_image(self, image: bytes) -> str:
+        """Keep an image that was sent, in memory, and return its SHA-256: its place in addresses.
+
+        The 64 MiB that were used last stay, while the service runs.
+        """
+        key = hashlib.sha256(image).hexdigest()
+        self._images.put(key, image)
+        return key
+
+    def image(self, key: str) -> bytes | None:
+        """Return an image that was sent."""
+        return self._images.get(key)
+
+    def columns(self, name: str, opened: Opened) -> Columns:
+        """Return the columns that an index offers to filter by, found once for each version."""
+        version = opened.index.version
+        with self._lock:
+            known = self._columns.get(name)
+            if known is None or known[0] != version:
+                documents = opened.index.documents()
+                known = (version, offered_columns(documents, opened.index.metadata.text_fields))
+                self._columns[name] = known
+            return known[1]

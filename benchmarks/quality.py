@@ -64,20 +64,6 @@ class Worker:
             return torch.stack([known[v, size] for v in values])
 
         RankingModel.read_pixels = read_pixels  # type: ignore[method-assign, assignment]
-        self._remember_frozen_texts()
-
-    def _remember_frozen_texts(self) -> None:
-        """Let every run's frozen text tower share one memory: its output never changes."""
-        from rankfield.encoders.towers import TextTower
-
-        compute, shared = TextTower.remember, dict[str, Any]()
-
-        def remember(tower: Any, texts: Any) -> None:
-            missing = [text for text in dict.fromkeys(texts) if text not in shared]
-            tower._remembered = shared
-            compute(tower, missing)
-
-        TextTower.remember = remember  # type: ignore[method-assign, assignment]
 
     def _recall(self, model: Any) -> None:
         """Give a loaded model the memory of the frozen tower that it was trained with."""
@@ -88,7 +74,9 @@ class Worker:
         for side, frame in (("query", self.dataset.queries), ("document", self.dataset.documents)):
             for field in model.fields(side):
                 if field.modality == "text":
-                    model.encoder.precompute(frame[field.name].drop_nulls().to_list(), side)
+                    model.encoder.precompute(
+                        frame[field.name].drop_nulls().to_list(), side, disk_mib=16384
+                    )
 
     def run(self, settings: Settings, seed: int) -> Path:
         """Train and evaluate, unless that was done before; return the run's figures."""

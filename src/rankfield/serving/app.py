@@ -21,6 +21,7 @@ from rankfield.serving.routes import (
     documents,
     embeddings,
     feedback,
+    grade,
     interleave,
     page,
     search,
@@ -39,6 +40,7 @@ _ROUTERS = (
     feedback.router,
     state.router,
     page.router,
+    grade.router,
 )
 
 

@@ -18,6 +18,8 @@ def latest_judgments(folder: str | Path) -> pl.DataFrame:
 
     Of each rater the last judgment of a pair counts; the score is the mean over raters, in the
     order in which pairs were judged first. Those without a rater count as one.
+    A judgment without a score, "cannot say" or one that was undone, takes back what its rater
+    said before.
 
     Args:
         folder: that the service kept (`--data`).
@@ -26,7 +28,7 @@ def latest_judgments(folder: str | Path) -> pl.DataFrame:
         DataError: no such file, or a line that is not one of a service.
     """
     path = Path(folder) / JUDGMENTS
-    scores: dict[tuple[str, str], dict[str | None, float]] = {}
+    scores: dict[tuple[str, str], dict[str | None, float | None]] = {}
     try:
         with path.open(encoding="utf-8") as file:
             for number, line in enumerate(file, 1):
@@ -34,7 +36,8 @@ def latest_judgments(folder: str | Path) -> pl.DataFrame:
                     break  # cut off by a crash: it was never acknowledged
                 try:
                     one = parse_json(line)
-                    pair, score = (str(one["query_id"]), str(one["doc_id"])), float(one["score"])
+                    pair = (str(one["query_id"]), str(one["doc_id"]))
+                    score = None if one["score"] is None else float(one["score"])
                 except (ValueError, KeyError, TypeError) as error:
                     raise DataError(
                         f"expected a judgment, found something else ({error})",
@@ -44,7 +47,9 @@ def latest_judgments(folder: str | Path) -> pl.DataFrame:
     except FileNotFoundError:
         raise DataError("there is no such file", where=str(path)) from None
     rows = [
-        (query, doc, sum(by.values()) / len(by), len(by)) for (query, doc), by in scores.items()
+        (query, doc, sum(known) / len(known), len(known))
+        for (query, doc), by in scores.items()
+        if (known := [score for score in by.values() if score is not None])
     ]
     schema = {
         "query_id": pl.String, "doc_id": pl.String, "score": pl.Float64, "raters": pl.Int64,

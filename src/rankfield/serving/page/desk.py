@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from pathlib import Path
 
+from rankfield.index import Index
+from rankfield.serving.journal import JUDGMENTS
 from rankfield.serving.page.byte_cache import ByteCache
 from rankfield.serving.page.columns import NumberColumn, ValueColumn, offered_columns
 from rankfield.serving.page.data_sets import DataSets
+from rankfield.serving.page.grade_book import GradeBook
+from rankfield.serving.page.query_set import QuerySet
 from rankfield.serving.page.thumbnails import Thumbnails
 from rankfield.serving.served_index import Opened
 from rankfield.serving.service import Service
@@ -27,6 +32,8 @@ class Desk:
         self.data_sets, self.thumbnails = DataSets(), Thumbnails()
         self._images = ByteCache(_IMAGES)
         self._columns: dict[str, tuple[str, Columns]] = {}
+        self._book: GradeBook | None = None
+        self._sets: dict[Path, QuerySet] = {}
         self._lock = threading.Lock()
 
     def keep_image(self, image: bytes) -> str:
@@ -41,6 +48,32 @@ class Desk:
     def image(self, key: str) -> bytes | None:
         """Return an image that was sent."""
         return self._images.get(key)
+
+    def grade_book(self) -> GradeBook:
+        """Return who judged what.
+
+        Raises:
+            Failure: the service keeps no judgments.
+        """
+        path = self.service.needed_journal().folder / JUDGMENTS
+        with self._lock:
+            if self._book is None:
+                self._book = GradeBook(path)
+            return self._book
+
+    def query_set(self, index: Index) -> QuerySet | None:
+        """Return the queries of an index's data set; None where it is not there.
+
+        Raises:
+            DataError: it is broken.
+        """
+        data = self.data_sets.of(index)
+        if data is None:
+            return None
+        with self._lock:
+            if data.root not in self._sets:
+                self._sets[data.root] = QuerySet(data)
+            return self._sets[data.root]
 
     def columns(self, name: str, opened: Opened) -> Columns:
         """Return the columns that an index offers to filter by, found once for each version."""

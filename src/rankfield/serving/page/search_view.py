@@ -7,17 +7,16 @@ from typing import Any
 
 from rankfield.errors import InputError
 from rankfield.query import Answer, Hit, Query
-from rankfield.query.plain import plain_value
 from rankfield.serving.bodies import check_query
 from rankfield.serving.page.address import PagePart, PageQuery
 from rankfield.serving.page.columns import NumberColumn, ValueColumn, chosen_filter
 from rankfield.serving.page.desk import Desk
+from rankfield.serving.page.hit_view import details_of, title_of
 from rankfield.serving.served_index import Opened
 
 __all__ = ["found_values", "shown_values"]
 
 _LIMIT = 24
-_DETAILS = 4
 _DIVERSE = 192
 
 
@@ -140,17 +139,11 @@ def _hit(
     page: PageQuery, hit: Hit, opened: Opened, has_image: bool, explanation: Any
 ) -> dict[str, Any]:
     texts = opened.index.metadata.text_fields
-    title = next((str(hit.document[name]) for name in texts if hit.document.get(name)), hit.doc_id)
-    details = [
-        (name, plain_value(value))
-        for name, value in hit.document.items()
-        if name not in (*texts[:1], "doc_id") and value is not None
-    ]
     return {
         "rank": hit.rank,
         "doc_id": hit.doc_id,
-        "title": title[:300],
-        "details": [(name, str(value)[:60]) for name, value in details[:_DETAILS]],
+        "title": title_of(hit, texts),
+        "details": details_of(hit, texts),
         "score": hit.score,
         "similarity": hit.similarity,
         "has_image": has_image,

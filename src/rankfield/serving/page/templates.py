@@ -18,7 +18,9 @@ __all__ = ["FILES", "asset", "asset_address", "rendered"]
 _ROOT = Path(__file__).parent
 
 FILES: Mapping[str, str] = {
+    "icon.svg": "image/svg+xml",
     "page.css": "text/css",
+    "grade.js": "text/javascript",
     "search.js": "text/javascript",
 }
 """What pages load, with its type."""

@@ -1,0 +1,110 @@
+"""Who judged what: read from the file of judgments, which is the only place where it is kept."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rankfield.parsing import parse_json
+
+__all__ = ["Act", "GradeBook"]
+
+
+@dataclass(frozen=True)
+class Act:
+    """A judgment of a rater that counts; without a score the rater could not say."""
+
+    judgment_id: str
+    query_id: str
+    doc_id: str
+    score: float | None
+
+
+class GradeBook:
+    """What the lines of a file of judgments come to.
+
+    Lines are only added to the file: each look reads those that are new, whoever wrote them. An
+    "undo" line takes back the judgment that it names.
+
+    Args:
+        path: of the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._lock = path, threading.RLock()
+        self._clear()
+
+    def _clear(self) -> None:
+        self._read = 0
+        self._acts: defaultdict[str, list[Act]] = defaultdict(list)
+
+    def of(self, rater: str, query_id: str) -> dict[str, Act]:
+        """Return the last judgment of each document of a query by a rater."""
+        with self._lock:
+            self._refresh()
+            return {one.doc_id: one for one in self._acts[rater] if one.query_id == query_id}
+
+    def counts(self) -> Mapping[str, Mapping[str, int]]:
+        """Return rater → query → how many documents have a judgment."""
+        with self._lock:
+            self._refresh()
+            found: dict[str, dict[str, int]] = {}
+            for rater, acts in self._acts.items():
+                counted = found.setdefault(rater, {})
+                for query_id, _ in {(one.query_id, one.doc_id) for one in acts}:
+                    counted[query_id] = counted.get(query_id, 0) + 1
+            return found
+
+    def undo(self, rater: str, write: Callable[[Act, Act | None], None]) -> tuple[Act | None, Any]:
+        """Take back the last judgment of a rater.
+
+        Args:
+            rater: who.
+            write: adds the line, given what is taken back and what counts in its place.
+
+        Returns:
+            What was taken back, None if there was nothing; and what counts in its place, or None.
+        """
+        with self._lock:
+            self._refresh()
+            acts = self._acts[rater]
+            if not acts:
+                return None, None
+            last, rest = acts[-1], acts[:-1]
+            pair = (last.query_id, last.doc_id)
+            before = next((one for one in rest[::-1] if (one.query_id, one.doc_id) == pair), None)
+            write(last, before)
+            self._refresh()
+            return last, before
+
+    def _refresh(self) -> None:
+        try:
+            with self._path.open("rb") as file:
+                if file.seek(0, 2) < self._read:  # lines that could not be made durable are gone
+                    self._clear()
+                file.seek(self._read)
+                new = file.read()
+        except FileNotFoundError:
+            return
+        whole = new[: new.rfind(b"\n") + 1]
+        for line in whole.splitlines():
+            self._add(line)
+        self._read += len(whole)
+
+    def _add(self, line: bytes) -> None:
+        try:
+            one = parse_json(line.decode())
+            rater = str(one.get("rater") or "")
+            if one.get("verdict") == "undo":
+                kept = [act for act in self._acts[rater] if act.judgment_id != one["undoes"]]
+                self._acts[rater] = kept
+                return
+            score = None if one["score"] is None else float(one["score"])
+            act = Act(str(one.get("judgment_id")), str(one["query_id"]), str(one["doc_id"]), score)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return  # `latest_judgments` says which line
+        self._acts[rater].append(act)

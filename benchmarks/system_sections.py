@@ -320,8 +320,8 @@ def _index_search(found: Found) -> list[str]:
         "## Single searches of an index on a CPU",
         "",
         "`python benchmarks/index_search.py`: drawn vectors of 384 numbers, one query at a time, "
-        "all arms in turns; recall@10 against faiss's flat search, which keeps neither ids nor fields. "
-        "LanceDB is used directly, and as the store of an index of rankfield.",
+        "all arms in turns; recall@10 against faiss's flat search, which keeps neither ids nor "
+        "fields. LanceDB is used directly, and as the store of an index of rankfield.",
         "",
         "| documents | | p50, ms | p95, ms | recall@10 | built in, s |",
         "|---" * 6 + "|",

@@ -228,7 +228,7 @@ def test_openapi_names_every_route_and_loads_nothing(client: TestClient) -> None
     assert set(document["paths"]) == {
         "/v1/search", "/v1/search/batch", "/v1/documents", "/v1/documents/{doc_id}",
         "/v1/embeddings", "/v1/judgments", "/v1/events", "/v1/indexes", "/health", "/ready",
-        "/metrics",
+        "/metrics", "/v1/interleave",
     }  # fmt: skip
     assert client.get("/docs").status_code == client.get("/redoc").status_code == 404
 

@@ -28,10 +28,12 @@ EXTRAS = {
     "datasketch": "dedupe",
     "fastapi": "serve",
     "imagehash": "dedupe",
+    "lancedb": "serve",
     "onnxruntime": "onnx",
     "open_clip": "open-clip",
     "openvino": "openvino",
     "peft": "lora",
+    "pymilvus": "milvus",
     "ray": "ray",
     "sentence_transformers": "sentence-transformers",
 }
@@ -143,7 +145,13 @@ def _train(commands: Commands) -> None:
     commands.run("search", "run/model", "shop", "red mug")
     commands.run("index", "run/model", "shop", "--out", "index")
     commands.run("search", "index", "red mug")
+    commands.run("embed", "run/model", "shop", "--out", "vectors.parquet")
     commands.needs("serve", "serve", "index")
+    commands.needs("serve", "index", "run/model", "shop", "--out", "lance", "--store", "lancedb")
+    commands.needs("milvus", "index", "run/model", "shop", "--out", "milvus", "--store",
+                   "milvus:http://127.0.0.1:9")  # fmt: skip
+    commands.needs("ray", "index", "run/model", "shop", "--out", "ray", "--engine", "ray")
+    _interleave(commands)
     commands.run("index", "run/model", "split", "--out", "index", "--overwrite")
     commands.run("rollback", "index")
     commands.run("search", "index", "red mug:1", "blue:-0.5", "--filter", "price < 50", "--explain")
@@ -153,6 +161,17 @@ def _train(commands: Commands) -> None:
         commands.needs(extra, "publish", "run/model", "published", "--as", extra)
     commands.run("push", "run/model", "me/shop", "--dry-run")
     commands.run("demo", "demo", "--documents", 200, "--queries", 60, "--steps", 3)
+
+
+def _interleave(commands: Commands) -> None:
+    """What a service with two indexes kept."""
+    Path("feedback/ubi").mkdir(parents=True)
+    shown = '{"query_id": "q", "doc_ids": ["a", "b"], "teams": ["now", "next"]}\n'
+    click = '{"action_name": "click", "query_id": "q", "event_attributes": '
+    click += '{"object": {"object_id": "b"}}}\n'
+    Path("feedback/interleaved.jsonl").write_text(shown, "utf-8")
+    Path("feedback/ubi/ubi_events.ndjson").write_text(click, "utf-8")
+    commands.run("interleaving", "feedback")
 
 
 def _exchange(commands: Commands, folder: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from rankfield.cli.options import Device, EmbeddingPrecision, Model, Overwrite
+from rankfield.cli.options import Device, EmbeddingPrecision, EngineOption, Model, Overwrite
 from rankfield.terminal import echo
 
 __all__ = ["Command", "command"]
@@ -50,6 +50,7 @@ def command(
             "dimensions:N (may miss some; measured)."
         ),
     ] = "none",
+    engine: EngineOption = "local",
     device: Device = None,
     embedding_precision: EmbeddingPrecision = "float32",
     overwrite: Overwrite = False,
@@ -62,6 +63,7 @@ def command(
     Example: rankfield index runs/gcl/model shop --out shop-index
     """
     from rankfield.cli.options import chosen_device
+    from rankfield.engines import make_engine
     from rankfield.index import build_index
     from rankfield.schema import RankingDataset
 
@@ -73,6 +75,7 @@ def command(
         dtype=dtype,
         dimension=dimension,
         first_pass=first_pass,
+        engine=make_engine(engine) if engine == "ray" else None,
         device=chosen_device(device),
         precision=embedding_precision,
         overwrite=overwrite,

@@ -203,7 +203,13 @@ class RankingModel(nn.Module):
         return embedded_table(self, dataset, documents, "document")
 
     def embed_chunks(
-        self, dataset: RankingDataset, frame: pl.DataFrame, side: Side, *, done: int = 0
+        self,
+        dataset: RankingDataset,
+        frame: pl.DataFrame,
+        side: Side,
+        *,
+        done: int = 0,
+        show: bool = True,
     ) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Yield (first row, its chunk's n × D unit embeddings) over the rows of a table, in order.
 
@@ -214,6 +220,7 @@ class RankingModel(nn.Module):
             frame: queries or documents.
             side: which of them.
             done: how many rows to leave out, at least; the chunk they end in is made again.
+            show: whether progress is shown.
 
         Raises:
             DataError: a field that the data lacks.
@@ -221,7 +228,13 @@ class RankingModel(nn.Module):
         """
         rows = FrameRows.of(dataset, frame, side, self.current_fields(side))
         yield from embedded(
-            self, rows, side, dimension=self.dimension, batch_size=self.batch_size, done=done
+            self,
+            rows,
+            side,
+            dimension=self.dimension,
+            batch_size=self.batch_size,
+            done=done,
+            show=show,
         )
 
     def encode_queries(

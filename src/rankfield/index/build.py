@@ -15,9 +15,11 @@ from rankfield.encoders.base import Side
 from rankfield.encoders.fingerprint import model_fingerprint
 from rankfield.encoders.precision import Precision
 from rankfield.encoders.rows import FrameRows
+from rankfield.engines import Engine
 from rankfield.errors import InputError, ModelError, OutputError
 from rankfield.field_values import content_bytes, flat_values
 from rankfield.index.base import KEY, Chunks, Index, Vectors
+from rankfield.index.cluster_chunks import cluster_chunks
 from rankfield.index.metadata import HEADER, IndexMetadata, change_metadata, is_index
 from rankfield.index.previous import keep_previous
 from rankfield.index.recall import measured_recall
@@ -55,6 +57,7 @@ def build_index(
     dtype: str = "float32",
     dimension: int | None = None,
     first_pass: str = "none",
+    engine: Engine | None = None,
     device: str = "cpu",
     precision: Precision = "float32",
     overwrite: bool = False,
@@ -77,6 +80,8 @@ def build_index(
             which find the same; "binary" or "dimensions:N", which may miss some
             (`search.first_pass`). How much is then computed exactly is chosen so that a search
             finds 99 % of the ten nearest documents of the data set's queries, if it can.
+        engine: what embeds the documents (`make_engine`); by default this process. The model's and
+            the data set's folders must lie on storage that all machines share.
         device: where to embed, as torch names it.
         precision: in which to embed, as `RankingModel.encode_documents`; the metadata say which it
             came to.
@@ -121,7 +126,10 @@ def build_index(
             where=str(root),
             remedy="Name another folder, or replace it (--overwrite).",
         )
-    chunks = chunks_of(loaded, dataset, dataset.documents, "document")
+    if engine is None:
+        chunks = chunks_of(loaded, dataset, dataset.documents, "document")
+    else:
+        chunks = cluster_chunks(engine, model, dataset, metadata, device=device)
     if is_index(root):
         keep_previous(root)
     index = made_by.build(root, metadata, documents, chunks, overwrite=overwrite)

@@ -191,6 +191,9 @@ def _train(walk: Walk) -> None:
     walk("index", model, "data", "--out", f"{FILE}index")
     walk("index", model, "data", "--out", f"{FILE}index", "--overwrite")
     walk("rollback", f"{FILE}index")
+    walk("embed", model, "data", "--out", f"{FILE}vectors.parquet")
+    walk("serve", f"{FILE}nowhere", code=2)
+    _interleaved(walk)
     walk("search", f"{FILE}index", f"{EVIL} mug 3")
     walk("demo", f"{FILE}demo", "--documents", 200, "--queries", 60, "--steps", 3)
 
@@ -214,6 +217,16 @@ def _exchange(walk: Walk) -> None:
     looks_inert(Path("q.csv"))
     said = walk("metrics", "qrels.txt", f"{FILE}.run", "--json")
     assert f"{FILE}.run" in json.loads(said)["runs"]
+
+
+def _interleaved(walk: Walk) -> None:
+    Path(f"{FILE}kept/ubi").mkdir(parents=True)
+    shown = {"query_id": EVIL, "doc_ids": ["a", "b"], "teams": [EVIL, FORMULA]}
+    click = {"action_name": "click", "query_id": EVIL}
+    click |= {"event_attributes": {"object": {"object_id": "b"}}}
+    Path(f"{FILE}kept/interleaved.jsonl").write_text(json.dumps(shown) + "\n", "utf-8")
+    Path(f"{FILE}kept/ubi/ubi_events.ndjson").write_text(json.dumps(click) + "\n", "utf-8")
+    walk("interleaving", f"{FILE}kept")
 
 
 def _fetch(walk: Walk, folder: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
@@ -41,6 +41,7 @@ def processed(counts: list[int], lengths: list[int]) -> dict[str, Tensor]:
 ROWS = st.lists(st.tuples(st.integers(0, 3), st.integers(1, 9)), min_size=1, max_size=9)
 
 
+@example(rows=[(1, 5), (0, 1)], tokens=1, images=1)  # patches of the shape of the tokens
 @given(rows=ROWS, tokens=st.integers(1, 40), images=st.integers(1, 5))
 def test_each_sequence_is_in_one_part_with_its_images(
     rows: list[tuple[int, int]], tokens: int, images: int

@@ -67,7 +67,10 @@ def _pieces(items: Mapping[str, Tensor]) -> dict[str, NDArray[np.int64]] | None:
     mask = items.get("attention_mask")
     found = {}
     for name, item in items.items():
-        if name == IMAGE_COUNTS or (mask is not None and item.shape == mask.shape):
+        if name == IMAGE_COUNTS:
+            continue
+        # Patches may by chance have the shape of the tokens, whose tensors hold whole numbers.
+        if mask is not None and item.shape == mask.shape and not item.is_floating_point():
             continue
         if name.startswith("image_grid_") and of_patches is not None:
             found[name] = of_images

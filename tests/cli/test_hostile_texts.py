@@ -222,7 +222,7 @@ def _exchange(walk: Walk) -> None:
 def _interleaved(walk: Walk) -> None:
     Path(f"{FILE}kept/ubi").mkdir(parents=True)
     shown = {"query_id": EVIL, "doc_ids": ["a", "b"], "teams": [EVIL, FORMULA]}
-    click = {"action_name": "click", "query_id": EVIL}
+    click: dict[str, object] = {"action_name": "click", "query_id": EVIL}
     click |= {"event_attributes": {"object": {"object_id": "b"}}}
     Path(f"{FILE}kept/interleaved.jsonl").write_text(json.dumps(shown) + "\n", "utf-8")
     Path(f"{FILE}kept/ubi/ubi_events.ndjson").write_text(json.dumps(click) + "\n", "utf-8")

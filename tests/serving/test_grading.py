@@ -15,6 +15,7 @@ import torch
 from starlette.testclient import TestClient
 
 from rankfield.encoders import RankingModel
+from rankfield.errors import DataError
 from rankfield.index import build_index
 from rankfield.schema import ScoreScale
 from rankfield.serving import latest_judgments
@@ -205,3 +206,18 @@ def test_digits_are_the_scores_of_a_small_scale_or_five_steps() -> None:
     assert levels(small) == [(0, 0.0), (1, 1.0), (2, 2.0), (3, 3.0)]
     large = ScoreScale(minimum=1, maximum=101, relevant=1)
     assert levels(large) == [(0, 1.0), (1, 26.0), (2, 51.0), (3, 76.0), (4, 101.0)]
+
+
+def test_strange_lines_of_judgments_are_named_and_one_cut_off_is_passed_over(
+    tmp_path: Path,
+) -> None:
+    path, good = tmp_path / "judgments.jsonl", b'{"query_id": "q", "doc_id": "d", "score": 2}\n'
+    with pytest.raises(DataError, match="no such file"):
+        latest_judgments(tmp_path)
+    path.write_bytes(good + b'{"query_id": "q", "doc')
+    assert latest_judgments(tmp_path).rows() == [("q", "d", 2.0, 1)]
+    for line in (b"[]", b"{}", b"x", b"\xff", good.replace(b"2", b"NaN").strip()):
+        path.write_bytes(good + line + b"\n")
+        with pytest.raises(DataError, match="expected a judgment") as caught:
+            latest_judgments(tmp_path)
+        assert caught.value.where == f"{path}, line 2"

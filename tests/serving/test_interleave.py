@@ -146,8 +146,8 @@ def test_folders_without_lists_and_strange_lines(tmp_path: Path) -> None:
     (tmp_path / "interleaved.jsonl").write_text("")
     with pytest.raises(DataError, match="POST /v1/interleave"):
         index_preferences(tmp_path)
-    for line in ("[]", "{}", '{"query_id": "q", "doc_ids": ["a"], "teams": []}', "x"):
-        (tmp_path / "interleaved.jsonl").write_text(line + "\n")
+    for line in (b"[]", b"{}", b'{"query_id": "q", "doc_ids": ["a"], "teams": []}', b"x", b"\xff"):
+        (tmp_path / "interleaved.jsonl").write_bytes(line + b"\n")
         with pytest.raises(DataError, match="line 1"):
             index_preferences(tmp_path)
     with pytest.raises(DataError, match="expected one of query_id, client_id"):

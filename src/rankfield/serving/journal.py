@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rankfield.closing import Closing
 from rankfield.durable import sync
-from rankfield.errors import OutputError
+from rankfield.errors import DataError, OutputError
 from rankfield.files import open_regular, refuse_others
 from rankfield.outputs import storage_errors
+from rankfield.parsing import parse_json
 from rankfield.serving.batch_thread import BatchThread, Lane
 
-__all__ = ["EVENTS", "INTERLEAVED", "JUDGMENTS", "QUERIES", "Journal"]
+__all__ = [
+    "EVENTS",
+    "INTERLEAVED",
+    "JUDGMENTS",
+    "QUERIES",
+    "Journal",
+    "read_journal",
+    "whole_lines",
+]
+
+T = TypeVar("T")
 
 JUDGMENTS = "judgments.jsonl"
 EVENTS = "ubi/ubi_events.ndjson"
@@ -102,6 +113,40 @@ class Journal(Closing):
             return [None] * len(texts)
 
         return write
+
+
+def whole_lines(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the lines of a file, up to one without an end: it was never acknowledged."""
+    for line in lines:
+        if not line.endswith(b"\n"):
+            return
+        yield line
+
+
+def read_journal(path: Path, expected: str, read: Callable[[Any], T]) -> Iterator[T]:
+    """Yield what `read` makes of each acknowledged line of a file.
+
+    Args:
+        path: of the file.
+        expected: what a line is, for messages: "a judgment".
+        read: takes what the line's JSON holds.
+
+    Raises:
+        DataError: no such file; or a line that is not JSON, or of which `read` raises ValueError,
+            KeyError, TypeError or AttributeError.
+    """
+    if not path.is_file():
+        raise DataError("there is no such file", where=str(path))
+    with path.open("rb") as file:
+        for number, line in enumerate(whole_lines(file), 1):
+            try:
+                found = read(parse_json(line.decode()))
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise DataError(
+                    f"expected {expected}, found something else ({error})",
+                    where=f"{path}, line {number}",
+                ) from None
+            yield found
 
 
 def _end_of_lines(descriptor: int, end: int) -> int:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
-from rankfield.errors import DataError
-from rankfield.parsing import parse_json
-from rankfield.serving.journal import JUDGMENTS
+from rankfield.serving.journal import JUDGMENTS, read_journal
 
 __all__ = ["latest_judgments"]
 
@@ -27,25 +26,9 @@ def latest_judgments(folder: str | Path) -> pl.DataFrame:
     Raises:
         DataError: no such file, or a line that is not one of a service.
     """
-    path = Path(folder) / JUDGMENTS
     scores: dict[tuple[str, str], dict[str | None, float | None]] = {}
-    try:
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
-                if not line.endswith("\n"):
-                    break  # cut off by a crash: it was never acknowledged
-                try:
-                    one = parse_json(line)
-                    pair = (str(one["query_id"]), str(one["doc_id"]))
-                    score = None if one["score"] is None else float(one["score"])
-                except (ValueError, KeyError, TypeError) as error:
-                    raise DataError(
-                        f"expected a judgment, found something else ({error})",
-                        where=f"{path}, line {number}",
-                    ) from None
-                scores.setdefault(pair, {})[one.get("rater")] = score
-    except FileNotFoundError:
-        raise DataError("there is no such file", where=str(path)) from None
+    for pair, rater, score in read_journal(Path(folder) / JUDGMENTS, "a judgment", _judgment):
+        scores.setdefault(pair, {})[rater] = score
     rows = [
         (query, doc, sum(known) / len(known), len(known))
         for (query, doc), by in scores.items()
@@ -55,3 +38,9 @@ def latest_judgments(folder: str | Path) -> pl.DataFrame:
         "query_id": pl.String, "doc_id": pl.String, "score": pl.Float64, "raters": pl.Int64,
     }  # fmt: skip
     return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _judgment(one: Any) -> tuple[tuple[str, str], str | None, float | None]:
+    """Return query and document, rater, and score of a line."""
+    pair = (str(one["query_id"]), str(one["doc_id"]))
+    return pair, one.get("rater"), None if one["score"] is None else float(one["score"])

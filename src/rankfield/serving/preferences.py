@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,7 @@ import polars as pl
 
 from rankfield.errors import DataError
 from rankfield.evaluation.interleaving import Preference, click_credits, preference
-from rankfield.parsing import parse_json
-from rankfield.serving.journal import EVENTS, INTERLEAVED
+from rankfield.serving.journal import EVENTS, INTERLEAVED, read_journal
 
 __all__ = ["UNITS", "index_preferences"]
 
@@ -57,13 +56,7 @@ def _of_both(credits: pl.DataFrame, shown: pl.DataFrame, first: str, second: str
 
 def _shown(path: Path) -> pl.DataFrame:
     """Return the lists, a row for each result; of a query that came again, the last one."""
-    lists: dict[str, list[tuple[str, str]]] = {}
-    for place, one in _lines(path):
-        try:
-            pairs = list(zip(one["doc_ids"], one["teams"], strict=True))
-            lists[str(one["query_id"])] = [(str(doc), str(team)) for doc, team in pairs]
-        except (KeyError, TypeError, ValueError) as error:
-            raise _strange(place, "an interleaved list", error) from None
+    lists = dict(read_journal(path, "an interleaved list", _list))
     if not any(lists.values()):
         raise DataError(
             "no interleaved lists are kept",
@@ -74,35 +67,22 @@ def _shown(path: Path) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=["query_id", "doc_id", "team"], orient="row")
 
 
+def _list(one: Any) -> tuple[str, list[tuple[str, str]]]:
+    """Return the query's id, and document and team of each result, of a line."""
+    pairs = zip(one["doc_ids"], one["teams"], strict=True)
+    return str(one["query_id"]), [(str(doc), str(team)) for doc, team in pairs]
+
+
 def _events(path: Path, actions: Collection[str], unit: str) -> pl.DataFrame:
     """Return `query_id`, `doc_id`, `unit`, and whether each event counts."""
-    rows = []
-    for place, one in _lines(path):
-        try:
-            known = (one.get("event_attributes") or {}).get("object") or {}
-            counts = one.get("action_name") in actions
-            rows.append((one.get("query_id"), known.get("object_id"), one.get(unit), counts))
-        except AttributeError as error:
-            raise _strange(place, "an event", error) from None
+
+    def row(one: Any) -> tuple[Any, ...]:
+        known = (one.get("event_attributes") or {}).get("object") or {}
+        counts = one.get("action_name") in actions
+        return one.get("query_id"), known.get("object_id"), one.get(unit), counts
+
+    rows = list(read_journal(path, "an event", row))
     schema = {
         "query_id": pl.String, "doc_id": pl.String, "unit": pl.String, "counts": pl.Boolean,
     }  # fmt: skip
     return pl.DataFrame(rows, schema=schema, orient="row").drop_nulls("query_id")
-
-
-def _lines(path: Path) -> Iterator[tuple[str, Any]]:
-    if not path.is_file():
-        raise DataError("there is no such file", where=str(path))
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
-            if not line.endswith("\n"):
-                return  # cut off by a crash: it was never acknowledged
-            place = f"{path}, line {number}"
-            try:
-                yield place, parse_json(line)
-            except (ValueError, RecursionError) as error:
-                raise _strange(place, "JSON", error) from None
-
-
-def _strange(place: str, expected: str, error: Exception) -> DataError:
-    return DataError(f"expected {expected}, found something else ({error})", where=place)

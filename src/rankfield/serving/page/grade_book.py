@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rankfield.parsing import parse_json
+from rankfield.serving.journal import whole_lines
 
 __all__ = ["Act", "GradeBook"]
 
@@ -87,13 +88,11 @@ class GradeBook:
                 if file.seek(0, 2) < self._read:  # lines that could not be made durable are gone
                     self._clear()
                 file.seek(self._read)
-                new = file.read()
+                for line in whole_lines(file):
+                    self._add(line)
+                    self._read += len(line)
         except FileNotFoundError:
             return
-        whole = new[: new.rfind(b"\n") + 1]
-        for line in whole.splitlines():
-            self._add(line)
-        self._read += len(whole)
 
     def _add(self, line: bytes) -> None:
         try:

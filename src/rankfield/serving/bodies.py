@@ -19,7 +19,16 @@ from rankfield.serving.service import Service
 from rankfield.settings import Settings, check_settings
 from rankfield.unicode_text import refuse_halves
 
-__all__ = ["check_pixels", "check_query", "json_body", "json_response", "service_of", "settings_of"]
+__all__ = [
+    "check_pixels",
+    "check_query",
+    "json_body",
+    "json_response",
+    "query_values",
+    "service_of",
+    "settings_of",
+    "take_name",
+]
 
 S = TypeVar("S", bound=Settings)
 
@@ -47,7 +56,7 @@ async def json_body(request: Request) -> Any:
     try:
         text = data.decode()
         value = parse_json(text)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise Failure(400, f"not valid JSON ({error})", code="invalid_json") from None
     refuse_halves(text, value, where="request, body")
     return value
@@ -65,6 +74,34 @@ def settings_of(value: Any, model: type[S], where: str = "request") -> S:
             422, f"expected a JSON object, found a {type(value).__name__}", code="invalid_value"
         )
     return check_settings(value, model, where=where)
+
+
+def query_values(value: Any) -> dict[str, Any]:
+    """Return a copy of what a query's JSON holds.
+
+    Raises:
+        Failure: it is no object, or has no "query".
+    """
+    if not isinstance(value, dict) or "query" not in value:
+        raise Failure(
+            422,
+            'expected a JSON object with the key "query"',
+            code="invalid_value",
+            param="query",
+        )
+    return dict(value)
+
+
+def take_name(values: dict[str, Any], key: str) -> str | None:
+    """Remove a name or an id from a request's values and return it; None where there is none.
+
+    Raises:
+        Failure: it is no text of 1 to 200 characters.
+    """
+    text = values.pop(key, None)
+    if text is not None and not (isinstance(text, str) and 0 < len(text) <= 200):
+        raise Failure(422, f"{key}: expected a short text", code="invalid_value", param=key)
+    return text
 
 
 def json_response(value: Any, status: int = 200) -> Response:

@@ -14,7 +14,14 @@ from fastapi.responses import Response
 from rankfield.evaluation.interleaving import team_draft
 from rankfield.query import Query
 from rankfield.serving.access import needs
-from rankfield.serving.bodies import check_query, json_body, json_response, service_of
+from rankfield.serving.bodies import (
+    check_query,
+    json_body,
+    json_response,
+    query_values,
+    service_of,
+    take_name,
+)
 from rankfield.serving.failures import Failure
 from rankfield.serving.journal import INTERLEAVED
 from rankfield.serving.schemas import body_schema
@@ -44,14 +51,9 @@ async def interleave(request: Request) -> Response:
     """
     service = service_of(request)
     service.needed_journal()
-    value = await json_body(request)
-    if not isinstance(value, dict) or "query" not in value:
-        raise _invalid('expected a JSON object with the key "query"', "query")
-    value = dict(value)
-    names, query_id = _names(value.pop("indexes", None), service), value.pop("query_id", None)
-    if query_id is not None and not (isinstance(query_id, str) and 0 < len(query_id) <= 200):
-        raise _invalid("query_id: expected a short text", "query_id")
-    query = Query.of(value)
+    values = query_values(await json_body(request))
+    names, query_id = _names(values.pop("indexes", None), service), take_name(values, "query_id")
+    query = Query.of(values)
     if query.cursor is not None or query.offset or query.facets:
         raise _invalid("an interleaved list has one page and no facets", "query")
     check_query(query, service.limits)

@@ -15,7 +15,14 @@ from fastapi.responses import Response
 from rankfield.errors import RankfieldError
 from rankfield.query import Answer, Query
 from rankfield.serving.access import needs
-from rankfield.serving.bodies import check_query, json_body, json_response, service_of
+from rankfield.serving.bodies import (
+    check_query,
+    json_body,
+    json_response,
+    query_values,
+    service_of,
+    take_name,
+)
 from rankfield.serving.failures import Failure, failure_of
 from rankfield.serving.journal import QUERIES
 from rankfield.serving.schemas import body_schema
@@ -119,20 +126,10 @@ class _Asked:
             InputError: as `Query.of`.
             Failure: an unknown index, or larger than the limits.
         """
-        if not isinstance(value, dict) or "query" not in value:
-            raise Failure(
-                422,
-                'expected a JSON object with the key "query"',
-                code="invalid_value",
-                param="query",
-            )
-        value = dict(value)
-        own = {key: value.pop(key, None) for key in _OWN}
-        for key, text in own.items():
-            if text is not None and not (isinstance(text, str) and 0 < len(text) <= 200):
-                raise Failure(422, f"{key}: expected a short text", code="invalid_value", param=key)
+        values = query_values(value)
+        own = {key: take_name(values, key) for key in _OWN}
         index = service.index(own["index"])
-        query = Query.of(value)
+        query = Query.of(values)
         check_query(query, service.limits)
         return cls(query, index.name, own["query_id"] or uuid4().hex)
 

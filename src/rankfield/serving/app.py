@@ -84,9 +84,7 @@ def _answer_failures(app: FastAPI, service: Service) -> None:
     """Have every failure answered in the same form."""
 
     async def failed(_: Request, error: Exception) -> Response:
-        if isinstance(error, Failure):
-            return response_of(error)
-        if isinstance(error, RankfieldError):
+        if isinstance(error, RankfieldError | Failure):
             return response_of(failure_of(error, service.places))
         if isinstance(error, RequestValidationError):
             first = error.errors()[0]

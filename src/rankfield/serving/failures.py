@@ -64,13 +64,15 @@ def response_of(failure: Failure) -> Response:
     )
 
 
-def failure_of(error: RankfieldError, places: Mapping[str, str]) -> Failure:
+def failure_of(error: RankfieldError | Failure, places: Mapping[str, str]) -> Failure:
     """Return what a client is told of an error.
 
     Args:
-        error: whose `where` may name files of the server.
+        error: whose `where` may name files of the server; a `Failure` is returned as it is.
         places: path → what to say instead.
     """
+    if isinstance(error, Failure):
+        return error
     message = _without(places, error.problem.rstrip("."))
     if error.remedy:
         message = f"{message}. {_without(places, error.remedy)}"

@@ -77,10 +77,8 @@ async def grade(
             if query is None or not rater:
                 return overview_values(desk, rater, index, start), 200
             return asked_values(desk, rater, query, index=index, k=k, blind=blind == "1"), 200
-        except RankfieldError as error:
+        except (RankfieldError, Failure) as error:
             failure = failure_of(error, service.places)
-        except Failure as error:
-            failure = error
         return {"rater": rater, "error": failure.message, "asked": None}, failure.status
 
     return page_response("grade.html", *await service.read(work))

@@ -58,17 +58,15 @@ async def search(request: Request) -> Response:
     service, desk = service_of(request), desk_of(request)
 
     def work() -> tuple[dict[str, Any], int]:
-        page, failure = PageQuery(), None
+        page = PageQuery()
         try:
             page = PageQuery.of(request.query_params.multi_items())
             values = shown_values(desk, page)
             if not page.is_empty:
                 values |= found_values(desk, page)
             return values, 200
-        except RankfieldError as error:
+        except (RankfieldError, Failure) as error:
             failure = failure_of(error, service.places)
-        except Failure as error:
-            failure = error
         try:
             values = shown_values(desk, page)
         except Failure:  # an unknown index

@@ -103,11 +103,8 @@ def _one(query: Any, index: Any, service: Service) -> Any:
             named = {"index": index} if index is not None else {}
             values = {**named, **query} if isinstance(query, Mapping) else query
             return _Asked.of(values, service).answered(service)
-        except RankfieldError as error:
-            failure = failure_of(error, service.places)
-        except Failure as found:
-            failure = found
-        return {"error": failure.value()}
+        except (RankfieldError, Failure) as error:
+            return {"error": failure_of(error, service.places).value()}
 
     return answered
 

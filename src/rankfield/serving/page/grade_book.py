@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rankfield.parsing import parse_json
 from rankfield.serving.journal import whole_lines
@@ -47,20 +46,27 @@ class GradeBook:
         """Return the last judgment of each document of a query by a rater."""
         with self._lock:
             self._refresh()
-            return {one.doc_id: one for one in self._acts[rater] if one.query_id == query_id}
+            acts = self._acts.get(rater, ())
+            return {one.doc_id: one for one in acts if one.query_id == query_id}
+
+    def judged_queries(self, rater: str) -> set[str]:
+        """Return the queries of which a rater has judged a document."""
+        with self._lock:
+            self._refresh()
+            return {one.query_id for one in self._acts.get(rater, ())}
 
     def counts(self) -> Mapping[str, Mapping[str, int]]:
         """Return rater → query → how many documents have a judgment."""
         with self._lock:
             self._refresh()
-            found: dict[str, dict[str, int]] = {}
-            for rater, acts in self._acts.items():
-                counted = found.setdefault(rater, {})
-                for query_id, _ in {(one.query_id, one.doc_id) for one in acts}:
-                    counted[query_id] = counted.get(query_id, 0) + 1
-            return found
+            return {
+                rater: Counter(query for query, _ in {(one.query_id, one.doc_id) for one in acts})
+                for rater, acts in self._acts.items()
+            }
 
-    def undo(self, rater: str, write: Callable[[Act, Act | None], None]) -> tuple[Act | None, Any]:
+    def undo(
+        self, rater: str, write: Callable[[Act, Act | None], None]
+    ) -> tuple[Act | None, Act | None]:
         """Take back the last judgment of a rater.
 
         Args:
@@ -72,7 +78,7 @@ class GradeBook:
         """
         with self._lock:
             self._refresh()
-            acts = self._acts[rater]
+            acts = self._acts.get(rater)
             if not acts:
                 return None, None
             last, rest = acts[-1], acts[:-1]

@@ -60,10 +60,10 @@ def asked_values(
     if query is None:
         raise Failure(404, f"there is no query {query_id[:200]!r}", code="unknown_query")
     found = pool(indexes, queries, query, k, rater if blind else None)
-    judged = desk.grade_book().of(rater, query_id)
+    book = desk.grade_book()
+    judged = book.of(rater, query_id)
     digits = levels(queries.scale)
-    done = {one for one, count in desk.grade_book().counts().get(rater, {}).items() if count}
-    following = queries.next_of(query_id, done)
+    following = queries.next_of(query_id, book.judged_queries(rater))
     data = desk.data_sets.of(indexes[0].current().index)
     images = desk.thumbnails.there(data, [one.hit.doc_id for one in found])
     documents = []

@@ -7,8 +7,9 @@ import logging
 import sys
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import IO, Any
+
+from rankfield.serving.timestamp import timestamp
 
 __all__ = ["JsonLog", "route_library_logs"]
 
@@ -29,7 +30,7 @@ class JsonLog:
         stream = self._stream or sys.stderr
         if stream is None:
             return
-        time = datetime.now(UTC).isoformat(timespec="milliseconds")
+        time = timestamp()
         line = json.dumps({"time": time, "event": event, **values}, default=str) + "\n"
         with self._lock:
             stream.write(line)

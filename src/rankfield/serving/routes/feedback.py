@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import uuid4
 
@@ -17,6 +17,7 @@ from rankfield.serving.bodies import json_body, json_response, service_of, setti
 from rankfield.serving.failures import Failure
 from rankfield.serving.journal import EVENTS, JUDGMENTS, QUERIES
 from rankfield.serving.schemas import body_schema
+from rankfield.serving.timestamp import timestamp
 from rankfield.settings import Settings
 
 __all__ = [
@@ -143,7 +144,7 @@ async def judgments(request: Request) -> Response:
     journal = service.needed_journal()
     values = settings_of(await json_body(request), Judgments).judgments
     _check_count(len(values), "judgments")
-    time = _now()
+    time = timestamp()
     records = [
         {**one.model_dump(exclude_none=True), "judgment_id": uuid4().hex, "time": time}
         for one in values
@@ -164,7 +165,7 @@ async def events(request: Request) -> Response:
         body = {"events": body}
     log = settings_of(body, UbiLog)
     _check_count(len(log.events) + len(log.queries), "events")
-    time = _now()
+    time = timestamp()
 
     def work() -> None:
         journal.append(QUERIES, [_record(one, time) for one in log.queries])
@@ -186,7 +187,3 @@ def _check_count(count: int, param: str) -> None:
             code="invalid_value",
             param=param,
         )
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import uuid4
 
@@ -19,6 +18,7 @@ from rankfield.serving.page.access import page_needs
 from rankfield.serving.page.grade_book import Act
 from rankfield.serving.page.grade_view import asked_values, overview_values
 from rankfield.serving.routes.page import desk_of, page_response
+from rankfield.serving.timestamp import timestamp
 from rankfield.settings import Settings
 
 __all__ = ["FoundBy", "Given", "Taken", "give", "grade", "router", "take_back"]
@@ -97,7 +97,7 @@ async def give(request: Request) -> Response:
         **(best.model_dump() if best is not None else {}),
         "found_by": [one.model_dump() for one in given.found_by],
         "judgment_id": uuid4().hex,
-        "time": _now(),
+        "time": timestamp(),
     }
     await service.write(lambda: journal.append(JUDGMENTS, [record]))
     return json_response({"judgment_id": record["judgment_id"]})
@@ -119,7 +119,7 @@ async def take_back(request: Request) -> Response:
             "verdict": "undo",
             "undoes": last.judgment_id,
             "judgment_id": uuid4().hex,
-            "time": _now(),
+            "time": timestamp(),
         }
         journal.append(JUDGMENTS, [record])
 
@@ -134,7 +134,3 @@ async def take_back(request: Request) -> Response:
             "score": before.score if before is not None else None,
         }
     )
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -26,6 +25,7 @@ from rankfield.serving.failures import Failure
 from rankfield.serving.journal import INTERLEAVED
 from rankfield.serving.schemas import body_schema
 from rankfield.serving.service import Service
+from rankfield.serving.timestamp import timestamp
 
 __all__ = ["interleave", "router"]
 
@@ -76,7 +76,7 @@ def _answered(query: Query, names: list[str], query_id: str, service: Service) -
     drawn = team_draft(rankings, query.limit, np.random.default_rng(seed))
     record = {
         "query_id": query_id,
-        "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "timestamp": timestamp(),
         "doc_ids": drawn.doc_ids,
         "teams": drawn.teams,
         "index_versions": {name: found.index_version for name, found in answers.items()},

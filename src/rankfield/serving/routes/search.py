@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -27,6 +26,7 @@ from rankfield.serving.failures import Failure, failure_of
 from rankfield.serving.journal import QUERIES
 from rankfield.serving.schemas import body_schema
 from rankfield.serving.service import Service
+from rankfield.serving.timestamp import timestamp
 
 __all__ = ["batch", "router", "search"]
 
@@ -164,7 +164,7 @@ class _Asked:
             "query_id": self.query_id,
             "query_response_id": uuid4().hex,
             "user_query": " ".join(texts),
-            "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "timestamp": timestamp(),
             "application": self.index,
             "query_response_hit_ids": [hit.doc_id for hit in answer.hits],
         }

@@ -34,6 +34,31 @@ class FieldTerms:
     rows: npt.NDArray[np.int64]
     scores: npt.NDArray[np.float32]
 
+    @classmethod
+    def of(cls, column: pl.Series) -> FieldTerms:
+        """Return those of a column; null is a text without words."""
+        words = _words(column.cast(pl.String).fill_null(""))
+        lengths = words.list.len().to_numpy().astype(np.float64)
+        rows = np.repeat(np.arange(len(words)), lengths.astype(np.int64))
+        counts = (
+            pl.DataFrame({"word": words.filter(words.list.len() > 0).explode(), "row": rows})
+            .group_by("word", "row")
+            .len()
+            .sort("word", "row")
+        )
+        having = counts.group_by("word", maintain_order=True).len()
+        frequency = having["len"].to_numpy().astype(np.int64)
+        rarity = np.log(1 + (len(words) - frequency + 0.5) / (frequency + 0.5))
+        times, places = counts["len"].to_numpy().astype(np.float64), counts["row"].to_numpy()
+        relative = lengths[places] / max(float(lengths.mean()), 1e-9) if len(words) else lengths
+        scores = times / (times + _K1 * (1 - _B + _B * relative)) * np.repeat(rarity, frequency)
+        return cls(
+            dict(zip(having["word"].to_list(), range(having.height), strict=True)),
+            np.concatenate([[0], np.cumsum(frequency)]).astype(np.int64),
+            places.astype(np.int64),
+            scores.astype(np.float32),
+        )
+
     def term(self, word: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
         """Return the documents that have a word, and its BM25 there."""
         number = self.words.get(word)
@@ -60,7 +85,7 @@ class LexicalIndex:
     def of(cls, columns: Mapping[str, pl.Series]) -> LexicalIndex:
         """Return the index of columns of equal length; null is a text without words."""
         count = max((len(column) for column in columns.values()), default=0)
-        return cls(count, {name: _terms(column) for name, column in columns.items()})
+        return cls(count, {name: FieldTerms.of(column) for name, column in columns.items()})
 
     def scores(self, words: list[str], weights: Mapping[str, float]) -> npt.NDArray[np.float64]:
         """Return the score of every document, float64 (N,); 0 where no word is shared."""
@@ -84,30 +109,6 @@ class LexicalIndex:
                     terms = found.setdefault(name, {})
                     terms[word] = terms.get(word, 0.0) + weight * float(scores[place[0]])
         return found
-
-
-def _terms(column: pl.Series) -> FieldTerms:
-    words = _words(column.cast(pl.String).fill_null(""))
-    lengths = words.list.len().to_numpy().astype(np.float64)
-    rows = np.repeat(np.arange(len(words)), lengths.astype(np.int64))
-    counts = (
-        pl.DataFrame({"word": words.filter(words.list.len() > 0).explode(), "row": rows})
-        .group_by("word", "row")
-        .len()
-        .sort("word", "row")
-    )
-    having = counts.group_by("word", maintain_order=True).len()
-    frequency = having["len"].to_numpy().astype(np.int64)
-    rarity = np.log(1 + (len(words) - frequency + 0.5) / (frequency + 0.5))
-    times, places = counts["len"].to_numpy().astype(np.float64), counts["row"].to_numpy()
-    relative = lengths[places] / max(float(lengths.mean()), 1e-9) if len(words) else lengths
-    scores = times / (times + _K1 * (1 - _B + _B * relative)) * np.repeat(rarity, frequency)
-    return FieldTerms(
-        dict(zip(having["word"].to_list(), range(having.height), strict=True)),
-        np.concatenate([[0], np.cumsum(frequency)]).astype(np.int64),
-        places.astype(np.int64),
-        scores.astype(np.float32),
-    )
 
 
 def _words(texts: pl.Series) -> pl.Series:

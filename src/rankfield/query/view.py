@@ -11,7 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from rankfield.index import Index
-from rankfield.query.lexical import LexicalIndex
+from rankfield.query.lexical import FieldTerms, LexicalIndex
 from rankfield.query.similarities import similarities
 from rankfield.search import SearchOptions
 
@@ -34,7 +34,7 @@ class View:
         self.index = index.frozen()
         self.version = self.index.version
         self.documents = self.index.documents()
-        self._lexical: dict[tuple[str, ...], LexicalIndex] = {}
+        self._terms: dict[str, FieldTerms] = {}
         self._building = threading.Lock()
 
     def __len__(self) -> int:
@@ -139,9 +139,9 @@ class View:
         return rows, found["similarity"].to_numpy()
 
     def lexical(self, fields: Sequence[str]) -> LexicalIndex:
-        """Return the BM25 index of some text columns, which is built once."""
-        key = tuple(sorted(fields))
+        """Return the BM25 index of some text columns, of which each is read once."""
         with self._building:
-            if key not in self._lexical:
-                self._lexical[key] = LexicalIndex.of({name: self.documents[name] for name in key})
-            return self._lexical[key]
+            for name in fields:
+                if name not in self._terms:
+                    self._terms[name] = FieldTerms.of(self.documents[name])
+        return LexicalIndex(len(self), {name: self._terms[name] for name in fields})

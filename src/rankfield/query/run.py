@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -58,9 +59,9 @@ class Run:
         self.start = cursor.place if cursor else query.offset
         self.now = query.now or (cursor.now if cursor else datetime.now(UTC))
 
-    @property
+    @cached_property
     def text_weights(self) -> dict[str, float]:
-        """Return the text columns that BM25 reads, with their weights."""
+        """The text columns that BM25 reads, with their weights."""
         if self.query.hybrid is None:
             return {}
         named = self.query.hybrid.field_weights()
@@ -73,9 +74,9 @@ class Run:
             )
         return found
 
-    @property
+    @cached_property
     def text_words(self) -> list[str]:
-        """Return the words that BM25 looks for."""
+        """The words that BM25 looks for."""
         hybrid = self.query.hybrid
         if hybrid is None:
             return []

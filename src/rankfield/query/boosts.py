@@ -60,11 +60,8 @@ def _values(column: pl.Series, boost: Boost, now: datetime) -> Floats:
         today = now.astimezone(UTC).date()
         days = (pl.Series([today]) - column).dt.total_days().cast(pl.Float64)
     else:
-        moments = column.dt.cast_time_unit("us").dt.replace_time_zone(None)
-        if getattr(column.dtype, "time_zone", None) is not None:
-            utc = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
-            moments = utc.dt.cast_time_unit("us")
         at = pl.Series([now.astimezone(UTC).replace(tzinfo=None)], dtype=pl.Datetime("us"))
+        moments = column.dt.cast_time_unit("us")  # in UTC, whatever zone they are shown in
         ticks = at.to_physical().cast(pl.Float64) - moments.to_physical().cast(pl.Float64)
         days = ticks / _DAY
     return days.fill_null(float("nan")).to_numpy()

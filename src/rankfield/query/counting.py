@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,8 @@ from rankfield.query.candidates import Candidates
 from rankfield.query.column_kinds import Kind, require_column
 
 __all__ = ["Facet", "check_columns", "collapsed", "facet_of", "group_sizes"]
+
+_COUNTED: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,7 @@ def check_columns(names: Sequence[str], schema: pl.Schema, place: str) -> None:
         InputError: naming the column.
     """
     for name in names:
-        kinds: tuple[Kind, ...] = ("text", "number", "boolean", "date", "time")
-        require_column(name, schema, f"query, {place}", kinds)
+        require_column(name, schema, f"query, {place}", _COUNTED)
 
 
 def facet_of(column: pl.Series, most: int) -> Facet:
@@ -60,7 +61,7 @@ def collapsed(candidates: Candidates, column: pl.Series) -> Candidates:
         candidates: in order.
         column: of all stored documents.
     """
-    values = _plain(column)[candidates.rows]
+    values = _plain(column[candidates.rows])
     first = values.is_first_distinct() | values.is_null()
     return candidates.at(first.to_numpy())
 
@@ -75,9 +76,9 @@ def group_sizes(
         matching: bool (N,).
         rows: (n,).
     """
-    values = _plain(column)
-    counts = pl.DataFrame({"value": values.filter(pl.Series(matching))}).group_by("value").len()
-    asked = pl.DataFrame({"value": values[rows]})
+    values = _plain(column.filter(pl.Series(matching)))
+    counts = pl.DataFrame({"value": values}).group_by("value").len()
+    asked = pl.DataFrame({"value": _plain(column[rows])})
     found = asked.join(counts, on="value", how="left", maintain_order="left")["len"]
     sizes: list[int] = found.fill_null(1).to_list()
     return sizes

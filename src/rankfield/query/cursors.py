@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
@@ -55,7 +54,7 @@ class Cursor:
                 raise ValueError
             of_query, of_version, place, now = parse_json(found[_DIGITS:])
             cursor = cls(of_query, of_version, int(place), datetime.fromisoformat(now))
-        except (ValueError, TypeError, binascii.Error):
+        except (ValueError, TypeError):
             raise InputError(
                 "this is no cursor that a page gave", where=_WHERE, remedy=_AGAIN
             ) from None

@@ -75,7 +75,7 @@ def unit_vectors(
         DataError: an unknown document.
     """
     liked = [i for i, (_, content) in enumerate(contents) if content.like is not None]
-    others = [i for i in range(len(contents)) if i not in set(liked)]
+    others = [i for i, (_, content) in enumerate(contents) if content.like is None]
     records = records_of([contents[i] for i in others], model)
     units = np.zeros((len(contents), index.metadata.dimension), dtype=np.float64)
     if liked:

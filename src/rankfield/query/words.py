@@ -96,7 +96,7 @@ def _part(content: str, word: str, read_image: Callable[[str], bytes]) -> dict[s
     name, equals, text = rest.partition("=")
     if kind == "field" and equals and name and text:
         return {"fields": {name: text}}
-    if kind in ("image", "like", "text") and rest and content != kind:
+    if kind in ("image", "like", "text") and rest:
         return {kind: read_image(rest) if kind == "image" else rest}
     if (kind in ("image", "like", "text", "field") and ":" in content) or not content.strip():
         raise InputError(f"expected {_FORM}, found {word!r}", where="query")

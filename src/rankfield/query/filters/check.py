@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 import polars as pl
 
 from rankfield.errors import InputError
-from rankfield.query.column_kinds import Kind, kind_of, require_column
+from rankfield.query.column_kinds import Kind, require_column
 from rankfield.query.filters.tokens import filter_error
 from rankfield.query.filters.tree import (
     And,
@@ -87,10 +87,9 @@ def check_filter(condition: Condition, schema: pl.Schema, text: str) -> Conditio
 
 def _kind(column: Column, schema: pl.Schema, text: str) -> Kind | None:
     try:
-        require_column(column.name, schema, "filter")
+        return require_column(column.name, schema, "filter")
     except InputError as error:
         raise filter_error(text, column.at, error.problem, error.remedy) from None
-    return kind_of(schema[column.name])
 
 
 def _typed(value: Value, kind: Kind, column: Column, schema: pl.Schema, text: str) -> Value:

@@ -25,6 +25,7 @@ __all__ = [
     "present_words",
     "read_settings",
     "read_toml",
+    "table_keys",
     "toml_value",
 ]
 
@@ -214,13 +215,13 @@ def _known_keys(annotation: Any, keys: list[str]) -> list[str]:
             annotation = next(a for a in reversed(get_args(annotation)) if a is not Ellipsis)
             continue
         model = next(iter(_models(annotation)), None)
-        if model is None or key not in _keys(model):
+        if model is None or key not in table_keys(model):
             return []
-        annotation = _keys(model)[key].annotation
-    return [key for model in _models(annotation) for key in _keys(model)]
+        annotation = table_keys(model)[key].annotation
+    return [key for model in _models(annotation) for key in table_keys(model)]
 
 
-def _keys(model: type[BaseModel]) -> dict[str, FieldInfo]:
+def table_keys(model: type[BaseModel]) -> dict[str, FieldInfo]:
     """Return the keys of a table with its fields, of which some have another name in Python."""
     return {info.alias or name: info for name, info in model.model_fields.items()}
 

@@ -15,7 +15,7 @@ from rankfield.errors import InputError
 from rankfield.parsing import parse_json
 from rankfield.query.filters import parse_filter
 from rankfield.query.parts import MAX_ID, MAX_WEIGHT, Excluded, Part, Text
-from rankfield.settings import Settings, check_settings
+from rankfield.settings import Settings, check_settings, table_keys
 from rankfield.unicode_text import refuse_halves
 
 __all__ = ["MAX_WINDOW", "Boost", "Cutoff", "Hybrid", "Mmr", "Query", "Weights"]
@@ -230,8 +230,7 @@ class Query(Settings):
             if not settings:
                 return value
             value = value.to_json()
-        keys = {info.alias or name for name, info in cls.model_fields.items()}
-        if isinstance(value, Mapping) and keys & set(value):
+        if isinstance(value, Mapping) and table_keys(cls).keys() & set(value):
             values = {**value, **settings}
         else:
             values = {"query": value, **settings}

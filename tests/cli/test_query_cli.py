@@ -169,6 +169,34 @@ def test_a_query_object(run: Run, place: Path, monkeypatch: pytest.MonkeyPatch) 
     assert len(run("--query", "query.json", "-k", 2)[1].splitlines()) == 3
 
 
+def test_options_change_a_query_object_key_by_key(
+    run: Run, searcher: Searcher, place: Path
+) -> None:
+    for given, options, wanted in (
+        ({"mmr": {"diversity": 0.5, "candidates": 20}}, ["--diversity", 0.2],
+         {"mmr": {"diversity": 0.2, "candidates": 20}}),
+        ({"mmr": {"diversity": 0.5}}, ["--candidates", 20],
+         {"mmr": {"diversity": 0.5, "candidates": 20}}),
+        ({"cutoff": {"min_similarity": 0.1}}, ["--relative-cutoff", 0.8],
+         {"cutoff": {"min_similarity": 0.1, "relative": 0.8}}),
+        ({"hybrid": {"weights": {"vector": 0.2}}}, ["--text-weight", 3],
+         {"hybrid": {"weights": {"vector": 0.2, "text": 3}}}),
+        ({"hybrid": {}}, ["--hybrid-text", "lamp", "--window", 5, "-k", 3],
+         {"hybrid": {"text": "lamp", "window": 5}, "limit": 3}),
+    ):  # fmt: skip
+        (place / "changed.json").write_text(json.dumps({"query": "red mug", **given}))
+        status, shown, told = run("--query", "changed.json", *options, "--json")
+        assert status == 0, told
+        answer = searcher.search({"query": "red mug", **wanted}).to_json()
+        assert without_times(json.loads(shown)) == without_times(answer)
+
+
+def test_the_window_reaches_the_page(run: Run, place: Path) -> None:
+    assert run("red mug", "--offset", 1500)[0] == 0
+    (place / "far.json").write_text('{"query": "red mug", "offset": 900}')
+    assert run("--query", "far.json", "-k", 500)[0] == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [

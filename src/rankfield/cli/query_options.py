@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from rankfield.query import Query
 
 __all__ = ["QueryOptions"]
-
-_WINDOW = 1_000
-_MAX_FILE = 64 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,6 +195,7 @@ class QueryOptions:
             InputError: an option, a word or a query object that cannot be used.
         """
         from rankfield.query import Query, boost_of_word, excluded_of_word, parts_of_words
+        from rankfield.query.query import WINDOW
 
         values = self._from_file(words, image)
         if not values:
@@ -206,36 +204,33 @@ class QueryOptions:
             values["boost"] = [boost_of_word(word) for word in self.boost]
         if self.exclude:
             values["exclude"] = [excluded_of_word(word, read_image) for word in self.exclude]
-        values |= _present(
+        is_hybrid = self.hybrid is not None or "hybrid" in values
+        changes = _present(
             filter=self.filter, collapse=self.collapse, facets=self.facet, cursor=self.cursor,
             limit=limit, offset=self.offset or None, keep_liked=self.keep_liked or None,
-            explain=self.explain or None,
+            explain=self.explain or None, hybrid=self._hybrid(is_hybrid) or None,
+            mmr=_present(diversity=self.diversity, candidates=self.candidates) or None,
+            cutoff=_present(min_similarity=self.cutoff, relative=self.relative_cutoff) or None,
+            window=None if is_hybrid else self.window,
         )  # fmt: skip
-        self._set_hybrid(values)
-        if self.diversity is not None or self.candidates is not None:
-            values["mmr"] = _present(diversity=self.diversity, candidates=self.candidates)
-        cutoff = _present(min_similarity=self.cutoff, relative=self.relative_cutoff)
-        if cutoff:
-            values["cutoff"] = cutoff
-        end = self.offset + (limit or 0)
-        if self.window is None and end > _WINDOW and not values.get("hybrid"):
+        values = _changed(values, changes)
+        end = values.get("offset", 0) + values.get("limit", Query.model_fields["limit"].default)
+        if end > WINDOW and not is_hybrid:
             values.setdefault("window", end)
         return Query.of(values)
 
-    def _set_hybrid(self, values: dict[str, Any]) -> None:
+    def _hybrid(self, is_hybrid: bool) -> dict[str, Any]:
+        """Return what the options say of --hybrid."""
         weights = _present(vector=self.vector_weight, text=self.text_weight)
         found = _present(
             fusion=self.hybrid, fields=self.hybrid_field, text=self.hybrid_text,
             weights=weights or None,
         )  # fmt: skip
-        if found and self.hybrid is None and not values.get("hybrid"):
+        if is_hybrid:
+            return found | _present(window=self.window)
+        if found:
             raise InputError("needs --hybrid", where=f"--{_FLAGS[next(iter(found))]}")
-        if found or values.get("hybrid"):
-            values["hybrid"] = {**(values.get("hybrid") or {}), **found}
-            if self.window is not None:
-                values["hybrid"]["window"] = self.window
-        elif self.window is not None:
-            values["window"] = self.window
+        return {}
 
     def _from_file(self, words: Sequence[str], image: str | None) -> dict[str, Any]:
         """Return the values of the query object in a file; none without one."""
@@ -243,15 +238,16 @@ class QueryOptions:
             return {}
         from rankfield.paths import read_bytes
         from rankfield.query import Query
+        from rankfield.query.query import MAX_JSON
 
         if words or image is not None:
             raise InputError(
                 "a query object and words are given; expected one of them", where="--query"
             )
         if str(self.query) == "-":
-            return Query.from_json(sys.stdin.read(_MAX_FILE + 1)).to_json()
+            return Query.from_json(sys.stdin.read(MAX_JSON + 1)).to_json()
         try:
-            data = read_bytes(self.query, _MAX_FILE)
+            data = read_bytes(self.query, MAX_JSON)
         except OSError as error:
             raise InputError(f"cannot be read ({error.strerror})", where=str(self.query)) from error
         return Query.from_json(data).to_json()
@@ -262,6 +258,16 @@ _FLAGS = {"fields": "hybrid-field", "text": "hybrid-text", "weights": "vector-we
 
 def _present(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _changed(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values with changes, key by key, in tables among them too."""
+    tables = {
+        key: _changed(values[key], change)
+        for key, change in changes.items()
+        if isinstance(change, Mapping) and key in values
+    }
+    return {**values, **changes, **tables}
 
 
 def _with_image(

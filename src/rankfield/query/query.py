@@ -18,12 +18,27 @@ from rankfield.query.parts import MAX_ID, MAX_WEIGHT, Excluded, Part, Text
 from rankfield.settings import Settings, check_settings, table_keys
 from rankfield.unicode_text import refuse_halves
 
-__all__ = ["MAX_WINDOW", "Boost", "Cutoff", "Hybrid", "Mmr", "Query", "Weights"]
+__all__ = [
+    "MAX_JSON",
+    "MAX_WINDOW",
+    "WINDOW",
+    "Boost",
+    "Cutoff",
+    "Hybrid",
+    "Mmr",
+    "Query",
+    "Weights",
+]
+
+WINDOW = 1_000
+"""Candidates of a query that does not say how many."""
 
 MAX_WINDOW = 100_000
 """Candidates of a query."""
 
-_MAX_JSON = 64 << 20
+MAX_JSON = 64 << 20
+"""Bytes of a query as JSON."""
+
 _MOST = 32
 _PAGE = {"limit", "offset", "cursor", "explain", "facets", "facet_values", "count", "now"}
 """What may differ from page to page: the order does not depend on it."""
@@ -205,7 +220,7 @@ class Query(Settings):
     @property
     def candidates(self) -> int:
         """How many candidates each arm gives."""
-        return self.hybrid.window if self.hybrid is not None else self.window or _WINDOW
+        return self.hybrid.window if self.hybrid is not None else self.window or WINDOW
 
     @property
     def depth(self) -> int:
@@ -245,8 +260,8 @@ class Query(Settings):
         Raises:
             InputError: no JSON, too large, or as `of`.
         """
-        if len(text) > _MAX_JSON:
-            raise InputError(f"expected at most {_MAX_JSON:,} bytes of JSON", where="query")
+        if len(text) > MAX_JSON:
+            raise InputError(f"expected at most {MAX_JSON:,} bytes of JSON", where="query")
         try:
             text = text.decode() if isinstance(text, bytes) else text
             value = parse_json(text)
@@ -270,9 +285,6 @@ class Query(Settings):
         values = {key: value for key, value in self.to_json().items() if key not in _PAGE}
         text = json.dumps(values, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-_WINDOW = 1_000
 
 
 def _parts(value: object) -> object:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from rankfield.messages import did_you_mean, listed, more
+import pytest
+
+from rankfield.messages import did_you_mean, first_line, listed, more
 
 
 def test_more_counts_what_is_not_shown() -> None:
@@ -25,3 +27,16 @@ def test_did_you_mean_names_the_nearest_or_nothing() -> None:
     assert did_you_mean("titel", ["text", "title"]) == "Did you mean 'title'?"
     assert did_you_mean("price", {"title": 1}) == ""
     assert did_you_mean("x", iter(())) == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (ValueError("no such key\nat line 3"), "no such key"),
+        (RuntimeError("\n  what went wrong\n"), "what went wrong"),
+        (OSError(), "OSError"),
+        (RuntimeError(" \n"), "RuntimeError"),
+    ],
+)
+def test_the_first_line_of_an_error(error: Exception, expected: str) -> None:
+    assert first_line(error) == expected

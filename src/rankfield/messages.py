@@ -1,11 +1,11 @@
-"""Parts of error messages: how many more there are, and which known name was meant."""
+"""Parts of error messages: how many more there are, which known name was meant, a reason."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
-__all__ = ["did_you_mean", "listed", "more"]
+__all__ = ["did_you_mean", "first_line", "listed", "more"]
 
 
 def more(count: int, unit: str = "") -> str:
@@ -14,6 +14,11 @@ def more(count: int, unit: str = "") -> str:
         return ""
     what = f" {unit}{'s' if count > 1 else ''}" if unit else ""
     return f" (and {count:,} more{what})"
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says; the name of its class if it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def listed(texts: Sequence[str], most: int) -> str:

@@ -10,6 +10,7 @@ import typer
 
 from rankfield.engines import EngineName
 from rankfield.errors import InputError
+from rankfield.messages import first_line
 
 __all__ = [
     "AllowCode",
@@ -72,6 +73,7 @@ def chosen_device(name: str | None) -> str:
     try:
         torch.ones(1, device=name).item()
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"no such device {name!r} ({reason})", where="--device") from error
+        raise InputError(
+            f"no such device {name!r} ({first_line(error)})", where="--device"
+        ) from error
     return name

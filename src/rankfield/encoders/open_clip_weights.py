@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from rankfield.errors import ModelError
-from rankfield.messages import listed
+from rankfield.messages import first_line, listed
 from rankfield.paths import require_regular
 
 __all__ = ["load_weights", "plain_names", "read_weights"]
@@ -48,9 +48,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     except FileNotFoundError as error:
         raise ModelError("there is no such file", where=where) from error
     except Exception as error:  # of a damaged file pickle, torch and safetensors raise anything
-        first = (str(error) or repr(error)).splitlines()[0]
         raise ModelError(
-            f"no safetensors and no plain checkpoint that can be read ({first:.200})",
+            f"no safetensors and no plain checkpoint that can be read ({first_line(error):.200})",
             where=where,
             remedy="Save the weights alone: torch.save(model.state_dict(), FILE).",
         ) from error

@@ -16,6 +16,7 @@ from rankfield.extras import needs_extra
 from rankfield.index.base import Vectors
 from rankfield.index.candidates import CandidateIndex, Candidates, Keys
 from rankfield.index.metadata import IndexMetadata
+from rankfield.messages import first_line
 
 __all__ = ["LanceIndex"]
 
@@ -75,7 +76,7 @@ class _Table:
         try:
             yield
         except (OSError, RuntimeError, ValueError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+            reason = first_line(error)[:200]
             raise InputError(
                 f"LanceDB refuses or cannot open it ({reason})", where=self._place
             ) from error

@@ -16,6 +16,7 @@ from rankfield.extras import needs_extra
 from rankfield.index.base import Vectors
 from rankfield.index.candidates import CandidateIndex, Candidates, Keys
 from rankfield.index.metadata import IndexMetadata
+from rankfield.messages import first_line
 
 __all__ = ["TOKEN", "MilvusIndex"]
 
@@ -75,7 +76,7 @@ def _reached(place: str) -> Iterator[None]:
     try:
         yield
     except (MilvusException, OSError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        reason = first_line(error)[:200]
         raise InputError(
             f"Milvus refuses or cannot be reached ({reason})",
             where=place,

@@ -22,6 +22,7 @@ from rankfield.judging.record import (
     human_agreement,
     judging_folder,
 )
+from rankfield.messages import first_line
 from rankfield.progress import progress
 from rankfield.schema import RankingDataset
 from rankfield.web import Journal
@@ -114,8 +115,9 @@ def _load(model: str, device: str | None) -> Any:
                 model_kwargs={"use_safetensors": True},
             )
     except Exception as error:  # whatever a foreign or damaged folder raises in the libraries
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ModelError(f"not a usable cross-encoder ({first})", where=model) from error
+        raise ModelError(
+            f"not a usable cross-encoder ({first_line(error)})", where=model
+        ) from error
     if (labels := encoder.num_labels) != 1:
         raise ModelError(
             f"expected one score a pair, found {labels}",

@@ -16,6 +16,7 @@ from typing import Any, TextIO
 
 from rankfield.errors import DataError
 from rankfield.expansion import require_gzip_expansion
+from rankfield.messages import first_line
 
 __all__ = [
     "BULK_ACTIONS",
@@ -143,9 +144,8 @@ def _parquet_columns(path: Path) -> tuple[str, ...]:
     try:
         return tuple(pq.read_schema(path).names)
     except (pa.ArrowException, OSError, ValueError) as error:  # the last: a name not in UTF-8
-        first = str(error).splitlines()[0]
         raise DataError(
-            f"not a whole Parquet file ({first})",
+            f"not a whole Parquet file ({first_line(error)})",
             where=str(path),
             remedy="It may be cut off: copy or export it again.",
         ) from None

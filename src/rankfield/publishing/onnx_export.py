@@ -15,6 +15,7 @@ from rankfield.encoders.base import Encoder, Side
 from rankfield.encoders.modes import evaluating
 from rankfield.errors import ModelError
 from rankfield.extras import needs_extra
+from rankfield.messages import first_line
 from rankfield.publishing.quiet import quiet_export
 
 __all__ = ["OPSET", "GraphInput", "export_graph", "token_inputs"]
@@ -92,7 +93,7 @@ def export_graph(
             )
         except torch.onnx.errors.OnnxExporterError as error:
             raise ModelError(
-                f"torch cannot export it ({str(error.__cause__ or error).splitlines()[0]})",
+                f"torch cannot export it ({first_line(error.__cause__ or error)})",
                 where=path.name,
                 remedy="Choose another layout, or report the model's kind.",
             ) from error

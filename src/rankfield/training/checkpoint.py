@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from rankfield.errors import ModelError
 from rankfield.files import write_json
+from rankfield.messages import first_line
 from rankfield.settings import present_words
 from rankfield.training.average import WeightAverage
 from rankfield.training.recipe import Recipe
@@ -124,9 +125,8 @@ def load_checkpoint(
         if average is not None:
             average.load(load_file(folder / "average.safetensors"))
     except (RuntimeError, ValueError, SafetensorError, OSError) as error:
-        reason = str(error).splitlines()[0]
         raise ModelError(
-            f"the checkpoint is of another model or damaged ({reason})",
+            f"the checkpoint is of another model or damaged ({first_line(error)})",
             where=str(folder),
             remedy="Start a new run in another folder.",
         ) from error

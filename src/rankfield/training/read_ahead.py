@@ -11,6 +11,7 @@ from pathlib import Path
 from torch.utils.data import DataLoader, Dataset
 
 from rankfield.errors import RankfieldError, RecipeError
+from rankfield.messages import first_line
 from rankfield.training.batches import PairBatches, TrainingBatch
 from rankfield.training.packed import Packed, pack, packed_size, unpack
 
@@ -60,7 +61,9 @@ def batches_ahead(
     except (RuntimeError, OSError) as error:
         if not workers or not _of_a_reader(error):
             raise
-        raise _refused(f"a process that reads ahead ended ({_first_line(error)})") from error
+        raise _refused(
+            f"a process that reads ahead ended ({first_line(error).rstrip('. ')})"
+        ) from error
 
 
 def require_shared_memory(
@@ -111,7 +114,8 @@ class _Readable(Dataset[TrainingBatch | Packed | RankfieldError]):
             # the training waits for ever.
             return pack(batch)
         except (RuntimeError, OSError) as error:
-            return _refused(f"{_SHARED} is full ({_first_line(error)})")
+            reason = first_line(error).rstrip(". ")
+            return _refused(f"{_SHARED} is full ({reason})")
 
 
 @contextmanager
@@ -141,10 +145,6 @@ def _refused(problem: str, *, size: str = "1g") -> ReadAheadError:
 def _of_a_reader(error: Exception) -> bool:
     """Return whether a process of the loader was killed, or it could not be started."""
     return isinstance(error, OSError) or "DataLoader worker" in str(error)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(". ")
 
 
 def _mib(size: int) -> str:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from rankfield.errors import ModelError
+from rankfield.messages import first_line
 from rankfield.training.average import WeightAverage
 from rankfield.training.checkpoint import Progress, read_progress
 
@@ -105,5 +106,4 @@ def _of_one_process() -> Iterator[None]:
 
 
 def _reason(error: Any) -> str:
-    failures = [str(failure) for failure, _ in error.failures.values()]
-    return (failures[0].splitlines() or ["unknown"])[0] if failures else "unknown"
+    return next((first_line(failure) for failure, _ in error.failures.values()), "unknown")

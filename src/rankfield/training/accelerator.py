@@ -14,11 +14,12 @@ import torch
 from rankfield.errors import MissingExtraError, RecipeError
 from rankfield.training.recipe import Recipe
 
-__all__ = ["end_run", "make_accelerator"]
+__all__ = ["end_run", "from_main_process", "make_accelerator"]
 
 # What "auto" comes to is known once there is a model: the step computes in it.
 _PRECISION = {"fp32": "no", "bf16": "bf16", "fp16": "fp16", "auto": "no"}
 _PATIENCE = timedelta(days=1)
+_LONGEST = 256
 
 
 def make_accelerator(recipe: Recipe, out: Path) -> Any:
@@ -65,6 +66,21 @@ def make_accelerator(recipe: Recipe, out: Path) -> Any:
     if torch.distributed.is_initialized() and not foreign:
         atexit.register(_end_processes)
     return accelerator
+
+
+def from_main_process(text: str, accelerator: Any) -> str:
+    """Return in all processes the text that the main process has; all must call it.
+
+    Args:
+        text: at most 256 ASCII characters; that of the other processes does not matter.
+        accelerator: accelerate's.
+    """
+    if accelerator.num_processes == 1:
+        return text
+    codes = torch.zeros(_LONGEST, dtype=torch.uint8, device=accelerator.device)
+    codes[: len(text)] = torch.tensor(list(text.encode("ascii")), dtype=torch.uint8)
+    torch.distributed.broadcast(codes, 0)
+    return bytes(codes.tolist()).rstrip(b"\0").decode("ascii")
 
 
 def end_run(accelerator: Any) -> None:

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from rankfield.durable import sync
 from rankfield.errors import ModelError
 from rankfield.files import remove_unused
+from rankfield.training.accelerator import from_main_process
 from rankfield.training.manifest import damage
 
 __all__ = [
@@ -30,7 +29,6 @@ FOLDER = "checkpoints"
 _FORMER = "checkpoint"
 """Of earlier versions: the only one, without a manifest."""
 _NAME = re.compile(r"step-(\d{6,18})(?:-(\d{1,9}))?")
-_NONE, _FORMER_ONE = -1, -2
 
 
 @dataclass(frozen=True)
@@ -72,24 +70,19 @@ def found_checkpoint(out: Path, accelerator: Any) -> FoundCheckpoint:
     Raises:
         ModelError: none is whole, or there is none.
     """
-    from accelerate.utils import broadcast
-
     found: FoundCheckpoint | None = None
     damaged: dict[Path, str] = {}
     if accelerator.is_main_process:
         found, damaged = _newest_whole(out)
-    chosen = torch.tensor(_numbers(found), device=accelerator.device)
-    if accelerator.num_processes > 1:
-        chosen = broadcast(chosen)
-    step, attempt = chosen.tolist()
-    if step == _NONE:
+    name = from_main_process(found.path.name if found else "", accelerator)
+    if not name:
         raise _none_whole(out, damaged)
     if found is not None:
         return found
-    path = out / _FORMER if step == _FORMER_ONE else _numbered(out).get((step, attempt))
+    path = next((path for path in checkpoints(out) if path.name == name), None)
     if path is None:
         raise ModelError(
-            f"this process does not see the checkpoint of step {step}, from which the run goes on",
+            f"this process does not see the checkpoint {name}, from which the run goes on",
             where=str(out),
             remedy="All processes must share the run's folder.",
         )
@@ -141,13 +134,6 @@ def _newest_whole(out: Path) -> tuple[FoundCheckpoint | None, dict[Path, str]]:
             return FoundCheckpoint(path, damaged), damaged
         damaged[path] = wrong
     return None, damaged
-
-
-def _numbers(found: FoundCheckpoint | None) -> tuple[int, int]:
-    if found is None:
-        return _NONE, 0
-    match = _NAME.fullmatch(found.path.name)
-    return (_FORMER_ONE, 0) if match is None else (int(match[1]), int(match[2] or 1))
 
 
 def _none_whole(out: Path, damaged: dict[Path, str]) -> ModelError:

@@ -6,6 +6,7 @@ from typing import Any
 
 from rankfield.encoders import RankingModel
 from rankfield.encoders.precision import chosen_precision
+from rankfield.training.accelerator import from_main_process
 from rankfield.training.recipe import Recipe
 
 __all__ = ["run_precision"]
@@ -25,11 +26,7 @@ def run_precision(recipe: Recipe, model: RankingModel, accelerator: Any, earlier
     """
     if recipe.precision != "auto":
         return ""
-    found = [earlier]
+    found = earlier
     if not earlier and accelerator.is_main_process:
-        found = [chosen_precision("auto", model.encoder, model.device)]
-    if accelerator.num_processes > 1:
-        from accelerate.utils import broadcast_object_list
-
-        broadcast_object_list(found)
-    return found[0]
+        found = chosen_precision("auto", model.encoder, model.device)
+    return from_main_process(found, accelerator)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from rankfield.files import new_file, new_folder, write_json
 from rankfield.outputs import storage_errors
 from rankfield.terminal import echo
+from rankfield.training.accelerator import from_main_process
 from rankfield.training.average import WeightAverage
 from rankfield.training.checkpoint import Progress, Snapshot, load_checkpoint
 from rankfield.training.checkpoint_folders import FOLDER, found_checkpoint, set_aside
@@ -140,14 +141,14 @@ class RunCheckpoints:
 
         def fill(folder: Path) -> None:
             nonlocal told
-            told = bool(self._shared_name(folder.name))
+            told = bool(from_main_process(folder.name, self.accelerator))
             save_shards(tensors, folder, several=self._several)
             write_json(folder / "progress.json", asdict(progress))
             self._add_kept(folder, mined)
 
         with storage_errors(self.out):
             if not self.accelerator.is_main_process:
-                name = self._shared_name("")
+                name = from_main_process("", self.accelerator)
                 if name:
                     save_shards(tensors, self.out / FOLDER / name, several=True)
                 return
@@ -156,22 +157,13 @@ class RunCheckpoints:
                 self._writer.write(progress.step, fill, beside=False)
             finally:
                 if not told:  # the others wait to hear where
-                    self._shared_name("")
+                    from_main_process("", self.accelerator)
         self._pauses[progress.step] = time.monotonic() - started
         self.note()
 
     @property
     def _several(self) -> bool:
         return bool(self.accelerator.num_processes > 1)
-
-    def _shared_name(self, name: str) -> str:
-        """Return in all processes the name that the main process has."""
-        if not self._several:
-            return name
-        codes = torch.zeros(256, dtype=torch.uint8, device=self.accelerator.device)
-        codes[: len(name)] = torch.tensor(list(name.encode("ascii")), dtype=torch.uint8)
-        torch.distributed.broadcast(codes, 0)
-        return bytes(codes.tolist()).rstrip(b"\0").decode("ascii")
 
     def _add_kept(self, folder: Path, mined: Path | None) -> None:
         if self.kept.is_dir():

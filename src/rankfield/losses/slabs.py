@@ -8,6 +8,7 @@ combined. Messages have O(m + n + P) numbers; no process sees the logits of anot
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.distributed as dist
@@ -49,15 +50,10 @@ def competitors_by_slab(
     loss, as for embeddings of `gather_shares`. Without an initialised process group this is
     `competitors`.
     """
-    keywords = {"form": form, "memory_mib": memory_mib, "side": side}
+    sums_of = partial(competitors, form=form, memory_mib=memory_mib, side=side)
     if number_of_processes() == 1:
-        return competitors(
-            query_embeddings,
-            document_embeddings,
-            pairs,
-            logit_scale,
-            direction=direction,
-            **keywords,  # type: ignore[arg-type]
+        return sums_of(
+            query_embeddings, document_embeddings, pairs, logit_scale, direction=direction
         )
     if len(document_embeddings) > len(query_embeddings):
         own, queries, documents = competitors_by_slab(
@@ -66,20 +62,21 @@ def competitors_by_slab(
             pairs.transposed(),
             logit_scale,
             direction=_EXCHANGED[direction],
-            **keywords,  # type: ignore[arg-type]
+            form=form,
+            memory_mib=memory_mib,
+            side=side,
         )
         return Competitors(own, documents, queries)
     rows = len(query_embeddings)
     block = _block(rows)
     inside = ((pairs.queries >= block.start) & (pairs.queries < block.stop)).nonzero()[:, 0]
     known = pairs.chosen(inside)
-    own, by_row, by_column = competitors(
+    own, by_row, by_column = sums_of(
         query_embeddings[block],
         document_embeddings,
         JudgedPairs(known.queries - block.start, known.documents, known.scores, known.weights),
         logit_scale,
         direction=direction,
-        **keywords,  # type: ignore[arg-type]
     )
     of_all = own.new_zeros(len(pairs)).index_copy(0, inside, own)
     return Competitors(

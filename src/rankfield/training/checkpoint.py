@@ -20,7 +20,7 @@ from rankfield.training.average import WeightAverage
 from rankfield.training.recipe import Recipe
 from rankfield.training.run_inputs import FORMER_NAMES, TO_BE_FIXED, file_fingerprint
 
-__all__ = ["Progress", "Snapshot", "load_checkpoint", "read_progress"]
+__all__ = ["Progress", "Snapshot", "does_not_load", "load_checkpoint", "read_progress"]
 
 
 @dataclass
@@ -125,12 +125,17 @@ def load_checkpoint(
         if average is not None:
             average.load(load_file(folder / "average.safetensors"))
     except (RuntimeError, ValueError, SafetensorError, OSError) as error:
-        raise ModelError(
-            f"the checkpoint is of another model or damaged ({first_line(error)})",
-            where=str(folder),
-            remedy="Start a new run in another folder.",
-        ) from error
+        raise does_not_load(folder, first_line(error)) from error
     return found
+
+
+def does_not_load(folder: Path, reason: str) -> ModelError:
+    """Return the error of a checkpoint whose tensors the model and the optimiser do not take."""
+    return ModelError(
+        f"the checkpoint is of another model or damaged ({reason})",
+        where=str(folder),
+        remedy="Start a new run in another folder.",
+    )
 
 
 def read_progress(folder: Path, expected: Progress) -> Progress:

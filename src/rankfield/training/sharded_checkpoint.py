@@ -14,10 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rankfield.errors import ModelError
 from rankfield.messages import first_line
 from rankfield.training.average import WeightAverage
-from rankfield.training.checkpoint import Progress, read_progress
+from rankfield.training.checkpoint import Progress, does_not_load, read_progress
 
 __all__ = ["SHARDS", "load_sharded_checkpoint", "save_shards", "shards_of"]
 
@@ -89,11 +88,7 @@ def load_sharded_checkpoint(
         with _of_one_process():
             load(tensors, storage_reader=reader, no_dist=not several)
     except CheckpointException as error:
-        raise ModelError(
-            f"the checkpoint is of another model or damaged ({_reason(error)})",
-            where=str(folder),
-            remedy="Start a new run in another folder.",
-        ) from error
+        raise does_not_load(folder, _reason(error)) from error
     return progress
 
 

@@ -19,16 +19,14 @@ import argparse
 import csv
 import json
 import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from arms import CLOCKS, in_turns, write_results
 from quality import _prepare
 from quality_arms import SETS
-from training import CLOCKS
 
 HERE = Path(__file__).parent
 PEER, OURS, HALF = "open_clip", "rankfield", "rankfield, bf16"
@@ -68,16 +66,8 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     _prepare(SETS["luma"], options.out, options.data)
     write_model(options.out / "model")
-    runs: dict[str, list[dict[str, float]]] = {arm: [] for arm in ARMS}
-    for number in range(options.rounds):
-        for arm in ARMS:
-            words = [sys.executable, *sys.argv, "--arm", arm]
-            done = subprocess.run(words, check=True, capture_output=True, text=True)
-            runs[arm].append(json.loads(done.stdout.splitlines()[-1]))
-            print(f"round {number}, {arm}: {runs[arm][-1]}", flush=True)
-    kept = ("batch", "steps", "rounds", "threads", "clock")
-    found = {"settings": {key: getattr(options, key) for key in kept}, "arms": runs}
-    options.results.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
+    runs = in_turns(dict.fromkeys(ARMS, options.rounds))
+    found = write_results(options, ("batch", "steps", "rounds", "threads", "clock"), runs)
     from system_sections import clip
 
     print("\n".join(clip(found)))

@@ -19,19 +19,18 @@ import argparse
 import json
 import os
 import platform
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from arms import CLOCKS
 from drop_in import load
 
 HERE = Path(__file__).parent
 EXPORTS = ("onnx", "onnx-int8", "openvino", "openvino-int8")
 OURS, HALF = "rankfield", "rankfield, bfloat16"
 ARMS = (OURS, HALF, *EXPORTS)
-CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 PEER = "sentence-transformers"
 
 

@@ -20,17 +20,15 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from arms import CLOCKS, in_turns, write_results
 from drop_in import load
 
 HERE = Path(__file__).parent
@@ -41,7 +39,6 @@ ARMS = (PEER, OURS, WHOLE, PEER_HALF, HALF, PEER_CACHED, CACHED, HALF_CACHED)
 PEERS, HALVES = (PEER, PEER_HALF, PEER_CACHED), (PEER_HALF, HALF, HALF_CACHED)
 LARGE = (PEER_CACHED, CACHED, HALF_CACHED)
 """Arms of `--large` pairs a step."""
-CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
 def main() -> None:
@@ -70,18 +67,12 @@ def main() -> None:
         print(json.dumps(measured(options.arm, options)))
         return
     load("icecat", options)
-    runs: dict[str, list[dict[str, float]]] = {arm: [] for arm in options.arms}
-    for number in range(options.rounds):
-        for arm in options.arms:
-            if arm in LARGE and number >= 2:  # minutes a step: two rounds
-                continue
-            words = [sys.executable, *sys.argv, "--arm", arm]
-            done = subprocess.run(words, check=True, capture_output=True, text=True)
-            runs[arm].append(json.loads(done.stdout.splitlines()[-1]))
-            print(f"round {number}, {arm}: {runs[arm][-1]}", flush=True)
+    rounds = {
+        arm: min(options.rounds, 2) if arm in LARGE else options.rounds  # minutes a step
+        for arm in options.arms
+    }
     kept = ("titles", "batch", "large", "peer_large", "steps", "rounds", "threads", "clock")
-    found = {"settings": {key: getattr(options, key) for key in kept}, "arms": runs}
-    options.results.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
+    found = write_results(options, kept, in_turns(rounds))
     from system_sections import training
 
     print("\n".join(training(found)))

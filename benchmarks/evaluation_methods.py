@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 import public_script
+from process_memory import reset_peak, resident
 
 TOP = 1000
 
@@ -32,9 +33,8 @@ class Stages:
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
-        # The kernel sets the peak back to what is resident now.
-        Path("/proc/self/clear_refs").write_text("5", "ascii")
-        self._before = _status("VmRSS")
+        reset_peak()
+        self._before = resident("VmRSS")
 
     def __call__(self, name: str, work: Callable[[], Any]) -> Any:
         """Return what `work` does, timed; what it prints is swallowed."""
@@ -46,7 +46,7 @@ class Stages:
 
     def report(self, **more: Any) -> None:
         """Print the line of JSON."""
-        peak = _status("VmHWM")
+        peak = resident("VmHWM")
         memory = {"extra_mib": peak - self._before, "peak_mib": peak}
         print(json.dumps({"seconds": self.seconds, **memory, **more}))
 
@@ -151,14 +151,6 @@ def _judgment_frame(judgments: Table) -> Any:
 
     rows = [(q, d, g) for q, grades in judgments.items() for d, g in grades.items()]
     return pl.DataFrame(rows, schema=["query_id", "doc_id", "score"], orient="row")
-
-
-def _status(name: str) -> float:
-    """Return a figure of this process in MiB, as Linux counts it."""
-    for line in Path("/proc/self/status").read_text("ascii").splitlines():
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1]) / 1024
-    raise OSError(f"/proc/self/status has no {name}")
 
 
 def main() -> None:

@@ -32,6 +32,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from process_memory import peak_beyond
 from rankfield.losses import (
     JudgedPairs,
     contrastive_loss,
@@ -185,17 +186,7 @@ def peak_mib(size: int, arm: str, options: argparse.Namespace) -> float:
     small, leaves = made(64, options)
     step(small[arm if arm in small else OPEN_CLIP], leaves)  # loads what the first step loads
     arms, leaves = made(size, options)
-    # The kernel sets the peak back to what is resident now.
-    Path("/proc/self/clear_refs").write_text("5", "ascii")
-    before = resident("VmRSS")
-    step(arms[arm], leaves)
-    return resident("VmHWM") - before
-
-
-def resident(key: str) -> float:
-    """Return a figure of the process's memory in MiB."""
-    lines = Path("/proc/self/status").read_text("ascii").splitlines()
-    return next(float(line.split()[1]) / 1024 for line in lines if line.startswith(key))
+    return peak_beyond(lambda: step(arms[arm], leaves))
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ import torch
 import torch.distributed as dist
 from torch.nn import functional as F
 
+from process_memory import peak_beyond
 from scaling_training import QUERIES, of_training
 
 HERE = Path(__file__).parent
@@ -92,22 +93,13 @@ def measured(name: str, x: int) -> dict[str, float]:
 def point(name: str, size: str, rank: str, folder: str) -> dict[str, float]:
     """Return seconds of processor time and MiB of a step."""
     step = POINTS[name](int(size), int(rank), Path(folder))
-    Path("/proc/self/clear_refs").write_text("5", "ascii")  # the peak is now what is resident
-    before = resident("VmRSS")
-    step()
-    mib = resident("VmHWM") - before
+    mib = peak_beyond(step)
     seconds = []
     for _ in range(ROUNDS):
         start = time.process_time()
         step()
         seconds.append(time.process_time() - start)
     return {"seconds": min(seconds), "mib": mib}
-
-
-def resident(key: str) -> float:
-    """Return a figure of the process's memory in MiB."""
-    lines = Path("/proc/self/status").read_text("ascii").splitlines()
-    return next(float(line.split()[1]) / 1024 for line in lines if line.startswith(key))
 
 
 def loss_step(size: int, *, distributed: bool = False) -> Callable[[], None]:

@@ -15,7 +15,7 @@ from rankfield.encoders.columns import FieldColumn
 from rankfield.progress import progress
 from rankfield.schema import RankingDataset
 
-__all__ = ["content_ids"]
+__all__ = ["content_ids", "first_of_content"]
 
 
 def content_ids(
@@ -55,6 +55,20 @@ def content_ids(
     own = np.unique(rows[alone], return_inverse=True)[1]
     numbers[alone] = int(numbers.max(initial=0)) + 1 + own
     return np.unique(numbers, return_inverse=True)[1].astype(np.int64)
+
+
+def first_of_content(
+    columns: Sequence[FieldColumn], dataset: RankingDataset, rows: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return for each of these rows the first of them whose record holds the same (`content_ids`).
+
+    Args:
+        columns: the fields of one table, from `field_columns`.
+        dataset: where paths of images start from.
+        rows: distinct, in any order.
+    """
+    contents = content_ids(columns, dataset, rows)
+    return rows[np.unique(contents, return_index=True)[1][contents]]
 
 
 def _number_lists(

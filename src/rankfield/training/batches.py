@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 from rankfield.encoders import RankingModel, SequenceEncoder
 from rankfield.encoders.base import Side
 from rankfield.encoders.columns import FieldColumn
-from rankfield.encoders.contents import content_ids
+from rankfield.encoders.contents import first_of_content
 from rankfield.encoders.field_batch import field_batch, field_codes
 from rankfield.encoders.fusion import FieldBatch
 from rankfield.encoders.sequence_batch import sequence_batch
@@ -177,8 +177,7 @@ class PairBatches(Dataset[TrainingBatch]):
         known = _distinct(self.pairs.document_rows)
         rows = np.concatenate([known, np.setdiff1d(table.documents, known)])
         # A negative of the same content as a trained document is that document.
-        contents = content_ids(self.columns["document"], self.dataset, rows)
-        same = rows[np.unique(contents, return_index=True)[1][contents]]
+        same = first_of_content(self.columns["document"], self.dataset, rows)
         order = np.argsort(rows)
         places = order[np.searchsorted(rows, table.documents, sorter=order)]
         self.negatives = replace(table, documents=same[places])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rankfield.encoders.base import Side
 from rankfield.encoders.columns import FieldColumn
-from rankfield.encoders.contents import content_ids
+from rankfield.encoders.contents import first_of_content
 from rankfield.errors import DataError
 from rankfield.schema import RankingDataset
 from rankfield.schema.row_numbers import row_numbers
@@ -170,8 +170,7 @@ def _first_of_content(rows: Ints, columns: Sequence[FieldColumn], dataset: Ranki
         of_code[codes[::-1]] = distinct[positions[::-1]]  # the last to be written is the first row
         first[distinct[positions]] = of_code[codes]
     else:
-        contents = content_ids(columns, dataset, distinct)
-        first[distinct] = distinct[np.unique(contents, return_index=True)[1][contents]]
+        first[distinct] = first_of_content(columns, dataset, distinct)
     return first[rows]
 
 

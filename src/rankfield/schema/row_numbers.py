@@ -1,4 +1,4 @@
-"""From ids to the rows of a table."""
+"""Rows of a table: from ids, and in as few bytes as they need."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 
 from rankfield.errors import DataError
 
-__all__ = ["row_numbers"]
+__all__ = ["in_four_bytes", "row_numbers"]
 
 _BY_HASH = 100_000
 _AT_ONCE = 1_000_000
+_SHORT = 2**31
 
 
 def row_numbers(ids: pl.Series, table: pl.Series) -> NDArray[np.int64]:
@@ -25,6 +26,11 @@ def row_numbers(ids: pl.Series, table: pl.Series) -> NDArray[np.int64]:
         if found is not None:
             return found
     return _joined(ids, table, table.name)
+
+
+def in_four_bytes(rows: NDArray[np.int64]) -> NDArray[np.integer]:
+    """Return row numbers ≥ 0 in four bytes each, where they suffice."""
+    return rows.astype(np.int32) if rows.max(initial=0) < _SHORT else rows
 
 
 def _joined(ids: pl.Series, table: pl.Series, name: str) -> NDArray[np.int64]:

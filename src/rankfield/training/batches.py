@@ -22,6 +22,8 @@ from rankfield.encoders.field_batch import field_batch, field_codes
 from rankfield.encoders.fusion import FieldBatch
 from rankfield.encoders.sequence_batch import sequence_batch
 from rankfield.schema import RankingDataset
+from rankfield.schema.row_numbers import in_four_bytes
+from rankfield.sorting import dense_ranks
 from rankfield.training.augment import flip_and_shift
 from rankfield.training.field_dropout import drop_fields
 from rankfield.training.negatives import NegativeTable
@@ -40,7 +42,6 @@ Ints = NDArray[np.int64]
 _SIDES: tuple[Side, ...] = ("query", "document")
 
 _AT_ONCE = 65_536
-_SHORT = 2**31
 _DRAW, _MORE = 7, 8  # tell a step's random numbers for one purpose from those for another
 
 
@@ -212,7 +213,7 @@ class PairBatches(Dataset[TrainingBatch]):
                 batch = self.recipe.batch
                 said = [self.pairs.key, self.recipe.seed, batch.documents_per_query, batch.choice]
                 what = f"order {json.dumps(said)} {epoch}"
-                made = mapped.derived(what, lambda: {"order": _short(self._order(epoch))})
+                made = mapped.derived(what, lambda: {"order": in_four_bytes(self._order(epoch))})
                 self._orders = {epoch: made["order"]}
         return self._orders[epoch]
 
@@ -223,7 +224,7 @@ class PairBatches(Dataset[TrainingBatch]):
         queries = self.pairs.query_rows[pool]
         clusters = None
         if self._vectors is not None:
-            inverse = np.unique(queries, return_inverse=True)[1]
+            inverse = dense_ranks(queries)[1]
             clusters = query_clusters(self._vectors, batch.similar_queries, rng)[inverse]
         order = epoch_order(
             queries,
@@ -261,11 +262,6 @@ class PairBatches(Dataset[TrainingBatch]):
             ids = self.dataset.training_documents()["doc_id"]
             documents = np.flatnonzero(self.dataset.documents["doc_id"].is_in(ids.implode()))
         return {"query": _distinct(self.pairs.query_rows), "document": documents}
-
-
-def _short(order: Ints) -> NDArray[np.integer]:
-    """Return the order in four bytes each, where they suffice."""
-    return order.astype(np.int32) if order.max(initial=0) < _SHORT else order
 
 
 def _distinct(rows: Ints) -> Ints:

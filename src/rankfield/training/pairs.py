@@ -18,6 +18,7 @@ from rankfield.errors import RecipeError
 from rankfield.losses import JudgedPairs
 from rankfield.ranges import ranges
 from rankfield.schema import RankingDataset
+from rankfield.schema.row_numbers import in_four_bytes
 from rankfield.training.pair_arrays import pair_arrays
 from rankfield.training.recipe import Recipe
 from rankfield.training.used_fields import used_fields
@@ -25,7 +26,6 @@ from rankfield.training.used_fields import used_fields
 __all__ = ["TrainingPairs"]
 
 Ints = NDArray[np.int64]
-_SHORT = 2**31
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class TrainingPairs:
             "skipped": np.array([self.skipped]),
             "pool": self.pool,
             "by_query": self.by_query,
-            "order": order.astype(np.int32) if len(order) < _SHORT else order,
+            "order": in_four_bytes(order),
             "starts": starts,
         }
 

@@ -61,6 +61,7 @@ class Store:
 class Indexed(CandidateIndex):
     name: ClassVar[str] = "dictionary"
     stores: ClassVar[dict[str, Store]] = {}
+    unreachable: ClassVar[bool] = False
 
     @classmethod
     def check_store(cls, metadata: IndexMetadata) -> None:
@@ -68,6 +69,8 @@ class Indexed(CandidateIndex):
 
     @classmethod
     def open_store(cls, folder: Path, metadata: IndexMetadata) -> Candidates:
+        if cls.unreachable:
+            raise InputError("the store cannot be reached")
         return cls.stores.setdefault(str(folder), Store())
 
 
@@ -180,6 +183,20 @@ def test_a_write_that_the_store_refuses_is_refused(index: Indexed) -> None:
     assert index.delete(["d03"]) == 1
     assert "d03" not in set(index.search(QUERIES, N)["doc_id"])
     assert 3 in store_of(index).rows
+
+
+def test_a_store_that_cannot_be_opened_damages_nothing(
+    index: Indexed, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index.upsert(documents_of(["new"]), QUERIES[:1])
+    files = {path.name: path.read_bytes() for path in index.folder.iterdir()}
+    monkeypatch.setattr(Indexed, "unreachable", True)
+    with pytest.raises(InputError, match="the store cannot be reached"):
+        Indexed.open(index.folder)
+    assert {path.name: path.read_bytes() for path in index.folder.iterdir()} == files
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(Indexed, "unreachable", False)
+    assert "new" in set(Indexed.open(index.folder).documents()["doc_id"])
 
 
 def test_building_again_replaces_what_the_store_holds(index: Indexed) -> None:

@@ -21,7 +21,7 @@ import torch
 from rankfield.errors import InputError, OutputError
 from rankfield.index.base import Chunks, Filter, Vectors
 from rankfield.index.exact import ExactIndex, hits_frame
-from rankfield.index.metadata import Header, IndexMetadata, read_header
+from rankfield.index.metadata import IndexMetadata, read_header
 from rankfield.index.segments import SegmentState, mapped, vectors_name
 from rankfield.index.snapshot import Snapshot, State
 from rankfield.progress import progress
@@ -65,9 +65,9 @@ class Candidates(Protocol):
 class CandidateIndex(ExactIndex):
     """An `Index` whose store proposes documents; a subclass says which store."""
 
-    def __init__(self, folder: Path, header: Header) -> None:
-        """Open what a header names, and the store, to which what it lacks is written."""
-        super().__init__(folder, header)
+    def __init__(self, folder: Path, now: Snapshot) -> None:
+        """Search a snapshot, and open the store, to which what it lacks is written."""
+        super().__init__(folder, now)
         self._store = self.open_store(folder, self.metadata)
         self._behind = bool(self._differing(self._now))
         if self._behind:

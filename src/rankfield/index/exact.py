@@ -55,10 +55,10 @@ class ExactIndex:
 
     name: ClassVar[str] = "exact"
 
-    def __init__(self, folder: Path, header: Header) -> None:
-        """Open what a header names; `open` reads it."""
+    def __init__(self, folder: Path, now: Snapshot) -> None:
+        """Search a snapshot of the index in `folder`; `open` opens the newest."""
         self._folder = folder
-        self._now = Snapshot.open(folder, header)
+        self._now = now
 
     @classmethod
     def build(
@@ -103,31 +103,48 @@ class ExactIndex:
         """Open an index, as `Index.open`."""
         root = Path(folder)
         try:
-            return cls._open_newest(root)
+            now = cls._opened(root)
         except InputError as error:
-            before = header_before(root)
-            if before is None or before.store != cls.name:
-                raise
-            try:
-                Snapshot.open(root, before)
-            except InputError:
-                raise error from None
-            _set_aside(root, before, error)
-            return cls(root, before)
+            now = cls._opened_before(root, error)
+        return cls(root, now)
 
     @classmethod
-    def _open_newest(cls, root: Path) -> Self:
+    def _opened(cls, root: Path) -> Snapshot:
+        """Return the newest version."""
         header = read_header(root)
         if header.store != cls.name:
             raise InputError(
                 f"expected an index of the store {cls.name}, found {header.store}", where=str(root)
             )
         try:
-            return cls(root, header)
+            return Snapshot.open(root, header)
         except InputError:
             if read_header(root) == header:
                 raise
-            return cls._open_newest(root)  # written twice meanwhile: files of the header are gone
+            return cls._opened(root)  # written twice meanwhile: files of the header are gone
+
+    @classmethod
+    def _opened_before(cls, root: Path, error: InputError) -> Snapshot:
+        """Return the version before the newest, which is damaged, and go back to it for good."""
+        before = header_before(root)
+        if before is None or before.store != cls.name:
+            raise error
+        try:
+            now = Snapshot.open(root, before)
+        except InputError:
+            raise error from None
+        echo(
+            f"Note: {root}: its newest version is damaged ({error.problem}: {error.where}). "
+            "The version before it is opened; the last write is not in it.",
+            err=True,
+        )
+        # Another process writes, or this one may not: then it is set aside at another time.
+        with suppress(OutputError), _locked(root):
+            try:
+                cls._opened(root)  # another process may have set it aside and written since
+            except InputError:
+                set_aside(root, before)
+        return now
 
     @property
     def folder(self) -> Path:
@@ -290,18 +307,6 @@ def _locked(folder: Path) -> Iterator[None]:
             yield
         finally:
             os.close(lock)
-
-
-def _set_aside(folder: Path, before: Header, error: InputError) -> None:
-    """Say that the newest version is damaged, and go back to the one before for good."""
-    echo(
-        f"Note: {folder}: its newest version is damaged ({error.problem}: {error.where}). "
-        "The version before it is opened; the last write is not in it.",
-        err=True,
-    )
-    # Another process writes, or this one may not: then it is set aside at another time.
-    with suppress(OutputError), _locked(folder):
-        set_aside(folder, before)
 
 
 def hits_frame(now: Snapshot, hits: Hits) -> pl.DataFrame:

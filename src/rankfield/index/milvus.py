@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,8 @@ _AT_ONCE = 4096
 _MOST = 16_384
 """The server returns no more."""
 _TIMEOUT = 60.0
+_PAUSES = (0.5, 2.0)
+"""Seconds before another try: a busy server sometimes answers a new connection too late."""
 
 
 class MilvusIndex(CandidateIndex):
@@ -63,8 +66,17 @@ def _client(place: str) -> Any:
     """
     with needs_extra("milvus", "pymilvus is not installed", where="store milvus"):
         import pymilvus
+        from pymilvus.client.types import Status
+        from pymilvus.exceptions import MilvusException
+    token = os.environ.get(TOKEN, "")
     with _reached(place):
-        token = os.environ.get(TOKEN, "")
+        for pause in _PAUSES:
+            try:
+                return pymilvus.MilvusClient(uri=place, token=token, timeout=_TIMEOUT)
+            except MilvusException as error:
+                if error.code != Status.CONNECT_FAILED:
+                    raise
+            time.sleep(pause)
         return pymilvus.MilvusClient(uri=place, token=token, timeout=_TIMEOUT)
 
 

@@ -164,8 +164,11 @@ def test_a_query_object(run: Run, place: Path, monkeypatch: pytest.MonkeyPatch) 
     assert [line.split()[3:] for line in shown.splitlines()] == [
         line.split()[3:] for line in wanted.splitlines()
     ]
-    monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
     assert run("--query", "-")[1] == shown
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"query": "caf\xe9"}')))
+    status, shown_of_bad, told = run("--query", "-")
+    assert (status, shown_of_bad, "not valid JSON" in told) == (2, "", True), told
     assert len(run("--query", "query.json", "-k", 2)[1].splitlines()) == 3
 
 
@@ -207,7 +210,7 @@ def test_the_window_reaches_the_page(run: Run, place: Path) -> None:
         (["red", "--boost", ""], "expected FIELD[:SCALE[(PIVOT)]][:WEIGHT]"),
         (["red", "--boost", "sales:cube"], "query, boost.0.scale: "),
         (["red", "--exclude", "dots"], "expected a similarity after the last colon"),
-        (["red", "--text-weight", "2"], "--vector-weight: needs --hybrid"),
+        (["red", "--text-weight", "2"], "--text-weight: needs --hybrid"),
         (["red", "--hybrid-field", "title"], "--hybrid-field: needs --hybrid"),
         (["red", "--candidates", "50"], "query, mmr.diversity: this key is missing"),
         (["red", "--diversity", "0.5", "-k", "200"], "expected more mmr.candidates"),

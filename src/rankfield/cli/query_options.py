@@ -221,16 +221,16 @@ class QueryOptions:
 
     def _hybrid(self, is_hybrid: bool) -> dict[str, Any]:
         """Return what the options say of --hybrid."""
+        if not is_hybrid:
+            given = [name for name in _WITH_HYBRID if getattr(self, name) is not None]
+            if given:
+                raise InputError("needs --hybrid", where=f"--{given[0].replace('_', '-')}")
+            return {}
         weights = _present(vector=self.vector_weight, text=self.text_weight)
-        found = _present(
+        return _present(
             fusion=self.hybrid, fields=self.hybrid_field, text=self.hybrid_text,
-            weights=weights or None,
+            weights=weights or None, window=self.window,
         )  # fmt: skip
-        if is_hybrid:
-            return found | _present(window=self.window)
-        if found:
-            raise InputError("needs --hybrid", where=f"--{_FLAGS[next(iter(found))]}")
-        return {}
 
     def _from_file(self, words: Sequence[str], image: str | None) -> dict[str, Any]:
         """Return the values of the query object in a file; none without one."""
@@ -245,7 +245,7 @@ class QueryOptions:
                 "a query object and words are given; expected one of them", where="--query"
             )
         if str(self.query) == "-":
-            return Query.from_json(sys.stdin.read(MAX_JSON + 1)).to_json()
+            return Query.from_json(sys.stdin.buffer.read(MAX_JSON + 1)).to_json()
         try:
             data = read_bytes(self.query, MAX_JSON)
         except OSError as error:
@@ -253,7 +253,7 @@ class QueryOptions:
         return Query.from_json(data).to_json()
 
 
-_FLAGS = {"fields": "hybrid-field", "text": "hybrid-text", "weights": "vector-weight"}
+_WITH_HYBRID = ("hybrid_field", "hybrid_text", "vector_weight", "text_weight")
 
 
 def _present(**values: Any) -> dict[str, Any]:

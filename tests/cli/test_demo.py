@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import tomllib
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from rankfield.cli import demo as demo_module
 from rankfield.cli.main import main
+from rankfield.index import open_index
 
 ROOT = Path(__file__).parents[2]
 SIZE = ["--documents", "200", "--queries", "60", "--steps", "3"]
@@ -48,6 +50,12 @@ def test_the_demo_goes_on_where_it_was_interrupted(
     text = capsys.readouterr().out
     assert "zero_shot" in text
     assert "Next:" in text
+    last = shlex.split(text.splitlines()[-1])
+    assert last[:2] == ["rankfield", "serve"]
+    assert last[-1] == "--open"
+    assert (out / "index" / "ranked").samefile(last[2])
+    for folder in last[2:5]:
+        assert len(open_index(folder)) == 200
     page = (out / "report.html").read_text("utf-8")
     assert "CLIP" in page
     splits = json.loads((out / "ranked" / "results.json").read_text("utf-8"))["splits"]

@@ -47,6 +47,25 @@ def running(shop: Path) -> Iterator[Served]:
         assert process.stop(signal.SIGINT) == 0
 
 
+def test_the_page_opens_in_the_browser_where_that_is_asked_for(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser, asked = tmp_path / "browser", tmp_path / "asked"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {asked}.new && mv {asked}.new {asked}\n', "utf-8")
+    browser.chmod(0o700)
+    monkeypatch.setenv("BROWSER", f"{browser} %s")
+    with started(shop, "--open") as process:
+        end = time.monotonic() + 60
+        while not asked.exists() and time.monotonic() < end:
+            time.sleep(0.05)
+        assert asked.read_text("utf-8").strip() == process.url
+    asked.unlink()
+    with started(shop) as process:
+        httpx2.get(f"{process.url}/health", trust_env=False)
+        assert process.stop() == 0
+    assert not asked.exists()
+
+
 def test_many_clients_get_what_one_gets(running: Served, shop: Path) -> None:
     index = open_index(shop / "index")
     searcher = Searcher(index, index_model(index))

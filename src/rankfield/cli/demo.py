@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import shlex
 import shutil
 import time
 from collections.abc import Callable
@@ -32,10 +34,10 @@ def command(
     steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps of each model.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the shop, the split and the training.")] = 0,
 ) -> None:
-    """Make a sample shop, train a model in three ways, and compare them on a page.
+    """Make a sample shop, train a model in three ways, compare them on a page, and index the shop.
 
     The CLIP way, with the paper's loss (GCL), and with rankfield's own, which learns the order of
-    each query's documents.
+    each query's documents. The last line is the command that opens the search page.
 
     Example: rankfield demo demo-out
 
@@ -53,6 +55,8 @@ def command(
         recipe = _recipe(label, steps, seed)
         say(f"Train {label}: {_described(recipe)}, {recipe.optimizer.steps} steps")
         results.append(_train_and_evaluate(recipe, data, out / label.lower(), label))
+    say("Index the shop with each model")
+    _index(data, out)
     page = out / "report.html"
     write_report(
         page,
@@ -60,7 +64,7 @@ def command(
         results=results,
         training_logs={label: out / label.lower() / "log.jsonl" for label in RUNS},
         title="Ranked and GCL against CLIP on the sample shop",
-        next_steps=_next_steps(out),
+        next_steps=[*_next_steps(out), f"{_PAGE}: `{_serve(out)}`"],
         seed=seed,
     )
     _show(results)
@@ -68,6 +72,9 @@ def command(
     echo("\nNext:")
     for line in _next_steps(out):
         echo(f"  · {line}")
+    if any(importlib.util.find_spec(name) is None for name in ("fastapi", "uvicorn")):
+        echo("  · Install the service: `pip install 'rankfield[serve]'`")
+    echo(f"\n{_PAGE}:\n\n  {_serve(out)}")
 
 
 def _begin(out: Path, settings: dict[str, int | None]) -> None:
@@ -141,6 +148,15 @@ def _train_and_evaluate(recipe: Recipe, data: RankingDataset, folder: Path, labe
     return results
 
 
+def _index(data: RankingDataset, out: Path) -> None:
+    """Index the documents with each model; an index that is up to date stays."""
+    from rankfield.index import build_index
+
+    for label in RUNS:
+        name = label.lower()
+        build_index(out / name / "model", data, out / "index" / name)
+
+
 def _show(results: list[Results]) -> None:
     from rankfield.cli.compare import legend, show
     from rankfield.evaluation import compare
@@ -151,12 +167,22 @@ def _show(results: list[Results]) -> None:
 
 
 def _next_steps(out: Path) -> list[str]:
-    run = program()
+    run, place = program(), shlex.quote(str(out))
     return [
-        f'Search it: `{run} search {out}/ranked/model {out}/shop "red striped mug"`',
-        f"See every metric: `{run} compare {out}/clip/results.json {out}/ranked/results.json`",
+        f'Search it: `{run} search {place}/index/ranked "red striped mug"`',
+        f"See every metric: `{run} compare {place}/clip/results.json {place}/ranked/results.json`",
         f"Bring your own tables: `{run} import tables FOLDER my-data`, then "
         f"`{run} check my-data` and `{run} split my-data my-split`",
         f"Train on them: `{run} recipe my-split > my.toml` and "
         f"`{run} train my.toml --out runs/mine`",
     ]
+
+
+_PAGE = "Search and grade with the three models in a browser"
+
+
+def _serve(out: Path) -> str:
+    """Return the command that opens the search page on all three models, the best first."""
+    place = shlex.quote(str(out))
+    indexes = " ".join(f"{place}/index/{label.lower()}" for label in reversed(RUNS))
+    return f"{program()} serve {indexes} --data {place}/feedback --open"

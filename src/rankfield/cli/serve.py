@@ -71,6 +71,9 @@ def command(
             "--record-queries", help="Keep texts and results of searches in --data, as UBI queries."
         ),
     ] = False,
+    open_page: Annotated[
+        bool, typer.Option("--open", help="Show the search page in this machine's browser.")
+    ] = False,
     device: Device = None,
     max_body: Annotated[int, typer.Option(min=1, help="Bytes of a request's body.")] = 16 << 20,
     max_pixels: Annotated[
@@ -91,7 +94,7 @@ def command(
     Everything is loaded before it listens. It stops at SIGINT or SIGTERM, when what it accepted is
     answered. Logs are JSON Lines on standard error, without what is searched for.
 
-    Example: rankfield serve shop-index
+    Example: rankfield serve shop-index --open
 
     Example: rankfield serve shop=shop-index books=books-index --keys keys.toml --data feedback
     """
@@ -116,7 +119,7 @@ def command(
             body=max_body, pixels=max_pixels, results=max_results, queue=queue, timeout=timeout
         ),
     )
-    serve(service, host=host, port=port, hosts=allow_host or ())
+    serve(service, host=host, port=port, hosts=allow_host or (), open_page=open_page)
 
 
 def _models(words: list[str], folders: dict[str, Path]) -> dict[str, Path]:

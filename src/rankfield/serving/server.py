@@ -18,6 +18,7 @@ from rankfield.serving.app import create_app
 from rankfield.serving.guard import LOOPBACK
 from rankfield.serving.logs import route_library_logs
 from rankfield.serving.service import Service
+from rankfield.serving.show import page_address, show
 from rankfield.terminal import echo
 
 __all__ = ["check_host", "serve"]
@@ -53,7 +54,12 @@ def check_host(host: str, has_keys: bool, allow_open: bool) -> None:
 
 
 def serve(
-    service: Service, *, host: str = "127.0.0.1", port: int = 8000, hosts: Sequence[str] = ()
+    service: Service,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    hosts: Sequence[str] = (),
+    open_page: bool = False,
 ) -> None:
     """Serve until SIGINT or SIGTERM; then answer what was accepted, and return.
 
@@ -61,6 +67,7 @@ def serve(
         service: opened; it is closed at the end.
         host, port: where to listen; port 0 takes a free one.
         hosts: further names that requests may give in their Host header.
+        open_page: show the search page in the browser, once it is there.
 
     Raises:
         OutputError: the address cannot be listened at.
@@ -83,7 +90,7 @@ def serve(
         h11_max_incomplete_event_size=_HEAD_BYTES,
         timeout_graceful_shutdown=int(service.limits.timeout) + 30,
     )
-    server = _Server(config, service)
+    server = _Server(config, service, open_page)
     try:
         asyncio.run(server.serve())
     except SystemExit:
@@ -99,9 +106,9 @@ def serve(
 class _Server(uvicorn.Server):
     """Says where it listens, and takes signals as the end, not as a failure."""
 
-    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service, open_page: bool) -> None:
         super().__init__(config)
-        self._service = service
+        self._service, self._open_page = service, open_page
 
     async def startup(self, sockets: Any = None) -> None:
         """Listen, and say so."""
@@ -110,9 +117,10 @@ class _Server(uvicorn.Server):
         for server in self.servers:
             for socket in server.sockets:
                 place, port = socket.getsockname()[:2]
-                shown = f"[{place}]" if ":" in place else place
-                echo(f"serving {names} at http://{shown}:{port}")
+                echo(f"serving {names} at {page_address(place, port)}")
                 self._service.log("listening", host=place, port=port, indexes=names)
+        if self._open_page and self.servers:
+            show(*self.servers[0].sockets[0].getsockname()[:2])
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop taking requests."""

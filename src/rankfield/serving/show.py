@@ -9,7 +9,7 @@ from rankfield.terminal import echo
 
 __all__ = ["page_address", "show"]
 
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 def page_address(host: str, port: int) -> str:

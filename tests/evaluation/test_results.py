@@ -246,6 +246,7 @@ def test_results_say_how_they_were_made() -> None:
     )
     assert found.metadata == {
         "intervals": {"level": 0.95, "seed": 0},
+        "keep": 10,
         "k": 7,
         "model": "somewhere",
     }

@@ -9,6 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rankfield.cli.baselines import UNTRAINED, chosen_baselines, output_of, untrained_model
+from rankfield.cli.evaluate_refusals import (
+    kind_of,
+    refuse_contradictions,
+    refuse_for_others,
+    refuse_opening,
+    refuse_search_options,
+    refuse_unused,
+)
+from rankfield.cli.evaluated_lists import Lists
 from rankfield.cli.opening import Opened, Opening, opens_a_model
 from rankfield.cli.options import Device, Overwrite
 from rankfield.cli.results_table import ShownMetrics, show_results, shown_metrics
@@ -22,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 BAG_OF_WORDS = "bag-of-words"
+DEPTH = 1000
 
 
 @opens_a_model
@@ -115,6 +125,16 @@ def command(
             help="How the search multiplies: auto, float32 or bfloat16; the result is the same."
         ),
     ] = "auto",
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also write the ranked lists as a run file in TREC's form; of several splits or "
+            "baselines each gets a file of its own, named after it."
+        ),
+    ] = None,
+    depth: Annotated[
+        int, typer.Option(min=1, help="How many documents of a query go into --run.")
+    ] = DEPTH,
     overwrite: Overwrite = False,
     opening: Opening,
 ) -> None:
@@ -136,6 +156,8 @@ def command(
 
     Example: rankfield evaluate runs/gcl/model shop-split --split novel_query --split zero_shot
 
+    Example: rankfield evaluate runs/gcl/model shop-split --split zero_shot --run gcl.run
+
     Example: rankfield evaluate google/siglip2-base-patch16-224 shop-split --out siglip.json
     """
     from rankfield.evaluation import BASELINES
@@ -146,23 +168,25 @@ def command(
         model, dataset, baseline = str(dataset), None, ["bm25"]
     place, data_folder = _places(model, dataset, baselines=bool(baseline))
     names = chosen_baselines(baseline or (), untrained=bool(recipe or place))
-    _refuse_contradictions(place, names, label, without, cache, robustness=robustness)
-    _refuse_unused(names, recipe, popularity_column, dimension, cache)
-    _refuse_search_options(names, device, precision)
-    if names or place is None or _kind(place) != "model":
-        _refuse_opening(opening)
+    refuse_contradictions(place, names, label, without, cache, robustness=robustness)
+    refuse_unused(names, recipe, popularity_column, dimension, cache)
+    refuse_search_options(names, device, precision)
+    if names or place is None or kind_of(place) != "model":
+        refuse_opening(opening)
     if place is not None and not names:
-        _refuse_for_others(place, dimension, cache, without, robustness=robustness)
+        refuse_for_others(place, dimension, cache, without, robustness=robustness)
     outputs = _outputs(out, names, overwrite=overwrite)
     options = _options(split, subset, label, protocol, device, memory=memory, precision=precision)
     metrics = shown_metrics(metric or (), options.protocol)
     data = load_valid(data_folder)
+    lists = Lists(run, depth).checked(data, options, names, overwrite=overwrite)
+    options = lists.asked_of(options)
     opened: Opened | None = None
     if UNTRAINED in outputs:  # built first: a recipe that fails does so before the first search
         opened = untrained_model(
             data, options, recipe=recipe, model=place, allow_code=opening.allow_code
         )
-    elif not names and _kind(place) == "model":
+    elif not names and kind_of(place) == "model":
         opened = opening.open(model, data, options.search.device)
     found: dict[str, Results] = {}
     for name in outputs:
@@ -176,6 +200,8 @@ def command(
             results = _of_model(opened, data, options, cache, without, robustness=robustness)
         show_results(results, metrics)
         found[name] = results
+    lists.save(found)
+    found = {name: lists.left_out(results) for name, results in found.items()}
     _save(found, outputs, overwrite=overwrite)
 
 
@@ -233,96 +259,6 @@ def _places(model: str, dataset: Path | None, *, baselines: bool) -> tuple[Path 
     return None, Path(model)
 
 
-def _kind(place: Path | None) -> str:
-    """Return what is at a path: a model, an index or a run."""
-    from rankfield.index import is_index
-
-    if place is None or is_index(place):
-        return "model" if place is None else "index"
-    return "run" if place.is_file() else "model"
-
-
-def _refuse_opening(opening: Opening) -> None:
-    if option := opening.given():
-        raise InputError("is for a pretrained model, found none", where=option)
-    if opening.embedding_precision != "float32":
-        raise InputError("is for a model, found none", where="--embedding-precision")
-
-
-def _refuse_for_others(
-    place: Path,
-    dimension: int | None,
-    cache: Path | None,
-    without: Sequence[str],
-    *,
-    robustness: bool,
-) -> None:
-    """Refuse options for models where something else is evaluated."""
-    kind = _kind(place)
-    for option, given in (
-        ("--dimension", dimension is not None),
-        ("--cache", cache is not None),
-        ("--without", bool(without)),
-        ("--robustness", robustness),
-    ):
-        if kind != "model" and given:
-            raise InputError(f"is for a model, found {kind} {place}", where=option)
-
-
-def _refuse_contradictions(
-    model: Path | None,
-    names: Sequence[str],
-    label: str | None,
-    without: Sequence[str],
-    cache: Path | None,
-    *,
-    robustness: bool,
-) -> None:
-    if names and model is not None and UNTRAINED not in names:
-        raise InputError(
-            f"{', '.join(names)} needs no model, found {model}",
-            where="--baseline",
-            remedy="Give the data set alone.",
-        )
-    if len(names) > 1 and label is not None:
-        raise InputError("one label for several baselines would average them", where="--label")
-    if without and robustness:
-        raise InputError("measures the whole model, found --without too", where="--robustness")
-    if names and names != [UNTRAINED] and (without or robustness):
-        raise InputError(
-            "only models can leave fields out", where="--without" if without else "--robustness"
-        )
-    if without and cache is not None:
-        raise InputError("keeps whole embeddings, found --without", where="--cache")
-
-
-def _refuse_search_options(names: Sequence[str], device: str | None, precision: str) -> None:
-    """Refuse options of the search over embeddings where nothing is embedded."""
-    if not names or UNTRAINED in names:
-        return
-    for option, given in (("--device", device is not None), ("--precision", precision != "auto")):
-        if given:
-            raise InputError(f"{', '.join(names)} has no embeddings to search", where=option)
-
-
-def _refuse_unused(
-    names: Sequence[str],
-    recipe: Path | None,
-    popularity_column: str | None,
-    dimension: int | None,
-    cache: Path | None,
-) -> None:
-    """Refuse options that would have no effect, rather than leave the user to believe in one."""
-    if recipe is not None and UNTRAINED not in names:
-        raise InputError("is for --baseline untrained", where="--recipe")
-    if popularity_column is not None and "popularity" not in names:
-        raise InputError("is for --baseline popularity", where="--popularity-column")
-    if cache is not None and names:
-        raise InputError("keeps the embeddings of saved models only", where="--cache")
-    if dimension is not None and names and UNTRAINED not in names:
-        raise InputError(f"{', '.join(names)} has no embeddings to cut", where="--dimension")
-
-
 def _outputs(out: Path | None, names: Sequence[str], *, overwrite: bool) -> dict[str, Path | None]:
     """Return baseline (or "" for the model) → where its results go, none of which exist."""
     from rankfield.evaluation import Results
@@ -355,7 +291,7 @@ def _of_other(place: Path | None, data: RankingDataset, options: EvaluationOptio
     from rankfield.index import index_model, open_index
 
     assert place is not None
-    if _kind(place) == "run":
+    if kind_of(place) == "run":
         return evaluate(RunRanker.load(place), data, options)
     index = open_index(place)
     model = index_model(index, device=options.search.device)

@@ -136,6 +136,7 @@ def command(
     wanted = [_condensed(Metric.parse(name), condensed) for name in metric or _METRICS]
     _require_splits(split, judgments, runs)
     judged, judged_scale = _judged(judgments, scale, relevant, split)
+    wanted = _within_depth(wanted, runs, chosen=bool(metric))
     found = {
         str(path): _measured(
             path,
@@ -168,6 +169,29 @@ def _condensed(metric: Metric, condensed: bool) -> Metric:
     if not condensed or metric.condensed or metric.family == "Judged":
         return metric
     return replace(metric, parameters=(*metric.parameters, ("condensed", True)))
+
+
+def _within_depth(metrics: list[Metric], runs: Sequence[Path], *, chosen: bool) -> list[Metric]:
+    """Return the metrics that lists which an evaluation cut off can give; refuse chosen others."""
+    from rankfield.formats.own_tables import ranked_depth
+
+    for run in runs:
+        depth = ranked_depth(run)
+        if depth is None:
+            continue
+        deeper = [str(m) for m in metrics if m.cutoff is None or m.cutoff > depth]
+        if chosen and deeper:
+            raise InputError(
+                f"{deeper[0]} needs more than the {depth} best documents that an evaluation keeps",
+                where=str(run),
+                remedy="Write whole lists with `rankfield evaluate … --run FILE`, and measure "
+                "those.",
+            )
+        if deeper:
+            few = ", ".join(deeper)
+            echo(f"{run}: holds the {depth} best documents, too few for {few}.", err=True)
+        metrics = [m for m in metrics if str(m) not in deeper]
+    return metrics
 
 
 def _require_splits(split: str | None, judgments: Path, runs: Sequence[Path]) -> None:

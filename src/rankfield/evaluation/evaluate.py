@@ -20,7 +20,7 @@ from rankfield.metrics.rankings import FloatArray
 from rankfield.schema import SPLITS, RankingDataset, SplitView, require_dataset
 from rankfield.search import Hits
 
-__all__ = ["evaluate", "evaluate_rankings"]
+__all__ = ["evaluate", "evaluate_rankings", "evaluated_splits"]
 
 _SEED = 0
 """Of the resampling behind the intervals."""
@@ -86,7 +86,7 @@ def evaluate_rankings(
     rules, subset = protocol_named(options.protocol), _subset(dataset, options.subset)
     means, sizes, per_query, rankings = {}, {}, [], []
     # All of them first: a split that cannot be measured is said before any search.
-    wanted = _splits(dataset, options.splits, subset)
+    wanted = evaluated_splits(dataset, options)
     views = [rules.view(dataset.view(split, subset)) for split in wanted]
     for view in views:
         hits = search(view)
@@ -109,7 +109,7 @@ def evaluate_rankings(
         queries=pl.concat(per_query),
         rankings=pl.concat(rankings),
         protocol=rules.name,
-        metadata={**_settings(dataset, rules), **(metadata or {})},
+        metadata={**_settings(dataset, rules), "keep": options.keep, **(metadata or {})},
     )
 
 
@@ -128,14 +128,14 @@ def _settings(dataset: RankingDataset, rules: EvaluationProtocol) -> dict[str, A
     return settings | dict(rules.settings)
 
 
-def _splits(
-    dataset: RankingDataset, splits: Sequence[str] | None, subset: str | None
-) -> Sequence[str]:
+def evaluated_splits(dataset: RankingDataset, options: EvaluationOptions) -> Sequence[str]:
     """Return the splits to measure; by default those with judged queries of the subset."""
-    if splits is not None:
-        return list(dict.fromkeys(splits))
+    if options.splits is not None:
+        return list(dict.fromkeys(options.splits))
     # Without any, the first one asked for says what there is.
-    return dataset.judged_splits(subset) or (SPLITS if dataset.is_split else ("all",))
+    return dataset.judged_splits(_subset(dataset, options.subset)) or (
+        SPLITS if dataset.is_split else ("all",)
+    )
 
 
 def _subset(dataset: RankingDataset, subset: str | None) -> str | None:

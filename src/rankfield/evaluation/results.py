@@ -16,6 +16,7 @@ from rankfield import __version__
 from rankfield.errors import InputError
 from rankfield.evaluation.check_tables import check_tables
 from rankfield.files import new_file, read_json
+from rankfield.formats.own_tables import rankings_metadata
 from rankfield.io.parquet import read_parquet
 from rankfield.metrics import Mean, canonical_name
 from rankfield.nearby import nearby_place, nearby_text
@@ -186,7 +187,8 @@ def save_results(results: Mapping[Path, Results], *, overwrite: bool = False) ->
             text = json.dumps(one.to_json(path), indent=2, ensure_ascii=False, allow_nan=False)
             places[0].write_text(text + "\n", "utf-8")
             one.queries.write_parquet(places[1])
-            one.rankings.write_parquet(places[2])
+            depth = rankings_metadata(one.metadata.get("keep"))
+            one.rankings.write_parquet(places[2], metadata=depth)
 
 
 class _Stored(BaseModel):

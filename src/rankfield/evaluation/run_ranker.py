@@ -12,6 +12,7 @@ from rankfield.errors import DataError
 from rankfield.evaluation.listed import listed_hits
 from rankfield.evaluation.options import EvaluationOptions
 from rankfield.evaluation.ranker import Search
+from rankfield.formats.own_tables import is_rankings
 from rankfield.formats.rankings import read_ranked_pairs
 from rankfield.schema import RankingDataset
 
@@ -38,8 +39,16 @@ class RunRanker:
         """Read a run file, as `formats.rankings.read_ranked_pairs`.
 
         Raises:
-            DataError: the file is missing or malformed, with file and line.
+            DataError: the file is missing or malformed, with file and line; or it is the rankings
+                of an evaluation, which hold the best documents alone.
         """
+        if is_rankings(path):
+            raise DataError(
+                "expected whole lists, found the best documents that an evaluation keeps",
+                where=str(path),
+                remedy="Write whole lists with `rankfield evaluate … --run FILE`, or measure these "
+                "with `rankfield metrics`.",
+            )
         return cls(Path(path).stem, read_ranked_pairs(path), {"run": Path(path).name})
 
     def searcher(self, dataset: RankingDataset, options: EvaluationOptions) -> Search:

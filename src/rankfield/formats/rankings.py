@@ -15,6 +15,7 @@ from rankfield.errors import DataError
 from rankfield.field_values import is_absent
 from rankfield.files import MAX_JSON
 from rankfield.formats.checks import check_pairs
+from rankfield.formats.own_tables import refuse_rankings, without_judged_score
 from rankfield.formats.trec.runs import qrels_table, run_table
 from rankfield.io.delimited import DELIMITERS
 from rankfield.io.lines import read_lines, split_lines
@@ -36,8 +37,6 @@ __all__ = [
 ]
 
 _PAIR = ["query_id", "doc_id", "score"]
-_RANKINGS = {"split", "query_id", "rank", "doc_id", "similarity", "score"}
-"""The columns of the rankings that earlier versions wrote, whose `score` is the judged one."""
 
 
 def read_judged_pairs(path: str | Path, *, split: str | None = None) -> pl.DataFrame:
@@ -55,7 +54,7 @@ def read_judged_pairs(path: str | Path, *, split: str | None = None) -> pl.DataF
 
     Raises:
         DataError: no such file, no header, a missing column or value, a score that is no finite
-            number, a pair judged twice; with file and line.
+            number, a pair judged twice, the rankings of an evaluation; with file and line.
     """
     path = Path(path)
     if path.suffix.lower() == ".json":
@@ -63,6 +62,7 @@ def read_judged_pairs(path: str | Path, *, split: str | None = None) -> pl.DataF
     table = read_pair_table(path)
     if table is None:
         return qrels_table(path).frame.select(_PAIR)
+    refuse_rankings(table)
     table = pairs_of(table, [SCORES], split=split)
     check_pairs(table)
     return table.frame.select(_PAIR)
@@ -78,8 +78,8 @@ def read_ranked_pairs(path: str | Path, *, split: str | None = None) -> pl.DataF
     their ranks.
 
     Raises:
-        DataError: as `read_judged_pairs`, a rank that one query has twice, or a query that has
-            lists in several splits.
+        DataError: as `read_judged_pairs`, a rank that one query has twice, a query that has
+            lists in several splits, or hard negatives.
     """
     path = Path(path)
     if path.suffix.lower() == ".json":
@@ -88,8 +88,7 @@ def read_ranked_pairs(path: str | Path, *, split: str | None = None) -> pl.DataF
     if table is None:
         table = run_table(path)
     else:
-        if set(table.columns) == _RANKINGS:
-            table = table.with_frame(table.frame.drop("score"))
+        table = without_judged_score(table)
         table = pairs_of(table, [("score",), ("rank",), ("similarity",)], split=split)
         _refuse_several_splits(table)
         check_pairs(table)
@@ -277,6 +276,12 @@ def read_pair_json(path: Path) -> Table:
         value = json.loads(text, object_pairs_hook=_Pairs)
     except (ValueError, RecursionError) as error:  # a number may have thousands of digits
         raise DataError(f"not JSON: {error}", where=str(path)) from error
+    if isinstance(value, _Pairs) and any(name == "rankfield" for name, _ in value):
+        raise DataError(
+            "expected judgments or ranked lists, found figures that rankfield computed",
+            where=str(path),
+            remedy="The lists are in NAME.rankings.parquet beside the results NAME.json.",
+        )
     if SPELT_HALF.search(text):
         refuse_halves(text, json.loads(text), where=str(path), kind=DataError)
     columns: tuple[list[str], list[str], list[float]] = ([], [], [])

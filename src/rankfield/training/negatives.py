@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from rankfield import __version__
 from rankfield.errors import DataError
 from rankfield.files import new_file
+from rankfield.formats.own_tables import NEGATIVES
 from rankfield.io.parquet import read_parquet
 from rankfield.io.table import Table
 from rankfield.outputs import OR_OVERWRITE, require_new
@@ -34,7 +35,6 @@ __all__ = [
     "save_negatives",
 ]
 
-_KEY = "rankfield.negatives"
 _COLUMNS: dict[str, pl.DataType] = {
     "query_id": pl.String(),
     "doc_id": pl.String(),
@@ -115,7 +115,7 @@ def save_negatives(mined: Mined, path: str | Path, *, overwrite: bool = False) -
     }
     with new_file(path) as temporary:
         mined.negatives.write_parquet(
-            temporary, metadata={_KEY: json.dumps(provenance, allow_nan=False)}
+            temporary, metadata={NEGATIVES: json.dumps(provenance, allow_nan=False)}
         )
 
 
@@ -138,7 +138,7 @@ def negatives_provenance(path: str | Path) -> dict[str, Any]:
     if not file.is_file():
         raise DataError("there is no such file", where=str(file), remedy=_AGAIN)
     try:
-        text = pl.read_parquet_metadata(file).get(_KEY)
+        text = pl.read_parquet_metadata(file).get(NEGATIVES)
         provenance = {} if text is None else parse_json(text)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise DataError(f"not a readable Parquet file ({error})", where=str(file)) from error

@@ -21,7 +21,7 @@ from rankfield.serving import Limits, Service, create_app
 from rankfield.serving.logs import JsonLog
 from tiny_models import tiny_clip
 
-__all__ = ["N", "client_of", "image_uri", "made_shop", "quiet"]
+__all__ = ["N", "client_of", "image_uri", "made_shop", "quiet", "shop_data"]
 
 N = 40
 _WORDS = ("red", "green", "blue", "grey", "ball", "box", "nice", "number", "cheap")
@@ -33,19 +33,19 @@ def image_uri(colour: tuple[int, int, int], size: tuple[int, int] = (16, 16)) ->
     return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
 
 
-def made_shop(root: Path) -> Index:
-    """Write `data`, `model` and `index` in a folder."""
+def shop_data(count: int = N) -> RankingDataset:
+    """Return documents with titles, prices and no photos, and two queries."""
     documents = pl.DataFrame(
         {
-            "doc_id": [f"d{i:02d}" for i in range(N)],
-            "title": [f"{_WORDS[i % 4]} {_WORDS[4 + i % 5]} {_WORDS[i % 7]}" for i in range(N)],
-            "price": [float(i) for i in range(N)],
-            "stock": list(range(N)),
+            "doc_id": [f"d{i:02d}" for i in range(count)],
+            "title": [f"{_WORDS[i % 4]} {_WORDS[4 + i % 5]} {_WORDS[i % 7]}" for i in range(count)],
+            "price": [float(i) for i in range(count)],
+            "stock": list(range(count)),
         }
     )
     queries = pl.DataFrame({"query_id": ["q1", "q2"], "query": ["red ball", "blue box"]})
     judgments = pl.DataFrame({"query_id": ["q1"], "doc_id": ["d00"], "score": [1.0]})
-    data = RankingDataset(
+    return RankingDataset(
         name="shop",
         queries=queries,
         documents=documents.with_columns(photo=pl.lit(None, dtype=pl.Binary)),
@@ -54,6 +54,11 @@ def made_shop(root: Path) -> Index:
         document_fields=(Field("title", "text", 0.7), Field("photo", "image", 0.3)),
         score_scale=ScoreScale(minimum=0, maximum=1, relevant=1),
     )
+
+
+def made_shop(root: Path) -> Index:
+    """Write `model` and `index` in a folder."""
+    data = shop_data()
     torch.manual_seed(0)
     clip = RankingModel.from_pretrained(tiny_clip(root / "clip"), dataset=data, device="cpu")
     clip.save(root / "model")

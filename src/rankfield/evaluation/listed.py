@@ -34,10 +34,9 @@ def listed_hits(view: SplitView, pairs: pl.DataFrame, k: int) -> Hits:
     counts = np.bincount(rows, minlength=queries.height)
     ranks = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
     shape = (queries.height, min(k, int(counts.max(initial=0))))
-    indices = np.full(shape, -1, dtype=np.int64)
-    similarities = np.full(shape, -np.inf, dtype=np.float32)
+    hits = Hits.nothing(*shape)
     inside = ranks < shape[1]
     places = rows[inside], ranks[inside]
-    indices[places] = found["document"].to_numpy()[inside]
-    similarities[places] = found["score"].to_numpy()[inside]
-    return Hits(indices, similarities)
+    hits.indices[places] = found["document"].to_numpy()[inside]
+    hits.similarities[places] = found["score"].to_numpy()[inside]
+    return hits

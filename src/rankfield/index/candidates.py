@@ -131,14 +131,17 @@ class CandidateIndex(ExactIndex):
         if exact or count <= _EXACT or self._behind or not self._newest(now):
             return hits_frame(now, now.hits(vectors, k, chosen, options, exact=exact))
         wanted = -(-k * self.metadata.oversample * len(chosen) // count)
-        hits = [self._proposed(now, vector, k, wanted, chosen) for vector in vectors]
-        left = [query for query, found in enumerate(hits) if found is None]
-        if left:
-            rest = now.hits(vectors[left], k, chosen, options, exact=True)
-            for place, query in enumerate(left):
-                part = slice(place, place + 1)
-                hits[query] = Hits(rest.indices[part], rest.similarities[part])
-        return hits_frame(now, _stacked([one for one in hits if one is not None], k))
+        hits = Hits.nothing(len(vectors), k)
+        left = np.zeros(len(vectors), dtype=np.bool_)
+        for query, vector in enumerate(vectors):
+            found = self._proposed(now, vector, k, wanted, chosen)
+            if found is None:
+                left[query] = True
+            else:
+                hits.put(slice(query, query + 1), found)
+        if left.any():
+            hits.put(left, now.hits(vectors[left], k, chosen, options, exact=True))
+        return hits_frame(now, hits)
 
     def _newest(self, now: Snapshot) -> bool:
         """Return whether the store holds what this snapshot shows."""
@@ -229,14 +232,3 @@ def _rows_of(keys: Keys, segments: list[SegmentState]) -> npt.NDArray[np.int64]:
         rows.append(inside - first + start)
         start += segment.rows
     return np.concatenate(rows)
-
-
-def _stacked(hits: list[Hits], k: int) -> Hits:
-    """Return the hits of one vector each as those of all, to the same width."""
-    indices = np.full((len(hits), k), -1, dtype=np.int64)
-    similarities = np.full(indices.shape, -np.inf, dtype=np.float32)
-    for row, one in enumerate(hits):
-        width = min(k, one.indices.shape[1])
-        indices[row, :width] = one.indices[0, :width]
-        similarities[row, :width] = one.similarities[0, :width]
-    return Hits(indices, similarities)

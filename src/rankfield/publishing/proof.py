@@ -174,7 +174,7 @@ class Expected:
             for scores, hits in ((own, ours), (found, theirs)):
                 scores[:, empty] = -np.inf
                 hits.append(rank_scores(scores, _DEPTH))
-        return largest, _joined(ours), _joined(theirs)
+        return largest, Hits.joined(ours), Hits.joined(theirs)
 
     def _ndcg(self, hits: Hits) -> float | None:
         view = self.sample.view
@@ -228,13 +228,6 @@ def _distance(found: Vectors, expected: Vectors) -> float:
     """Return the largest 1 − cos of unit vectors, |a − b|² / 2; NaN if one is not finite."""
     differences = found.astype(np.float64) - expected
     return float((np.square(differences).sum(axis=1) / 2).max(initial=0.0))
-
-
-def _joined(parts: Sequence[Hits]) -> Hits:
-    return Hits(
-        np.concatenate([part.indices for part in parts]),
-        np.concatenate([part.similarities for part in parts]),
-    )
 
 
 def _overlap(ours: Hits, theirs: Hits) -> float | None:

@@ -75,15 +75,10 @@ class Corpus:
         options, asking = options or SearchOptions(), _nonzero(queries)
         if self.rows is None and asking.all():
             return exact_search(queries, self.vectors, k, **asdict(options))
-        best = min(k, len(self.vectors))
-        indices = np.full((len(queries), best), -1, dtype=np.int64)
-        similarities = np.full(indices.shape, -np.inf, dtype=np.float32)
+        found = Hits.nothing(len(queries), min(k, len(self.vectors)))
         if (self.rows is None or len(self.rows)) and asking.any():
-            hits = self._among(queries[asking], k, options)
-            width = hits.indices.shape[1]
-            indices[asking, :width] = hits.indices
-            similarities[asking, :width] = hits.similarities
-        return Hits(indices, similarities)
+            found.put(asking, self._among(queries[asking], k, options))
+        return found
 
     def _among(self, queries: npt.NDArray[np.float32], k: int, options: SearchOptions) -> Hits:
         """Search the rows that can be found: all, all but a few, or some at a time, copied."""

@@ -96,23 +96,19 @@ class ResidentCorpus:
                 return corpus.search(queries, k, options)
         elif len(queries) > (most := max(1, min(_QUERIES, room))):
             parts = range(0, len(queries), most)
-            return _stacked([self.search(queries[i : i + most], k, options, chosen) for i in parts])
-        best = min(k, len(corpus.vectors))
+            return Hits.joined(
+                [self.search(queries[i : i + most], k, options, chosen) for i in parts]
+            )
         asked = torch.from_numpy(np.array(queries, dtype=np.float32, order="C"))
         check_finite("query", asked, 0)
-        indices = np.full((len(asked), best), -1, dtype=np.int64)
-        similarities = np.full(indices.shape, -np.inf, dtype=np.float32)
+        hits = Hits.nothing(len(asked), min(k, len(corpus.vectors)))
         asking = asked.any(dim=1).nonzero()[:, 0].tolist() if count else []
         with full_precision():
             found = [corpus.rows] * len(asking) if exact else self._found(asked[asking], k, corpus)
             for query, rows in zip(asking, found, strict=True):
-                hits = _best(asked[query : query + 1], corpus, rows, k)
-                width = hits.indices.shape[1]
-                indices[query, :width], similarities[query, :width] = (
-                    hits.indices,
-                    hits.similarities,
-                )
-        return Hits(indices, similarities)
+                one = slice(query, query + 1)
+                hits.put(one, _best(asked[one], corpus, rows, k))
+        return hits
 
     def _found(self, queries: torch.Tensor, k: int, corpus: Corpus) -> list[npt.NDArray[np.int64]]:
         """Return for each query the rows that can be among its best."""
@@ -127,13 +123,6 @@ class ResidentCorpus:
             look.scores.masked_fill_(torch.from_numpy(absent), -torch.inf)
         places = _places(look, k, self.oversample)
         return [rows[place] if few and rows is not None else place for place in places]
-
-
-def _stacked(parts: list[Hits]) -> Hits:
-    return Hits(
-        np.concatenate([part.indices for part in parts]),
-        np.concatenate([part.similarities for part in parts]),
-    )
 
 
 def _places(look: Look, k: int, oversample: int) -> list[npt.NDArray[np.int64]]:

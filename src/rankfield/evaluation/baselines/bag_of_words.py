@@ -59,10 +59,7 @@ class BagOfWords:
         queries = _words(view.queries, dataset.query_fields)
         k = min(k, len(documents))
         if not any(documents):
-            return Hits(
-                np.full((len(queries), k), -1, dtype=np.int64),
-                np.full((len(queries), k), -np.inf, dtype=np.float32),
-            )
+            return Hits.nothing(len(queries), k)
         index = self._bm25s.BM25(method="lucene")
         index.index(documents, show_progress=False)
         tiles = []
@@ -71,10 +68,7 @@ class BagOfWords:
             scores = np.stack([index.get_scores_from_ids(words) for words in tile])
             # Lucene's form has no negative weights: 0 says that no word is shared.
             tiles.append(rank_scores(np.where(scores > 0, scores, -np.inf), k))
-        return Hits(
-            np.concatenate([tile.indices for tile in tiles]),
-            np.concatenate([tile.similarities for tile in tiles]),
-        )
+        return Hits.joined(tiles)
 
 
 def _import_bm25s() -> ModuleType:

@@ -11,6 +11,7 @@ __all__ = [
     "DOC_IDS",
     "PLAIN_IDS",
     "QUERY_IDS",
+    "QUERY_TEXTS",
     "SCORES",
     "find_column",
     "free_name",
@@ -23,9 +24,14 @@ QUERY_IDS = ("query_id", "qid", "queryid")
 """What the ids of queries are called, the likeliest first."""
 DOC_IDS = (
     *("doc_id", "docid", "docno", "document_id", "product_id", "productid", "item_id", "itemid"),
-    *("corpus_id", "pid"),
+    *("corpus_id", "pid", "sku", "asin"),
 )
 """What the ids of documents are called, the likeliest first."""
+QUERY_TEXTS = (
+    *("query", "query_text", "search_term", "search_terms", "search_query", "search_phrase"),
+    *("search_text", "user_query", "keyword", "keywords", "search_keyword", "search_keywords"),
+)
+"""What the texts of queries are called beside other columns, the likeliest first."""
 PLAIN_IDS = ("id", "_id")
 """What an id is called in a table of one kind of record."""
 SCORES = ("score", "relevance", "grade", "label", "rating")
@@ -48,7 +54,7 @@ def normalised_name(name: str) -> str:
 def find_column(columns: Sequence[str], names: Sequence[str], *, where: str = "") -> str | None:
     """Return the column that is called by the first of `names` that one has, or None.
 
-    A name that is there as it is spelt comes before all that are spelt in another way.
+    Of one name, the column that is spelt in the same way comes before other spellings.
 
     Args:
         columns: of the table.
@@ -58,10 +64,10 @@ def find_column(columns: Sequence[str], names: Sequence[str], *, where: str = ""
     Raises:
         DataError: two columns are other spellings of the same name, such as docId and DOC_ID.
     """
-    exact = next((name for name in names if name in columns), None)
-    if exact is not None:
-        return exact
-    for wanted in dict.fromkeys(map(normalised_name, names)):
+    for name in names:
+        if name in columns:
+            return name
+        wanted = normalised_name(name)
         found = [column for column in columns if normalised_name(column) == wanted]
         if len(found) > 1:
             raise DataError(

@@ -171,11 +171,11 @@ def test_an_interrupted_run_goes_on(
 
 def test_a_pretrained_model_gets_the_fields_that_are_named(tmp_path: Path, run: Run) -> None:
     clip, table, out = tiny_clip(tmp_path / "clip"), tmp_path / "t.csv", tmp_path / "v.npy"
-    table.write_text("sku,name,note\na1,red mug,from spain\na2,blue cup,from oslo\n")
+    table.write_text("number,name,note\na1,red mug,from spain\na2,blue cup,from oslo\n")
     words = ("embed", clip, table, "--out", out, "--device", "cpu")
     status, _, told = run(*words)
     assert (status, "--id COLUMN" in told) == (2, True)
-    status, _, told = run(*words, "--id", "sku", "--document-field", "name")
+    status, _, told = run(*words, "--id", "number", "--document-field", "name")
     assert status == 0, told
     model = RankingModel.from_pretrained(clip, device="cpu")
     ids, vectors = read(out)

@@ -208,7 +208,7 @@ def test_pictures_as_bytes(tmp_path: Path) -> None:
         ),
         (
             "judgments",
-            [{"query": "q0", "doc_id": "000", "score": "1"}],
+            [{"asked": "q0", "doc_id": "000", "score": "1"}],
             r"expected a column 'query_id'.*--query-id",
         ),
         (

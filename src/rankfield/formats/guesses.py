@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import polars as pl
 
+from rankfield.column_names import QUERY_TEXTS, normalised_name
 from rankfield.errors import DataError
 from rankfield.field_values import flat_values
 from rankfield.io.text_values import MARK
@@ -23,7 +23,7 @@ _NOT_TEXT = {
     *("id", "ids", "uuid", "url", "link", "uri", "split", "fold", "date", "time", "timestamp"),
     *("price", "group", "key", "sku", "ean", "gtin", "code", "lang", "language", "locale"),
 }
-_QUERY_NAMES = ("query", "query_text", "text", "title", "question", "search_term", "keywords")
+_QUERY_NAMES = {*QUERY_TEXTS, "text", "title", "question"}
 _SAMPLE = 10_000
 
 
@@ -43,8 +43,10 @@ def guess_fields(
         for column in frame
         if column.name != identity
     }
-    if table == "queries" and any(found.get(name) == "text" for name in _QUERY_NAMES):
-        found = {n: m for n, m in found.items() if m == "image" or n in _QUERY_NAMES}
+    if table == "queries":
+        usual = {n for n, m in found.items() if m == "text" and normalised_name(n) in _QUERY_NAMES}
+        if usual:
+            found = {n: m for n, m in found.items() if m == "image" or n in usual}
     return equal_weights([Field(name, m) for name, m in found.items() if m is not None])
 
 
@@ -61,7 +63,7 @@ def guess_modality(frame: pl.DataFrame, name: str) -> Modality | None:
     if values.dtype != pl.String or values.is_empty() or _share(values, _URL) > 0.5:
         return None
     nested = bool(values.str.starts_with(MARK).all())  # lists or objects are no texts
-    words = set(re.split(r"[\W_]+", name.lower()))
+    words = set(normalised_name(name).split("_"))
     if words & _IMAGE_NAMES or _share(values, _IMAGE_END) > 0.8:
         return None if words & {"id", "url"} else "image"
     constant = frame.height > 1 and bool(frame[name].eq_missing(frame[name][0]).all())
@@ -80,7 +82,7 @@ def _guess_list(lists: pl.Series, name: str) -> Modality | None:
     values = flat_values(lists)[1]
     if values.is_empty() or _share(values, _URL) > 0.5:
         return None
-    named = {word.removesuffix("s") for word in re.split(r"[\W_]+", name.lower())} & _IMAGE_NAMES
+    named = {word.removesuffix("s") for word in normalised_name(name).split("_")} & _IMAGE_NAMES
     return "image" if named or _share(values, _IMAGE_END) > 0.8 else None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from rankfield.column_names import DOC_IDS, QUERY_IDS, find_column
+from rankfield.column_names import DOC_IDS, QUERY_IDS, QUERY_TEXTS, find_column
 from rankfield.errors import DataError, InputError
 from rankfield.labels.layouts import Layout
 from rankfield.labels.nested import ColumnPath, find_path
@@ -26,8 +26,8 @@ EVENTS = ("impression", "click", "cart", "order")
 
 ROLES: dict[str, tuple[str, ...]] = {
     "query_id": (*QUERY_IDS, "search_id"),
-    "query": ("query", "query_text", "search_term", "search_terms", "keyword", "keywords"),
-    "doc_id": (*DOC_IDS, "sku", "asin"),
+    "query": QUERY_TEXTS,
+    "doc_id": DOC_IDS,
     "event": ("event", "event_type", "type", "action", "event_name"),
     "position": ("position", "rank", "pos", "slot"),
     "time": ("time", "timestamp", "event_time", "ts", "created_at", "datetime", "date"),

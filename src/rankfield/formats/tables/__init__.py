@@ -42,10 +42,24 @@ LAYOUT = Layout(
     write=write_tables,
     looks_like=looks_like_tables,
     options=(
-        Option("query-id", "Column with the query's id.", default="query_id", metavar="COLUMN"),
-        Option("doc-id", "Column with the document's id.", default="doc_id", metavar="COLUMN"),
         Option(
-            "score", "Column with the score; larger is better.", default="score", metavar="COLUMN"
+            "query-id",
+            "Column with the query's id, or in the judgments its text; of one table:"
+            " judgments.COLUMN; repeat. Guessed if left out.",
+            metavar="[TABLE.]COLUMN",
+            repeated=True,
+        ),
+        Option(
+            "doc-id",
+            "Column with the document's id, or in the judgments another column of the documents;"
+            " repeat. Guessed if left out.",
+            metavar="[TABLE.]COLUMN",
+            repeated=True,
+        ),
+        Option(
+            "score",
+            "Column with the score; larger is better. Guessed if left out.",
+            metavar="COLUMN",
         ),
         Option(
             "query-field",

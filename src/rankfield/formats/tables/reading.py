@@ -33,9 +33,9 @@ class TableOptions(ScaleOptions, total=False):
     """The keyword arguments of `read_tables`."""
 
     name: str | None
-    query_id: str
-    doc_id: str
-    score: str
+    query_id: str | Sequence[str]
+    doc_id: str | Sequence[str]
+    score: str | Sequence[str]
     query_fields: Sequence[Field | str] | None
     document_fields: Sequence[Field | str] | None
     score_scale: ScoreScale | None
@@ -50,9 +50,9 @@ def read_tables(
     src: str | Path,
     *,
     name: str | None = None,
-    query_id: str = "query_id",
-    doc_id: str = "doc_id",
-    score: str = "score",
+    query_id: str | Sequence[str] = (),
+    doc_id: str | Sequence[str] = (),
+    score: str | Sequence[str] = (),
     query_fields: Sequence[Field | str] | None = None,
     document_fields: Sequence[Field | str] | None = None,
     score_scale: ScoreScale | None = None,
@@ -67,15 +67,18 @@ def read_tables(
 ) -> tuple[RankingDataset, list[str]]:
     """Read a folder with one file each of documents, queries and judgments; write nothing.
 
-    Ids stay verbatim. Columns that are neither ids, score nor fields are
-    kept, as numbers where every value is one. The paths of images start from `src`.
+    Without a file of queries, they are those whose texts the judgments hold. Ids stay verbatim.
+    Columns that are neither ids, score nor fields are kept, as numbers where every value is one.
+    The paths of images start from `src`.
 
     Args:
         src: the folder; documents.csv, queries.tsv, judgments.parquet, or ends as in `SUFFIXES`.
         name: of the data set; the folder's name by default.
-        query_id, doc_id: the id columns; without them query-id, qid, …, and in the queries' and
-            documents' own tables id and _id, are tried.
-        score: the score column; without it relevance, grade, label and rating are tried.
+        query_id, doc_id: the id columns, one for all tables or "TABLE.COLUMN" for one; by default
+            query-id, qid, …, and in the queries' and documents' own tables id and _id. Judgments
+            may name a record by another of its columns, and a query by its text
+            (`judged_records.name_judged_records`).
+        score: the score column; by default score, relevance, grade, label or rating.
         query_fields, document_fields: each a `Field` or text "NAME[:MODALITY[:WEIGHT]]"; guessed
             by `guesses.guess_fields` if None. The modality "images" is an image field whose texts
             hold several paths with "|" between them; lists need no such word.
@@ -223,12 +226,13 @@ def _make(
     return _of_source(source, stage, out, options, engine), source.notes
 
 
-def _columns(options: TableOptions) -> dict[str, str]:
-    return {
-        "query_id": options.get("query_id", "query_id"),
-        "doc_id": options.get("doc_id", "doc_id"),
-        "score": options.get("score", "score"),
+def _columns(options: TableOptions) -> dict[str, Sequence[str]]:
+    given = {
+        "query_id": options.get("query_id", ()),
+        "doc_id": options.get("doc_id", ()),
+        "score": options.get("score", ()),
     }
+    return {name: [one] if isinstance(one, str) else one for name, one in given.items()}
 
 
 def _of_source(
@@ -252,7 +256,7 @@ def _of_source(
         document_fields=fields["documents"],
         score_scale=scale,
         provenance=Provenance(
-            source=", ".join(t.path.name for t in source.tables.values()),
+            source=", ".join(dict.fromkeys(source.tables[t].path.name for t in TABLES)),
             licence=options.get("licence", ""),
             made_by=f"rankfield import {source.layout}",
         ),

@@ -151,7 +151,7 @@ def _train(commands: Commands) -> None:
     commands.needs("milvus", "index", "run/model", "shop", "--out", "milvus", "--store",
                    "milvus:http://127.0.0.1:9")  # fmt: skip
     commands.needs("ray", "index", "run/model", "shop", "--out", "ray", "--engine", "ray")
-    _interleave(commands)
+    _kept(commands)
     commands.run("index", "run/model", "split", "--out", "index", "--overwrite")
     commands.run("rollback", "index")
     commands.run("search", "index", "red mug:1", "blue:-0.5", "--filter", "price < 50", "--explain")
@@ -163,8 +163,8 @@ def _train(commands: Commands) -> None:
     commands.run("demo", "demo", "--documents", 200, "--queries", 60, "--steps", 3)
 
 
-def _interleave(commands: Commands) -> None:
-    """What a service with two indexes kept."""
+def _kept(commands: Commands) -> None:
+    """What a service with two indexes and a rater kept."""
     Path("feedback/ubi").mkdir(parents=True)
     shown = '{"query_id": "q", "doc_ids": ["a", "b"], "teams": ["now", "next"]}\n'
     click = '{"action_name": "click", "query_id": "q", "event_attributes": '
@@ -172,6 +172,9 @@ def _interleave(commands: Commands) -> None:
     Path("feedback/interleaved.jsonl").write_text(shown, "utf-8")
     Path("feedback/ubi/ubi_events.ndjson").write_text(click, "utf-8")
     commands.run("interleaving", "feedback")
+    judged = '{"query_id": "q", "doc_id": "a", "score": 1, "rater": "anna"}\n'
+    Path("feedback/judgments.jsonl").write_text(judged, "utf-8")
+    commands.run("grades", "feedback", "grades.csv", "--rule", "median")
 
 
 def _exchange(commands: Commands, folder: Path) -> None:

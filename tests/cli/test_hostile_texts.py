@@ -227,6 +227,13 @@ def _interleaved(walk: Walk) -> None:
     Path(f"{FILE}kept/interleaved.jsonl").write_text(json.dumps(shown) + "\n", "utf-8")
     Path(f"{FILE}kept/ubi/ubi_events.ndjson").write_text(json.dumps(click) + "\n", "utf-8")
     walk("interleaving", f"{FILE}kept")
+    judged = [
+        {"query_id": EVIL, "doc_id": FORMULA, "score": score, "rater": f"{EVIL}{score}"}
+        for score in (0, 1)
+    ]
+    lines = "".join(json.dumps({**one, "query": BREAKS}) + "\n" for one in judged)
+    Path(f"{FILE}kept/judgments.jsonl").write_text(lines, "utf-8")
+    walk("grades", f"{FILE}kept", f"{FILE}grades.parquet", "--settled-by", f"{EVIL}1")
 
 
 def _fetch(walk: Walk, folder: Path) -> None:

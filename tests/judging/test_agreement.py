@@ -1,4 +1,4 @@
-"""Kappa against scikit-learn, tau against its definition, and their invariants."""
+"""Kappa against scikit-learn, alpha against its author, tau against its definition."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score, confusion_matrix
 
 from rankfield.errors import MetricError
-from rankfield.judging.agreement import cohen_kappa, confusion_table, kendall_tau
+from rankfield.judging.agreement import (
+    cohen_kappa,
+    confusion_table,
+    kendall_tau,
+    krippendorff_alpha,
+)
 
 GRADES = [0.0, 1.0, 2.0, 3.0]
 
@@ -26,6 +31,37 @@ def test_kappa_is_that_of_scikit_learn(seed: int, weights: str, named: str | Non
     assert np.array_equal(table, confusion_matrix(first, second, labels=range(4)))
     expected = cohen_kappa_score(first, second, weights=named, labels=range(4))
     assert cohen_kappa(table, weights) == pytest.approx(expected, abs=1e-12)  # type: ignore[arg-type]
+
+
+def test_kappa_of_grades_does_not_depend_on_those_that_nobody_gave() -> None:
+    first, second = [0, 0, 4, 1, 4, 0], [0, 1, 4, 0, 0, 0]
+    expected = cohen_kappa_score(first, second, weights="quadratic", labels=range(5))
+    table = confusion_table(first, second, [0, 1, 4])
+    assert cohen_kappa(table, "quadratic", [0, 1, 4]) == pytest.approx(expected, abs=1e-12)
+    assert cohen_kappa(table, "quadratic") != pytest.approx(expected, abs=0.01)
+
+
+def test_alpha_is_that_of_krippendorffs_example() -> None:
+    # Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability", C: interval data, 0.849
+    judges = [
+        "1 2 3 3 2 1 4 1 2 . . .",
+        "1 2 3 3 2 2 4 1 2 5 . 3",
+        ". 3 3 3 2 3 4 2 2 5 1 .",
+        "1 2 3 3 2 4 4 1 2 5 1 .",
+    ]
+    given = [
+        (unit, float(score))
+        for judge in judges
+        for unit, score in enumerate(judge.split())
+        if score != "."
+    ]
+    found = krippendorff_alpha(*zip(*given, strict=True))
+    assert found == pytest.approx(0.849, abs=5e-4)
+    shifted = krippendorff_alpha([f"u{u}" for u, _ in given], [1e6 + 25 * s for _, s in given])
+    assert shifted == pytest.approx(found, abs=1e-9)
+    assert krippendorff_alpha([], []) is None
+    assert krippendorff_alpha([1, 2], [0.0, 3.0]) is None
+    assert krippendorff_alpha([1, 1], [2.0, 2.0]) is None
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -69,6 +69,10 @@ def judgment(query: str, doc: str, score: float | None, rater: str, **more: Any)
     }  # fmt: skip
 
 
+def scores(kept: Path) -> list[tuple[Any, ...]]:
+    return latest_judgments(kept).select("query_id", "doc_id", "score", "raters").rows()
+
+
 def give(
     client: TestClient, query: str, doc: str, score: float | None, rater: str = "anna"
 ) -> None:
@@ -110,8 +114,7 @@ def test_a_judgment_is_kept_with_where_it_was_seen(client: TestClient, tmp_path:
     best = min(seen, key=lambda one: one["rank"])
     assert kept.items() >= {**body, **best, "verdict": "grade", **answer}.items()
     assert kept["time"]
-    frame = latest_judgments(tmp_path / "kept")
-    assert frame.rows() == [(query, doc, 100.0, 1)]
+    assert scores(tmp_path / "kept") == [(query, doc, 100.0, 1)]
     page = client.get("/grade", params={"rater": "anna", "query": query}).text
     assert page.count('aria-pressed="true"') == 1
     assert 'aria-pressed="true">4<' in page
@@ -127,15 +130,15 @@ def test_undo_goes_back_step_by_step_and_survives_a_restart(shop: Path, tmp_path
         give(client, query, "a", 100.0)
         give(client, query, "b", None)
         give(client, query, "b", 25.75, rater="ben")
-        assert latest_judgments(kept).rows() == [(query, "a", 100.0, 1), (query, "b", 25.75, 1)]
+        assert scores(kept) == [(query, "a", 100.0, 1), (query, "b", 25.75, 1)]
     with client_of(shop, folders=_folders(shop), data=kept) as client:
         undone = client.post("/grade/undo", json={"rater": "anna"}).json()
         assert undone == {"query_id": query, "doc_id": "b", "judged": False, "score": None}
         undone = client.post("/grade/undo", json={"rater": "anna"}).json()
         assert undone == {"query_id": query, "doc_id": "a", "judged": True, "score": 1.0}
-        assert latest_judgments(kept).rows() == [(query, "a", 1.0, 1), (query, "b", 25.75, 1)]
+        assert scores(kept) == [(query, "a", 1.0, 1), (query, "b", 25.75, 1)]
         assert client.post("/grade/undo", json={"rater": "anna"}).json()["judged"] is False
-        assert latest_judgments(kept).rows() == [(query, "b", 25.75, 1)]
+        assert scores(kept) == [(query, "b", 25.75, 1)]
         assert client.post("/grade/undo", json={"rater": "anna"}).status_code == 404
         give(client, query, "a", 50.5)
         assert latest_judgments(kept).height == 2
@@ -154,8 +157,8 @@ def test_raters_at_once_lose_nothing(client: TestClient, tmp_path: Path) -> None
         list(threads.map(work, raters))
     lines = (tmp_path / "kept" / "judgments.jsonl").read_text().splitlines()
     assert len(lines) == 6 * 16
-    frame = latest_judgments(tmp_path / "kept").sort("score")
-    assert frame.rows() == [(query, f"d{i}", float(i), 6) for i in range(14)]
+    found = sorted(scores(tmp_path / "kept"), key=lambda one: one[2])
+    assert found == [(query, f"d{i}", float(i), 6) for i in range(14)]
     page = client.get("/grade", params={"rater": "rater0"}).text
     assert "<td>14</td><td>84</td>" in page
 
@@ -215,7 +218,7 @@ def test_strange_lines_of_judgments_are_named_and_one_cut_off_is_passed_over(
     with pytest.raises(DataError, match="no such file"):
         latest_judgments(tmp_path)
     path.write_bytes(good + b'{"query_id": "q", "doc')
-    assert latest_judgments(tmp_path).rows() == [("q", "d", 2.0, 1)]
+    assert scores(tmp_path) == [("q", "d", 2.0, 1)]
     for line in (b"[]", b"{}", b"x", b"\xff", good.replace(b"2", b"NaN").strip()):
         path.write_bytes(good + line + b"\n")
         with pytest.raises(DataError, match="expected a judgment") as caught:

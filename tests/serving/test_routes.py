@@ -166,7 +166,7 @@ def test_judgments_and_events_are_kept_as_others_read_them(
     done = writable.post("/v1/judgments", json={"judgments": judged})
     assert done.json()["kept"] == 4, done.text
     assert latest_judgments(tmp_path / "data").rows() == [
-        ("q1", "d01", 2.5, 2), ("q2", "d02", -0.5, 1),
+        ("q1", "d01", 2.5, 2, "mean", None), ("q2", "d02", -0.5, 1, "mean", None),
     ]  # fmt: skip
     for number in range(40):
         query = {"query_id": f"i{number}", "user_query": "red ball"}

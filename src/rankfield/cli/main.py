@@ -43,6 +43,7 @@ VERBS: dict[str, str] = {
     "rollback": "rollback",
     "search": "search",
     "serve": "serve",
+    "grades": "grades",
     "interleaving": "interleaving",
     "publish": "publish",
     "push": "push",

@@ -131,5 +131,5 @@ def require_judgment_name(out: Path) -> None:
         raise DataError(
             f"expected a file ending in {', '.join(ENDINGS)}",
             where=str(out),
-            remedy="With --judgments-only, OUT is a table of query_id, doc_id and score.",
+            remedy="OUT is a table of query_id, doc_id and score.",
         )

@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from rankfield.parsing import parse_json
+from rankfield.serving.acts import Act, Acts, Pair
 from rankfield.serving.journal import whole_lines
 
-__all__ = ["Act", "GradeBook"]
-
-
-@dataclass(frozen=True)
-class Act:
-    """A judgment of a rater that counts; without a score the rater could not say."""
-
-    judgment_id: str
-    query_id: str
-    doc_id: str
-    score: float | None
+__all__ = ["GradeBook"]
 
 
 class GradeBook:
@@ -40,29 +30,35 @@ class GradeBook:
 
     def _clear(self) -> None:
         self._read = 0
-        self._acts: defaultdict[str, list[Act]] = defaultdict(list)
+        self._acts = Acts()
 
     def of(self, rater: str, query_id: str) -> dict[str, Act]:
         """Return the last judgment of each document of a query by a rater."""
         with self._lock:
             self._refresh()
-            acts = self._acts.get(rater, ())
+            acts = self._acts.of(rater)
             return {one.doc_id: one for one in acts if one.query_id == query_id}
 
     def judged_queries(self, rater: str) -> set[str]:
         """Return the queries of which a rater has judged a document."""
         with self._lock:
             self._refresh()
-            return {one.query_id for one in self._acts.get(rater, ())}
+            return {one.query_id for one in self._acts.of(rater)}
 
     def counts(self) -> Mapping[str, Mapping[str, int]]:
         """Return rater → query → how many documents have a judgment."""
         with self._lock:
             self._refresh()
             return {
-                rater: Counter(query for query, _ in {(one.query_id, one.doc_id) for one in acts})
-                for rater, acts in self._acts.items()
+                rater: Counter(query for query, _ in {one.pair for one in acts})
+                for rater, acts in self._acts.raters.items()
             }
+
+    def grades(self) -> dict[Pair, list[Act]]:
+        """Return the grades of each pair (`Acts.grades`)."""
+        with self._lock:
+            self._refresh()
+            return self._acts.grades()
 
     def undo(
         self, rater: str, write: Callable[[Act, Act | None], None]
@@ -78,12 +74,11 @@ class GradeBook:
         """
         with self._lock:
             self._refresh()
-            acts = self._acts.get(rater)
+            acts = self._acts.of(rater)
             if not acts:
                 return None, None
             last, rest = acts[-1], acts[:-1]
-            pair = (last.query_id, last.doc_id)
-            before = next((one for one in rest[::-1] if (one.query_id, one.doc_id) == pair), None)
+            before = next((one for one in rest[::-1] if one.pair == last.pair), None)
             write(last, before)
             self._refresh()
             return last, before
@@ -102,14 +97,6 @@ class GradeBook:
 
     def _add(self, line: bytes) -> None:
         try:
-            one = parse_json(line.decode())
-            rater = str(one.get("rater") or "")
-            if one.get("verdict") == "undo":
-                kept = [act for act in self._acts[rater] if act.judgment_id != one["undoes"]]
-                self._acts[rater] = kept
-                return
-            score = None if one["score"] is None else float(one["score"])
-            act = Act(str(one.get("judgment_id")), str(one["query_id"]), str(one["doc_id"]), score)
+            self._acts.add(parse_json(line.decode()))
         except (ValueError, KeyError, TypeError, AttributeError):
             return  # `latest_judgments` says which line
-        self._acts[rater].append(act)

@@ -11,11 +11,11 @@ from pydantic import Field
 
 from rankfield.errors import RankfieldError
 from rankfield.query.parts import MAX_ID
+from rankfield.serving.acts import Act
 from rankfield.serving.bodies import json_body, json_response, service_of, settings_of
 from rankfield.serving.failures import Failure, failure_of
 from rankfield.serving.journal import JUDGMENTS
 from rankfield.serving.page.access import page_needs
-from rankfield.serving.page.grade_book import Act
 from rankfield.serving.page.grade_view import asked_values, overview_values
 from rankfield.serving.routes.page import desk_of, page_response
 from rankfield.serving.timestamp import timestamp

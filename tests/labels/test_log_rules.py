@@ -222,3 +222,36 @@ def test_the_longest_list_of_words_is_refused(tmp_path: Path) -> None:
     log = write(rows, tmp_path / "e.csv", ("query_id", "doc_id", "event"))
     with pytest.raises(DataError, match="a word that names the event, found over 1,000 different"):
         make_labels(log, tmp_path / "out")
+
+
+def test_ids_of_single_searches_are_lists_not_queries(tmp_path: Path) -> None:
+    rows = [
+        {"searchId": f"s{i}", "searchTerm": text, "productId": doc, "event": event, "position": 1}
+        for i, text in enumerate(["red mug", "Red mug", "blue sock"] * 4)
+        for doc in ("a", "b")
+        for event in (["impression", "click"] if doc == "a" else ["impression"])
+    ]
+    pl.DataFrame(rows).write_csv(tmp_path / "log.csv")
+    labels = make_labels(tmp_path / "log.csv", tmp_path / "out")
+    assert labels.record["columns"]["list_id"] == "searchId"
+    assert labels.record["queries"] == 2
+    renamed = [{"query_id" if k == "searchId" else k: v for k, v in row.items()} for row in rows]
+    pl.DataFrame(renamed).write_csv(tmp_path / "ids.csv")
+    notes = make_labels(tmp_path / "ids.csv", tmp_path / "ids").notes
+    advice = "choose --column list_id=query_id --column query=searchTerm"
+    assert any("12 ids of 2 texts" in note and advice in note for note in notes)
+
+
+def test_relevant_is_the_mean_score_of_what_was_examined(tmp_path: Path) -> None:
+    rows = [
+        {"query": "mug", "doc_id": doc, "impressions": shown, "clicks": clicks, "position": place}
+        for doc, shown, clicks, place in (("a", 90, 60, 1), ("b", 90, 20, 2), ("c", 90, 1, 3))
+    ]
+    pl.DataFrame(rows).write_csv(tmp_path / "log.csv")
+    record = make_labels(tmp_path / "log.csv", tmp_path / "out").record
+    scores = pl.read_parquet(tmp_path / "out" / "judgments.parquet")
+    mean = (scores["score"] * scores["examinations"]).sum() / scores["examinations"].sum()
+    assert record["relevant"] == pytest.approx(mean, rel=0.05)
+    assert 0 < scores.filter(pl.col("score") >= record["relevant"]).height < 3
+    graded = LabelOptions(grades=(0.5, 0.8))
+    assert make_labels(tmp_path / "log.csv", tmp_path / "g", graded).record["relevant"] is None

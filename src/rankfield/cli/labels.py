@@ -205,7 +205,14 @@ def _say(labels: Labels) -> None:
     echo(f"{labels.folder}: {record['pairs']:,} pairs of {record['queries']:,} queries")
     # ids made of texts are known to the queries written beside the judgments alone
     tables = [t for t in ("queries", "judgments") if (labels.folder / f"{t}.parquet").exists()]
-    options = (f"--{t} {shlex.quote(str(labels.folder / f'{t}.parquet'))}" for t in tables)
+    options = [f"--{t} {shlex.quote(str(labels.folder / f'{t}.parquet'))}" for t in tables]
+    relevant = record["relevant"]
+    if relevant:
+        options.append(f"--relevant {relevant:g}")
+        echo(
+            f"relevant from {relevant:g}, the mean score of what visitors saw; without --relevant"
+            " all that was shown would count as relevant"
+        )
     echo(f"next: {program()} import tables SRC OUT {' '.join(options)}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 from typing import Annotated
@@ -36,6 +37,7 @@ def command(
     from rankfield.errors import RecipeError
     from rankfield.training import load_recipe, train
     from rankfield.training.checkpoint_folders import has_checkpoint
+    from rankfield.training.rates import rate_warning
     from rankfield.validate import load_valid
 
     wanted = load_recipe(recipe, set_ or (), allow_code=allow_code)
@@ -45,16 +47,26 @@ def command(
             where=f"{recipe}, data.dataset",
             remedy="Add it, or --set data.dataset=FOLDER.",
         )
+    warning = rate_warning(wanted)
+    if warning and _speaks():
+        echo(f"warning: {warning}", err=True)
     dataset = load_valid(wanted.data.dataset)
     try:
         model = train(wanted, dataset, out, resume=resume)
     except KeyboardInterrupt:
         own = out / "recipe.toml"  # with the values that --set gave
-        if has_checkpoint(out):
+        if has_checkpoint(out) and _speaks():
             again = shlex.join(["rankfield", "train", str(own), "--out", str(out), "--resume"])
             echo(f"stopped; go on with: {again}", err=True)
         raise
+    if not _speaks():
+        return
     step, best = model.metadata["step"], model.metadata["dev_ndcg@10"]
     at = f"step {step}" + (f", dev NDCG@10 {best:.4f}" if best is not None else "")
     echo(f"{out / 'model'}: {at}")
     echo(f"Next: {program()} evaluate {out / 'model'} {wanted.data.dataset}")
+
+
+def _speaks() -> bool:
+    """Return whether this process is the one of several that says what all of them do."""
+    return os.environ.get("RANK", "0") == "0"

@@ -22,6 +22,9 @@ from rankfield.validate import Problem, image_problems
 
 __all__ = ["DatasetOptions", "ScaleOptions", "Source", "assemble"]
 
+_MOST_GRADES = 20
+"""More different scores are positions, rates or similarities, of which low ones are bad."""
+
 
 class ScaleOptions(TypedDict, total=False):
     """The score scale: by default what the layout says, or guessed."""
@@ -99,6 +102,11 @@ class Source:
         )
         said = f"score scale: {scale}; set it with --score-min, --score-max, --relevant"
         self.notes.append(said)
+        if options.get("relevant") is None and scores.n_unique() > _MOST_GRADES:
+            self.notes.append(
+                f"all scores from {scale.relevant:g} on count as relevant in MRR, mAP, recall and"
+                " precision; these are no grades, so choose --relevant"
+            )
         return scale
 
     def require_images(

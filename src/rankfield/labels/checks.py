@@ -124,9 +124,14 @@ def _sessions(columns: Columns) -> list[str]:
 
 
 def _queries(found: EventSurvey, columns: Columns) -> list[str]:
+    name = columns.of.get("query_id", "")
+    if found.ids > 2 * found.texts > 0:
+        return [
+            f"query_id {name!r} has {found.ids:,} ids of {found.texts:,} texts; if each is one"
+            f" search, choose --column list_id={name} --column query={columns.of['query']}"
+        ]
     if found.spaced_ids <= 0.5:
         return []
-    name = columns.of["query_id"]
     return [
         f"query_id {name!r} seems to hold texts, whose spellings are told apart by case and spaces;"
         f" choose with --column query={name}"

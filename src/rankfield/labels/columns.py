@@ -24,14 +24,17 @@ __all__ = [
 EVENTS = ("impression", "click", "cart", "order")
 """What can happen to a document in a list of results."""
 
+_SEARCHES = ("search_id", "request_id", "impression_id", "serp_id")
+"""Ids of one search, which is another each time that a query is issued."""
+
 ROLES: dict[str, tuple[str, ...]] = {
-    "query_id": (*QUERY_IDS, "search_id"),
+    "query_id": QUERY_IDS,
     "query": QUERY_TEXTS,
     "doc_id": DOC_IDS,
     "event": ("event", "event_type", "type", "action", "event_name"),
     "position": ("position", "rank", "pos", "slot"),
     "time": ("time", "timestamp", "event_time", "ts", "created_at", "datetime", "date"),
-    "list_id": ("list_id",),
+    "list_id": ("list_id", *_SEARCHES),
     "session_id": ("session_id", "session", "sid", "visit_id"),
     "user_id": ("user_id", "user", "visitor_id", "client_id"),
     "user_agent": ("user_agent", "useragent", "ua"),

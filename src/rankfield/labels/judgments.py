@@ -31,7 +31,8 @@ class JudgmentWriter:
         theta: propensity by position, float64 (K + 1,); position 0 is any value.
 
     Afterwards it knows the held-out calibration with and without the propensities (`corrected`,
-    `raw`) and how many `pairs`, `queries`, and pairs shown too little (`left_out`) there were.
+    `raw`), how many `pairs`, `queries`, and pairs shown too little (`left_out`) there were, and the
+    `mean_score` of what was examined.
     """
 
     def __init__(
@@ -49,6 +50,12 @@ class JudgmentWriter:
         self.theta, self.prior = theta, prior
         self.corrected, self.raw = Calibration(), Calibration()
         self.pairs = self.queries = self.left_out = 0
+        self._sum = self._examined = 0.0
+
+    @property
+    def mean_score(self) -> float:
+        """The mean score of the pairs, each as often as it was examined: Σ E s / Σ E."""
+        return self._sum / self._examined if self._examined else 0.0
 
     def run(self, *, raw_rate: float) -> None:
         """Write the files.
@@ -88,6 +95,8 @@ class JudgmentWriter:
             self.pairs += frame.height
             self.left_out += len(cells.starts) - frame.height
             self.queries += frame["query_id"].n_unique()
+            self._examined += float(frame["examinations"].sum())
+            self._sum += float((frame["score"] * frame["examinations"]).sum())
             yield "judgments", frame, cells.frame.height
             if "query" in cells.frame.columns:
                 texts = cells.frame.select("query_id", "query").unique(maintain_order=True)

@@ -85,7 +85,8 @@ class LabelOptions:
 class Labels:
     """What `make_labels` made.
 
-    folder: with judgments.parquet and labels.json. record: the contents of labels.json.
+    folder: with judgments.parquet and labels.json. record: the contents of labels.json; its
+    "relevant" is the score from which a document is better than what visitors saw on average.
     notes: what was guessed. propensities: by position. corrected, raw: how well rates are
     predicted with the propensities and with θ = 1, None if no pair was shown at two positions.
     """
@@ -305,6 +306,7 @@ def _counts_json(
         "dropped": counted["dropped"] | {"pairs shown too little": writer.left_out},
         "pairs": writer.pairs,
         "queries": writer.queries,
+        "relevant": None if options.grades else _relevant(writer.mean_score),
         "event_weights": dict(writer.weights),
         "prior": {
             "strength": prior.strength,
@@ -312,6 +314,11 @@ def _counts_json(
             "by_exposure": {event: g.tolist() for event, g in prior.by_exposure.items()},
         },
     }
+
+
+def _relevant(mean: float) -> float:
+    """Return a mean score to two digits that count, as a threshold that can be typed."""
+    return float(f"{mean:.2g}")
 
 
 def _as_json(options: LabelOptions) -> dict[str, Any]:

@@ -55,7 +55,8 @@ class EventSurvey:
     document; without_query: of these, rows with a document. words: how often each word of the event
     column occurs, lower case, in rows with both; other_words: in the others. counts: the totals of
     a log of counts. applications: rows of each. spaced_ids: the share of query ids with a
-    space in them, of some rows.
+    space in them, of some rows. ids, texts: how many query ids and texts some rows have, where a
+    log has both.
     """
 
     rows: int
@@ -68,6 +69,8 @@ class EventSurvey:
     on_five: int = 0
     on_minute: int = 0
     spaced_ids: float = 0.0
+    ids: int = 0
+    texts: int = 0
     words: Mapping[str, int] = field(default_factory=dict)
     other_words: Mapping[str, int] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -107,6 +110,8 @@ def survey(connection: Any, rows: LogRows) -> EventSurvey:
     got["counts"] = {role: int(got.pop(role) or 0) for role in COUNTS if role in checked}
     first = got["first_position"]
     got |= {"first_position": None if first is None else int(first), "spaced_ids": spaced}
+    if {"query_id", "query"} <= columns.of.keys():
+        got["ids"], got["texts"] = _ids_and_texts(connection, rows)
     return EventSurvey(**got)
 
 
@@ -157,6 +162,15 @@ def _spaced_ids(connection: Any, rows: LogRows) -> float:
             f"SELECT avg(CAST(contains(trim(id), ' ') AS INTEGER)) FROM ({sample})"
         ).fetchone()
     return share or 0.0
+
+
+def _ids_and_texts(connection: Any, rows: LogRows) -> tuple[int, int]:
+    sample = f"SELECT {text('query_id')} AS id, {normalised_text()} AS spelt FROM log"
+    with rows.files.errors():
+        ids, texts = connection.execute(
+            f"SELECT count(DISTINCT id), count(DISTINCT spelt) FROM ({sample} LIMIT {_LOOKED_AT})"
+        ).fetchone()
+    return int(ids), int(texts)
 
 
 def text(role: str) -> str:

@@ -9,7 +9,14 @@ from rankfield.losses.listnet import ListNetLoss, listnet_loss
 from rankfield.losses.matryoshka import MatryoshkaLoss, matryoshka, truncated
 from rankfield.losses.ranking_loss import RankingLoss
 from rankfield.losses.sigmoid import SigmoidLoss, sigmoid_loss
-from rankfield.losses.table import LOSSES, loss_class, loss_description, loss_settings, make_loss
+from rankfield.losses.table import (
+    LOSSES,
+    is_own_loss,
+    loss_class,
+    loss_description,
+    loss_settings,
+    make_loss,
+)
 from rankfield.losses.tiled_contrastive import (
     tiled_contrastive_loss,
     tiled_judged_contrastive_loss,
@@ -29,6 +36,7 @@ __all__ = [
     "contrastive_loss",
     "gather_shares",
     "gather_with_gradient",
+    "is_own_loss",
     "judged_contrastive_loss",
     "lambda_loss",
     "listnet_loss",

@@ -1,8 +1,13 @@
-"""Every loss by its name. A new loss is one file, one line here, and a test."""
+"""Every loss by its name, or one of the user's own as "module:Class".
+
+A new loss is one file, one line here, and a test.
+"""
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,9 +17,16 @@ from rankfield.losses.lambda_loss import LambdaLoss
 from rankfield.losses.listnet import ListNetLoss
 from rankfield.losses.ranking_loss import RankingLoss
 from rankfield.losses.sigmoid import SigmoidLoss
-from rankfield.messages import did_you_mean
+from rankfield.messages import did_you_mean, first_line
 
-__all__ = ["LOSSES", "loss_class", "loss_description", "loss_settings", "make_loss"]
+__all__ = [
+    "LOSSES",
+    "is_own_loss",
+    "loss_class",
+    "loss_description",
+    "loss_settings",
+    "make_loss",
+]
 
 LOSSES: dict[str, type[RankingLoss]] = {
     "contrastive": ContrastiveLoss,
@@ -28,18 +40,39 @@ LOSSES: dict[str, type[RankingLoss]] = {
 _OF_THE_MODEL = ("logit_scale", "logit_bias")
 
 
+def is_own_loss(name: str) -> bool:
+    """Return whether a name is "module:Class", which is imported: for what the user trusts."""
+    return ":" in name
+
+
 def loss_class(name: str) -> type[RankingLoss]:
-    """Return the module of a loss.
+    """Return the module of a loss; one of the user's own is imported.
 
     Raises:
-        ValueError: an unknown name, with the nearest known one.
+        ValueError: an unknown name, with the nearest known one, or no loss of that name there.
     """
+    if is_own_loss(name):
+        return _own_class(name)
     if name not in LOSSES:
         hint = did_you_mean(name, LOSSES)
         raise ValueError(
             f"unknown loss {name!r}; known losses: {', '.join(LOSSES)}. {hint}".strip()
         )
     return LOSSES[name]
+
+
+def _own_class(name: str) -> type[RankingLoss]:
+    module, _, attribute = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(
+            f"the loss {name!r} cannot be imported ({first_line(error)}). Is its folder on the"
+            f" Python path? ({sys.path[0] or '.'} comes first)"
+        ) from error
+    if not (isinstance(found, type) and issubclass(found, RankingLoss)):
+        raise ValueError(f"the loss {name!r} is no subclass of rankfield.losses.RankingLoss")
+    return found
 
 
 def loss_description(name: str) -> str:

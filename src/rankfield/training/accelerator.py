@@ -14,7 +14,7 @@ import torch
 from rankfield.errors import MissingExtraError, RecipeError
 from rankfield.training.recipe import Recipe
 
-__all__ = ["end_run", "from_main_process", "make_accelerator"]
+__all__ = ["end_run", "from_main_process", "make_accelerator", "start_trackers"]
 
 # What "auto" comes to is known once there is a model: the step computes in it.
 _PRECISION = {"fp32": "no", "bf16": "bf16", "fp16": "fp16", "auto": "no"}
@@ -54,7 +54,7 @@ def make_accelerator(recipe: Recipe, out: Path) -> Any:
     accelerator = Accelerator(
         cpu=several and not torch.cuda.is_available(),
         mixed_precision=_PRECISION[recipe.precision],
-        log_with=list(recipe.trackers) or None,
+        log_with=_trackers(recipe, out) or None,
         project_dir=str(out),
         kwargs_handlers=[
             # A tower has no gradient where a batch lacks its fields.
@@ -66,6 +66,33 @@ def make_accelerator(recipe: Recipe, out: Path) -> Any:
     if torch.distributed.is_initialized() and not foreign:
         atexit.register(_end_processes)
     return accelerator
+
+
+def _trackers(recipe: Recipe, out: Path) -> list[Any]:
+    """Return the trackers, each with the recipe's project and the run's name where it has both."""
+    from accelerate import tracking
+
+    run, project = recipe.name, recipe.project
+    makers = {
+        "tensorboard": lambda: tracking.TensorBoardTracker("tensorboard", str(out)),
+        "wandb": lambda: tracking.WandBTracker(project, name=run),
+        "mlflow": lambda: tracking.MLflowTracker(experiment_name=project, run_name=run),
+        "trackio": lambda: tracking.TrackioTracker(project, name=run),
+    }
+    return [makers[name]() for name in recipe.trackers]
+
+
+def start_trackers(recipe: Recipe, accelerator: Any) -> None:
+    """Begin a run at each tracker; those of runs as tables get the recipe's settings too."""
+    accelerator.init_trackers(recipe.project)
+    settings: dict[str, Any] = {}
+    for key, value in recipe.model_dump(mode="json").items():
+        inner = {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) else None
+        settings |= {key: value} if inner is None else inner
+    plain = {k: v if isinstance(v, bool | float | int) else str(v) for k, v in settings.items()}
+    for tracker in accelerator.trackers:
+        if tracker.name != "tensorboard":
+            tracker.store_init_configuration(plain)
 
 
 def from_main_process(text: str, accelerator: Any) -> str:

@@ -8,6 +8,7 @@ from rankfield.encoders import Encoder, ImageTransform, RankingModel
 from rankfield.encoders.quiet import quiet_transformers
 from rankfield.errors import RecipeError
 from rankfield.losses import loss_class
+from rankfield.messages import first_line
 from rankfield.schema import RankingDataset
 from rankfield.training.encoder import build_encoder
 from rankfield.training.gradient_checkpointing import checkpoint_layers
@@ -27,6 +28,12 @@ def build_model(recipe: Recipe, dataset: RankingDataset) -> RankingModel:
         ModelError: a pretrained model that cannot be loaded.
         MissingExtraError: adapters, and peft is not installed.
     """
+    try:
+        recipe.check_loss()
+    except (TypeError, ValueError) as error:  # of the user's own loss, known only now
+        raise RecipeError(
+            first_line(error), where=f"recipe, loss.name = {recipe.loss.name!r}"
+        ) from error
     torch.manual_seed(recipe.seed)
     query_fields = used_fields(recipe.data, dataset, "query")
     document_fields = used_fields(recipe.data, dataset, "document")

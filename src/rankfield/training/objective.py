@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from torch import Tensor
 
 from rankfield.encoders.encoded import Encoded
@@ -15,6 +15,7 @@ from rankfield.losses import (
     LOSSES,
     JudgedPairs,
     RankingLoss,
+    is_own_loss,
     loss_class,
     loss_settings,
     make_loss,
@@ -29,12 +30,19 @@ __all__ = ["BatchPairs", "LossSection", "Objective"]
 
 
 def _known_loss(name: str) -> str:
-    loss_class(name)
+    if not is_own_loss(name):  # which is not imported before the recipe is allowed to
+        loss_class(name)
     return name
 
 
+def _known_target(target: object) -> object:
+    if isinstance(target, str) and is_own_loss(target):
+        raise ValueError(f"a loss of your own is loss.name = {target!r}")
+    return target
+
+
 def _known_term(name: str) -> str:
-    if name != "none" and not loss_class(name).listwise:
+    if name != "none" and (is_own_loss(name) or not loss_class(name).listwise):
         known = ", ".join(one for one in LOSSES if loss_class(one).listwise)
         raise ValueError(f"the loss {name!r} is no listwise term; known: none, {known}")
     return name
@@ -56,15 +64,19 @@ class LossSection(Settings):
     }
 
     name: Annotated[str, AfterValidator(_known_loss)] = Field(
-        "judged_contrastive", description=f"one of {', '.join(LOSSES)}"
+        "judged_contrastive",
+        description=f"one of {', '.join(LOSSES)}, or module:Class, a RankingLoss of your own",
     )
     parameters: dict[str, Any] = Field(
         {}, description="of that loss, those that have no key here, such as lambda's scheme"
     )
-    target: Literal["pair", "mask", "soft", "ranked"] = Field(
-        "ranked",
-        description="what a judged document competes with · pair: all others (the paper) · "
-        "mask: the unjudged · ranked: the unjudged and the lower-scored · soft: as a distribution",
+    target: Annotated[Literal["pair", "mask", "soft", "ranked"], BeforeValidator(_known_target)] = (
+        Field(
+            "ranked",
+            description="what a judged document competes with · pair: all others (the paper) · "
+            "mask: the unjudged · ranked: the unjudged and the lower-scored · soft: as a "
+            "distribution",
+        )
     )
     direction: Literal["query_to_document", "document_to_query", "both"] = Field(
         "query_to_document",
@@ -112,6 +124,16 @@ class LossSection(Settings):
 
     @model_validator(mode="after")
     def _fits(self) -> LossSection:
+        if not is_own_loss(self.name):
+            self.check()
+        return self
+
+    def check(self) -> None:
+        """Refuse what the loss would ignore; one of the user's own is imported.
+
+        Raises:
+            ValueError: a key or parameter that the loss has not, or no such loss.
+        """
         loss = self.main_loss()
         for key in ("target", "direction", "reduction", "margin", "logit_bias", "memory_mib"):
             pairs = key == "target" and self.target == "pair" and loss.sampled
@@ -122,7 +144,6 @@ class LossSection(Settings):
             self.refuse_ignored(
                 ("listwise_weight", "listwise_temperature"), f"a listwise term ({known})"
             )
-        return self
 
     def _refuse_given(self, key: str) -> None:
         """Refuse a value of a key that the loss would ignore; the default may be written out."""

@@ -13,6 +13,7 @@ from rankfield.encoders.own_modules import is_factory
 from rankfield.encoders.source import PACKAGE
 from rankfield.errors import RecipeError
 from rankfield.foreign_code import refuse_code
+from rankfield.losses import is_own_loss
 from rankfield.settings import Settings, check_settings, present_words, read_toml, toml_value
 from rankfield.training.average import AverageSection
 from rankfield.training.dev_set import DevSection
@@ -42,7 +43,12 @@ class Recipe(Settings):
     checkpoint_every: int = Field(500, ge=0, description="steps; 0: only when interrupted")
     checkpoint_keep: int = Field(2, ge=1, description="newest checkpoints that stay on the disk")
     fsdp: bool = Field(False, description="share weights and optimiser state among the processes")
-    trackers: list[Literal["tensorboard", "wandb"]] = Field(["tensorboard"])
+    trackers: list[Literal["tensorboard", "wandb", "mlflow", "trackio"]] = Field(
+        ["tensorboard"], description="tensorboard, wandb, mlflow, trackio"
+    )
+    project: str = Field(
+        "rankfield", min_length=1, description="of the run at W&B, MLflow and Trackio"
+    )
     data: DataSection = DataSection()
     encoder: EncoderSection = EncoderSection()
     loss: LossSection = LossSection()
@@ -56,9 +62,20 @@ class Recipe(Settings):
 
     @model_validator(mode="after")
     def _fits(self) -> Recipe:
+        if not is_own_loss(self.loss.name):
+            self.check_loss()
+        return self
+
+    def check_loss(self) -> None:
+        """Refuse a loss that does not fit the rest; one of the user's own is imported.
+
+        Raises:
+            ValueError: it does not fit, refuses its parameters, or there is no such loss.
+        """
+        if is_own_loss(self.loss.name):
+            self.loss.check()
         if self.negatives.used and self.loss.main_loss().sampled:
             raise ValueError("hard negatives need a loss.name and target that know the judgments")
-        return self
 
     def code(self) -> dict[str, str]:
         """Return key → "module:function" or "package:NAME" of all that training would import."""
@@ -66,6 +83,8 @@ class Recipe(Settings):
         found = {k: n for k, n in models.items() if n.startswith(PACKAGE) or is_factory(n)}
         if ":" in self.loss.weight:
             found["loss.weight"] = self.loss.weight
+        if is_own_loss(self.loss.name):
+            found["loss.name"] = self.loss.name
         return found
 
 

@@ -17,7 +17,7 @@ from rankfield.errors import DataError, ImageError, InputError, RankfieldError, 
 from rankfield.outputs import storage_errors
 from rankfield.progress import progress
 from rankfield.schema import RankingDataset, require_dataset
-from rankfield.training.accelerator import end_run, make_accelerator
+from rankfield.training.accelerator import end_run, make_accelerator, start_trackers
 from rankfield.training.average import WeightAverage
 from rankfield.training.batches import PairBatches, TrainingBatch
 from rankfield.training.build import build_model
@@ -45,7 +45,7 @@ from rankfield.training.wise import BaseMixture
 
 __all__ = ["train"]
 
-_HOW_OFTEN = ("trackers", "log_every", "checkpoint_every", "checkpoint_keep")
+_HOW_OFTEN = ("trackers", "project", "log_every", "checkpoint_every", "checkpoint_keep")
 _FREE_ON_RESUME: dict[str, Any] = {
     **dict.fromkeys(_HOW_OFTEN, True),
     "data": {
@@ -160,7 +160,7 @@ class _Trainer:
                 precision=self.progress.precision,
                 sharded=self.whole.sharded,
             )
-            self.accelerator.init_trackers("tensorboard")
+            start_trackers(self.recipe, self.accelerator)
             try:
                 with self.stop.listening():
                     self._loop()

@@ -10,8 +10,9 @@ from urllib.parse import urlencode
 
 from rankfield.errors import InputError
 from rankfield.query.parts import MAX_WEIGHT
+from rankfield.serving.page.order import Order
 
-__all__ = ["PagePart", "PageQuery", "PartKind"]
+__all__ = ["PagePart", "PageQuery", "PartKind", "read_number", "read_whole"]
 
 PartKind = Literal["text", "like", "image"]
 _KINDS = get_args(PartKind)
@@ -94,6 +95,11 @@ class PageQuery:
         """Whether nothing is searched for."""
         return not self.words and not any(part.weight for part in self.parts)
 
+    @property
+    def order(self) -> Order:
+        """How results are ordered."""
+        return Order(self.hybrid, self.diversity)
+
     def pairs(self) -> list[tuple[str, str]]:
         """Return the pairs that `of` reads."""
         found = [("index", self.index)] if self.index else []
@@ -135,12 +141,17 @@ def _parts(rows: Mapping[str, list[str]]) -> tuple[PagePart, ...]:
                 f"expected one of {', '.join(_KINDS)}, found {kind[:100]!r}", where="query, kind"
             )
         if content.strip():
-            number = _number("weight", weight, -MAX_WEIGHT, MAX_WEIGHT)
+            number = read_number("weight", weight, -MAX_WEIGHT, MAX_WEIGHT)
             found.append(PagePart(kind, content.strip(), number))  # type: ignore[arg-type]
     return tuple(found)
 
 
-def _number(key: str, text: str, least: float, most: float) -> float:
+def read_number(key: str, text: str, least: float, most: float) -> float:
+    """Return the number that a value of an address is.
+
+    Raises:
+        InputError: none, or one out of bounds.
+    """
     try:
         number = float(text)
     except ValueError:
@@ -153,7 +164,12 @@ def _number(key: str, text: str, least: float, most: float) -> float:
     return number
 
 
-def _whole(key: str, text: str) -> int:
+def read_whole(key: str, text: str) -> int:
+    """Return the whole number of at most nine digits that a value of an address is.
+
+    Raises:
+        InputError: none.
+    """
     if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise InputError(f"expected a whole number, found {text[:100]!r}", where=f"query, {key}")
     return int(text)
@@ -164,7 +180,7 @@ _PLAIN: Mapping[str, tuple[str, Any]] = {
     "q": ("words", lambda _, text: text),
     "filter": ("filter", lambda _, text: text),
     "hybrid": ("hybrid", lambda _, text: text != "0"),
-    "diversity": ("diversity", lambda key, text: _number(key, text, 0, 1)),
-    "offset": ("offset", _whole),
-    "explain": ("explain", _whole),
+    "diversity": ("diversity", lambda key, text: read_number(key, text, 0, 1)),
+    "offset": ("offset", read_whole),
+    "explain": ("explain", read_whole),
 }

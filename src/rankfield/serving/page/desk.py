@@ -12,6 +12,7 @@ from rankfield.serving.page.byte_cache import ByteCache
 from rankfield.serving.page.columns import NumberColumn, ValueColumn, offered_columns
 from rankfield.serving.page.data_sets import DataSets
 from rankfield.serving.page.grade_book import GradeBook
+from rankfield.serving.page.known_grades import KnownGrades
 from rankfield.serving.page.query_set import QuerySet
 from rankfield.serving.page.thumbnails import Thumbnails
 from rankfield.serving.served_index import Opened
@@ -30,6 +31,7 @@ class Desk:
     def __init__(self, service: Service) -> None:
         self.service = service
         self.data_sets, self.thumbnails = DataSets(), Thumbnails()
+        self.grades = KnownGrades(service.journal.folder if service.journal else None)
         self._images = ByteCache(_IMAGES)
         self._columns: dict[str, tuple[str, Columns]] = {}
         self._book: GradeBook | None = None

@@ -17,7 +17,6 @@ from rankfield.serving.served_index import Opened
 __all__ = ["found_values", "shown_values"]
 
 _LIMIT = 24
-_DIVERSE = 192
 
 
 def shown_values(desk: Desk, page: PageQuery) -> dict[str, Any]:
@@ -83,7 +82,7 @@ def found_values(desk: Desk, page: PageQuery) -> dict[str, Any]:
         "first": page.offset + 1,
         "last": end,
         "before": page.address(offset=max(page.offset - _LIMIT, 0)) if page.offset else None,
-        "after": page.address(offset=end) if answer.cursor and end < _depth(page) else None,
+        "after": page.address(offset=end) if answer.cursor and end < page.order.depth else None,
     }
 
 
@@ -95,21 +94,12 @@ def _query(desk: Desk, page: PageQuery, opened: Opened, facets: list[str]) -> Qu
             parts.append({"weight": part.weight, **_content(desk, part)})
     settings: dict[str, Any] = {
         "filter": chosen_filter(page, schema),
-        "limit": max(min(_LIMIT, _depth(page) - page.offset), 1),
+        "limit": max(min(_LIMIT, page.order.depth - page.offset), 1),
         "offset": page.offset,
         "count": True,
         "facets": facets,
     }
-    if page.hybrid:
-        settings["hybrid"] = {}
-    if page.diversity:
-        settings["mmr"] = {"diversity": page.diversity, "candidates": _DIVERSE + 1}
-    return Query.of(parts, **settings)
-
-
-def _depth(page: PageQuery) -> int:
-    """Return how many results there are at most, page by page: `Query.depth` of `_query`."""
-    return min(_DIVERSE if page.diversity else 1_000, 200 if page.hybrid else 1_000)
+    return Query.of(parts, **settings, **page.order.settings())
 
 
 def _content(desk: Desk, part: PagePart) -> dict[str, Any]:

@@ -22,6 +22,7 @@ FILES: Mapping[str, str] = {
     "page.css": "text/css",
     "grade.js": "text/javascript",
     "search.js": "text/javascript",
+    "step.js": "text/javascript",
 }
 """What pages load, with its type."""
 

@@ -12,6 +12,7 @@ from rankfield.terminal import printable_values
 
 __all__ = [
     "fenced_code",
+    "latex_text",
     "markdown_text",
     "spreadsheet_cells",
     "visible_controls",
@@ -23,6 +24,14 @@ _CONTROLS = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 _MARKDOWN = str.maketrans({c: f"\\{c}" for c in "\\`*_{}[]<>#|~&$"})
+_LATEX = str.maketrans(
+    {c: f"\\{c}" for c in "{}$&#%_"}
+    | {c: f"{{{c}}}" for c in "[]"}  # no option of a line's end
+    | {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"}
+    | {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\char34{}"}
+    | {"`": r"\textasciigrave{}"}
+)
+_LIGATURE = re.compile("(?<=-)-|(?<=')'")
 _BLOCK = re.compile(r"[-+](?=\s|$)|-{2,}|=+|\d{1,9}(?=[.)](?:\s|$))")
 _ADDRESS = re.compile(r"://|(?<=www)\.", re.IGNORECASE)
 # What Excel, LibreOffice and Google Sheets take for the start of a formula; a plain number is none.
@@ -47,6 +56,15 @@ def markdown_text(text: object) -> str:
         cut = len(block[0]) if block[0].isdigit() else 0
         line = f"{line[:cut]}\\{line[cut:]}"
     return line
+
+
+def latex_text(text: object) -> str:
+    r"""Return foreign text as one line in which nothing is a command of LaTeX: ``_`` is ``\_``.
+
+    Letters of any script stay; a document in them needs LuaLaTeX, XeLaTeX or utf8 input.
+    """
+    line = visible_controls(" ".join(str(text).split())).translate(_LATEX)
+    return _LIGATURE.sub(lambda match: f"{{{match[0]}}}", line)
 
 
 def fenced_code(text: str, language: str) -> str:

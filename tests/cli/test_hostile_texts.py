@@ -215,6 +215,11 @@ def _exchange(walk: Walk) -> None:
     Path(f"{FILE}.run").write_text("q1 Q0 d2 1 0.9 a\n=q2 Q0 \x1b[2Jd2 1 0.8 a\n", "utf-8")
     walk("metrics", "qrels.txt", f"{FILE}.run", "--per-query", "q.csv")
     looks_inert(Path("q.csv"))
+    Path("b.run").write_text("q1 Q0 d2 1 0.9 a\n=q2 Q0 \x1b[2Jd2 1 0.8 a\n", "utf-8")
+    labelled = f"{FILE.split('=', maxsplit=1)[0]}`c` <script>alert(1)</script>![b](http:=b.run"
+    tables = ["--table", "t.md", "--out", "m.json", "--overwrite"]
+    walk("metrics", "qrels.txt", f"{FILE}.run", labelled, "--compare", *tables)
+    looks_inert(Path("t.md"))
     said = walk("metrics", "qrels.txt", f"{FILE}.run", "--json")
     assert f"{FILE}.run" in json.loads(said)["runs"]
 

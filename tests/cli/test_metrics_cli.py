@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from rankfield.cli.main import main
-from rankfield.evaluation import evaluate
+from rankfield.evaluation import Results, evaluate
 from ranking_shop import FakeModel, ranking_shop
 
 QRELS = "q1 0 a 2\nq1 0 b 0.5\nq2 0 c 0\nq3 0 d 1\n"
@@ -45,19 +45,22 @@ def test_means_and_values(
     assert "Scores from 0 to 2, relevant from 1; equal scores of a run: doc_id descending" in shown
     assert "R@10: 1 queries without anything to find are left out" in shown
     assert "two.json: 1 queries without judgments are left out" in shown
-    made = json.loads(Path("means.json").read_text("utf-8"))
-    first, second = (made["runs"][name] for name in ("one.run", "two.json"))
-    assert first["metrics"]["RR@10"]["value"] == pytest.approx(1 / 9)
-    assert first["metrics"]["R@10"] == {
-        "value": 0.5,
-        "queries": 2,
-        "low": pytest.approx(1 - 0.975**0.5, abs=0.01),  # Clopper and Pearson: 1 of 2
-        "high": pytest.approx(0.975**0.5, abs=0.01),
-    }
-    assert (first["queries"], first["missing"], first["unknown"], first["tied"]) == (3, 1, 0, 1)
-    assert second["metrics"]["RR@10"]["value"] == pytest.approx(1 / 3)
-    assert made["scale"] == {"minimum": 0, "maximum": 2, "relevant": 1}
-    assert set(made["sha256"]) == {"qrels.txt", "one.run", "two.json"}
+    first, second = (Results.load(f"means.{name}.json") for name in ("one", "two"))
+    means = first.splits["all"]
+    assert means["RR@10"].value == pytest.approx(1 / 9)
+    assert (means["R@10"].value, means["R@10"].queries) == (0.5, 2)
+    assert means["R@10"].low == pytest.approx(1 - 0.975**0.5, abs=0.01)  # Clopper and Pearson
+    assert means["R@10"].high == pytest.approx(0.975**0.5, abs=0.01)
+    counts = [first.metadata[name] for name in ("missing", "unknown", "tied")]
+    assert (first.sizes["all"].queries, *counts) == (3, 1, 0, 1)
+    assert second.splits["all"]["RR@10"].value == pytest.approx(1 / 3)
+    assert first.metadata["scale"] == {"minimum": 0, "maximum": 2, "relevant": 1}
+    assert set(first.metadata["sha256"]) == {"qrels.txt", "one.run"}
+    assert first.rankings.rows()[:3] == [
+        ("all", "q1", 1, "z", 3.0, None),
+        ("all", "q1", 2, "b", 3.0, 0.5),
+        ("all", "q1", 3, "a", 1.0, 2.0),
+    ]
     values = pl.read_parquet("values.parquet")
     assert values.columns == ["run", "query_id", "RR@10", "R@10"]
     assert values.rows()[:3] == [
@@ -74,8 +77,8 @@ def test_ties_scale_and_condensed(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         out = f"{number}.json"
         assert run(monkeypatch, "qrels.txt", "one.run", "-m", "ERR@1", "--out", out, *words) == 0
-        metrics = json.loads(Path(out).read_text("utf-8"))["runs"]["one.run"]["metrics"]
-        found.append([(name, round(mean["value"], 6)) for name, mean in metrics.items()])
+        metrics = Results.load(out).splits["all"]
+        found.append([(name, round(mean.value or 0.0, 6)) for name, mean in metrics.items()])
     stop = round((2**0.5 - 1) / 4 / 3, 6)
     assert found == [
         [("ERR@1", stop)],
@@ -105,8 +108,10 @@ def test_json_to_standard_output(
 ) -> None:
     assert run(monkeypatch, "qrels.txt", "one.run", "--json", "--out", "means.json") == 0
     printed = json.loads(capsys.readouterr().out)
-    assert printed == json.loads(Path("means.json").read_text("utf-8"))
-    assert printed["runs"]["one.run"]["metrics"]["P@10"]["queries"] == 3
+    (one,) = printed["runs"].values()
+    assert one["metrics"]["P@10"]["queries"] == 3
+    means = json.loads(Path("means.json").read_text("utf-8"))["splits"]["all"]
+    assert one["metrics"] == means
 
 
 def test_negative_grades_gain_nothing_unless_a_minimum_is_stated(
@@ -121,7 +126,7 @@ def test_negative_grades_gain_nothing_unless_a_minimum_is_stated(
         made = json.loads(capsys.readouterr().out)
         value = made["runs"]["one.run"]["metrics"]["nDCG@10"]["value"]
         assert value == pytest.approx(expected)
-        assert made["scale"]["minimum"] == -2
+        assert made["runs"]["one.run"]["scale"]["minimum"] == -2
     assert run(monkeypatch, "qrels.txt", "one.run", "--scale", "0:3") == 2
     assert "--scale :MAX" in capsys.readouterr().err
 
@@ -166,7 +171,7 @@ def test_our_own_rankings_measure_as_the_evaluation_did(
             again = json.loads(capsys.readouterr().out)["runs"]["r.rankings.parquet"]
             assert again["metrics"][name] == found
             assert again["missing"] > 0
-        assert made["split"] == split
+        assert made["runs"]["r.rankings.parquet"]["split"] == split
     assert run(monkeypatch, "judged.parquet", "r.rankings.parquet") == 2
     assert "--split in_domain" in capsys.readouterr().err
     assert run(monkeypatch, "qrels.txt", "one.run", "--split", "zero_shot") == 2
@@ -188,6 +193,10 @@ def test_our_own_rankings_measure_as_the_evaluation_did(
         (["qrels.txt", "one.run", "--scale", "0:1"], "the score 2 of 'a' for 'q1' is outside"),
         (["qrels.txt", "one.run", "--ties", "none"], "descending, ascending, file"),
         (["qrels.txt", "one.run", "--out", "one.run"], "one.run: already exists"),
+        (["qrels.txt", "one.run", "--compare"], "compares two runs or more"),
+        (["qrels.txt", "one.run", "--table", "x.pdf"], "ends with .tex or .md"),
+        (["qrels.txt", "a=one.run", "a=two.json"], "two runs are called 'a'"),
+        (["qrels.txt", "one.run", "one.run"], "given twice"),
         (["qrels.txt", "one.run", "--per-query", "x.txt"], ".parquet or .csv"),
     ],
 )

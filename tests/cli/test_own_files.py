@@ -36,8 +36,8 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RankingDataset:
 
 
 def means_of(path: str) -> dict[str, float]:
-    (one,) = json.loads(Path(path).read_text("utf-8"))["runs"].values()
-    return {name: mean["value"] for name, mean in one["metrics"].items()}
+    (means,) = json.loads(Path(path).read_text("utf-8"))["splits"].values()
+    return {name: mean["value"] for name, mean in means.items()}
 
 
 def test_metrics_deeper_than_kept_rankings_are_left_out_or_refused(
@@ -121,8 +121,7 @@ def test_a_run_that_evaluate_writes_gives_the_same_figures_everywhere(
     assert run("metrics", "shop/judgments.parquet", "x.run", *words, "--out", "m.json") == 0
     for metric, value in means_of("m.json").items():
         assert value == pytest.approx(results.splits["all"][metric].value, abs=1e-12), metric
-    made = json.loads(Path("m.json").read_text("utf-8"))["runs"]["x.run"]
-    assert made["tied"] == 0
+    assert Results.load("m.json").metadata["tied"] == 0
     grades: dict[str, dict[str, int]] = {}
     for query, document, score in data.judgments.select("query_id", "doc_id", "score").rows():
         grades.setdefault(query, {})[document] = int(score)

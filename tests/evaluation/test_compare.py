@@ -11,6 +11,7 @@ import pytest
 from rankfield.errors import InputError, MetricError, OutputError
 from rankfield.evaluation import (
     Comparison,
+    DatasetIdentity,
     EvaluationOptions,
     Results,
     compare,
@@ -84,6 +85,8 @@ def test_undefined_and_zero_values_have_no_gain() -> None:
 @pytest.mark.parametrize("what", ["protocol", "data", "subset", "score", "splits", "queries"])
 def test_refuses_what_cannot_be_compared(what: str) -> None:
     first = run(1.0)
+    # as earlier versions wrote it, which did not say of which judgments it is
+    first = replace(first, metadata={"k": 1000})
     other = {
         "protocol": replace(first, protocol="beir"),
         "data": replace(first, dataset=replace(first.dataset, fingerprint="0" * 16)),
@@ -97,6 +100,21 @@ def test_refuses_what_cannot_be_compared(what: str) -> None:
     forced = compare([first, other], force=True)
     assert len(forced.names) == 2
     assert forced.splits == (["in_domain"] if what == "splits" else list(first.splits))
+
+
+def test_the_same_judgments_compare_wherever_they_lie() -> None:
+    first = run(1.0)
+    other = replace(first, dataset=DatasetIdentity("elsewhere", "0" * 16), subset="all")
+    assert compare([first, other]).splits == list(first.splits)
+    for changed in (
+        {"judgments": first.metadata["judgments"] | {"zero_shot": "1" * 16}},
+        {"scale": first.metadata["scale"] | {"maximum": 3}},
+    ):
+        with pytest.raises(MetricError, match="same data"):
+            compare([first, replace(other, metadata=first.metadata | changed)])
+    scale = first.metadata["scale"] | {"relevant": 2}
+    with pytest.raises(MetricError, match=r"same scale of the scores.*relevant 1 and"):
+        compare([first, replace(first, metadata=first.metadata | {"scale": scale})])
 
 
 def test_refuses_nothing_and_unknown_metrics() -> None:

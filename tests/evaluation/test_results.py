@@ -244,7 +244,10 @@ def test_results_say_how_they_were_made() -> None:
     found = evaluate(
         ModelRanker(FakeModel(), {"model": "somewhere"}), ranking_shop(), EvaluationOptions(k=7)
     )
+    judgments = found.metadata.pop("judgments")
+    assert list(judgments) == list(found.splits)
     assert found.metadata == {
+        "scale": {"minimum": 0, "maximum": 2, "relevant": 1},
         "intervals": {"level": 0.95, "seed": 0},
         "keep": 10,
         "k": 7,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rankfield.cli.load_results import load_results
-from rankfield.cli.options import Overwrite
+from rankfield.cli.options import Overwrite, TableFile
 from rankfield.cli.text_table import show_table
 from rankfield.errors import InputError, MetricError
 from rankfield.terminal import echo, one_line
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rankfield.evaluation import Comparison, Results
     from rankfield.schema import RankingDataset
 
-__all__ = ["command", "legend", "show"]
+__all__ = ["command", "legend", "show", "show_tests"]
 
 _METRICS = ("nDCG@10", "ERR@10", "RR@10", "mAP@1000", "R@100")
 _ALPHA = 0.05
@@ -33,8 +33,9 @@ def command(
         list[Path],
         typer.Argument(
             metavar="[LABEL=]FILE...",
-            help="Files that `rankfield evaluate --out` wrote; the first is what the others are "
-            "compared with. LABEL=FILE counts the file as a run of that recipe.",
+            help="Files that `rankfield evaluate --out` or `rankfield metrics --out` wrote; the "
+            "first is what the others are compared with. LABEL=FILE counts the file as a run of "
+            "that recipe.",
             show_default=False,
         ),
     ],
@@ -62,6 +63,7 @@ def command(
         Path | None,
         typer.Option(help="Write figures and tests here: .json, .csv or .parquet."),
     ] = None,
+    table: TableFile = None,
     overwrite: Overwrite = False,
     force: Annotated[
         bool,
@@ -84,12 +86,17 @@ def command(
     """
     from rankfield.evaluation import compare, protocol_named, slice_comparison
     from rankfield.evaluation.comparison_file import check_comparison_file, save_comparison
+    from rankfield.evaluation.table_file import check_table_file, save_table_file
 
     if out is not None:
         check_comparison_file(out, slices=bool(slice_by), overwrite=overwrite)
+    if table is not None:
+        check_table_file(table, overwrite=overwrite)
     loaded = load_results(results)
     own = loaded[0].protocol == "rankfield"
     default = _METRICS if own else protocol_named(loaded[0].protocol).main
+    # Runs may have been measured by a few metrics of the user's choice.
+    default = tuple(m for m in default if all(_has(one, m) for one in loaded))
     comparison = compare(loaded, metrics=metric or default, force=force)
     sliced = comparison.metrics if metric else comparison.metrics[:1]
     slices: dict[str, pl.DataFrame] = {}
@@ -104,13 +111,20 @@ def command(
         show(comparison, name)
     if len(comparison.names) > 1:
         if details:
-            _show_tests(comparison)
+            show_tests(comparison)
         echo(legend(comparison, details=details))
-    for title, table in slices.items():
-        _show_slices(title, table)
+    for title, rows in slices.items():
+        _show_slices(title, rows)
     if out is not None:
         save_comparison(comparison, out, slices=slices, overwrite=overwrite)
         echo(f"Figures and tests: {out}")
+    if table is not None:
+        save_table_file(comparison, table, overwrite=overwrite)
+        echo(f"Table: {table}")
+
+
+def _has(results: Results, metric: str) -> bool:
+    return all(metric in means for means in results.splits.values())
 
 
 def show(comparison: Comparison, metric: str) -> None:
@@ -170,6 +184,7 @@ def legend(comparison: Comparison, *, details: bool = False) -> str:
 
 def _dataset(results: Sequence[Results], data: Path | None, *, force: bool) -> RankingDataset:
     """Load the data set that was evaluated."""
+    from rankfield.evaluation.measured_data import was_measured_on
     from rankfield.schema import RankingDataset
 
     identity = results[0].dataset
@@ -181,17 +196,18 @@ def _dataset(results: Sequence[Results], data: Path | None, *, force: bool) -> R
         )
     folder = Path(identity.path) if data is None else data
     dataset = RankingDataset.load(folder)
-    found = dataset.fingerprint()
-    if found != identity.fingerprint and not force:
+    if not force and not was_measured_on(results[0], dataset):
         raise MetricError(
-            f"expected the data that was evaluated, {identity.fingerprint}, found {found}",
+            f"expected the data that was evaluated, {identity.fingerprint}, "
+            f"found {dataset.fingerprint()}",
             where=str(folder),
             remedy="Name the data set that the results are of (--data).",
         )
     return dataset
 
 
-def _show_tests(comparison: Comparison) -> None:
+def show_tests(comparison: Comparison) -> None:
+    """Print the tests of each metric: difference, interval, p-values, queries won and lost."""
     several = comparison.tests["p_seeds"].null_count() < comparison.tests.height
     columns = ["adjusted", *(["seeds"] if several else []), "randomisation", "bootstrap"]
     heads = {"adjusted": "adjus-\nted p", "seeds": "recipe\np"}

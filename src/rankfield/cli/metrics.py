@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rankfield.cli.text_table import show_table
+from rankfield.cli.baselines import output_of
+from rankfield.cli.load_results import result_files
+from rankfield.cli.metrics_output import check_values_file, means_of, save_values, show_means
+from rankfield.cli.options import TableFile
 from rankfield.errors import InputError
-from rankfield.terminal import echo, one_line, printable_values
+from rankfield.paths import safe_name
+from rankfield.terminal import echo, printable_values
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from rankfield.evaluation import JudgedRun
-    from rankfield.metrics import Mean, Metric
-    from rankfield.metrics.rankings import FloatArray
+    from rankfield.evaluation import Results
+    from rankfield.metrics import Metric
     from rankfield.schema import ScoreScale
 
 __all__ = ["command"]
 
 _METRICS = ("nDCG@10", "RR@10", "mAP@1000", "R@100", "P@10", "Judged@10")
-_SEED = 0
 
 
 def _list_metrics(wanted: bool) -> None:
@@ -56,9 +58,9 @@ def command(
     runs: Annotated[
         list[Path],
         typer.Argument(
-            metavar="RUN...",
+            metavar="[LABEL=]RUN...",
             help="Ranked lists, in the same forms; a table may have rank in place of score, as "
-            "the rankings beside the results of `rankfield evaluate`.",
+            "the rankings beside the results of `rankfield evaluate`. LABEL=RUN names it.",
             show_default=False,
         ),
     ],
@@ -109,12 +111,23 @@ def command(
         bool,
         typer.Option("--ignore-missing", help="Leave out judged queries that a run lacks."),
     ] = False,
+    compare: Annotated[
+        bool,
+        typer.Option("--compare", help="Test each run against the first, query by query."),
+    ] = False,
     per_query: Annotated[
         Path | None, typer.Option(help="Write each query's values: a .parquet or .csv file.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Write the means as JSON.")] = None,
+    table: TableFile = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write results, for `rankfield compare` and `report`: a JSON file and two tables "
+            "beside it; of several runs OUT.RUN.json each."
+        ),
+    ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print that JSON in place of the table.")
+        bool, typer.Option("--json", help="Print the means as JSON in place of tables.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the outputs.")] = False,
 ) -> None:
@@ -124,45 +137,167 @@ def command(
     it is left out; a query with nothing relevant is left out of the means that need something.
 
     Example: rankfield metrics qrels.txt bm25.run dense.run -m nDCG@10 -m 'RBP(p=0.8)'
-    """
-    from rankfield.files import json_text, write_json
-    from rankfield.metrics import Metric
-    from rankfield.outputs import OR_OVERWRITE, require_new
 
-    if not overwrite:
-        require_new(per_query, out, remedy=OR_OVERWRITE)
-    if per_query is not None and per_query.suffix.lower() not in (".parquet", ".csv"):
-        raise InputError("expected a name ending in .parquet or .csv", where=f"{per_query}")
+    Example: rankfield metrics qrels.txt bm25.run dense.run --compare --table table.tex
+    """
+    from rankfield.metrics import Metric
+
+    named = _named(runs)
+    outputs = _outputs(out, named)
+    _check_outputs(named, outputs, per_query, table, compare=compare, overwrite=overwrite)
     wanted = [_condensed(Metric.parse(name), condensed) for name in metric or _METRICS]
-    _require_splits(split, judgments, runs)
+    files = list(named.values())
+    _require_splits(split, judgments, files)
     judged, judged_scale = _judged(judgments, scale, relevant, split)
-    wanted = _within_depth(wanted, runs, chosen=bool(metric))
-    found = {
-        str(path): _measured(
-            path,
-            judged,
-            wanted,
-            judged_scale,
-            ties=ties,
-            ignore_unknown=ignore_unknown,
-            ignore_missing=ignore_missing,
-            split=split,
-        )
-        for path in dict.fromkeys(runs)
-    }
-    made = _made(judgments, runs, judged_scale, ties, split)
+    wanted = _within_depth(wanted, files, chosen=bool(metric))
+    if compare and not metric:
+        wanted = [one for one in wanted if one.family != "Judged"]
+    missing = {"ignore_unknown": ignore_unknown, "ignore_missing": ignore_missing}
+    how = _How(judgments, judged, judged_scale, wanted, split, {"ties": ties, **missing})
+    found = {name: how.measured(name, path) for name, path in named.items()}
     if as_json:
-        echo(printable_values(json_text(_means(found, made)), "json"))
+        echo(printable_values(_json(found), "json"))
     else:
         fate = "they are left out" if ignore_missing else "they count as empty lists"
-        missing = f"judged queries are not in the run: {fate}"
-        _show(judgments, found, judged_scale, ties, missing=missing)
+        show_means(judgments, found, judged_scale, fate=fate)
         if scale is None:
             _say_highest_grade(wanted, judged_scale)
+    _compared(found, wanted, table, show=compare and not as_json, overwrite=overwrite)
     if per_query is not None:
-        _write_queries(per_query, found, made)
-    if out is not None:
-        write_json(out, _means(found, made))
+        save_values(per_query, found)
+    _save(found, outputs, overwrite=overwrite)
+
+
+@dataclass(frozen=True)
+class _How:
+    """The judgments and settings by which every run is measured."""
+
+    file: Path
+    judgments: pl.DataFrame
+    scale: ScoreScale
+    metrics: Sequence[Metric]
+    split: str | None
+    settings: Mapping[str, Any]
+
+    def measured(self, name: str, path: Path) -> Results:
+        """Return the results of a run; a name that is not its path is a label."""
+        from hashlib import sha256
+
+        from rankfield.evaluation.measure_run import measure_run
+        from rankfield.evaluation.measured_data import judgments_fingerprint
+        from rankfield.evaluation.results import DatasetIdentity
+        from rankfield.formats.rankings import read_ranked_pairs
+
+        pairs = read_ranked_pairs(path, split=self.split)
+        sums = {p.name: sha256(p.read_bytes()).hexdigest() for p in (self.file, path)}
+        return measure_run(
+            self.judgments,
+            pairs,
+            self.scale,
+            self.metrics,
+            data=DatasetIdentity(self.file.name, judgments_fingerprint(self.judgments)),
+            name=path.name,
+            split=self.split or "all",
+            label=None if name == str(path) else name,
+            metadata={"run": path.name, "sha256": sums},
+            **self.settings,
+        )
+
+
+def _named(runs: Sequence[Path]) -> dict[str, Path]:
+    """Return label, or the path where there is none → the file of each run."""
+    found: dict[str, Path] = {}
+    for label, path in result_files(runs):
+        name = label or str(path)
+        if name in found:
+            raise InputError(
+                f"two runs are called {name!r}", where=str(path), remedy="Name each one otherwise."
+            )
+        found[name] = path
+    return found
+
+
+def _outputs(out: Path | None, named: Mapping[str, Path]) -> dict[str, Path]:
+    """Return name → the file of its results; empty without `out`."""
+    if out is None:
+        return {}
+    found: dict[str, Path] = {}
+    for name, path in named.items():
+        word = safe_name(path.stem if name == str(path) else name)
+        target = output_of(out, word, several=len(named) > 1)
+        if target in found.values():
+            raise InputError(
+                f"the results of two runs would be {target.name}",
+                where=str(path),
+                remedy="Label the runs: LABEL=RUN.",
+            )
+        found[name] = target
+    return found
+
+
+def _check_outputs(
+    named: Mapping[str, Path],
+    outputs: Mapping[str, Path],
+    per_query: Path | None,
+    table: Path | None,
+    *,
+    compare: bool,
+    overwrite: bool,
+) -> None:
+    """Refuse what could not be written, or compared, before any work."""
+    from rankfield.evaluation import Results
+    from rankfield.evaluation.table_file import check_table_file
+
+    if compare and len(named) < 2:
+        raise InputError("compares two runs or more, found one", where="--compare")
+    if per_query is not None:
+        check_values_file(per_query, overwrite=overwrite)
+    if table is not None:
+        check_table_file(table, overwrite=overwrite)
+    for target in outputs.values():
+        if not overwrite:
+            Results.require_new(target)
+
+
+def _compared(
+    found: Mapping[str, Results],
+    metrics: Sequence[Metric],
+    table: Path | None,
+    *,
+    show: bool,
+    overwrite: bool,
+) -> None:
+    """Print tests of the runs, and write the table, where they are asked for."""
+    from rankfield.cli.compare import legend, show_tests
+    from rankfield.cli.compare import show as show_comparison
+    from rankfield.evaluation import compare
+    from rankfield.evaluation.table_file import save_table_file
+
+    if not show and table is None:
+        return
+    comparison = compare(list(found.values()), metrics=[str(metric) for metric in metrics])
+    if show:
+        for name in comparison.metrics:
+            show_comparison(comparison, name)
+        show_tests(comparison)
+        echo(legend(comparison, details=True))
+    if table is not None:
+        save_table_file(comparison, table, overwrite=overwrite)
+        echo(f"Table: {table}", err=True)
+
+
+def _json(found: Mapping[str, Results]) -> str:
+    from rankfield.files import json_text
+
+    return json_text({"runs": {name: means_of(results) for name, results in found.items()}})
+
+
+def _save(found: Mapping[str, Results], outputs: Mapping[str, Path], *, overwrite: bool) -> None:
+    from rankfield.evaluation import save_results
+
+    save_results({target: found[name] for name, target in outputs.items()}, overwrite=overwrite)
+    for target in outputs.values():
+        echo(f"Results: {target}", err=True)
 
 
 def _condensed(metric: Metric, condensed: bool) -> Metric:
@@ -254,130 +389,3 @@ def _say_highest_grade(metrics: Sequence[Metric], scale: ScoreScale) -> None:
             f"ERR takes {highest:g}, the largest judged score, for the highest grade: state it "
             f"(--scale :{math.floor(highest) + 1}), or take gdeval's, ERR(max=4)."
         )
-
-
-Measured = tuple["JudgedRun", "dict[str, FloatArray]", "dict[str, Mean]"]
-
-
-def _measured(
-    path: Path,
-    judged: pl.DataFrame,
-    metrics: Sequence[Metric],
-    scale: ScoreScale,
-    *,
-    ties: str,
-    ignore_unknown: bool,
-    ignore_missing: bool,
-    split: str | None,
-) -> Measured:
-    from rankfield.evaluation import join_run
-    from rankfield.evaluation.intervals import mean_intervals
-    from rankfield.formats.rankings import read_ranked_pairs
-    from rankfield.metrics import standard_metrics
-
-    run = join_run(
-        judged,
-        read_ranked_pairs(path, split=split),
-        ties=ties,
-        ignore_unknown=ignore_unknown,
-        ignore_missing=ignore_missing,
-        name=str(path),
-    )
-    values = standard_metrics(run.rankings, scale, metrics)
-    return run, values, mean_intervals(values, seed=_SEED)
-
-
-def _show(
-    path: Path, found: Mapping[str, Measured], scale: ScoreScale, ties: str, *, missing: str
-) -> None:
-    first = next(iter(found.values()))
-    count = len(first[0].queries)
-    counts = dict.fromkeys(f"{len(run.queries):,}" for run, _, _ in found.values())
-    show_table(
-        f"{path}, {', '.join(counts)} queries: mean [95 % interval]",
-        ["metric", *map(one_line, found)],
-        [[name, *(_cell(means[name]) for _, _, means in found.values())] for name in first[1]],
-    )
-    echo(
-        f"Scores from {scale}; "
-        f"equal scores of a run: {'as in the file' if ties == 'file' else f'doc_id {ties}'}."
-    )
-    for metric, mean in first[2].items():
-        if mean.queries < count:
-            echo(
-                f"{metric}: {count - mean.queries:,} queries without anything to find are left out."
-            )
-    for name, (run, _, _) in found.items():
-        for number, what in (
-            (run.missing, missing),
-            (run.unknown, "queries without judgments are left out"),
-            (run.tied, "queries have documents of equal score"),
-        ):
-            if number:
-                echo(f"{name}: {number:,} {what}.")
-
-
-def _cell(mean: Mean) -> str:
-    if mean.value is None:
-        return "–"
-    interval = "" if mean.low is None else f" [{mean.low:.4f}, {mean.high:.4f}]"
-    return f"{mean.value:.4f}{interval}"
-
-
-def _made(
-    judgments: Path, runs: Sequence[Path], scale: ScoreScale, ties: str, split: str | None
-) -> dict[str, Any]:
-    """Return how the figures were made: version, settings, which files."""
-    from hashlib import sha256
-
-    from rankfield import __version__
-    from rankfield.evaluation.resampling import LEVEL
-
-    return {
-        "rankfield": __version__,
-        "scale": {k: v for k, v in asdict(scale).items() if k != "meaning" and v is not None},
-        "ties": ties,
-        **({} if split is None else {"split": split}),
-        "intervals": {"level": LEVEL, "seed": _SEED},
-        "sha256": {str(p): sha256(p.read_bytes()).hexdigest() for p in (judgments, *runs)},
-    }
-
-
-def _write_queries(path: Path, found: Mapping[str, Measured], made: Mapping[str, Any]) -> None:
-    """Write one row for each run and query: run, query_id, a column for each metric."""
-    import json
-
-    import polars as pl
-
-    from rankfield.escaping import spreadsheet_cells
-    from rankfield.files import new_file
-
-    frame = pl.concat(
-        pl.DataFrame(
-            {
-                "run": pl.repeat(name, len(run.queries), dtype=pl.String, eager=True),
-                "query_id": run.queries,
-                **{m: pl.Series(m, column).fill_nan(None) for m, column in values.items()},
-            }
-        )
-        for name, (run, values, _) in found.items()
-    )
-    with new_file(path) as temporary:
-        if path.suffix.lower() == ".csv":
-            spreadsheet_cells(frame).write_csv(temporary)
-        else:
-            frame.write_parquet(temporary, metadata={"rankfield": json.dumps(made)})
-
-
-def _means(found: Mapping[str, Measured], made: Mapping[str, Any]) -> dict[str, Any]:
-    runs = {
-        name: {
-            "metrics": {metric: asdict(mean) for metric, mean in means.items()},
-            "queries": len(run.queries),
-            "missing": run.missing,
-            "unknown": run.unknown,
-            "tied": run.tied,
-        }
-        for name, (run, _, means) in found.items()
-    }
-    return {"runs": runs, **made}

@@ -21,6 +21,7 @@ __all__ = [
     "Model",
     "NewDataset",
     "Overwrite",
+    "TableFile",
     "chosen_device",
     "setting_option",
 ]
@@ -49,6 +50,14 @@ EmbeddingPrecision = Annotated[
 ]
 EngineOption = Annotated[
     EngineName, typer.Option(help="Work on this machine's cores, or on Ray's: same result.")
+]
+TableFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--table",
+        help="Write the figures, with intervals and marks of significance, as a table for a "
+        "paper: .tex (LaTeX, booktabs) or .md (Markdown).",
+    ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output.")]
 

@@ -27,9 +27,9 @@ def command(
         list[Path],
         typer.Argument(
             metavar="[LABEL=]FILE...",
-            help="Files that `rankfield evaluate --out` wrote: the baseline first, the model that "
-            "the report is about last. Runs of one label (of `evaluate --label`, or LABEL=FILE) "
-            "are averaged.",
+            help="Files that `rankfield evaluate --out` or `rankfield metrics --out` wrote: the "
+            "baseline first, the model that the report is about last. Runs of one label (of "
+            "`evaluate --label`, or LABEL=FILE) are averaged.",
             show_default=False,
         ),
     ],

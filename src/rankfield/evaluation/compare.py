@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from rankfield.errors import MetricError
+from rankfield.evaluation.measured_data import same_judgments
 from rankfield.evaluation.results import Results
 from rankfield.evaluation.statistics import PairedTest, holm, paired_tests
 from rankfield.messages import did_you_mean, listed
@@ -176,12 +177,18 @@ def compare(
 def _refuse_different(first: Results, other: Results, splits: Sequence[str]) -> None:
     remedy = "Evaluate both on the same data, or compare anyway (--force)."
     where = f"{_title(first)} and {_title(other)}"
-    for what, mine, yours in (
-        ("protocol", first.protocol, other.protocol),
+    data = [
         ("data", first.dataset.fingerprint, other.dataset.fingerprint),
         ("subset", first.subset, other.subset),
+        ("scale of the scores", *_scales(first, other)),
         # the same tables may have been imported before scores of 0 and below gained nothing
         ("score from which gains count", _floor(first), _floor(other)),
+    ]
+    # The same judgments may come from a data set and from a file.
+    known = same_judgments(first, other, splits)
+    for what, mine, yours in (
+        ("protocol", first.protocol, other.protocol),
+        *([] if known else data),
     ):
         if mine != yours:
             raise MetricError(
@@ -195,6 +202,15 @@ def _refuse_different(first: Results, other: Results, splits: Sequence[str]) -> 
             raise MetricError(
                 f"expected the same queries in split {split}", where=where, remedy=remedy
             )
+
+
+def _scales(first: Results, other: Results) -> tuple[str, str]:
+    """Return both scales in words; "" where results of earlier versions do not say it."""
+    scales = [results.metadata.get("scale") for results in (first, other)]
+    if not all(isinstance(scale, dict) for scale in scales):
+        return "", ""
+    mine, yours = (", ".join(f"{k} {v}" for k, v in dict(scale or {}).items()) for scale in scales)
+    return mine, yours
 
 
 def _floor(results: Results) -> str:

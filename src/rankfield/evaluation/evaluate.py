@@ -10,6 +10,7 @@ import polars as pl
 
 from rankfield.evaluation.check_hits import check_hits
 from rankfield.evaluation.join_judgments import join_judgments
+from rankfield.evaluation.measured_data import measured_data
 from rankfield.evaluation.options import EvaluationOptions
 from rankfield.evaluation.protocol import EvaluationProtocol, protocol_named
 from rankfield.evaluation.ranker import Embedder, Ranker, Search, ranker_of
@@ -84,7 +85,7 @@ def evaluate_rankings(
     """
     options = options or EvaluationOptions()
     rules, subset = protocol_named(options.protocol), _subset(dataset, options.subset)
-    means, sizes, per_query, rankings = {}, {}, [], []
+    means, sizes, per_query, rankings, judgments = {}, {}, [], [], {}
     # All of them first: a split that cannot be measured is said before any search.
     wanted = evaluated_splits(dataset, options)
     views = [rules.view(dataset.view(split, subset)) for split in wanted]
@@ -97,6 +98,7 @@ def evaluate_rankings(
         sizes[view.name] = SplitSize(
             view.queries.height, view.documents.height, view.judgments.height, hits.ties
         )
+        judgments[view.name] = view.judgments
         per_query.append(_query_frame(view, values))
         rankings.append(_ranking_frame(view, hits, judged, options.keep))
     return Results(
@@ -109,7 +111,12 @@ def evaluate_rankings(
         queries=pl.concat(per_query),
         rankings=pl.concat(rankings),
         protocol=rules.name,
-        metadata={**_settings(dataset, rules), "keep": options.keep, **(metadata or {})},
+        metadata={
+            **_settings(dataset, rules),
+            "keep": options.keep,
+            **measured_data(judgments, dataset.score_scale),
+            **(metadata or {}),
+        },
     )
 
 

@@ -27,6 +27,7 @@ class JudgedRun:
     missing: how many judged queries the run lacks; their lists are empty, or they are left out.
     unknown: how many of the run's queries have no judgment; they are left out.
     tied: how many lists hold equal scores.
+    lists: query_id, doc_id, score and `judged` (null: unjudged), list by list, best first.
     """
 
     queries: pl.Series
@@ -34,6 +35,7 @@ class JudgedRun:
     missing: int
     unknown: int
     tied: int
+    lists: pl.DataFrame
 
 
 def join_run(
@@ -88,7 +90,8 @@ def join_run(
         judgments.join(rows, on="query_id").sort("query", "score", descending=[False, True]),
         len(queries),
     )
-    return JudgedRun(queries, rankings, missing, unknown.len(), tied)
+    lists = found.select("query_id", "doc_id", "score", "judged")
+    return JudgedRun(queries, rankings, missing, unknown.len(), tied, lists)
 
 
 def _check(frame: pl.DataFrame, name: str) -> None:

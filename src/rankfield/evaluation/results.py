@@ -39,10 +39,13 @@ class DatasetIdentity:
 
 @dataclass(frozen=True)
 class SplitSize:
-    """How large a split was, and for how many queries the model's scores had ties."""
+    """How large a split was, and for how many queries the model's scores had ties.
+
+    `documents` is None where only a run is known, not what was searched.
+    """
 
     queries: int
-    documents: int
+    documents: int | None
     judgments: int
     tied_queries: int
 

@@ -46,7 +46,7 @@ def save_run_files(results: Results, path: str | Path) -> list[Path]:
     """Write all of ``Results.rankings`` as one run file for each split; return the files.
 
     trec_eval and others order lists by score alone, equal scores by doc_id. So that they keep the
-    order of the lists, a score that does not descend is written as the next smaller number of single
+    order of the lists, a score that does not descend becomes the next smaller number of single
     precision. The tag is the label, or the model's name.
 
     Raises:

@@ -10,6 +10,7 @@ import polars as pl
 from rankfield.errors import InputError, MetricError
 from rankfield.evaluation.compare import Comparison
 from rankfield.evaluation.intervals import mean_interval
+from rankfield.evaluation.measured_data import was_measured_on
 from rankfield.evaluation.results import Results
 from rankfield.metrics import canonical_name
 from rankfield.schema import RankingDataset
@@ -45,7 +46,7 @@ def slice_results(
         InputError: an unknown `by`.
         MetricError: results of other data, or a metric that they lack.
     """
-    if results.dataset.fingerprint != dataset.fingerprint():
+    if not was_measured_on(results, dataset):
         raise MetricError(
             f"the results are of data {results.dataset.fingerprint}, this is "
             f"{dataset.fingerprint()}",

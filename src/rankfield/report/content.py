@@ -10,6 +10,7 @@ from typing import Any
 from rankfield import __version__
 from rankfield.errors import MetricError
 from rankfield.evaluation import Comparison, Results, compare, protocol_named, slice_comparison
+from rankfield.evaluation.measured_data import was_measured_on
 from rankfield.metrics import Mean
 from rankfield.report.examples import Example, choose_extremes, choose_queries, make_examples
 from rankfield.report.log import TrainingLog, read_log
@@ -168,8 +169,8 @@ def _compared(
 
 
 def _refuse_other_data(dataset: RankingDataset, results: Sequence[Results]) -> None:
-    measured, given = results[0].dataset.fingerprint, dataset.fingerprint()
-    if measured != given:
+    if not was_measured_on(results[0], dataset):
+        measured, given = results[0].dataset.fingerprint, dataset.fingerprint()
         raise MetricError(
             f"the results were measured on other data: {measured}, not {given}",
             where=f"report on {dataset.name}",

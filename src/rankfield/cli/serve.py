@@ -74,6 +74,14 @@ def command(
     open_page: Annotated[
         bool, typer.Option("--open", help="Show the search page in this machine's browser.")
     ] = False,
+    queries: Annotated[
+        Path | None,
+        typer.Option(
+            help="Queries to grade: a table with the column query, and perhaps query_id; default: "
+            "those of the data set that an index was built of.",
+            show_default=False,
+        ),
+    ] = None,
     device: Device = None,
     max_body: Annotated[int, typer.Option(min=1, help="Bytes of a request's body.")] = 16 << 20,
     max_pixels: Annotated[
@@ -114,6 +122,7 @@ def command(
         device=chosen_device(device),
         data=data,
         record_queries=record_queries,
+        queries=queries,
         keys=known,
         limits=Limits(
             body=max_body, pixels=max_pixels, results=max_results, queue=queue, timeout=timeout

@@ -18,6 +18,7 @@ from rankfield.serving.failures import Failure, failure_of, response_of
 from rankfield.serving.guard import LOOPBACK, Guard
 from rankfield.serving.page.desk import Desk
 from rankfield.serving.routes import (
+    agreement,
     compare,
     documents,
     embeddings,
@@ -42,6 +43,7 @@ _ROUTERS = (
     state.router,
     page.router,
     grade.router,
+    agreement.router,
     compare.router,
 )
 

@@ -17,11 +17,11 @@ RuleName = Literal["mean", "median", "majority", "latest"]
 
 RULES: Mapping[RuleName, str] = {
     "mean": "the mean of the grades",
-    "median": "the median of the grades; of an even number, the mean of the middle two",
-    "majority": "the grade that most raters gave; of several, their mean",
+    "median": "the median of the grades",
+    "majority": "the grade that most raters gave",
     "latest": "the grade that was given last",
 }
-"""Name → what it computes."""
+"""Name → what it computes. Of two middle grades, or two that as many gave, it is the mean."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,9 @@ class Rule:
             raise InputError(
                 f"expected one of {', '.join(RULES)}, found {self.name!r}", where="rule"
             )
+
+    def __str__(self) -> str:
+        return self.name + (f", settled by {self.settled_by}" if self.settled_by else "")
 
     def combined(self, grades: Sequence[Act]) -> tuple[float, str]:
         """Return the score of a pair, and which rule it comes from.

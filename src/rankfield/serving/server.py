@@ -71,11 +71,17 @@ def serve(
 
     Raises:
         OutputError: the address cannot be listened at.
+        DataError: the service's own queries do not fit a data set.
     """
     names = [*LOOPBACK, *hosts, f"[{host}]" if ":" in host else host]
     route_library_logs(service.log)
+    try:
+        app = create_app(service, names)
+    except BaseException:
+        service.close()
+        raise
     config = uvicorn.Config(
-        create_app(service, names),
+        app,
         host=host,
         port=port,
         http=_protocol(service.limits.receive),

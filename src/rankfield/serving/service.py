@@ -18,6 +18,7 @@ from rankfield.serving.keys import Keys
 from rankfield.serving.limits import Limits
 from rankfield.serving.logs import JsonLog
 from rankfield.serving.measures import Measures
+from rankfield.serving.query_file import read_query_file
 from rankfield.serving.served_index import ServedIndex
 from rankfield.serving.vector_cache import VectorCache
 
@@ -37,12 +38,14 @@ class Service(Closing):
         device: where to embed.
         data: folder of what clients report; None: nothing is taken.
         record_queries: keep the texts of searches in that folder, as UBI queries.
+        queries: file of the queries to grade; by default those of the indexes' data sets.
         keys: of clients.
         limits: of requests.
         log: takes an event and its values.
 
     Raises:
         InputError, ModelError, OutputError: an index, a model or the folder cannot be opened.
+        DataError: the file of queries cannot be read.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class Service(Closing):
         device: str = "cpu",
         data: str | Path | None = None,
         record_queries: bool = False,
+        queries: str | Path | None = None,
         keys: Keys | None = None,
         limits: Limits | None = None,
         log: JsonLog | None = None,
@@ -64,6 +68,7 @@ class Service(Closing):
         self.keys, self.limits = keys or Keys(), limits or Limits()
         self.log, self.measures = log or JsonLog(), Measures()
         self.record_queries = record_queries
+        self.queries = read_query_file(Path(queries)) if queries is not None else []
         self.journal = Journal(data) if data is not None else None
         self.thread, self.cache = BatchThread(), VectorCache(self.limits.cache)
         self.in_progress, self.ready = 0, False
@@ -86,7 +91,7 @@ class Service(Closing):
         except BaseException:
             self.close()
             raise
-        self.places = self._places(data)
+        self.places = self._places(data, queries)
         self.ready = True
 
     def index(self, name: str | None) -> ServedIndex:
@@ -166,10 +171,10 @@ class Service(Closing):
             self.journal.close()
             self.journal = None
 
-    def _places(self, data: str | Path | None) -> dict[str, str]:
+    def _places(self, data: str | Path | None, queries: str | Path | None) -> dict[str, str]:
         """Return path → what messages say in its stead."""
         found: dict[str, str] = {}
-        named: list[tuple[str | Path | None, str]] = [(data, "data")]
+        named: list[tuple[str | Path | None, str]] = [(data, "data"), (queries, "queries")]
         for index in self.indexes.values():
             metadata = index.current().index.metadata
             named.append((index.folder, f"index {index.name}"))

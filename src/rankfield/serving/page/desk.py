@@ -14,6 +14,7 @@ from rankfield.serving.page.data_sets import DataSets
 from rankfield.serving.page.grade_book import GradeBook
 from rankfield.serving.page.known_grades import KnownGrades
 from rankfield.serving.page.query_set import QuerySet
+from rankfield.serving.page.rankings import Rankings
 from rankfield.serving.page.thumbnails import Thumbnails
 from rankfield.serving.served_index import Opened
 from rankfield.serving.service import Service
@@ -26,7 +27,11 @@ Columns = tuple[list[ValueColumn], list[NumberColumn]]
 
 
 class Desk:
-    """Data sets, small images, images that were sent, columns to filter by."""
+    """Data sets, small images, images that were sent, columns to filter by, queries to grade.
+
+    Raises:
+        DataError: the service's own queries do not fit a data set.
+    """
 
     def __init__(self, service: Service) -> None:
         self.service = service
@@ -36,7 +41,11 @@ class Desk:
         self._columns: dict[str, tuple[str, Columns]] = {}
         self._book: GradeBook | None = None
         self._sets: dict[Path, QuerySet] = {}
+        self.rankings = Rankings(service)
         self._lock = threading.Lock()
+        if service.queries:  # a query that does not fit its data set is said before it is served
+            for served in service.indexes.values():
+                self.query_set(served.current().index)
 
     def keep_image(self, image: bytes) -> str:
         """Keep an image that was sent, in memory, and return its SHA-256: its place in addresses.
@@ -64,17 +73,17 @@ class Desk:
             return self._book
 
     def query_set(self, index: Index) -> QuerySet | None:
-        """Return the queries of an index's data set; None where it is not there.
+        """Return the queries to grade with an index; None where its data set is not there.
 
         Raises:
-            DataError: it is broken.
+            DataError: it is broken, or the service's own queries do not fit it.
         """
         data = self.data_sets.of(index)
         if data is None:
             return None
         with self._lock:
             if data.root not in self._sets:
-                self._sets[data.root] = QuerySet(data)
+                self._sets[data.root] = QuerySet(data, self.service.queries)
             return self._sets[data.root]
 
     def columns(self, name: str, opened: Opened) -> Columns:

@@ -4,7 +4,8 @@ const list = document.getElementById('documents');
 const items = [...list.children];
 const told = document.getElementById('told');
 const failed = document.getElementById('failed');
-let current = Math.max(items.findIndex((one) => !pressed(one)), 0);
+const begin = items.findIndex((one) => one.dataset.doc === list.dataset.begin);
+let current = begin >= 0 ? begin : Math.max(items.findIndex((one) => !pressed(one)), 0);
 let waiting = Promise.resolve();
 let left = 0;
 
@@ -102,4 +103,4 @@ document.addEventListener('keydown', (event) => {
   event.preventDefault();
 });
 window.addEventListener('beforeunload', (event) => { if (left > 1) event.preventDefault(); });
-move(current, false);
+move(current, begin >= 0);

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from dataclasses import dataclass, field
 from typing import Any
 
+from rankfield.errors import DataError
 from rankfield.query import Hit, Query
 from rankfield.serving.page.query_set import GradedQuery, QuerySet
 from rankfield.serving.served_index import ServedIndex
@@ -15,10 +17,10 @@ __all__ = ["Pooled", "pool"]
 
 @dataclass
 class Pooled:
-    """A document that some model finds.
+    """A document to judge.
 
-    hit: as the first of them found it.
-    found_by: index, index_version, model_fingerprint and rank of each.
+    hit: as the first index that finds it does.
+    found_by: index, index_version, model_fingerprint and rank of each that finds it.
     """
 
     hit: Hit
@@ -27,12 +29,18 @@ class Pooled:
 
     @property
     def best(self) -> int:
-        """The best rank."""
-        return min(int(one["rank"]) for one in self.found_by)
+        """The best rank; beyond all where no model finds it."""
+        return min((int(one["rank"]) for one in self.found_by), default=sys.maxsize)
 
 
 def pool(
-    indexes: list[ServedIndex], queries: QuerySet, query: GradedQuery, k: int, rater: str | None
+    indexes: list[ServedIndex],
+    queries: QuerySet,
+    query: GradedQuery,
+    k: int,
+    rater: str | None,
+    *,
+    also: str | None = None,
 ) -> list[Pooled]:
     """Return the first k results of each index, once each.
 
@@ -43,6 +51,7 @@ def pool(
         k: how many results of each.
         rater: whose order it is: shuffled, and always the same for one rater and query; None: by
             the best rank.
+        also: id of a document that is judged too, whether a model finds it or not.
 
     Raises:
         RankfieldError: as `Searcher.search`.
@@ -61,9 +70,22 @@ def pool(
                     "rank": hit.rank,
                 }
             )
+    if also is not None and also not in found:
+        found |= _stored(indexes, also)
     if rater is None:
         return sorted(found.values(), key=lambda one: one.best)
     return sorted(found.values(), key=lambda one: _order(rater, query.query_id, one.hit.doc_id))
+
+
+def _stored(indexes: list[ServedIndex], doc_id: str) -> dict[str, Pooled]:
+    """Return a document of the first index that has it, or nothing."""
+    for served in indexes:
+        try:
+            (row,) = served.current().index.documents([doc_id]).iter_rows(named=True)
+        except DataError:
+            continue
+        return {doc_id: Pooled(Hit(0, doc_id, 0.0, 0.0, row), served.name)}
+    return {}
 
 
 def _order(*names: str) -> bytes:

@@ -3,8 +3,7 @@
 const form = document.getElementById('search');
 const told = document.getElementById('told');
 
-// beside the results where there is room, closed above them where there is none
-form.querySelector('.filters').open = matchMedia('(min-width: 48.01rem)').matches;
+if (matchMedia('(min-width: 48.01rem)').matches) form.querySelector('.filters').open = true;
 
 form.addEventListener('input', (event) => {
   if (event.target.name !== 'weight') return;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 from uuid import uuid4
 
@@ -16,12 +17,25 @@ from rankfield.serving.bodies import json_body, json_response, service_of, setti
 from rankfield.serving.failures import Failure, failure_of
 from rankfield.serving.journal import JUDGMENTS
 from rankfield.serving.page.access import page_needs
+from rankfield.serving.page.desk import Desk
+from rankfield.serving.page.grade_address import GradeAddress, SortName
 from rankfield.serving.page.grade_view import asked_values, overview_values
 from rankfield.serving.routes.page import desk_of, page_response
+from rankfield.serving.rules import RuleName
 from rankfield.serving.timestamp import timestamp
 from rankfield.settings import Settings
 
-__all__ = ["FoundBy", "Given", "Taken", "give", "grade", "router", "take_back"]
+__all__ = [
+    "FoundBy",
+    "Given",
+    "Taken",
+    "give",
+    "grade",
+    "grade_address",
+    "grading_page",
+    "router",
+    "take_back",
+]
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(page_needs("write"))])
 
@@ -57,31 +71,67 @@ class Taken(Settings):
     rater: _Rater
 
 
+def grade_address(
+    *,
+    rater: Annotated[str, Query(max_length=100)] = "",
+    index: Annotated[str | None, Query(max_length=200)] = None,
+    sort: SortName = "given",
+    rule: RuleName = "mean",
+    settled: Annotated[str, Query(max_length=100)] = "",
+    k: Annotated[int, Query(ge=1, le=50)] = 10,
+    blind: Literal["0", "1"] = "1",
+) -> GradeAddress:
+    """Return what an address says of how the pages for raters are shown."""
+    return GradeAddress(
+        rater=rater.strip(),
+        index=index or None,
+        sort=sort,
+        rule=rule,
+        settled=settled.strip() or None,
+        k=k,
+        blind=blind == "1",
+    )
+
+
 @router.get("/grade")
 async def grade(
     request: Request,
+    page: Annotated[GradeAddress, Depends(grade_address)],
     *,
-    rater: Annotated[str, Query(max_length=100)] = "",
     query: Annotated[str | None, Query(max_length=MAX_ID)] = None,
-    index: Annotated[str | None, Query(max_length=200)] = None,
-    k: Annotated[int, Query(ge=1, le=50)] = 10,
-    blind: Literal["0", "1"] = "1",
+    doc: Annotated[str, Query(max_length=MAX_ID)] = "",
     start: Annotated[int, Query(ge=0, le=10**9)] = 0,
 ) -> Response:
     """Show the queries, or one of them with the documents to judge."""
+
+    def values(desk: Desk) -> dict[str, Any]:
+        if query is None or not page.rater:
+            asked = {} if query is None else {"query": query, "doc": doc}
+            found = overview_values(desk, page, start)
+            return {**found, "hidden": {**found["hidden"], **asked}}
+        return asked_values(desk, page, query, doc)
+
+    return await grading_page(request, "grade.html", page, values)
+
+
+async def grading_page(
+    request: Request,
+    name: str,
+    page: GradeAddress,
+    values: Callable[[Desk], dict[str, Any]],
+) -> Response:
+    """Return a page for raters, or what was wrong."""
     service, desk = service_of(request), desk_of(request)
-    rater = rater.strip()
 
     def work() -> tuple[dict[str, Any], int]:
         try:
-            if query is None or not rater:
-                return overview_values(desk, rater, index, start), 200
-            return asked_values(desk, rater, query, index=index, k=k, blind=blind == "1"), 200
+            return values(desk), 200
         except (RankfieldError, Failure) as error:
             failure = failure_of(error, service.places)
-        return {"rater": rater, "error": failure.message, "asked": None}, failure.status
+        shown = {"page": page, "rater": page.rater, "error": failure.message, "asked": None}
+        return shown, failure.status
 
-    return page_response("grade.html", *await service.read(work))
+    return page_response(name, *await service.read(work))
 
 
 @router.post("/grade/judgments")

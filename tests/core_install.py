@@ -161,6 +161,7 @@ def _train(commands: Commands) -> None:
         commands.needs(extra, "publish", "run/model", "published", "--as", extra)
     commands.run("push", "run/model", "me/shop", "--dry-run")
     commands.run("demo", "demo", "--documents", 200, "--queries", 60, "--steps", 3)
+    commands.needs("serve", "loop", "demo")
 
 
 def _kept(commands: Commands) -> None:

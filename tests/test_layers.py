@@ -48,7 +48,7 @@ LAYERS = (
     {"evaluation", "collect"},
     {"training", "judging"},
     {"report", "integrations", "serving"},
-    {"publishing"},
+    {"publishing", "loop"},
     {"cli"},
     {"__main__"},
 )

@@ -196,6 +196,9 @@ def _train(walk: Walk) -> None:
     _interleaved(walk)
     walk("search", f"{FILE}index", f"{EVIL} mug 3")
     walk("demo", f"{FILE}demo", "--documents", 200, "--queries", 60, "--steps", 3)
+    few = ["--rounds", 1, "--visitors", 40, "--lists", 4, "--steps", 2]
+    walk("loop", f"{FILE}demo", "--out", f"{FILE}loop", *few)
+    looks_inert(Path(f"{FILE}loop") / "report.html")
 
 
 def _exchange(walk: Walk) -> None:

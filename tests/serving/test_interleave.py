@@ -152,3 +152,21 @@ def test_folders_without_lists_and_strange_lines(tmp_path: Path) -> None:
             index_preferences(tmp_path)
     with pytest.raises(DataError, match="expected one of query_id, client_id"):
         index_preferences(tmp_path, unit="visitor")
+
+
+def test_only_indexes_that_were_in_one_list_are_compared(tmp_path: Path) -> None:
+    (tmp_path / "ubi").mkdir()
+    lists = [("q1", ["first", "second"]), ("q2", ["second", "third"])]
+    (tmp_path / "interleaved.jsonl").write_text(
+        "".join(
+            json.dumps({"query_id": query, "doc_ids": ["a", "b"], "teams": teams}) + "\n"
+            for query, teams in lists
+        )
+    )
+    click = {"action_name": "click", "event_attributes": {"object": {"object_id": "b"}}}
+    (tmp_path / "ubi/ubi_events.ndjson").write_text(
+        "".join(json.dumps({**click, "query_id": query}) + "\n" for query, _ in lists)
+    )
+    found = index_preferences(tmp_path)
+    assert set(found) == {("first", "second"), ("second", "third")}
+    assert all(one.second == 1 for one in found.values())

@@ -45,6 +45,7 @@ VERBS: dict[str, str] = {
     "serve": "serve",
     "grades": "grades",
     "interleaving": "interleaving",
+    "loop": "loop",
     "publish": "publish",
     "push": "push",
 }

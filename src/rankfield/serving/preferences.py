@@ -21,7 +21,7 @@ UNITS = ("query_id", "client_id", "session_id")
 def index_preferences(
     folder: str | Path, *, actions: Collection[str] = ("click",), unit: str = "query_id"
 ) -> dict[tuple[str, str], Preference]:
-    """Return for each pair of interleaved indexes which one got more clicks in more units.
+    """Return for each two indexes that were interleaved which one got more clicks in more units.
 
     Args:
         folder: that the service kept (`--data`).
@@ -40,11 +40,12 @@ def index_preferences(
     shown = shown.join(owners, on="query_id", how="left", maintain_order="left")
     shown = shown.with_columns(pl.coalesce("unit", "query_id").alias("unit"))
     credits = click_credits(shown, events.filter("counts"), unit="unit")
-    teams = sorted(shown["team"].unique())
-    return {
-        (first, second): preference(_of_both(credits, shown, first, second), first, second)
-        for first, second in combinations(teams, 2)
-    }
+    found = {}
+    for first, second in combinations(sorted(shown["team"].unique()), 2):
+        both = _of_both(credits, shown, first, second)
+        if not both.is_empty():  # not every two of three indexes were interleaved
+            found[first, second] = preference(both, first, second)
+    return found
 
 
 def _of_both(credits: pl.DataFrame, shown: pl.DataFrame, first: str, second: str) -> pl.DataFrame:

@@ -24,16 +24,22 @@ def note_data(
     dev: DevSet | None,
     *,
     skipped: int = 0,
+    further: bool = False,
 ) -> None:
     """Write the notes and what dev measures as the event "data" of step 0; print the notes."""
-    notes = data_notes(dataset, section, dev, skipped=skipped)
+    notes = data_notes(dataset, section, dev, skipped=skipped, further=further)
     log.write("data", 0, {"dev": dev.sizes() if dev is not None else {}, "notes": notes})
     for note in notes:
         echo(f"note: {note}", err=True)
 
 
 def data_notes(
-    dataset: RankingDataset, section: DevSection, dev: DevSet | None, *, skipped: int = 0
+    dataset: RankingDataset,
+    section: DevSection,
+    dev: DevSet | None,
+    *,
+    skipped: int = 0,
+    further: bool = False,
 ) -> list[str]:
     """Return what a user should know before training, one sentence or two each.
 
@@ -44,8 +50,9 @@ def data_notes(
         section: the recipe's.
         dev: what dev is measured on; None: nothing.
         skipped: how many judgments have a query or document without any field that is used.
+        further: whether there are judgments beside the data set's own.
     """
-    notes = [*_training_notes(dataset), *_dev_notes(dataset, section, dev)]
+    notes = [*_training_notes(dataset, further), *_dev_notes(dataset, section, dev)]
     if skipped:
         notes.append(
             f"{skipped:,} judgments are not trained on: their query or document has none of the "
@@ -54,19 +61,20 @@ def data_notes(
     return notes
 
 
-def _training_notes(dataset: RankingDataset) -> list[str]:
+def _training_notes(dataset: RankingDataset, further: bool) -> list[str]:
     if dataset.is_split:
         return []
-    count = dataset.training_judgments().height
+    own = f"{dataset.training_judgments().height:,} judgments"
+    count = f"{own} of the data set, and further ones," if further else own
     if dataset.has_subsets:
         marked = dataset.queries.group_by(pl.col("subset").cast(pl.String)).len()
         sizes = dict(marked.rows())
         held_out = " and ".join(f"{sizes.get(name, 0):,} {name}" for name in SUBSETS)
         others = [repr(name) for name in sizes if name is not None and name not in SUBSETS]
         also = f" Those of the subset {', '.join(sorted(others))} are trained on." if others else ""
-        return [f"{count:,} judgments are trained on; {held_out} queries are held out.{also}"]
+        return [f"{count} are trained on; {held_out} queries are held out.{also}"]
     return [
-        f"The data set has no splits: all {count:,} judgments are trained on, and none is left "
+        f"The data set has no splits: all {count} are trained on, and none is left "
         "to evaluate with. `rankfield split` holds queries and documents out.",
         *_unused_parts(dataset),
     ]

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import pydantic
 
-from rankfield.encoders import ComposedEncoder, Encoder, VisionTower
+from rankfield.encoders import ComposedEncoder, Encoder, RankingModel, VisionTower
 from rankfield.encoders.foreign import (
     open_clip_encoder,
     pretrained_encoder,
@@ -35,11 +35,14 @@ MODEL_KEYS = tuple(_REVISIONS)
 _WHOLE = ("transformers", "sentence-transformers")
 """The kinds whose model is one encoder."""
 _PRETRAINED = (*_WHOLE, "open-clip")
+_SAVED = "rankfield"
+"""The kind whose model rankfield has trained."""
 _SMALL = ("small", "composed")
 _TOKENIZER_RECORDS = 200_000
 """Of each side, that a small text tower's tokenizer is made from."""
 _OF_KINDS = (
-    dict.fromkeys(("model", "revision"), _PRETRAINED)
+    {"model": (*_PRETRAINED, _SAVED), "revision": _PRETRAINED}
+    | dict.fromkeys(("query_prefix", "document_prefix"), (*_PRETRAINED, *_SMALL))
     | dict.fromkeys(("text_model", "text_revision"), ("composed",))
     | dict.fromkeys(("vision_model", "vision_revision"), ("composed",))
     | dict.fromkeys(("text_width", "text_layers", "image_size", "image_width"), _SMALL)
@@ -56,16 +59,16 @@ class EncoderSection(Settings):
     `get_model_path()`; of kind composed also "module:factory", a function that makes a tower.
     """
 
-    kind: Literal["small", "composed", "transformers", "sentence-transformers", "open-clip"] = (
-        pydantic.Field(
-            "small",
-            description="small: from scratch · composed: a text beside a vision model · "
-            "transformers: CLIP, SigLIP, or a text or vision model · sentence-transformers: text · "
-            "open-clip: CLIP, SigLIP, Marqo's models",
-        )
+    kind: Literal[
+        "small", "composed", "transformers", "sentence-transformers", "open-clip", "rankfield"
+    ] = pydantic.Field(
+        "small",
+        description="small: from scratch · composed: a text beside a vision model · "
+        "transformers: CLIP, SigLIP, or a text or vision model · sentence-transformers: text · "
+        "open-clip: CLIP, SigLIP, Marqo's models · rankfield: one that was trained here goes on",
     )
     model: str = pydantic.Field(
-        "", description="of kind transformers, sentence-transformers or open-clip"
+        "", description="of kind transformers, sentence-transformers, open-clip or rankfield"
     )
     checkpoint: str = pydantic.Field(
         "", description="weights of kind open-clip, of an architecture such as ViT-B-32"
@@ -172,7 +175,9 @@ def build_encoder(
         "document_prefix": section.document_prefix,
     }
     pooling = section.pooling or None
-    if section.kind == "open-clip":
+    if section.kind == _SAVED:
+        encoder = RankingModel.load(_named(section, "model")).encoder
+    elif section.kind == "open-clip":
         encoder = open_clip_encoder(
             _named(section, "model"),
             checkpoint=section.checkpoint or None,

@@ -118,10 +118,9 @@ def _training(recipe: Recipe, dataset: RankingDataset) -> _Judged:
         keys.sort()
         if not (keys[1:] == keys[:-1]).any():
             return own
-    judgments = dataset.training_judgments()
-    if judgments.is_empty():
+    frame = add_judgments(dataset.training_judgments(), recipe.judgments, dataset)
+    if frame.is_empty():
         raise _nothing_to_train(dataset)
-    frame = add_judgments(judgments, recipe.judgments, dataset)
     mixed = _Judged(
         row_numbers(frame["query_id"], dataset.queries["query_id"]),
         row_numbers(frame["doc_id"], dataset.documents["doc_id"]),

@@ -147,8 +147,14 @@ class _Trainer:
             if self.accelerator.is_main_process and not self.resume:
                 make_run_folder(self.out, self.recipe)
                 self.own_folder = True
-                skipped = self.batches.pairs.skipped
-                note_data(self.log, self.dataset, self.recipe.dev, self.dev, skipped=skipped)
+                note_data(
+                    self.log,
+                    self.dataset,
+                    self.recipe.dev,
+                    self.dev,
+                    skipped=self.batches.pairs.skipped,
+                    further=bool(self.recipe.judgments),
+                )
                 if self.progress.precision:
                     self.log.write("precision", 0, {"encoders": self.progress.precision})
             self.step = TrainingStep(

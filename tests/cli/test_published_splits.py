@@ -147,7 +147,7 @@ def test_train_and_dev(tmp_path: Path, run: Run, layout: str) -> None:
     log = (tmp_path / "run" / "log.jsonl").read_text("utf-8").splitlines()
     dev = [json.loads(line) for line in log if '"event": "dev"' in line]
     split = "all" if layout == "beir" else "novel_query"
-    assert [list(line["splits"])[-1] for line in dev] == [split] * 2
+    assert [list(line["splits"])[-1] for line in dev] == [split] * 3
     out = tmp_path / "dev.json"
     run("evaluate", tmp_path / "run" / "model", tmp_path / "data", "--subset", "dev", "--out", out)
     found = json.loads(out.read_text("utf-8"))

@@ -100,7 +100,7 @@ def test_train_writes_a_run(rankfield: Command, folder: Path, recipe: Path, tmp_
     assert load_recipe(out / "recipe.toml").name == "tiny"
     lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if line["event"] == "train"] == [2, 4]
-    assert [line["step"] for line in lines if line["event"] == "dev"] == [2, 4]
+    assert [line["step"] for line in lines if line["event"] == "dev"] == [0, 2, 4]
 
     assert "already exists" in rankfield.refused("train", recipe, "--out", out)
 

@@ -184,8 +184,9 @@ def test_the_share_that_ranks_dev_best_is_saved(
             continue
         expected = (1 - alpha) * base[name] + alpha * tuned[name]
         torch.testing.assert_close(value, expected, rtol=1e-5, atol=1e-6)
-    last = log_of(tmp_path / "run")[-1]
-    assert (last["event"], last["alpha"]) == ("wise", alpha)
+    wise, outcome = log_of(tmp_path / "run")[-2:]
+    assert (wise["event"], wise["alpha"]) == ("wise", alpha)
+    assert outcome["model"] == model.metadata["dev_splits"]["model"] == splits
 
 
 def test_shares_that_cannot_be_chosen_stop_before_training(

@@ -11,13 +11,14 @@ import torch
 
 from rankfield.encoders import RankingModel
 from rankfield.errors import DataError, ImageError, ModelError, OutputError, RecipeError
+from rankfield.evaluation import DevSet
 from rankfield.schema import RankingDataset
 from rankfield.training import Recipe, build_model, parse_recipe, train
 from rankfield.training import trainer as trainer_module
 from rankfield.training.batches import PairBatches
 from rankfield.training.precheck import check_batch_norm, single_image_error
 from training_data import tiny_shop
-from training_runs import log_of
+from training_runs import all_of_log, log_of
 
 
 def recipe(**sections: Any) -> Recipe:
@@ -125,23 +126,24 @@ def test_dev_that_failed_is_measured_when_the_run_goes_on(
     shop: RankingDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train(recipe(), shop, tmp_path / "whole")
+    ndcg = DevSet.ndcg
+    broken_from = 0
 
-    def fails(self: RankingModel, *given: Any, **options: Any) -> Any:
-        raise ImageError("not an image", where="some.png")
+    def fails(self: DevSet, *given: Any, **options: Any) -> Any:
+        lines = all_of_log(tmp_path / "run")
+        if max(line["step"] for line in lines) >= broken_from:
+            raise ImageError("not an image", where="some.png")
+        return ndcg(self, *given, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(RankingModel, "embed_chunks", fails)
+        patch.setattr(DevSet, "ndcg", fails)
+        with pytest.raises(ImageError, match=r"some\.png: not an image$"):
+            train(recipe(), shop, tmp_path / "run")
+        assert not (tmp_path / "run").exists()  # the base model: before the first step
+        broken_from = 2
         with pytest.raises(ImageError, match=r"some\.png: not an image\. 2 steps are kept"):
             train(recipe(), shop, tmp_path / "run")
-    measure = trainer_module._Trainer._measure
-
-    def fails_last(self: Any) -> None:
-        if self.progress.step == 4:
-            raise ImageError("not an image", where="some.png")
-        measure(self)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(trainer_module._Trainer, "_measure", fails_last)
+        broken_from = 4
         with pytest.raises(ImageError, match="4 steps are kept"):
             train(recipe(), shop, tmp_path / "run", resume=True)
     train(recipe(), shop, tmp_path / "run", resume=True)

@@ -11,6 +11,7 @@ import typer
 
 from rankfield.cli.options import AllowCode
 from rankfield.cli.program import program
+from rankfield.cli.text_table import show_table
 from rankfield.terminal import echo
 
 __all__ = ["command"]
@@ -37,6 +38,7 @@ def command(
     from rankfield.errors import RecipeError
     from rankfield.training import load_recipe, train
     from rankfield.training.checkpoint_folders import has_checkpoint
+    from rankfield.training.dev_course import dev_rows
     from rankfield.training.rates import rate_warning
     from rankfield.validate import load_valid
 
@@ -64,6 +66,14 @@ def command(
     step, best = model.metadata["step"], model.metadata["dev_ndcg@10"]
     at = f"step {step}" + (f", dev NDCG@10 {best:.4f}" if best is not None else "")
     echo(f"{out / 'model'}: {at}")
+    rows = dev_rows(model.metadata)
+    if rows:
+        columns = list(rows["base model"])
+        show_table(
+            "NDCG@10 on the dev queries",
+            ["", *columns],
+            [[name, *(f"{row[c]:.4f}" for c in columns)] for name, row in rows.items()],
+        )
     echo(f"Next: {program()} evaluate {out / 'model'} {wanted.data.dataset}")
 
 

@@ -11,7 +11,8 @@ from rankfield.escaping import markdown_text
 from rankfield.publishing.fields_file import fields_value
 from rankfield.publishing.layout import ModelLayout
 from rankfield.publishing.proof import Proof
-from rankfield.report.markdown import front_matter, markdown_recipe, markdown_table
+from rankfield.report.markdown import dev_table, front_matter, markdown_recipe, markdown_table
+from rankfield.training.dev_course import dev_rows
 from rankfield.training.published_recipe import recipe_of_metadata
 
 __all__ = ["ModelFacts", "published_card"]
@@ -118,6 +119,8 @@ def _training(facts: ModelFacts) -> str:
             f"Trained with rankfield (Generalized Contrastive Learning, arXiv 2404.08535) on "
             f"{markdown_text(data['name'])}.{reached}"
         )
+    if table := dev_table(dev_rows(facts.metadata)):
+        parts.append(table)
     if recipe := recipe_of_metadata(facts.metadata):
         parts.append(markdown_recipe(recipe))
     return "\n\n".join(parts) or "Nothing is known of its training."

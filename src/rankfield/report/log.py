@@ -19,6 +19,7 @@ class TrainingLog:
     """What a run's log says about its course.
 
     `loss` and `dev` map a step to the training loss and to the mean nDCG@10 on the dev queries.
+    `outcome` has the rows of `training.dev_course.dev_rows`: the base model and the trained one.
     `facts` holds the last plain value seen under each key, such as seconds. `recipe` is what the
     run's recipe.toml says, which training writes beside the log, as `published_recipe` shows it;
     empty without one.
@@ -26,12 +27,13 @@ class TrainingLog:
 
     loss: dict[int, float] = field(default_factory=dict)
     dev: dict[int, float] = field(default_factory=dict)
+    outcome: dict[str, dict[str, float]] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     recipe: dict[str, Any] = field(default_factory=dict)
 
 
 def read_log(path: str | Path) -> TrainingLog:
-    """Read the events "train" (step, loss) and "dev" (step, ndcg@10) of a log.
+    """Read the events "train" (step, loss), "dev" (step, ndcg@10) and "outcome" of a log.
 
     A run that was stopped and resumed may log a step twice: the later line counts. A last line cut
     short by a kill is left out.
@@ -80,6 +82,10 @@ def _add(log: TrainingLog, event: dict[str, Any]) -> None:
             log.loss[step] = float(event["loss"])
         if event.get("event") == "dev" and _finite(event.get("ndcg@10")):
             log.dev[step] = float(event["ndcg@10"])
+        if event.get("event") == "outcome":
+            from rankfield.training.dev_course import dev_rows
+
+            log.outcome = dev_rows({"dev_splits": event})
     log.facts.update({k: v for k, v in event.items() if isinstance(v, str) or _finite(v)})
 
 

@@ -16,6 +16,7 @@ from rankfield.report.style import SPLIT_TITLES, decimal, p_value, signed, signe
 from rankfield.terminal import printable_values
 
 __all__ = [
+    "dev_table",
     "front_matter",
     "markdown_recipe",
     "markdown_table",
@@ -60,6 +61,16 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a Markdown table; the cells are Markdown already, the first column is to the left."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def dev_table(rows: Mapping[str, Mapping[str, float]]) -> str:
+    """Return the table of `training.dev_course.dev_rows`, "" of none."""
+    if not rows:
+        return ""
+    columns = list(next(iter(rows.values())))
+    head = ["NDCG@10 on the dev queries", *map(markdown_text, columns)]
+    cells = [[name, *(decimal(row.get(c), 4) for c in columns)] for name, row in rows.items()]
+    return markdown_table(head, cells)
 
 
 def front_matter(values: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from rankfield.escaping import markdown_text
 from rankfield.report.content import Content
 from rankfield.report.markdown import (
+    dev_table,
     front_matter,
     markdown_recipe,
     markdown_table,
@@ -104,6 +105,8 @@ def _index(content: Content, facts: Mapping[str, str]) -> list[dict[str, Any]]:
 
 def _training(content: Content, name: str) -> str:
     parts = [markdown_text(content.runs.get(name, "Nothing is known of its training."))]
+    if name in content.logs and (table := dev_table(content.logs[name].outcome)):
+        parts.append(table)
     if recipe := content.recipes.get(name):
         parts.append(markdown_recipe(recipe))
     return "\n\n".join(parts)

@@ -17,6 +17,7 @@ from rankfield.files import write_json
 from rankfield.messages import first_line
 from rankfield.settings import present_words
 from rankfield.training.average import WeightAverage
+from rankfield.training.dev_course import Measurement
 from rankfield.training.recipe import Recipe
 from rankfield.training.run_inputs import FORMER_NAMES, TO_BE_FIXED, file_fingerprint
 
@@ -30,8 +31,9 @@ class Progress:
     `recipe`, `fingerprint` and `inputs` (of `run_inputs`; None in checkpoints of earlier versions)
     tell whether a checkpoint belongs to the run that loads it; `mined` holds the file of negatives
     that the run mined itself, and its fingerprint. `unmeasured` says that dev is still to be
-    measured after the last step; `loss_scaler` is the state of fp16's loss scaling, empty in other
-    precisions; `precision` is what "auto" came to, or "".
+    measured after the last step, `course` what was measured (empty in checkpoints of earlier
+    versions); `loss_scaler` is the state of fp16's loss scaling, empty in other precisions;
+    `precision` is what "auto" came to, or "".
     """
 
     recipe: dict[str, Any]
@@ -42,6 +44,7 @@ class Progress:
     seconds: float = 0.0
     best: float | None = None
     unmeasured: bool = False
+    course: list[Measurement] = field(default_factory=list)
     loss_scaler: dict[str, Any] = field(default_factory=dict)
     precision: str = ""
 

@@ -23,6 +23,7 @@ from rankfield.training.batches import PairBatches, TrainingBatch
 from rankfield.training.build import build_model
 from rankfield.training.checkpoint import Progress, Snapshot
 from rankfield.training.data_notes import note_data
+from rankfield.training.dev_course import Measurement, note_outcome, note_warnings
 from rankfield.training.dev_set import dev_set, mean_ndcg
 from rankfield.training.interrupt import StopRequest
 from rankfield.training.lora import merged
@@ -60,12 +61,12 @@ def train(
 ) -> RankingModel:
     """Train a model as the recipe says and return the best one by dev NDCG@10.
 
-    The folder `out` gets `model/` (the best), `recipe.toml`, `log.jsonl`, TensorBoard files and,
-    while it runs, `checkpoints/`. Without dev queries the last model is kept. A resumed run goes on
-    from the newest checkpoint that is whole, and ends with the same weights as one never stopped,
-    to the bit on a CPU with the same number of threads and processes. A run that is refused leaves
-    no folder. One that fails later leaves what it has, and a
-    checkpoint if the data are the cause.
+    The base model is measured too, before the first step, and kept if no step is better. Without
+    dev queries the last model is kept. The folder `out` gets `model/` (the best), `recipe.toml`,
+    `log.jsonl`, TensorBoard files and, while it runs, `checkpoints/`. A resumed run goes on from
+    the newest checkpoint that is whole, and ends with the same weights as one never stopped, to
+    the bit on a CPU with the same number of threads and processes. A run that is refused leaves no
+    folder. One that fails later leaves what it has, and a checkpoint if the data are the cause.
 
     Raises:
         InputError: something else in place of the recipe or the data set.
@@ -118,6 +119,7 @@ class _Trainer:
         check_sharding(recipe, self.model)
         self.dev = dev_set(recipe.dev, dataset)
         self.mixture = BaseMixture(recipe, dataset, self.model.encoder, self.dev)
+        self.can_share = not recipe.average.wise and bool(self.model.encoder.pretrained_weights())
         check_dev_images(self.dev, self.model)
         self.mining = MiningSchedule(recipe.negatives, dataset, out, resume=resume)
         rank = self.accelerator.process_index
@@ -137,6 +139,7 @@ class _Trainer:
         optimizer = make_optimizer(self.model, self.recipe.optimizer)
         ema = self.recipe.average.ema
         self.average = WeightAverage(self.model, ema) if ema else None
+        self.progress.unmeasured = self.dev is not None  # the base model
         if self.resume:
             self._load_checkpoint(optimizer)
         with unsharded(self.model):
@@ -178,15 +181,18 @@ class _Trainer:
                 self.accelerator.wait_for_everyone()
             finally:
                 end_run(self.accelerator)
-        return RankingModel.load(self.out / "model", allow_code=True)
+        model = RankingModel.load(self.out / "model", allow_code=True)
+        if self.accelerator.is_main_process:
+            note_outcome(self.log, self.progress.step, model.metadata, wise=self.can_share)
+        return model
 
     def _loop(self) -> None:
         recipe, total = self.recipe, self.recipe.optimizer.steps
         first = self.progress.step
         before = self.progress.seconds
-        started = time.monotonic()
         self.step.wrapped.train()
         self._measure()
+        started = time.monotonic()
         with progress(f"train {recipe.name}", total, done=first, unit="steps") as advance:
             for number, batch in self._batches(first):
                 values = self._step(number, batch)
@@ -260,7 +266,9 @@ class _Trainer:
             if self.dev is not None:
                 splits = self.dev.ndcg(model)
                 value = mean_ndcg(splits)
+                self.progress.course.append(Measurement(self.progress.step, splits))
                 self.log.write("dev", self.progress.step, {"ndcg@10": value, "splits": splits})
+                note_warnings(self.log, self.progress.course)
             best = self.progress.best
             if value is None or best is None or value > best:
                 self.progress.best = value
@@ -269,7 +277,12 @@ class _Trainer:
                 model.save(self.kept, overwrite=True)
 
     def _metadata(self) -> dict[str, Any]:
-        chosen = {"precision": self.progress.precision} if self.progress.precision else {}
+        chosen: dict[str, Any] = {}
+        if self.progress.precision:
+            chosen["precision"] = self.progress.precision
+        course = self.progress.course
+        if course and course[0].step == 0:
+            chosen["dev_splits"] = {"base": course[0].splits, "model": course[-1].splits}
         return chosen | {
             "recipe": published_recipe(self.recipe.model_dump(mode="json")),
             "data": {"name": self.dataset.name, "fingerprint": self.progress.fingerprint},
@@ -311,7 +324,9 @@ class _Trainer:
             with suppress(RankfieldError):  # the first error is the one to report
                 self.checkpoints.wait()
             kept = self._kept(error)
-            names = ("model", "tuned", "checkpoints", "negatives")
+            names = ["checkpoints", "negatives"]
+            if not self.progress.course or self.progress.course[-1].step:  # not the base model
+                names += ["model", "tuned"]
             self.has_work = self.has_work or any((self.out / name).exists() for name in names)
             if self.own_folder and not self.has_work:
                 shutil.rmtree(self.out, ignore_errors=True)

@@ -51,12 +51,22 @@ class BaseMixture:
         base = build_model(plain, self.dataset).encoder
         model = RankingModel.load(tuned, allow_code=True).to(device)
         dev = self.dev
-        measure = None if dev is None else lambda: mean_ndcg(dev.ndcg(model))
-        alpha, found = choose_share(base, model.encoder, self.recipe.average.wise, measure)
+        measured: list[dict[str, float]] = []
+
+        def measure() -> float:
+            assert dev is not None
+            measured.append(dev.ndcg(model))
+            return mean_ndcg(measured[-1])
+
+        shares = self.recipe.average.wise
+        alpha, found = choose_share(base, model.encoder, shares, measure if dev else None)
         chosen = {"alpha": alpha, "ndcg@10": {str(share): value for share, value in found.items()}}
         model.metadata |= {"wise": chosen}
         if found:
             model.metadata["dev_ndcg@10"] = found[alpha]
+            if "dev_splits" in model.metadata:
+                splits = dict(zip(found, measured, strict=True))[alpha]
+                model.metadata["dev_splits"] |= {"model": splits}
         model.save(out, overwrite=True)
         return chosen
 

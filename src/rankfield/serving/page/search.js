@@ -3,7 +3,8 @@
 const form = document.getElementById('search');
 const told = document.getElementById('told');
 
-if (matchMedia('(min-width: 48.01rem)').matches) form.querySelector('.filters').open = true;
+// beside the results where there is room, closed above them where there is none
+form.querySelector('.filters').open = matchMedia('(min-width: 48.01rem)').matches;
 
 form.addEventListener('input', (event) => {
   if (event.target.name !== 'weight') return;

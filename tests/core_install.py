@@ -135,6 +135,7 @@ def _train(commands: Commands) -> None:
     commands.needs("sentence-transformers", "train", "recipe.toml", "--out", "st", *SMALL,
                    "--set", "encoder.kind=sentence-transformers",
                    "--set", "encoder.model=some/model")  # fmt: skip
+    commands.run("folds", "recipe.toml", "shop", "--folds", 2, "--out", "folds", *SMALL, *TINY)
     commands.run("evaluate", "run/model", "split", "--out", "ranked.json")
     for baseline in ("random", "popularity", "oracle"):
         commands.run("evaluate", "split", "--baseline", baseline, "--out", f"{baseline}.json")

@@ -165,6 +165,7 @@ def _train(walk: Walk) -> None:
     Path("r.toml").write_text(walk("recipe", "split"), "utf-8")
     sets = [word for one in SMALL for word in ("--set", one)]
     walk("train", "r.toml", "--out", f"{FILE}run", "--set", f'name="{FORMULA}"', *sets)
+    walk("folds", "r.toml", "data", "--folds", 2, "--out", f"{FILE}folds", "--label", BREAKS, *sets)
     model = Path(f"{FILE}run") / "model"
     walk("evaluate", model, "split", "--out", "e.json", "--label", BREAKS, "--robustness")
     walk("evaluate", "split", "--baseline", "random", "--out", "b.json", "--label", FORMULA)

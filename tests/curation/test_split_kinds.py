@@ -186,6 +186,30 @@ def test_each_query_and_document_is_unseen_in_exactly_one_fold() -> None:
     )
 
 
+def test_queries_alone_are_divided_where_all_documents_are_seen() -> None:
+    data = make(many(), many(40))
+    for options in ({"queries": 0.5}, {"folds": 4, "fold": 1}):
+        done = split(data, documents=1, dev=0, seed=1, **options)  # type: ignore[arg-type]
+        assert done.documents["seen"].all()
+        assert set(done.queries["subset"]) == {"test"}
+        assert set(done.judgments["split"]) == {"in_domain", "novel_query"}
+        view = done.view("novel_query", "test")
+        assert view.documents.height == 40
+        assert (
+            view.queries.height
+            == int((~done.queries["seen"]).sum())
+            == 60 * (0.5 if "queries" in options else 0.25)
+        )
+        assert not leak_report(done).total
+    assert split(data, documents=1).judged_splits("dev") == ["in_domain", "novel_query"]
+    assert split(data, dev=0).judged_splits("dev") == []
+    assert done.provenance.notes[-1] == "split: fold 1 of 4, documents 1, dev 0, seed 1"
+    with pytest.raises(SplitError, match="cannot all be seen"):
+        split(data, documents=1, by_time=[TimeRule("documents", "time")])
+    later = split(data, documents=1, by_time=[TimeRule("judgments", "clicked", "30")])
+    assert later.documents["seen"].all()
+
+
 groups = st.lists(st.integers(0, 12), min_size=4, max_size=80)
 
 

@@ -244,6 +244,8 @@ def test_normalised() -> None:
 @pytest.mark.parametrize("fraction", [0.0, 1.0, -0.5, 2.0, float("nan")])
 @pytest.mark.parametrize("name", ["queries", "documents", "dev"])
 def test_fractions_out_of_range(fraction: float, name: str) -> None:
+    if (name, fraction) in (("documents", 1.0), ("dev", 0.0)):
+        return  # all documents are seen, no query is for development
     with pytest.raises(SplitError, match=name):
         split(make(["a", "b"], [None, None]), **{name: fraction})  # type: ignore[arg-type]
 

@@ -67,9 +67,7 @@ def command(
     overwrite: Overwrite = False,
     force: Annotated[
         bool,
-        typer.Option(
-            "--force", help="Compare although protocols, data, subsets or queries differ."
-        ),
+        typer.Option("--force", help="Compare although protocols, data or subsets differ."),
     ] = False,
 ) -> None:
     """Print the figures of several evaluations, with relative gains over the first.

@@ -34,6 +34,7 @@ VERBS: dict[str, str] = {
     "mine": "mine",
     "recipe": "recipe",
     "train": "train",
+    "folds": "folds",
     "evaluate": "evaluate",
     "compare": "compare",
     "report": "report",

@@ -33,10 +33,14 @@ def command(
     ] = None,
     documents: Annotated[
         float | None,
-        typer.Option(help="Fraction of the documents seen in training; 0.5.", show_default=False),
+        typer.Option(
+            help="Fraction of the documents seen in training; 0.5. 1: divide queries alone, and "
+            "search all documents.",
+            show_default=False,
+        ),
     ] = None,
     dev: Annotated[
-        float, typer.Option(help="Fraction of each side's queries for development.")
+        float, typer.Option(help="Fraction of each side's queries for development; may be 0.")
     ] = 0.5,
     group_documents_by: Annotated[
         str | None,
@@ -177,10 +181,11 @@ def _require_sense(
         raise InputError("--fold needs --folds: of how many?")
     if folds is not None and folds < 2:
         raise InputError(f"expected 2 folds or more, found {folds}", where="--folds")
-    if folds is not None and (queries is not None or documents is not None):
+    if folds is not None and (queries is not None or documents not in (None, 1)):
         raise InputError(
             "the number of folds decides the fractions",
-            remedy="Leave out --queries and --documents, or --folds.",
+            remedy="Leave out --queries and --documents, or --folds; --documents 1 divides "
+            "queries alone.",
         )
 
 
@@ -199,6 +204,7 @@ def _time_rules(data: Tables, texts: list[str]) -> list[TimeRule]:
 
 
 def _sizes(dataset: Tables) -> Table:
+    import polars as pl
     from rich.table import Table
 
     from rankfield.curation import split_sizes
@@ -206,6 +212,6 @@ def _sizes(dataset: Tables) -> Table:
     table = Table("split", "subset", "queries", "documents", "judgments", title="splits")
     for column in table.columns[2:]:
         column.justify = "right"
-    for split, subset, *counts in split_sizes(dataset).rows():
+    for split, subset, *counts in split_sizes(dataset).filter(pl.col("queries") > 0).rows():
         table.add_row(split, subset, *(f"{count:,}" for count in counts))
     return table

@@ -70,15 +70,19 @@ def split(
     drawn, and judgments of seen pairs from the cut on are dropped: training must not know them.
     With folds, each query and each document is unseen in exactly one of them.
 
+    With `documents` = 1 every document is seen: queries alone are divided, in_domain and
+    novel_query are searched over the whole collection, and the other splits are empty.
+
     Args:
         dataset: any ranking data set, in memory or in its folder; or that folder.
         queries: fraction of the queries seen in training, in (0, 1).
-        documents: fraction of the documents seen in training, in (0, 1).
-        dev: fraction of each side's queries in "dev", in (0, 1).
+        documents: fraction of the documents seen in training, in (0, 1]; 1: all of them.
+        dev: fraction of each side's queries in "dev", in [0, 1); 0: every query is a test query.
         group_documents_by, group_queries_by: a column of the documents, of the queries.
         stratify_documents_by, stratify_queries_by: a column, or "frequency".
         by_time: at most one rule for queries and one for documents, or one for judgments.
-        folds: how many; the fractions of queries and documents are then 1 − 1 / folds.
+        folds: how many; the fractions of queries and documents are then 1 − 1 / folds, of
+            documents also 1 if `documents` is 1.
         fold: which one, from 0.
         seed: another seed gives another split.
 
@@ -90,10 +94,15 @@ def split(
     """
     if not isinstance(dataset, RankingDataset | DatasetFolder):
         dataset = cast(T, require_dataset(dataset))
-    for name, fraction in (("queries", queries), ("documents", documents), ("dev", dev)):
-        if not 0 < fraction < 1:
+    for name, fraction, end in (
+        ("queries", queries, None),
+        ("documents", documents, 1),
+        ("dev", dev, 0),
+    ):
+        if not (0 < fraction < 1 or fraction == end):
+            also = "" if end is None else f", or {end}"
             raise SplitError(
-                f"expected a fraction above 0 and below 1, found {fraction}", where=name
+                f"expected a fraction above 0 and below 1{also}, found {fraction}", where=name
             )
     plan = _Plan(
         seed,
@@ -116,7 +125,7 @@ def split(
     result = result.with_columns("documents", pl.DataFrame({"seen": document_side.seen}))
     result = result.with_columns("judgments", _split_judgments(result).to_frame("split"))
     result = _without_known_future(result, plan)
-    _require_judged(result)
+    _require_judged(result, SPLITS[: 2 if plan.all_documents else 4], SUBSETS[dev == 0 :])
     notes = [plan.described(dev), *plan.notes]
     return result.with_notes([_NOTE + note for note in notes], replacing=_NOTE)
 
@@ -183,6 +192,8 @@ class _Plan:
                 raise SplitError(
                     f"the {table} are divided by time, so they cannot be stratified by {column!r}"
                 )
+        if self.all_documents and "documents" in tables:
+            raise SplitError("the documents are divided by time, so they cannot all be seen")
         if self.folds is None:
             return
         if self.by_time:
@@ -193,6 +204,11 @@ class _Plan:
                 f" and {self.fold}",
                 where="folds",
             )
+
+    @property
+    def all_documents(self) -> bool:
+        """Whether every document is seen."""
+        return self.fractions["documents"] == 1
 
     def rule(self, table: str) -> TimeRule | None:
         """Return the rule that divides a table by time."""
@@ -205,6 +221,7 @@ class _Plan:
             parts = [f"{table} {fraction}" for table, fraction in self.fractions.items()]
         else:
             parts = [f"fold {self.fold} of {self.folds}"]
+            parts += ["documents 1"] if self.all_documents else []
         parts += [f"dev {dev}", f"seed {self.seed}"]
         for verb, columns in (("grouped", self.groups), ("stratified", self.strata)):
             parts += [f"{t} {verb} by {c}" for t, c in reversed(columns.items()) if c is not None]
@@ -225,7 +242,9 @@ def _side(dataset: Tables, table: str, plan: _Plan) -> _Side:
     column = plan.strata[table]
     kinds = None if column is None else strata(dataset, table, column, keys)
     rule = plan.rule(table)
-    if rule is not None:
+    if table == "documents" and plan.all_documents:
+        seen = pl.Series([True]).new_from_index(0, len(keys))
+    elif rule is not None:
         seen = _by_time(dataset, table, keys, rule, plan)
     elif plan.folds is not None:
         seen = draw_folds(keys, plan.folds, plan.seed, table, strata=kinds) != plan.fold
@@ -284,6 +303,8 @@ def _without_known_future(dataset: T, plan: _Plan) -> T:
 def _subsets(side: _Side, dev: float, plan: _Plan) -> pl.Series:
     """Return for each query whether it is in dev, drawn on each side by itself."""
     in_dev = np.zeros(len(side.keys), dtype=bool)
+    if dev == 0:
+        return pl.Series(in_dev)
     for rows, name in ((side.seen, "seen queries"), (~side.seen, "unseen queries")):
         kinds = None if side.strata is None else side.strata.filter(rows)
         drawn = draw_fraction(
@@ -304,8 +325,9 @@ def _split_judgments(dataset: Tables) -> pl.Series:
     return pl.Series(SPLITS).gather(index)
 
 
-def _require_judged(dataset: Tables) -> None:
-    empty = split_sizes(dataset).filter(pl.col("queries") == 0)
+def _require_judged(dataset: Tables, splits: Sequence[str], subsets: Sequence[str]) -> None:
+    wanted = pl.col("split").is_in(splits) & pl.col("subset").is_in(subsets)
+    empty = split_sizes(dataset).filter(wanted, pl.col("queries") == 0)
     if empty.is_empty():
         return
     cells = ", ".join(

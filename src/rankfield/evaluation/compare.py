@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from rankfield.errors import MetricError
+from rankfield.evaluation.folds import pooled_by_label
 from rankfield.evaluation.measured_data import same_judgments
 from rankfield.evaluation.results import Results
 from rankfield.evaluation.statistics import PairedTest, holm, paired_tests
@@ -150,24 +151,29 @@ def compare(
     """Return the means of each run on the splits they share, and gains over the first.
 
     Runs of one label are averaged; runs without a label stand alone, under the model's name.
+    Those of one label that have no query in common are folds, and pooled first (`pool_folds`).
 
     Args:
         results: at least one.
         metrics: which to compare, in any spelling; by default all that every run has.
-        force: compare although protocols, data, subsets or queries differ.
+        force: compare although protocols, data or subsets differ.
 
     Raises:
-        MetricError: nothing to compare, a metric that a run lacks, or runs by different protocols
-            or over different data, subsets or queries without `force`.
+        MetricError: nothing to compare, a metric that a run lacks, runs over different queries,
+            which nothing pairs, or runs by different protocols or over different data or subsets
+            without `force`.
     """
     if not results:
         raise MetricError("expected at least one evaluation, found none", where="compare")
+    results = pooled_by_label(results)
     splits = [s for s in results[0].splits if all(s in r.splits for r in results)]
     if not splits:
         raise MetricError("the evaluations have no split in common", where="compare")
     if not force:
         for other in results[1:]:
             _refuse_different(results[0], other, splits)
+    for other in results[1:]:
+        _refuse_other_queries(results[0], other, splits)
     chosen = _metrics(results, splits, metrics)
     groups = _groups(results)
     rows = [row for split in splits for metric in chosen for row in _rows(groups, split, metric)]
@@ -197,10 +203,16 @@ def _refuse_different(first: Results, other: Results, splits: Sequence[str]) -> 
     if set(first.splits) != set(other.splits):
         found = f"{', '.join(first.splits)} and {', '.join(other.splits)}"
         raise MetricError(f"expected the same splits, found {found}", where=where, remedy=remedy)
+
+
+def _refuse_other_queries(first: Results, other: Results, splits: Sequence[str]) -> None:
     for split in splits:
         if _query_ids(first, split) != _query_ids(other, split):
             raise MetricError(
-                f"expected the same queries in split {split}", where=where, remedy=remedy
+                f"expected the same queries in split {split}",
+                where=f"{_title(first)} and {_title(other)}",
+                remedy="Evaluate both on the same queries. Folds are pooled where all files of a "
+                "run have one label (LABEL=FILE) and no query in common.",
             )
 
 

@@ -42,6 +42,7 @@ ROWS = st.lists(st.tuples(st.integers(0, 3), st.integers(1, 9)), min_size=1, max
 
 
 @example(rows=[(1, 5), (0, 1)], tokens=1, images=1)  # patches of the shape of the tokens
+@example(rows=[(0, 1), (2, 3)], tokens=1, images=1)  # a grid of the shape of the tokens
 @given(rows=ROWS, tokens=st.integers(1, 40), images=st.integers(1, 5))
 def test_each_sequence_is_in_one_part_with_its_images(
     rows: list[tuple[int, int]], tokens: int, images: int

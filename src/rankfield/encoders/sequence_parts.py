@@ -69,11 +69,11 @@ def _pieces(items: Mapping[str, Tensor]) -> dict[str, NDArray[np.int64]] | None:
     for name, item in items.items():
         if name == IMAGE_COUNTS:
             continue
-        # Patches may by chance have the shape of the tokens, whose tensors hold whole numbers.
-        if mask is not None and item.shape == mask.shape and not item.is_floating_point():
-            continue
+        # Grids, and patches, may by chance have the shape of the tokens, which are whole numbers.
         if name.startswith("image_grid_") and of_patches is not None:
             found[name] = of_images
+        elif mask is not None and item.shape == mask.shape and not item.is_floating_point():
+            continue
         elif of_patches is not None and item.is_floating_point() and len(item) == of_patches[-1]:
             found[name] = of_patches
         elif len(item) == total and (total != count or bool((held == 1).all())):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rankfield.encoders import text_batches as module
 from rankfield.encoders.text_batches import text_batches
 
 LENGTHS = st.lists(st.integers(1, 12), min_size=1, max_size=30)
@@ -40,6 +44,46 @@ def test_every_text_is_in_one_batch_whole(
         seen += rows.tolist()
     assert sorted(seen) == list(range(len(lengths)))
     assert [lengths[row] for row in seen] == sorted(lengths)
+
+
+def cost(parts: Sequence[Sequence[int]]) -> int:
+    return sum(len(part) * max(part) + module._CALL_TOKENS for part in parts)
+
+
+def splits(lengths: list[int], size: int, tokens: int) -> Iterator[list[list[int]]]:
+    """Yield every way to cut the lengths into batches that are allowed."""
+    if not lengths:
+        yield []
+    for stop in range(1, len(lengths) + 1):
+        first, rest = lengths[:stop], lengths[stop:]
+        if stop == 1 or (stop <= size and stop * max(first) <= tokens):
+            for others in splits(rest, size, tokens):
+                yield [first, *others]
+
+
+@given(
+    st.lists(st.integers(1, 12), min_size=1, max_size=8),
+    st.integers(1, 8),
+    st.integers(1, 60),
+    st.integers(0, 30),
+)
+def test_no_other_batches_cost_less(lengths: list[int], size: int, tokens: int, call: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_CALL_TOKENS", call)
+        found = [
+            [lengths[row] for row in rows]
+            for rows, _ in text_batches(padded(lengths, left=False), size, tokens)
+        ]
+        assert cost(found) == min(map(cost, splits(sorted(lengths), size, tokens)))
+
+
+def test_short_texts_are_not_padded_to_a_long_one() -> None:
+    lengths = [3] * 40 + [12] * 8
+    parts = list(text_batches(padded(lengths, left=False), 48, 1024))
+    assert [batch["input_ids"].shape for _, batch in parts] == [(40, 3), (8, 12)]
+    # of few texts another call would cost more than the padding
+    parts = list(text_batches(padded(lengths[35:45], left=False), 48, 1024))
+    assert [batch["input_ids"].shape for _, batch in parts] == [(10, 12)]
 
 
 def test_a_batch_takes_what_fits() -> None:

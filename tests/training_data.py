@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from rankfield.curation import split
 from rankfield.schema import Field, RankingDataset, ScoreScale
 
-__all__ = ["tiny_shop"]
+__all__ = ["tiny_shop", "with_image_files"]
 
 COLOURS = {"red": (210, 30, 30), "green": (30, 160, 60), "blue": (40, 60, 210), "grey": (90,) * 3}
 SHAPES = ("ball", "box")
@@ -58,3 +58,16 @@ def _photo(colour: tuple[int, ...], shape: str, rng: np.random.Generator) -> byt
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def with_image_files(dataset: RankingDataset, folder: Path) -> RankingDataset:
+    """Return a data set of `tiny_shop` whose photos are files below a new folder."""
+    (folder / "images").mkdir(parents=True)
+    paths = []
+    for number, photo in enumerate(dataset.documents["image"]):
+        paths.append(None if photo is None else f"images/{number}.png")
+        if photo is not None:
+            (folder / "images" / f"{number}.png").write_bytes(photo)
+    dataset.root = folder
+    images = pl.Series(paths, dtype=pl.String)
+    return dataset.with_tables(documents=dataset.documents.with_columns(image=images))

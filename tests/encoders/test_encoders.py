@@ -388,9 +388,9 @@ def test_training_batches_and_embedding_agree(shop: RankingDataset, tmp_path: Pa
 
     image = next(column for column in columns if column.field.name == "image")
     values = [image.values[code] for code in image.codes_of(rows)]
-    pixels = {"image": model.read_pixels(values, shop.image_source)}
+    images = {"image": {"pixels": model.read_pixels(values, shop.image_source)}}
     with torch.inference_mode():
-        batch = field_batch(model.encoder, columns, rows, "document", pixels)
+        batch = field_batch(model.encoder, columns, rows, "document", images)
         found = model.encode(batch, "document")
     np.testing.assert_allclose(found.numpy(), model.embed_documents(shop)[rows], atol=1e-6)
 

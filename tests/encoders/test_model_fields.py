@@ -68,14 +68,16 @@ def make(data: RankingDataset, **options: Any) -> RankingModel:
 def batch_of(model: RankingModel, data: RankingDataset, rows: list[int]) -> FieldBatch:
     columns = field_columns(data.documents, model.document_fields)
     numbers = np.array(rows, dtype=np.int64)
-    pixels = {
-        column.field.name: model.read_pixels(
-            [column.values[code] for code in column.codes_of(numbers)], data.image_source
-        )
+    images = {
+        column.field.name: {
+            "pixels": model.read_pixels(
+                [column.values[code] for code in column.codes_of(numbers)], data.image_source
+            )
+        }
         for column in columns
         if column.field.modality == "image" and len(column.codes_of(numbers))
     }
-    return field_batch(model.encoder, columns, numbers, "document", pixels)
+    return field_batch(model.encoder, columns, numbers, "document", images)
 
 
 def by_loops(model: RankingModel, data: RankingDataset, weights: dict[str, float]) -> list[Any]:

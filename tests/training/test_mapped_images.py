@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pytest
 import torch
 from PIL import Image
@@ -19,7 +18,7 @@ from rankfield.training import build_model, parse_recipe
 from rankfield.training.batches import PairBatches
 from rankfield.training.mapped_images import MappedImages
 from rankfield.training.packed import tensors
-from training_data import tiny_shop
+from training_data import tiny_shop, with_image_files
 
 
 def made(shop: RankingDataset, **data: Any) -> PairBatches:
@@ -37,16 +36,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def shop(tmp_path: Path) -> RankingDataset:
     """Return a shop whose photos are files."""
-    data = tiny_shop(tmp_path / "bytes")
-    (tmp_path / "shop" / "images").mkdir(parents=True)
-    paths = []
-    for number, photo in enumerate(data.documents["image"]):
-        paths.append(None if photo is None else f"images/{number}.png")
-        if photo is not None:
-            (tmp_path / "shop" / "images" / f"{number}.png").write_bytes(photo)
-    documents = data.documents.with_columns(image=pl.Series(paths, dtype=pl.String))
-    data.root = tmp_path / "shop"
-    return data.with_tables(documents=documents)
+    return with_image_files(tiny_shop(tmp_path / "bytes"), tmp_path / "shop")
 
 
 def no_decoding(patch: pytest.MonkeyPatch) -> None:

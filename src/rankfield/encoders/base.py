@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -66,6 +66,14 @@ class Encoder(nn.Module, ABC):
         """Compute what never changes in training (a frozen tower's output) once, ahead of it.
 
         It is kept in the cache for later runs if it fits into `disk_mib`; 0: never.
+        """
+
+    def precomputed_images(
+        self, count: int, read: Callable[[int, int], Tensor], *, images: str, disk_mib: int
+    ) -> Tensor | None:
+        """Return what never changes of N images in training, N × width: their `features`.
+
+        The arguments are those of `frozen_image_outputs`. None: `pixels` are to be encoded.
         """
 
     def text_parameters(self) -> list[nn.Parameter]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from rankfield.encoders.base import Encoder, Side, Tower
+from rankfield.encoders.frozen_images import frozen_image_outputs
 from rankfield.encoders.frozen_outputs import frozen_outputs
 from rankfield.encoders.own_modules import OwnTextTower, OwnVisionTower
 from rankfield.encoders.towers import (
@@ -96,6 +97,13 @@ class ComposedEncoder(Encoder):
         projected: Tensor = self.vision_projection(self.vision(pixels))
         return projected
 
+    def encode(self, modality: Modality, items: Mapping[str, Tensor]) -> Tensor:
+        """Return N × D vectors, not normalised, of token tensors, of `pixels` or of `features`."""
+        if modality == "image" and "features" in items:
+            projected: Tensor = self.vision_projection(items["features"])
+            return projected
+        return super().encode(modality, items)
+
     def precompute(self, texts: Iterable[str], side: Side, *, disk_mib: int = 0) -> None:
         """Compute a frozen text tower's output for these texts once; see `frozen_outputs`."""
         if self.text is None or not self.text.frozen:
@@ -103,6 +111,14 @@ class ComposedEncoder(Encoder):
         wanted = {self.prefixes[side] + text for text in texts}
         ordered = sorted(wanted, key=lambda text: (len(text), text))
         self.text.remember(ordered, frozen_outputs(self.text, ordered, disk_mib=disk_mib))
+
+    def precomputed_images(
+        self, count: int, read: Callable[[int, int], Tensor], *, images: str, disk_mib: int
+    ) -> Tensor | None:
+        """Return a frozen vision tower's outputs; see `frozen_image_outputs`."""
+        if self.vision is None or not self.vision.frozen:
+            return None
+        return frozen_image_outputs(self.vision, count, read, images=images, disk_mib=disk_mib)
 
     def text_parameters(self) -> list[nn.Parameter]:
         """Return the text tower's parameters, its projection left out."""

@@ -1,4 +1,4 @@
-"""Rows of a table as a batch that an encoder takes: token tensors and pixels."""
+"""Rows of a table as a batch that an encoder takes: tensors of tokens and of images."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def field_batch(
     columns: Sequence[FieldColumn],
     rows: NDArray[np.int64],
     side: Side,
-    pixels: Mapping[str, Tensor],
+    images: Mapping[str, Mapping[str, Tensor]],
 ) -> FieldBatch:
     """Return the batch of these rows, each distinct text and image in it once.
 
@@ -55,7 +55,8 @@ def field_batch(
         columns: the table's fields, from `field_columns`.
         rows: row numbers.
         side: which prefix texts get.
-        pixels: image field → uint8 U × H × W × 3, the images of `column.codes_of(rows)`.
+        images: image field → what the encoder takes for the images of `column.codes_of(rows)`:
+            `pixels`, uint8 U × H × W × 3, or `features`.
     """
     batch = field_codes(columns, rows)
     inputs = {}
@@ -67,6 +68,6 @@ def field_batch(
             texts = [str(text) for text in column.take(held.items[CODES].numpy())]
             items = encoder.tokenize(texts, side)
         else:
-            items = {"pixels": pixels[column.field.name]}
+            items = dict(images[column.field.name])
         inputs[column.field.name] = replace(held, items=items)
     return replace(batch, inputs=inputs)

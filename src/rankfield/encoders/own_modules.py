@@ -57,6 +57,9 @@ class OwnVisionTower(VisionTower):
         """Return N × width vectors from uint8 N × H × W × 3 pixels."""
         return _checked(self.model(self.transform.inputs(pixels)["pixel_values"]), self)
 
+    def settings(self) -> None:
+        """Return None: what code gives is not known from its name."""
+
     def save(self, folder: Path) -> None:
         """Write the weights and the name of the factory."""
         _save(self, folder)

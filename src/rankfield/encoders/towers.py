@@ -18,6 +18,7 @@ from rankfield.encoders.patch_transform import PatchTransform
 from rankfield.encoders.pretrained import load_model, load_tokenizer, loading, require_plain_files
 from rankfield.encoders.source import model_folder
 from rankfield.encoders.token_ids import token_ids
+from rankfield.encoders.tower_settings import tower_settings
 from rankfield.errors import MissingExtraError, ModelError
 from rankfield.files import read_json_object
 
@@ -85,15 +86,7 @@ class TextTower(nn.Module, ABC):
 
     def settings(self) -> list[Any] | None:
         """Return what beside weights and tokens its output depends on; None: it is not known."""
-        from transformers import PreTrainedConfig
-
-        found = [(name, getattr(module, "config", None)) for name, module in self.named_modules()]
-        configs = [
-            [name, one.to_json_string(use_diff=False), str(one._attn_implementation)]
-            for name, one in found
-            if isinstance(one, PreTrainedConfig)
-        ]
-        return [type(self).__name__, self.width, repr(self), configs]
+        return tower_settings(self, self.width)
 
     def remember(self, texts: Sequence[str], outputs: Tensor) -> None:
         """Have `recall` return these N × width outputs for these texts."""
@@ -371,6 +364,10 @@ class VisionTower(nn.Module):
         """Set training mode, which a frozen tower does not enter."""
         super().train(mode and not self.frozen)
         return self
+
+    def settings(self) -> list[Any] | None:
+        """Return what beside weights and pixels its output depends on; None: it is not known."""
+        return tower_settings(self, self.width)
 
     def save(self, folder: Path) -> None:
         """Write the model and the image transform."""

@@ -102,6 +102,7 @@ class PairBatches(Dataset[TrainingBatch]):
             self._rows,
             limit_mib=recipe.data.image_cache_mib,
             disk_mib=recipe.data.image_disk_cache_mib,
+            outputs_mib=self._outputs_mib(),
         )
         if recipe.batch.more_queries:
             _ = self.pairs.by_document  # now, or each process that reads ahead sorts for itself
@@ -155,10 +156,13 @@ class PairBatches(Dataset[TrainingBatch]):
             codes = drop_fields(field_codes(self.columns[side], rows), share, generator=generator)
             source = self.dataset.image_source
             return sequence_batch(encoder, self.columns[side], codes, side, source)
-        pixels = self.images.pixels(side, rows)
+        images = self.images.items(side, rows)
         if self.recipe.data.augment:
-            pixels = {k: flip_and_shift(v, generator=generator) for k, v in pixels.items()}
-        batch = field_batch(encoder, self.columns[side], rows, side, pixels)
+            images = {
+                name: {"pixels": flip_and_shift(items["pixels"], generator=generator)}
+                for name, items in images.items()
+            }
+        batch = field_batch(encoder, self.columns[side], rows, side, images)
         return drop_fields(batch, share, generator=generator)
 
     def use_negatives(self, frame: pl.DataFrame) -> None:
@@ -244,6 +248,16 @@ class PairBatches(Dataset[TrainingBatch]):
                 codes = column.codes_of(self._rows[side])
                 for part in np.split(codes, range(_AT_ONCE, len(codes), _AT_ONCE)):
                     yield from map(str, column.take(part))
+
+    def _outputs_mib(self) -> int:
+        """Return what a frozen vision tower's outputs may take; 0: they do not pay.
+
+        Images that are mirrored and shifted have other outputs each time; and of fewer steps than
+        an epoch has, not all images are met.
+        """
+        data, pairs = self.recipe.data, self.recipe.optimizer.steps * self.recipe.batch.size
+        met = sum(map(len, self._rows.values()))
+        return 0 if data.augment or pairs < met else data.vision_disk_cache_mib
 
     def _query_vectors(self) -> NDArray[np.float32]:
         """Embed the training queries with the untrained model: which are near each other."""

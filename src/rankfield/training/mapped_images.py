@@ -19,7 +19,7 @@ from rankfield.encoders.columns import ImageSource, ImageValue
 from rankfield.encoders.patch_transform import PatchTransform
 from rankfield.progress import progress
 
-__all__ = ["MappedImages"]
+__all__ = ["MappedImages", "images_key"]
 
 Pixels = NDArray[np.uint8]
 
@@ -65,7 +65,7 @@ class MappedImages:
                     advance(len(part))
             pixels.flush()
 
-        name = f"pixels-{_key(values, source, transform)}"
+        name = f"pixels-{images_key(values, source, transform)}"
         self.entry: CacheEntry = cache_entry(
             name, write, siblings=("pixels-", _KEPT), temporary=False
         )
@@ -76,9 +76,10 @@ class MappedImages:
         return np.array(self.pixels[places])
 
 
-def _key(
+def images_key(
     values: Sequence[ImageValue], source: ImageSource, transform: ImageTransform | PatchTransform
 ) -> str:
+    """Return a word that stands for the pixels of these images in their order."""
     settings = [_FORMAT, PIL.__version__, type(transform).__name__, asdict(transform)]
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for value in values:

@@ -53,6 +53,11 @@ class DataSection(Settings):
         ge=0,
         description="keep what a frozen text tower gives in the cache if it fits; 0: never",
     )
+    vision_disk_cache_mib: int = pydantic.Field(
+        16384,
+        ge=0,
+        description="compute what a frozen vision tower gives once, and keep it there; 0: never",
+    )
 
 
 def used_fields(section: DataSection, dataset: RankingDataset, side: Side) -> list[Field]:

@@ -213,3 +213,27 @@ def test_refuses_files_that_cannot_hold_a_comparison(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot hold slices"):
         save_comparison(comparison, tmp_path / "c.csv", slices={"length": pl.DataFrame()})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_each_baseline_is_tested_and_holm_counts_all_tests() -> None:
+    comparison = compare(
+        [run(4.0, name="bm25"), run(2.0, name="clip"), run(0.3, name="gcl")],
+        metrics=["nDCG@10", "RR@10"],
+    )
+    found = comparison.tests_against(["bm25", "clip"])
+    pairs = found.select("against", "name").unique(maintain_order=True).rows()
+    assert pairs == [("bm25", "clip"), ("bm25", "gcl"), ("clip", "gcl")]
+    assert found.height == 3 * 2 * len(comparison.splits)
+    assert comparison.tests_against().equals(found), "of three names these are all pairs"
+    np.testing.assert_allclose(found["p_adjusted"], holm(found["p_randomisation"].to_numpy()))
+    split = comparison.splits[0]
+    values = {
+        name: comparison.queries.filter(split=split, name=name)["RR@10"].to_numpy()
+        for name in ("clip", "gcl")
+    }
+    by_hand = paired_test(values["clip"], values["gcl"])
+    test = found.filter(split=split, metric="RR@10", name="gcl", against="clip").row(0, named=True)
+    assert test["difference"] == pytest.approx(by_hand.difference.value)
+    assert test["p_randomisation"] == pytest.approx(by_hand.p_randomisation)
+    with pytest.raises(MetricError, match=r"no results of 'bm52'.*Did you mean 'bm25'"):
+        comparison.tests_against(["bm52"])

@@ -112,3 +112,32 @@ def test_other_protocols_are_reported_by_their_own_names(
     assert content.rank_scores == (), "grades of the protocol are not scores of the data set"
     assert content.robustness[1].values == (0.25, 0.25)
     assert "by the protocol beir" in render_page(content)
+
+
+def test_the_card_uses_the_data_s_own_query_and_no_path(
+    dataset: RankingDataset, make_results: MakeResults, tmp_path: Path
+) -> None:
+    card = render_model_card(gather(dataset, [make_results("m", 0.5)], title="t", training_logs={}))
+    use = card.split("## Use")[1].split("## Training")[0]
+    assert any(json.dumps(text, ensure_ascii=False) in use for text in dataset.queries["query"])
+    assert 'load("data")' in use
+    assert str(tmp_path) not in card
+    compile(use.split("```python")[1].split("```")[0], "card", "exec")
+
+
+def test_every_baseline_that_is_asked_for_is_tested(
+    dataset: RankingDataset, make_results: MakeResults
+) -> None:
+    results = [make_results("bm25", 0.5), make_results("clip", 0.55), make_results("gcl", 0.7)]
+    content = gather(dataset, results, title="t", training_logs={}, against=["bm25", "clip"])
+    assert [(p.against, p.name) for p in content.pairs[:3]] == [
+        ("bm25", "clip"),
+        ("bm25", "gcl"),
+        ("clip", "gcl"),
+    ]
+    page, text = render_page(content), render_markdown(content)
+    assert "gcl − clip" in page
+    assert "| gcl − clip |" in text
+    assert content.to_json()["pairs"][2]["difference"] == pytest.approx(0.15)
+    plain = gather(dataset, results, title="t", training_logs={})
+    assert "Against each baseline" not in render_page(plain) + render_markdown(plain)

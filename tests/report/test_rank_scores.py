@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from rankfield.evaluation import Results, compare
-from rankfield.report.rank_scores import rank_scores
+from rankfield.report.rank_scores import RankScores, rank_scores, rises_above
 from rankfield.schema import RankingDataset
 
 MakeResults = Callable[..., Results]
@@ -47,3 +47,9 @@ def test_rankings_without_scores_have_no_curve(
     dataset: RankingDataset, make_results: MakeResults
 ) -> None:
     assert rank_scores(compare([make_results("A", 0.5)], metrics=["nDCG@10"]), dataset) == []
+
+
+def test_a_curve_above_the_best_possible_is_explained() -> None:
+    ideal, below, above = (3.0, 1.0), (2.0, 1.0), (1.0, 2.0)
+    assert not rises_above([RankScores("all", ideal, {"a": below})])
+    assert rises_above([RankScores("all", ideal, {"a": below, "b": above})])

@@ -47,6 +47,14 @@ def command(
     details: Annotated[
         bool, typer.Option("--details", help="Show each test: difference, interval, p-values.")
     ] = False,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Test all others against this run or label too, by its name in the table; repeat "
+            "for more. all: every pair. Holm's correction is over all of these tests.",
+        ),
+    ] = None,
     slice_by: Annotated[
         list[str] | None,
         typer.Option(
@@ -80,6 +88,8 @@ def command(
 
     Example: rankfield compare clip=clip-0.json clip=clip-1.json gcl=gcl-0.json gcl=gcl-1.json
 
+    Example: rankfield compare bm25.json clip.json gcl.json --against bm25 --against clip
+
     Example: rankfield compare clip.json gcl.json --slice length --slice document.category
     """
     from rankfield.evaluation import compare, protocol_named, slice_comparison
@@ -105,16 +115,19 @@ def command(
             for by in dict.fromkeys(slice_by)
             for name in sliced
         }
+    pairs = _pairs(comparison, against) if against else None
     for name in comparison.metrics:
         show(comparison, name)
     if len(comparison.names) > 1:
-        if details:
+        if pairs is not None:
+            show_pairs(pairs)
+        elif details:
             show_tests(comparison)
-        echo(legend(comparison, details=details))
+        echo(legend(comparison, details=details or bool(against)))
     for title, rows in slices.items():
         _show_slices(title, rows)
     if out is not None:
-        save_comparison(comparison, out, slices=slices, overwrite=overwrite)
+        save_comparison(comparison, out, slices=slices, pairs=pairs, overwrite=overwrite)
         echo(f"Figures and tests: {out}")
     if table is not None:
         save_table_file(comparison, table, overwrite=overwrite)
@@ -239,6 +252,30 @@ def _show_slices(title: str, slices: pl.DataFrame) -> None:
         for (split, label), found in cells.items()
     ]
     show_table(title, ["split", "slice", "queries", *map(one_line, names)], rows, words=2)
+
+
+def _pairs(comparison: Comparison, against: Sequence[str]) -> pl.DataFrame:
+    return comparison.tests_against(() if "all" in against else against)
+
+
+def show_pairs(tests: pl.DataFrame) -> None:
+    """Print a table of `Comparison.tests_against` for each metric."""
+    rows: dict[str, list[list[str | tuple[str, ...]]]] = {}
+    for row in tests.iter_rows(named=True):
+        rows.setdefault(row["metric"], []).append(
+            [
+                (row["split"], f"{one_line(row['name'])} − {one_line(row['against'])}"),
+                _interval(row["difference"], row["low"], row["high"]),
+                _p_value(row["p_adjusted"]) + ("*" if row["p_adjusted"] < _ALPHA else ""),
+                f"{row['better']:,}, {row['worse']:,}, {row['equal']:,}",
+            ]
+        )
+    for metric, lines in rows.items():
+        title = f"{metric}: differences with 95 % intervals"
+        head = ["split\npair", "difference", "adjus-\nted p", "better,\nworse,\nequal"]
+        show_table(title, head, lines)
+    if tests.height:
+        echo(f"*: p < {_ALPHA} by Holm's correction over these {tests.height:,} tests.")
 
 
 def _interval(value: float | None, low: float | None, high: float | None) -> str:

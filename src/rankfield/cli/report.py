@@ -54,6 +54,14 @@ def command(
             "Default: judgments, length and frequency.",
         ),
     ] = None,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Test all others against this one too, by label; repeat for more. all: every "
+            "pair. Holm's correction is over all of these tests.",
+        ),
+    ] = None,
     queries: Annotated[int, typer.Option(min=0, help="Queries to show, drawn fairly.")] = 12,
     extremes: Annotated[
         int, typer.Option(min=0, help="Wins and losses to show, of each the largest.")
@@ -86,6 +94,7 @@ def command(
         title=title or _title(loaded),
         training_logs=_training_logs(paths, loaded),
         slices=slice_by or None,
+        against=None if not against else [] if "all" in against else against,
         queries_shown=queries,
         extremes_shown=extremes,
         seed=seed,

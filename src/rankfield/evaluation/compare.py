@@ -117,15 +117,54 @@ class Comparison:
             for metric in self.metrics
             for name in self.names[1:]
         ]
-        table = pl.DataFrame(rows, schema=_TESTS, orient="row")
-        p_values = table["p_seeds"].fill_null(table["p_randomisation"])
-        adjusted = pl.Series("p_adjusted", holm(p_values.to_numpy()))
-        return table.insert_column(table.columns.index("p_seeds") + 1, adjusted)
+        return _adjusted(pl.DataFrame(rows, schema=_TESTS, orient="row"))
 
-    def _paired(self, split: str, name: str) -> dict[str, PairedTest]:
+    def tests_against(self, baselines: Sequence[str] = ()) -> pl.DataFrame:
+        """Whether names differ from each of several baselines by more than chance.
+
+        One row for each split, metric and pair: ``split``, ``metric``, ``name``, ``against`` and
+        the columns of `tests`, with ``difference`` = name − against. ``p_adjusted`` is by `holm`
+        over all rows.
+
+        Args:
+            baselines: names that all others are tested against, each pair once; empty: all pairs.
+
+        Raises:
+            MetricError: an unknown name.
+        """
+        for one in baselines:
+            if one not in self.names:
+                raise MetricError(
+                    f"there are no results of {one!r}; there are {listed(self.names, _LISTED)}",
+                    where="against",
+                    remedy=did_you_mean(one, self.names),
+                )
+        wanted = dict.fromkeys(baselines or self.names)
+        pairs = [
+            (first, name)
+            for place, first in enumerate(wanted)
+            for name in self.names
+            if name not in list(wanted)[: place + 1]
+        ]
+        found = {
+            (split, *pair): self._paired(split, pair[1], pair[0])
+            for split in self.splits
+            for pair in pairs
+        }
+        rows = [
+            (split, metric, name, first, *_figures(found[split, first, name][metric]))
+            for split in self.splits
+            for metric in self.metrics
+            for first, name in pairs
+        ]
+        schema = {key: _TESTS[key] for key in ("split", "metric", "name")}
+        schema |= {"against": pl.String} | _TESTS
+        return _adjusted(pl.DataFrame(rows, schema=schema, orient="row"))
+
+    def _paired(self, split: str, name: str, against: str = "") -> dict[str, PairedTest]:
         sides = [
             [run.queries.filter(split=split).select("query_id", *self.metrics) for run in runs]
-            for runs in (self.runs[self.names[0]], self.runs[name])
+            for runs in (self.runs[against or self.names[0]], self.runs[name])
         ]
         shared = sides[0][0].select("query_id")
         for frame in itertools.chain(*sides):
@@ -134,6 +173,13 @@ class Comparison:
             {metric: _by_run(frames, shared, metric) for metric in self.metrics} for frames in sides
         )
         return paired_tests(first, second)
+
+
+def _adjusted(table: pl.DataFrame) -> pl.DataFrame:
+    """Return a table of tests with ``p_adjusted``, by `holm` over all of its rows."""
+    p_values = table["p_seeds"].fill_null(table["p_randomisation"])
+    adjusted = pl.Series("p_adjusted", holm(p_values.to_numpy()))
+    return table.insert_column(table.columns.index("p_seeds") + 1, adjusted)
 
 
 def _by_run(frames: Sequence[pl.DataFrame], queries: pl.DataFrame, metric: str) -> FloatArray:

@@ -51,12 +51,13 @@ def save_comparison(
     path: str | Path,
     *,
     slices: Mapping[str, pl.DataFrame] | None = None,
+    pairs: pl.DataFrame | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write a comparison with its tests; the ending of `path` says how.
 
     - .json: ``rankfield`` (version), ``runs`` (name → what each run says of itself), ``table``,
-      ``tests`` and ``slices`` (by → rows), each a list of rows;
+      ``tests``, ``slices`` (by → rows) and ``pairs``, if there are any, each a list of rows;
     - .csv, .parquet: one row for each of ``Comparison.table``, with the columns of
       ``Comparison.tests`` beside it, null for the first name; Parquet keeps ``rankfield`` and
       ``runs`` in its metadata.
@@ -65,6 +66,7 @@ def save_comparison(
         comparison: what to write.
         path: the file.
         slices: by → table of `slice_comparison`, for JSON.
+        pairs: of `Comparison.tests_against`, for JSON.
         overwrite: replace an older file.
 
     Raises:
@@ -83,6 +85,7 @@ def save_comparison(
                 "table": comparison.table.to_dicts(),
                 "tests": comparison.tests.to_dicts(),
                 "slices": {by: table.to_dicts() for by, table in (slices or {}).items()},
+                **({} if pairs is None else {"pairs": pairs.to_dicts()}),
             }
             text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
             temporary.write_text(text + "\n", "utf-8")

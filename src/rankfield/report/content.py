@@ -15,6 +15,7 @@ from rankfield.metrics import Mean
 from rankfield.report.examples import Example, choose_extremes, choose_queries, make_examples
 from rankfield.report.log import TrainingLog, read_log
 from rankfield.report.numbers import PRIMARY, SplitRow, split_rows, summary
+from rankfield.report.pairs import PairRow, pair_rows
 from rankfield.report.rank_scores import RankScores, rank_scores
 from rankfield.report.style import decimal, series_names, split_title
 from rankfield.schema import RankingDataset
@@ -56,6 +57,8 @@ class Content:
     every_metric: (split's title, metric, a mean for each model).
     examples, extremes: queries drawn fairly, and those that the last model wins and loses by most.
     runs: name → how it was trained, a line; recipes: name → its recipe.
+    pairs: tests against each baseline that was asked for.
+    folder: the name of the data set's folder.
     """
 
     title: str
@@ -76,7 +79,14 @@ class Content:
     recipes: dict[str, dict[str, Any]]
     logs: dict[str, TrainingLog]
     seed: int
+    pairs: tuple[PairRow, ...] = ()
+    folder: str = "data"
     version: str = __version__
+
+    @property
+    def query(self) -> str | None:
+        """A query's text of the data itself, None where queries have none."""
+        return next((e.text for e in (*self.examples, *self.extremes) if e.text), None)
 
     @property
     def colours(self) -> dict[str, str]:
@@ -100,6 +110,7 @@ def gather(
     title: str,
     training_logs: Mapping[str, Path],
     slices: Sequence[str] | None = None,
+    against: Sequence[str] | None = None,
     queries_shown: int = 12,
     extremes_shown: int = 3,
     seed: int = 0,
@@ -115,6 +126,7 @@ def gather(
         training_logs: name of a model → the JSON Lines log that its training wrote.
         slices: as `evaluation.slice_queries`; by default judgments, and length and frequency
             where they differ between queries.
+        against: names that all others are tested against too; empty: all pairs.
         queries_shown: how many queries to draw fairly.
         extremes_shown: how many of the largest wins, and of the largest losses.
         seed: for the draw.
@@ -150,6 +162,8 @@ def gather(
         recipes={label: log.recipe for label, log in logs.items() if log.recipe},
         logs=logs,
         seed=seed,
+        pairs=() if against is None else tuple(pair_rows(main, against)),
+        folder="data" if dataset.root is None else dataset.root.resolve().name,
     )
 
 

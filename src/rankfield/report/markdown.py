@@ -12,6 +12,7 @@ from rankfield.escaping import fenced_code, markdown_text, yaml_value
 from rankfield.report.content import Content
 from rankfield.report.examples import Example
 from rankfield.report.numbers import PRIMARY, SIGNIFICANT, Cell, about_tests
+from rankfield.report.rank_scores import RISES, rises_above
 from rankfield.report.style import SPLIT_TITLES, decimal, p_value, signed, signed_percent
 from rankfield.terminal import printable_values
 
@@ -36,6 +37,8 @@ def render_markdown(content: Content) -> str:
             "difference over the same queries and a p, corrected by Holm’s method. "
             f"{about_tests(content.rows)} “Not clear”: p is {SIGNIFICANT} or more."
         )
+    if content.pairs:
+        parts += ["## Against each baseline", _pairs(content)]
     parts += ["## Every metric", _every_metric(content)]
     parts += _rank_scores(content) + _slices(content) + _robustness(content)
     if content.extremes:
@@ -83,6 +86,22 @@ def markdown_recipe(recipe: Mapping[str, Any]) -> str:
     return fenced_code(printable_values(tomli_w.dumps(dict(recipe)), "toml"), "toml")
 
 
+def _pairs(content: Content) -> str:
+    rows = [
+        [
+            _split(row.split),
+            f"{markdown_text(row.name)} − {markdown_text(row.against)}",
+            signed(row.difference)
+            + ("" if row.low is None else f" ({signed(row.low)} to {signed(row.high)})"),
+            "–" if row.p_value is None else p_value(row.p_value),
+            f"{row.better:,}, {row.worse:,}, {row.equal:,}",
+        ]
+        for row in content.pairs
+    ]
+    head = ["split", "pair", f"{PRIMARY}, 95 % interval", "p", "better, worse, equal"]
+    return f"{markdown_table(head, rows)}\n\nThe p are corrected by Holm’s method over this table."
+
+
 def _split(split: str) -> str:
     return SPLIT_TITLES.get(split) or markdown_text(split)
 
@@ -118,7 +137,8 @@ def _rank_scores(content: Content) -> list[str]:
             shown = [decimal(values[r - 1], 2) if r <= len(values) else "–" for r in _RANKS]
             rows.append([title, markdown_text(name), *shown])
     head = ["split", "model", *(f"rank {rank}" for rank in _RANKS)]
-    return ["## Mean score by rank", markdown_table(head, rows)]
+    why = [RISES] if rises_above(content.rank_scores) else []
+    return ["## Mean score by rank", markdown_table(head, rows), *why]
 
 
 _RANKS = (1, 2, 3, 5, 10, 20)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
-from rankfield.escaping import markdown_text
+from rankfield.escaping import fenced_code, markdown_text
 from rankfield.report.content import Content
 from rankfield.report.markdown import (
     dev_table,
@@ -36,7 +37,7 @@ def render_model_card(content: Content) -> str:
         "the order of their scores. Trained with rankfield (Generalized Contrastive Learning, "
         "arXiv 2404.08535).",
         "## Use",
-        _USE,
+        _use(content),
         "## Training",
         _training(content, name),
         "## Data",
@@ -57,16 +58,21 @@ def render_model_card(content: Content) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-_USE = """```python
-from pathlib import Path
-
-from rankfield.encoders import RankingModel
-from rankfield.evaluation import retrieve
-from rankfield.schema import RankingDataset
-
-model = RankingModel.load(Path("model"))
-print(retrieve(model, RankingDataset.load("documents"), "red striped mug", k=10))
-```"""
+def _use(content: Content) -> str:
+    """Return code that loads the model and searches the data that it was measured on."""
+    folder = json.dumps(content.folder, ensure_ascii=False)
+    lines = [
+        "import rankfield",
+        "",
+        'model = rankfield.RankingModel.load("model")',
+        f"data = rankfield.RankingDataset.load({folder})",
+    ]
+    if content.query is None:
+        lines.append("print(model.encode_documents(data.documents).shape)")
+    else:
+        query = json.dumps(content.query, ensure_ascii=False)
+        lines.append(f"print(rankfield.retrieve(model, data, {query}, k=10))")
+    return fenced_code("\n".join(lines), "python")
 
 
 def _front_matter(content: Content, name: str, facts: Mapping[str, str]) -> str:

@@ -17,7 +17,7 @@ from rankfield.report.content import Content, SliceTable, gather
 from rankfield.report.log import TrainingLog
 from rankfield.report.numbers import SIGNIFICANT, about_tests
 from rankfield.report.plots import bar_chart, interval_chart, line_chart
-from rankfield.report.rank_scores import RankScores
+from rankfield.report.rank_scores import RISES, RankScores, rises_above
 from rankfield.report.style import (
     SPLIT_TITLES,
     decimal,
@@ -98,6 +98,7 @@ def render_page(content: Content, next_steps: Sequence[str] = ()) -> str:
             bars=_bars(content),
             curves=_curves(content.logs, colours),
             rank_curves=[_rank_curve(scores, colours) for scores in content.rank_scores],
+            rises=RISES if rises_above(content.rank_scores) else "",
             slices=[(table, _slice_figure(table, colours)) for table in content.slices],
             robustness=_by_split(content.robustness),
             all_metrics=[

@@ -129,10 +129,11 @@ def bar_chart(
             lengths = [0.0 if value is None else value for value in values]
             draw = axes.bar if upright else axes.barh
             drawn = draw(places, lengths, thickness * 0.9, color=_STAND_INS[colour], linewidth=0)
-            size = 10 if bars <= 16 or not upright else 8
+            size = 10 if bars <= 16 or not upright else 8 if bars <= 24 else 6
             axes.bar_label(drawn, [decimal(v, 2) for v in values], padding=3, fontsize=size)
         highest = max((v for _, _, vs in series for v in vs if v is not None), default=1.0)
-        _bar_axes(axes, groups, max(highest * 1.12, 0.1), width=width, upright=upright)
+        room = 1.12 if upright else 1 + 0.9 / width  # of the values at the ends
+        _bar_axes(axes, groups, max(highest * room, 0.1), width=width, upright=upright)
         return _inline(figure, description)
 
 
@@ -227,9 +228,10 @@ def interval_chart(
             place += 1.0
         place += 0.35
     with _page_style():
-        figure = Figure(figsize=(width, 0.55 + 0.27 * place), layout="constrained")
+        row = max(0.27, 0.09 * len(series) + 0.06)  # an interval of each model, none on another
+        figure = Figure(figsize=(width, 0.55 + row * place), layout="constrained")
         axes = figure.add_subplot()
-        step = 0.56 / max(len(series), 1)
+        step = 0.72 / max(len(series), 1)
         for i, (_, colour, means) in enumerate(series):
             offset = (i - (len(series) - 1) / 2) * step
             _draw_intervals(axes, [row + offset for row in places], means, _STAND_INS[colour])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,14 @@ import polars as pl
 from rankfield.evaluation import Comparison
 from rankfield.schema import RankingDataset
 
-__all__ = ["RankScores", "rank_scores"]
+__all__ = ["RISES", "RankScores", "rank_scores", "rises_above"]
+
+RISES = (
+    "Where a model is above the best possible list at a rank, it has good documents there that the "
+    "best list has further up, and that list has only lower scores left: no list is better as a "
+    "whole."
+)
+"""Why a curve may rise above "best possible"."""
 
 _KEYS = ["split", "query_id"]
 
@@ -56,6 +64,16 @@ def rank_scores(comparison: Comparison, dataset: RankingDataset) -> list[RankSco
         ideal = _ideal(dataset, split, queries, depth, floor)
         found.append(RankScores(split, tuple(ideal.tolist()), models))
     return found
+
+
+def rises_above(curves: Iterable[RankScores]) -> bool:
+    """Return whether a model has a higher mean at some rank than the best possible list."""
+    return any(
+        value > best + 1e-9
+        for curve in curves
+        for values in curve.models.values()
+        for value, best in zip(values, curve.ideal, strict=True)
+    )
 
 
 def _means(

@@ -117,9 +117,11 @@ def test_other_protocols_are_reported_by_their_own_names(
 def test_the_card_uses_the_data_s_own_query_and_no_path(
     dataset: RankingDataset, make_results: MakeResults, tmp_path: Path
 ) -> None:
-    card = render_model_card(gather(dataset, [make_results("m", 0.5)], title="t", training_logs={}))
+    content = gather(dataset, [make_results("m", 0.5)], title="t", training_logs={})
+    assert content.query
+    card = render_model_card(content)
     use = card.split("## Use")[1].split("## Training")[0]
-    assert any(json.dumps(text, ensure_ascii=False) in use for text in dataset.queries["query"])
+    assert json.dumps(content.query, ensure_ascii=False) in use
     assert 'load("data")' in use
     assert str(tmp_path) not in card
     compile(use.split("```python")[1].split("```")[0], "card", "exec")

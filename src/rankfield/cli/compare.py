@@ -123,7 +123,7 @@ def command(
             show_pairs(pairs)
         elif details:
             show_tests(comparison)
-        echo(legend(comparison, details=details or bool(against)))
+        echo(legend(comparison, details=details, pairs=pairs is not None))
     for title, rows in slices.items():
         _show_slices(title, rows)
     if out is not None:
@@ -166,8 +166,14 @@ def show(comparison: Comparison, metric: str) -> None:
     show_table(metric, ["split", "queries", *map(one_line, headings)], lines)
 
 
-def legend(comparison: Comparison, *, details: bool = False) -> str:
-    """Say in words what the stars of `show` mean, and what single runs leave open."""
+def legend(comparison: Comparison, *, details: bool = False, pairs: bool = False) -> str:
+    """Say in words what the stars of `show` mean, and what single runs leave open.
+
+    Args:
+        comparison: what was shown.
+        details: with its tests.
+        pairs: with tests of pairs, which say their own correction.
+    """
     import polars as pl
 
     count, first = comparison.tests.height, comparison.names[0]
@@ -180,7 +186,13 @@ def legend(comparison: Comparison, *, details: bool = False) -> str:
         )
     single = [name for name, runs in comparison.runs.items() if len(runs) == 1]
     if len(single) == len(comparison.names):
-        tests = f"The tests{correction}, are" if details else "A test of single runs (--details) is"
+        tests = (
+            f"The tests{correction}, are"
+            if details
+            else "The tests are"
+            if pairs
+            else "A test of single runs (--details) is"
+        )
         said.append(
             f"Each column is one run. {tests} about these models on these queries; to compare "
             "recipes, give several runs of each, trained with other seeds (LABEL=FILE)."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import httpx2
 import pytest
 
 Tab = Any
@@ -20,6 +21,8 @@ PAGES = {
     "queries": "/grade?rater=anna",
     "graded": "/grade?rater=anna&query=q000000",
     "ranks": "/grade?rater=anna&query=q000000&blind=0",
+    "ordered": "/grade?rater=anna&sort=worst",
+    "agreement": "/agreement?rater=anna&rule=median",
 }
 WIDTHS = {"desktop": 1280, "phone": 390}
 
@@ -28,6 +31,17 @@ WIDTHS = {"desktop": 1280, "phone": 390}
 def address(request: pytest.FixtureRequest) -> str:
     found: str = PAGES[request.param]
     return found
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _two_raters_disagree(service: str) -> None:
+    judgments = [
+        {"query_id": "q000005", "doc_id": f"p000000{i}", "score": score + i, "rater": rater}
+        for i in range(4)
+        for rater, score in (("dora", 1.0), ("emil", 50.5))
+    ]
+    kept = httpx2.post(f"{service}/v1/judgments", json={"judgments": judgments}, timeout=60)
+    assert kept.status_code == 200, kept.text
 
 
 @pytest.mark.parametrize(("width", "scheme"), [("desktop", "light"), ("phone", "dark")])

@@ -86,7 +86,8 @@ def test_a_misspelt_key_suggests_the_right_one(
         (
             {"encoder": {"model": "org/clip"}},
             "recipe, encoder: model has no effect here: it needs encoder.kind = transformers, "
-            "sentence-transformers, open-clip or rankfield, and this is of kind small; leave it out$",
+            "sentence-transformers, open-clip or rankfield, and this is of kind small; "
+            "leave it out$",
         ),
         (
             {"encoder": {"kind": "open-clip", "model": "a", "pooling": "cls"}},

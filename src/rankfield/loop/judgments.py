@@ -11,6 +11,7 @@ import polars as pl
 from scipy.stats import kendalltau
 
 from rankfield.files import new_file
+from rankfield.io.parquet import read_parquet
 from rankfield.labels import LabelOptions, make_labels
 from rankfield.loop.shop import Shop, same_text
 
@@ -71,12 +72,12 @@ def training_judgments(events: Path, folder: Path, shop: Shop) -> ClickJudgments
 
 def _with_ids(labels: Path, shop: Shop) -> pl.DataFrame:
     """Return query_id, doc_id, score with the ids of the shop's queries."""
-    texts = pl.read_parquet(labels / "queries.parquet").select(
+    texts = read_parquet(labels / "queries.parquet").select(
         pl.col("query_id").alias("text_id"), same_text("query").alias("text")
     )
     known = shop.visitors.select("query_id", same_text("query").alias("text"))
     ids = texts.join(known, on="text", how="inner").select("text_id", "query_id")
-    judged = pl.read_parquet(labels / "judgments.parquet")
+    judged = read_parquet(labels / "judgments.parquet")
     return (
         judged.rename({"query_id": "text_id"})
         .join(ids, on="text_id", how="inner", maintain_order="left")

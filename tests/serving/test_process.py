@@ -20,6 +20,7 @@ import pytest
 from rankfield.index import index_model, open_index
 from rankfield.query import Searcher
 from rankfield.serving import latest_judgments
+from rankfield.serving.judgments import kept_acts
 from served_process import Served, started
 from served_shop import client_of, made_shop, quiet
 
@@ -201,3 +202,45 @@ def test_a_kill_keeps_what_was_acknowledged(root: Path) -> None:
         assert again.post("/v1/judgments", json=body).status_code == 200
     for line in (root / "data" / "judgments.jsonl").read_text().splitlines():
         json.loads(line)
+
+
+def test_a_kill_keeps_every_grade_of_two_raters(root: Path) -> None:
+    acknowledged: dict[str, list[tuple[str, float | None]]] = {"anna": [], "ben": []}
+
+    def rate(rater: str) -> None:
+        kept = acknowledged[rater]
+        with (
+            httpx2.Client(base_url=process.url, timeout=20) as client,
+            suppress(httpx2.TransportError),
+        ):
+            for number in range(10_000):
+                body = {
+                    "query_id": f"q{number}", "doc_id": "d00", "rater": rater, "query": "red ball",
+                    "score": None if number % 5 == 4 else float(number), "found_by": [],
+                    "position": 1, "blind": True,
+                }  # fmt: skip
+                assert client.post("/grade/judgments", json=body).status_code == 200
+                kept.append((f"q{number}", body["score"]))
+                if number % 7 == 6:
+                    kept.pop()
+                    undone = client.post("/grade/undo", json={"rater": rater})
+                    assert undone.json()["query_id"] == f"q{number}"
+
+    with started(root, "--data", str(root / "data")) as process:
+        threads = [threading.Thread(target=rate, args=(rater,)) for rater in acknowledged]
+        for thread in threads:
+            thread.start()
+        while min(map(len, acknowledged.values())) < 20:
+            time.sleep(0.01)
+        process.process.kill()
+        for thread in threads:
+            thread.join()
+    acts = kept_acts(root / "data")
+    for rater, given in acknowledged.items():
+        found = [(one.query_id, one.score) for one in acts.of(rater)]
+        assert found[: len(given)] == given
+        assert len(found) <= len(given) + 1  # one whose answer, or that of its undo, was cut off
+    settled = latest_judgments(root / "data", settled_by="ben")
+    ours = {query: score for query, score in acknowledged["ben"] if score is not None}
+    kept = dict(settled.select("query_id", "score").iter_rows())
+    assert ours.items() <= kept.items()

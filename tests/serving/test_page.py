@@ -6,7 +6,7 @@ import base64
 import io
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import parse_qsl, quote
@@ -19,8 +19,11 @@ from starlette.testclient import TestClient
 
 from rankfield.encoders import RankingModel
 from rankfield.index import build_index
+from rankfield.query import Query
 from rankfield.serving.keys import Keys
+from rankfield.serving.logs import JsonLog
 from rankfield.serving.page.address import PageQuery
+from rankfield.serving.page.columns import offered_columns
 from rankfield.synthetic import sample_shop
 from served_shop import client_of, image_uri, made_shop
 from tiny_models import tiny_clip
@@ -115,6 +118,28 @@ def test_a_score_is_explained_where_that_is_asked(client: TestClient) -> None:
     hit = client.post("/v1/search", json={"query": "red ball", "limit": 2, "explain": True})
     score = hit.json()["hits"][1]["explanation"]["score"]
     assert f"Score {score:.4f}" in found
+
+
+def test_what_a_page_needs_is_made_before_the_first_request(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[object] = []
+
+    def counted(documents: pl.DataFrame, texts: Sequence[str]) -> object:
+        made.append(documents)
+        return offered_columns(documents, texts)
+
+    monkeypatch.setattr("rankfield.serving.page.desk.offered_columns", counted)
+    with client_of(shop) as client:
+        assert len(made) == 1
+        assert client.get("/", params={"q": "red ball"}).status_code == 200
+        assert len(made) == 1
+    out = io.StringIO()
+    broken = "rankfield.serving.page.preparing.found_values"
+    monkeypatch.setattr(broken, lambda *_: Query.of("red", limit=0))
+    with client_of(shop, log=JsonLog(out)) as client:
+        assert client.get("/", params={"q": "red ball"}).status_code == 200
+    assert "not prepared" in out.getvalue()
 
 
 def test_pages_follow_each_other_without_a_gap(client: TestClient) -> None:

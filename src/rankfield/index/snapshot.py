@@ -131,6 +131,8 @@ class Snapshot:
         Raises:
             DataError: an unknown id.
         """
+        if not len(ids):
+            return np.zeros(0, dtype=np.int64)
         if len(ids) <= _FEW:
             return self._rows_of_few(ids)
         known = pl.DataFrame({KEY: self.ids, "row": np.arange(len(self.live))})

@@ -56,7 +56,7 @@ class View:
     def findable(self) -> npt.NDArray[np.bool_]:
         """Which rows have a vector that is not zero."""
         found = np.zeros(len(self), dtype=np.bool_)
-        for rows, vectors in self._chunks():
+        for rows, vectors in self._chunks(None):
             found[rows] = vectors.any(axis=1)
         return found
 
@@ -74,7 +74,7 @@ class View:
         """
         found = np.zeros(len(self), dtype=np.bool_)
         lost = _LOST * (len(vector) + 4) * float(np.linalg.norm(vector))
-        for rows, vectors in self._chunks():
+        for rows, vectors in self._chunks(self._all):
             near = (vectors @ vector).astype(np.float64)
             unsure = np.flatnonzero(np.abs(near - least) <= lost * self._longest + _LOST)
             near[unsure] = similarities(vector[None], vectors[unsure])[0]
@@ -84,17 +84,17 @@ class View:
     @cached_property
     def _longest(self) -> float:
         """The length of the longest vector, which is 1 but for rounding."""
-        squares = (np.einsum("nd,nd->n", chunk, chunk).max() for _, chunk in self._chunks())
+        chunks = self._chunks(self._all)
+        squares = (np.einsum("nd,nd->n", chunk, chunk).max() for _, chunk in chunks)
         return float(np.sqrt(max(squares, default=0.0)))
 
-    def _chunks(self) -> Iterator[tuple[slice, npt.NDArray[np.float32]]]:
-        """Yield all rows with their vectors, some at a time."""
+    def _chunks(
+        self, kept: npt.NDArray[np.float32] | None
+    ) -> Iterator[tuple[slice, npt.NDArray[np.float32]]]:
+        """Yield all rows with their vectors, some at a time, of `kept` or else of the index."""
         for start in range(0, len(self), _AT_ONCE):
             rows = slice(start, start + _AT_ONCE)
-            if self._all is not None:
-                yield rows, self._all[rows]
-            else:
-                yield rows, self.index.vectors(self.ids[rows])
+            yield rows, kept[rows] if kept is not None else self.index.vectors(self.ids[rows])
 
     @cached_property
     def _all(self) -> npt.NDArray[np.float32] | None:

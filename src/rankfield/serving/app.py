@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,6 +18,7 @@ from rankfield.errors import RankfieldError
 from rankfield.serving.failures import Failure, failure_of, response_of
 from rankfield.serving.guard import LOOPBACK, Guard
 from rankfield.serving.page.desk import Desk
+from rankfield.serving.page.preparing import prepare
 from rankfield.serving.routes import (
     agreement,
     compare,
@@ -57,7 +59,8 @@ def create_app(service: Service, hosts: Iterable[str] = LOOPBACK) -> Guard:
     """
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await asyncio.to_thread(prepare, app.state.desk)
         yield
         service.close()
 

@@ -12,10 +12,11 @@ from rankfield.query.column_kinds import kind_of, require_column
 from rankfield.query.filters import parse_filter
 from rankfield.serving.page.address import PageQuery
 
-__all__ = ["NumberColumn", "ValueColumn", "chosen_filter", "offered_columns"]
+__all__ = ["MOST_DISTINCT", "NumberColumn", "ValueColumn", "chosen_filter", "offered_columns"]
 
-_MOST_COLUMNS = 6
-_MOST_DISTINCT, _SHOWN = 200, 8
+MOST_DISTINCT = 200
+"""Different values of a column that is offered, at most."""
+_MOST_COLUMNS, _SHOWN = 6, 8
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def offered_columns(
             continue
         if kind in ("text", "boolean") and len(values) < _MOST_COLUMNS:
             counted = column.drop_nulls().cast(pl.String).value_counts(sort=True)
-            if counted.height <= min(_MOST_DISTINCT, max(2, len(column) // 3)):
+            if counted.height <= min(MOST_DISTINCT, max(2, len(column) // 3)):
                 values.append(ValueColumn(name, tuple(counted[name][:_SHOWN].to_list())))
         elif kind == "number" and len(numbers) < _MOST_COLUMNS and name not in text_fields:
             found = column.cast(pl.Float64).drop_nulls().drop_nans()

@@ -9,7 +9,12 @@ from rankfield.errors import InputError
 from rankfield.query import Answer, Hit, Query
 from rankfield.serving.bodies import check_query
 from rankfield.serving.page.address import PagePart, PageQuery
-from rankfield.serving.page.columns import NumberColumn, ValueColumn, chosen_filter
+from rankfield.serving.page.columns import (
+    MOST_DISTINCT,
+    NumberColumn,
+    ValueColumn,
+    chosen_filter,
+)
 from rankfield.serving.page.desk import Desk
 from rankfield.serving.page.hit_view import details_of, title_of
 from rankfield.serving.served_index import Opened
@@ -39,7 +44,7 @@ def shown_values(desk: Desk, page: PageQuery) -> dict[str, Any]:
         "has_texts": bool(metadata.text_fields),
         "takes_images": "image" in opened.model.encoder.modalities,
         "parts": [_part(desk, page, part) for part in page.parts],
-        "value_columns": [_value_column(page, one, {}) for one in values],
+        "value_columns": [_value_column(page, one, None) for one in values],
         "number_columns": [_number_column(page, one) for one in numbers],
         "is_filtered": bool(page.values or page.least or page.most or page.filter),
         "unfiltered": page.address(values={}, least={}, most={}, filter=""),
@@ -64,7 +69,8 @@ def found_values(desk: Desk, page: PageQuery) -> dict[str, Any]:
     answer = opened.searcher.search(query)
     explained: Mapping[int, Any] = {}
     if page.explain:
-        single = {"limit": 1, "offset": page.explain - 1, "explain": True, "facets": []}
+        single = {"limit": 1, "offset": page.explain - 1, "explain": True}
+        single |= {"facets": [], "count": False}
         for hit in opened.searcher.search(Query.of(query, **single)).hits:
             explained = {hit.rank: hit.explanation}
     data = desk.data_sets.of(opened.index)
@@ -98,6 +104,7 @@ def _query(desk: Desk, page: PageQuery, opened: Opened, facets: list[str]) -> Qu
         "offset": page.offset,
         "count": True,
         "facets": facets,
+        "facet_values": MOST_DISTINCT,
     }
     return Query.of(parts, **settings, **page.order.settings())
 
@@ -154,10 +161,13 @@ def _said(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _value_column(page: PageQuery, column: ValueColumn, counts: Mapping[str, int]) -> Any:
+def _value_column(page: PageQuery, column: ValueColumn, counts: Mapping[str, int] | None) -> Any:
     chosen = page.values.get(column.name, ())
     shown = [*column.values, *(one for one in chosen if one not in column.values)]
-    values = [{"value": v, "count": counts.get(v), "chosen": v in chosen} for v in shown]
+    values = [
+        {"value": v, "count": None if counts is None else counts.get(v, 0), "chosen": v in chosen}
+        for v in shown
+    ]
     return {"name": column.name, "values": values, "chosen": bool(chosen)}
 
 

@@ -28,6 +28,7 @@ from rankfield.serving.routes import (
     grade,
     interleave,
     page,
+    results,
     search,
     state,
 )
@@ -47,6 +48,7 @@ _ROUTERS = (
     grade.router,
     agreement.router,
     compare.router,
+    results.router,
 )
 
 

@@ -30,7 +30,7 @@ _HEADERS = (
 )
 _UNCOUNTED = ("/health", "/ready", "/metrics")
 """What is answered although the queue is full."""
-_PAGES = ("/", "/agreement", "/compare", "/grade")
+_PAGES = ("/", "/agreement", "/compare", "/grade", "/results")
 """Whose addresses are shared: other sites may link to them."""
 _CLOSE = {"Connection": "close"}
 

@@ -17,6 +17,8 @@ class Limits:
     results: how far down a query's pages may reach, and its window: offset + limit, `window`,
         `hybrid.window`.
     queries, inputs, documents: in one batch of queries, one call for embeddings, one write.
+    snapshot: queries that one snapshot asks; of more, this many are chosen.
+    snapshots: how many there may be.
     queue: requests in progress; further ones are refused.
     timeout: seconds until a read is given up. What a write began is finished.
     receive: seconds in which the head, and then the body, of a request must have come, and each
@@ -31,6 +33,8 @@ class Limits:
     queries: int = 64
     inputs: int = 256
     documents: int = 1_000
+    snapshot: int = 1_000
+    snapshots: int = 1_000
     queue: int = 256
     timeout: float = 30.0
     receive: float = 15.0

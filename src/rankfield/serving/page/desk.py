@@ -15,6 +15,8 @@ from rankfield.serving.page.grade_book import GradeBook
 from rankfield.serving.page.known_grades import KnownGrades
 from rankfield.serving.page.query_set import QuerySet
 from rankfield.serving.page.rankings import Rankings
+from rankfield.serving.page.snapshot_job import SnapshotJob
+from rankfield.serving.page.snapshot_store import SnapshotStore
 from rankfield.serving.page.thumbnails import Thumbnails
 from rankfield.serving.served_index import Opened
 from rankfield.serving.service import Service
@@ -37,6 +39,8 @@ class Desk:
         self.service = service
         self.data_sets, self.thumbnails = DataSets(), Thumbnails()
         self.grades = KnownGrades(service.journal.folder if service.journal else None)
+        self.job = SnapshotJob(service)
+        self._snapshots = SnapshotStore(service.journal.folder) if service.journal else None
         self._images = ByteCache(_IMAGES)
         self._columns: dict[str, tuple[str, Columns]] = {}
         self._book: GradeBook | None = None
@@ -71,6 +75,16 @@ class Desk:
             if self._book is None:
                 self._book = GradeBook(path)
             return self._book
+
+    def snapshots(self) -> SnapshotStore:
+        """Return the snapshots.
+
+        Raises:
+            Failure: the service has no folder for them.
+        """
+        self.service.needed_journal()
+        assert self._snapshots is not None
+        return self._snapshots
 
     def query_set(self, index: Index) -> QuerySet | None:
         """Return the queries to grade with an index; None where its data set is not there.

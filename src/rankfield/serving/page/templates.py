@@ -21,6 +21,7 @@ FILES: Mapping[str, str] = {
     "icon.svg": "image/svg+xml",
     "page.css": "text/css",
     "grade.js": "text/javascript",
+    "results.js": "text/javascript",
     "search.js": "text/javascript",
     "step.js": "text/javascript",
 }

@@ -38,6 +38,7 @@ LAYERS = (
         "sorting",
         "settings",
         "engines",
+        "on_device",
     },
     {"io", "cache_folder"},
     {"schema", "images", "web", "work_folder"},

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rankfield.losses.matryoshka import truncated
+from rankfield.on_device import on_device
 
 __all__ = [
     "FieldBatch",
@@ -38,8 +39,9 @@ class FieldInputs:
 
     def to(self, device: torch.device) -> FieldInputs:
         """Return the same on another device."""
-        items = {k: v.to(device) for k, v in self.items.items()}
-        return FieldInputs(items, self.rows.to(device), self.index.to(device), self.multi_valued)
+        items = {k: on_device(v, device) for k, v in self.items.items()}
+        rows, index = on_device(self.rows, device), on_device(self.index, device)
+        return FieldInputs(items, rows, index, self.multi_valued)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from rankfield.encoders.sequence import SequenceEncoder
 from rankfield.encoders.sequence_batch import prepared, sequence_embeddings
 from rankfield.encoders.text_batches import batch_tokens, text_batches
 from rankfield.errors import InputError
+from rankfield.on_device import on_device
 from rankfield.progress import progress
 from rankfield.schema import RankingDataset, require_dataset
 
@@ -196,11 +197,11 @@ def _vectors(
     """Encode a column's distinct values, U × D."""
     values, out = column.values, None
     for rows, items in _batches(model, column, image, side, batch_size):
-        on_device = {name: item.to(model.device) for name, item in items.items()}
-        vectors = model.encoder.encode(column.field.modality, on_device)
+        moved = {name: on_device(item, model.device) for name, item in items.items()}
+        vectors = model.encoder.encode(column.field.modality, moved)
         if out is None:
             out = vectors.new_empty(len(values), vectors.shape[1])
-        out[torch.from_numpy(rows).to(vectors.device)] = vectors
+        out[on_device(torch.from_numpy(rows), vectors.device)] = vectors
     assert out is not None
     return out
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -18,6 +18,7 @@ from rankfield.encoders.fusion import FieldBatch, FieldInputs, field_embeddings
 from rankfield.encoders.sequence import SequenceEncoder
 from rankfield.images import open_image
 from rankfield.losses.matryoshka import truncated
+from rankfield.on_device import on_device
 
 __all__ = [
     "SEQUENCE",
@@ -179,8 +180,8 @@ def sequence_embeddings(
     vectors = torch.zeros(len(found.contents), encoder.dimension, device=device)
     for places in _batches(found, batch_size):
         items = prepared(encoder, [found.contents[i] for i in places], side, source)
-        on_device: Mapping[str, Tensor] = {name: item.to(device) for name, item in items.items()}
-        vectors[torch.tensor(places, device=device)] = encoder.encode("text", on_device).float()
+        moved = {name: on_device(item, device) for name, item in items.items()}
+        vectors[on_device(torch.tensor(places), device)] = encoder.encode("text", moved).float()
     rows, index = found.rows.to(device), found.index.to(device)
     unit = truncated(field_embeddings(size, vectors, rows, index), dimension)
     return unit.cpu().numpy()

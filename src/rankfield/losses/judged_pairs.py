@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rankfield.on_device import on_device
+
 __all__ = ["JudgedPairs", "check_batch", "check_rows"]
 
 
@@ -30,7 +32,10 @@ class JudgedPairs:
     def to(self, device: torch.device) -> JudgedPairs:
         """Return the same on another device."""
         return JudgedPairs(
-            *(x.to(device) for x in (self.queries, self.documents, self.scores, self.weights))
+            *(
+                on_device(x, device)
+                for x in (self.queries, self.documents, self.scores, self.weights)
+            )
         )
 
     def transposed(self) -> JudgedPairs:

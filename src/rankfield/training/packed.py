@@ -25,6 +25,10 @@ class Packed:
     value: Any
     block: Tensor
 
+    def pin_memory(self) -> Packed:
+        """Return the same in pinned memory; the name is that which torch's `DataLoader` calls."""
+        return Packed(self.value, self.block.pin_memory())
+
 
 @dataclass(frozen=True)
 class _Place:

@@ -26,7 +26,7 @@ _PAGE = 4096
 
 
 def batches_ahead(
-    batches: PairBatches, steps: range, *, workers: int, processes: int = 1
+    batches: PairBatches, steps: range, *, workers: int, processes: int = 1, pinned: bool = False
 ) -> Iterator[TrainingBatch]:
     """Yield the batches of these steps, read by `workers` processes; by this one if 0.
 
@@ -35,6 +35,7 @@ def batches_ahead(
         steps: in their order.
         workers: how many processes read ahead.
         processes: how many on this machine do the same.
+        pinned: whether what they read is put into pinned memory, beside the training.
 
     Raises:
         ReadAheadError: shared memory does not hold what is read ahead, or a reading process ended.
@@ -48,6 +49,7 @@ def batches_ahead(
         sampler=steps,
         num_workers=workers,
         prefetch_factor=_AHEAD if workers else None,
+        pin_memory=pinned and workers > 0,
     )
     try:
         with _tokenizers_may_fork():

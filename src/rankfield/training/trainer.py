@@ -228,6 +228,7 @@ class _Trainer:
                 steps,
                 workers=self.recipe.data.workers,
                 processes=self.accelerator.num_processes,
+                pinned=self.accelerator.device.type == "cuda",
             )
             yield from enumerate(read, steps.start)
 

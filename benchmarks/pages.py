@@ -64,7 +64,9 @@ def made(root: Path, documents: int) -> None:
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(documents, 384)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    ExactIndex.build(root / "index", metadata, columns(rng, documents), lambda _: [(0, vectors)])
+    ExactIndex.build(
+        root / "index", metadata, columns(rng, documents), lambda _: iter([(0, vectors)])
+    )
 
 
 def columns(rng: np.random.Generator, documents: int) -> pl.DataFrame:

@@ -17,6 +17,8 @@ PAGES = {
     "found": "/?index=shop&q=red+mug",
     "explained": f"/?index=shop&q=red+mug{PARTS}&explain=3&hybrid=1&is.audience=women",
     "nothing": "/?index=shop&q=red+mug&max.price=0",
+    "models": "/compare",
+    "compared": "/compare?query=q000001&index.1=shop&index.2=next&index.3=next&hybrid.3=1",
     "name": "/grade",
     "queries": "/grade?rater=anna",
     "graded": "/grade?rater=anna&query=q000000",

@@ -69,7 +69,7 @@ def found_values(desk: Desk, page: PageQuery) -> dict[str, Any]:
     answer = opened.searcher.search(query)
     explained: Mapping[int, Any] = {}
     if page.explain:
-        single = {"limit": 1, "offset": page.explain - 1, "explain": True}
+        single: dict[str, Any] = {"limit": 1, "offset": page.explain - 1, "explain": True}
         single |= {"facets": [], "count": False}
         for hit in opened.searcher.search(Query.of(query, **single)).hits:
             explained = {hit.rank: hit.explanation}

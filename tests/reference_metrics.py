@@ -85,5 +85,44 @@ def average_precision(ranked: Sequence[str], judged: Judgments, k: int, relevant
     return value / total if total else math.nan
 
 
+def bpref(ranked: Sequence[str], judged: Judgments, k: int, relevant: float, floor: float) -> float:
+    total = sum(score >= relevant for score in judged.values())
+    others = sum(floor <= score < relevant for score in judged.values())
+    above, value = 0, 0.0
+    for document in ranked[:k]:
+        if document not in judged:
+            continue
+        if judged[document] >= relevant:
+            value += 1 - min(above, total) / min(others, total) if above else 1
+        elif judged[document] >= floor:
+            above += 1
+    return value / total if total else math.nan
+
+
+def inferred_average_precision(
+    ranked: Sequence[str], judged: Judgments, k: int, relevant: float, floor: float
+) -> float:
+    """As trec_eval's m_infap.c has it, whose epsilon is 0.00001."""
+    total = sum(score >= relevant for score in judged.values())
+    good = bad = unjudged = 0
+    value = 0.0
+    for above, document in enumerate(ranked[:k]):
+        if document not in judged:
+            continue
+        if judged[document] >= relevant:
+            if above == 0:
+                value += 1
+            else:
+                share = (good + 0.00001) / (good + bad + 0.00002)
+                pool = (good + bad + unjudged) / above
+                value += 1 / (above + 1) + above / (above + 1) * pool * share
+            good += 1
+        elif judged[document] >= floor:
+            bad += 1
+        else:
+            unjudged += 1
+    return value / total if total else math.nan
+
+
 def hits(ranked: Sequence[str], judged: Judgments, k: int, relevant: float) -> int:
     return sum(document in judged and judged[document] >= relevant for document in ranked[:k])

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from rankfield.cli.results_table import show_results, shown_metrics
+from rankfield.cli.results_table import chosen_metrics, show_results, with_metrics
 from rankfield.cli.text_table import show_table
-from rankfield.errors import InputError
+from rankfield.errors import InputError, MetricError
 from rankfield.evaluation import EvaluationOptions, baseline, evaluate, protocol_named
 from ranking_shop import ranking_shop
 
@@ -38,17 +40,25 @@ def test_80_columns_hold_the_figures(
 
 
 def test_the_metrics_that_are_asked_for_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    results = evaluate(baseline("random"), ranking_shop(), EvaluationOptions())
-    names = shown_metrics(["recall@10", "RBP@10", "R@10"], "rankfield")
-    assert names == ["R@10", "RBP@10"]
+    words = ["recall@10", "RBP@10", "R@10", "hit_rate@3", "R@2000"]
+    metrics = chosen_metrics(words, "rankfield", allow_code=False)
+    names = [str(metric) for metric in metrics]
+    assert names == ["R@10", "RBP@10", "Success@3", "R@2000"]
+    options = with_metrics(EvaluationOptions(), metrics)
+    assert ([str(metric) for metric in options.metrics], options.k) == (names[2:], 2000)
+    results = evaluate(baseline("random"), ranking_shop(), options)
     show_results(results, names)
     lines = capsys.readouterr().out.splitlines()
     for split, means in results.splits.items():
         (row,) = (line.split() for line in lines if line.split()[:1] == [split])
-        assert row[-2:] == [f"{means[name].value:.3f}" for name in names]
-    with pytest.raises(InputError, match=r"expected one of nDCG@10, .*found Bpref@7\. `rankfield"):
-        shown_metrics(["Bpref@7"], "rankfield")
-    with pytest.raises(InputError, match="Did you mean 'nDCG@10'"):
-        shown_metrics(["nDGC@10"], "rankfield")
+        assert row[-len(names) :] == [f"{means[name].value:.3f}" for name in names]
+    with pytest.raises(MetricError, match="Did you mean 'nDCG'"):
+        chosen_metrics(["nDGC@10"], "rankfield", allow_code=False)
     with pytest.raises(InputError, match="is for rankfield's own rules, found --protocol beir"):
-        shown_metrics(["P@10"], "beir")
+        chosen_metrics(["P@10"], "beir", allow_code=False)
+    for wrong, message in (
+        (replace(options, k=1000), "R@2000: needs more than the 1,000 documents"),
+        (replace(options, protocol="beir"), "is not among the metrics of beir"),
+    ):
+        with pytest.raises(MetricError, match=message):
+            evaluate(baseline("random"), ranking_shop(), wrong)

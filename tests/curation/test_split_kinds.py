@@ -189,7 +189,7 @@ def test_each_query_and_document_is_unseen_in_exactly_one_fold() -> None:
 def test_queries_alone_are_divided_where_all_documents_are_seen() -> None:
     data = make(many(), many(40))
     for options in ({"queries": 0.5}, {"folds": 4, "fold": 1}):
-        done = split(data, documents=1, dev=0, seed=1, **options)  # type: ignore[arg-type]
+        done = split(data, documents=1, dev=0, seed=1, **options)
         assert done.documents["seen"].all()
         assert set(done.queries["subset"]) == {"test"}
         assert set(done.judgments["split"]) == {"in_domain", "novel_query"}

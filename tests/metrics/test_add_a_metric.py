@@ -28,9 +28,9 @@ def test_the_command_measures_and_lists_it(
     (tmp_path / "my.run").write_text("q Q0 a 1 2.0 x\\nr Q0 c 1 2.0 x\\n")
     files = [str(tmp_path / "qrels.txt"), str(tmp_path / "my.run")]
     for words, expected in (
-        ([*files, "-m", "success@1", "-m", "hit_rate(rel=2)@5"], ("Success@1", "0.5000")),
-        ([*files, "-m", "Success@1"], ("Success@1", "0.5000")),
-        (["--list"], ("Success", "1 if a relevant document is within K, else 0")),
+        ([*files, "-m", "rprec", "-m", "r_precision(rel=0)@5"], ("Rprec", "0.5000")),
+        ([*files, "-m", "Rprec"], ("Rprec", "0.5000")),
+        (["--list"], ("Rprec", "relevant documents within R / R")),
     ):
         monkeypatch.setattr(sys, "argv", ["rankfield", "metrics", *words])
         with pytest.raises(SystemExit) as stopped:

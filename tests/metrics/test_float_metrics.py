@@ -46,7 +46,15 @@ FAMILIES = [
     "RBP(p=0.5)",
     "RR(rel=2)",
     "P(rel=0.25)",
-    *(f"{family}(condensed=true)" for family in ("nDCG", "ERR", "RBP", "RR", "mAP", "R", "P")),
+    "Success",
+    "Success(rel=2)",
+    "Bpref",
+    "infAP",
+    "infAP(rel=2)",
+    *(
+        f"{family}(condensed=true)"
+        for family in ("nDCG", "ERR", "RBP", "RR", "mAP", "R", "P", "bpref", "infAP")
+    ),
     "nDCG(gain=exp, condensed=true)",
 ]
 
@@ -100,6 +108,9 @@ def expected(name: str, query: Query, scale: ScoreScale) -> float:
         "mAP": reference.average_precision(ranked, judged, k, threshold),
         "R": found / relevant if relevant else float("nan"),
         "P": found / k,
+        "Success": float(found > 0),
+        "Bpref": reference.bpref(ranked, judged, k, threshold, floor),
+        "infAP": reference.inferred_average_precision(ranked, judged, k, threshold, floor),
         "Judged": sum(d in judged for d in ranked[:k]) / max(min(len(ranked), k), 1),
     }[metric.family]
 

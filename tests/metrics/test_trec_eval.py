@@ -43,6 +43,11 @@ NAMES = {
     "P@5": "P_5",
     "P@10": "P_10",
     "P@1000": "P_1000",
+    "Success@1": "success_1",
+    "Success@5": "success_5",
+    "Success@10": "success_10",
+    "Bpref": "bpref",
+    "infAP": "infAP",
 }
 
 
@@ -102,7 +107,8 @@ def test_equals_trec_eval_on_many_queries() -> None:
     for name, values in values_of(list(NAMES), grades, runs).items():
         undefined = {query for query, value in values.items() if np.isnan(value)}
         # Where nothing is relevant, trec_eval says 0.
-        assert undefined == (nothing if name.startswith(("nDCG", "mAP", "R@")) else set())
+        kinds = ("nDCG", "mAP", "R@", "Bpref", "infAP")
+        assert undefined == (nothing if name.startswith(kinds) else set())
         for query, value in values.items():
             # trec_eval leaves a query out that the run lacks.
             expected = peer[query][NAMES[name]] if query in runs else 0.0
@@ -111,7 +117,21 @@ def test_equals_trec_eval_on_many_queries() -> None:
 
 def test_equals_ir_measures() -> None:
     grades, runs = random_queries(1)
-    names = ("nDCG@10", "nDCG", "AP@1000", "AP", "RR", "R@100", "P@10", "P(rel=3)@5", "R(rel=2)@20")
+    names = (
+        "Success@3",
+        "Success(rel=2)@5",
+        "Bpref",
+        "infAP",
+        "nDCG@10",
+        "nDCG",
+        "AP@1000",
+        "AP",
+        "RR",
+        "R@100",
+        "P@10",
+        "P(rel=3)@5",
+        "R(rel=2)@20",
+    )
     measures = [ir_measures.parse_measure(name) for name in names]
     expected = {
         (m.measure, m.query_id): m.value for m in ir_measures.iter_calc(measures, grades, runs)

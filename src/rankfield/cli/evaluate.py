@@ -20,7 +20,7 @@ from rankfield.cli.evaluate_refusals import (
 from rankfield.cli.evaluated_lists import Lists
 from rankfield.cli.opening import Opened, Opening, opens_a_model
 from rankfield.cli.options import Device, Overwrite
-from rankfield.cli.results_table import ShownMetrics, show_results, shown_metrics
+from rankfield.cli.results_table import ShownMetrics, chosen_metrics, show_results, with_metrics
 from rankfield.errors import InputError
 from rankfield.terminal import echo
 
@@ -177,7 +177,8 @@ def command(
         refuse_for_others(place, dimension, cache, without, robustness=robustness)
     outputs = _outputs(out, names, overwrite=overwrite)
     options = _options(split, subset, label, protocol, device, memory=memory, precision=precision)
-    metrics = shown_metrics(metric or (), options.protocol)
+    metrics = chosen_metrics(metric or (), options.protocol, allow_code=opening.allow_code)
+    options = with_metrics(options, metrics)
     data = load_valid(data_folder)
     lists = Lists(run, depth).checked(data, options, names, overwrite=overwrite)
     options = lists.asked_of(options)
@@ -198,7 +199,7 @@ def command(
             if dimension is not None:
                 opened.model.truncate_to(dimension)
             results = _of_model(opened, data, options, cache, without, robustness=robustness)
-        show_results(results, metrics)
+        show_results(results, [str(one) for one in metrics])
         found[name] = results
     lists.save(found)
     found = {name: lists.left_out(results) for name, results in found.items()}

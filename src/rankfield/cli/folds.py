@@ -11,7 +11,7 @@ import typer
 
 from rankfield.cli.options import AllowCode, Dataset
 from rankfield.cli.program import program
-from rankfield.cli.results_table import ShownMetrics, show_results, shown_metrics
+from rankfield.cli.results_table import ShownMetrics, chosen_metrics, show_results, with_metrics
 from rankfield.terminal import echo
 
 __all__ = ["command"]
@@ -54,25 +54,26 @@ def command(
 
     Example: rankfield folds gcl.toml shop --folds 5 --out gcl-folds
     """
-    from rankfield.evaluation import Results
+    from rankfield.evaluation import EvaluationOptions, Results
     from rankfield.training import load_recipe
     from rankfield.training.cross_validation import Folds, cross_validate
     from rankfield.validate import load_valid
 
-    shown = shown_metrics(metric or (), "rankfield")
+    metrics = chosen_metrics(metric or (), "rankfield", allow_code=allow_code)
     wanted = load_recipe(recipe, set_ or (), allow_code=allow_code)
     data = load_valid(dataset)
     target = out / "results.json"
     Results.require_new(target)
     how = Folds(folds, seed, group_queries_by, stratify_queries_by)
+    options = with_metrics(EvaluationOptions(label=label), metrics)
     try:
-        results = cross_validate(wanted, data, out, how, label=label, say=echo)
+        results = cross_validate(wanted, data, out, how, options=options, say=echo)
     except KeyboardInterrupt:
         again = shlex.join(sys.argv[1:])
         echo(f"stopped; go on with: {program()} {again}", err=True)
         raise
     results.save(target)
-    show_results(results, shown)
+    show_results(results, [str(one) for one in metrics])
     means = results.metadata["folds"]["nDCG@10"]
     said = ", ".join("–" if mean is None else f"{mean:.3f}" for mean in means)
     echo(f"nDCG@10 of each fold: {said}.")

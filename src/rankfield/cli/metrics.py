@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +12,9 @@ import typer
 from rankfield.cli.baselines import output_of
 from rankfield.cli.load_results import result_files
 from rankfield.cli.metrics_output import check_values_file, means_of, save_values, show_means
-from rankfield.cli.options import TableFile
+from rankfield.cli.metrics_scale import read_judgments, say_highest_grade
+from rankfield.cli.options import AllowCode, TableFile
+from rankfield.cli.results_table import chosen_metrics
 from rankfield.errors import InputError
 from rankfield.paths import safe_name
 from rankfield.terminal import echo, printable_values
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from rankfield.evaluation import Results
-    from rankfield.metrics import Metric
+    from rankfield.metrics import Metric, OwnMetric
     from rankfield.schema import ScoreScale
 
 __all__ = ["command"]
@@ -70,8 +71,8 @@ def command(
         typer.Option(
             "--metric",
             "-m",
-            help=f"A metric, such as 'nDCG(gain=exp)@10'; repeat for more. "
-            f"Default: {', '.join(_METRICS)}.",
+            help=f"A metric, such as 'nDCG(gain=exp)@10', or module:function@10, of your own "
+            f"(--allow-code); repeat for more. Default: {', '.join(_METRICS)}.",
         ),
     ] = None,
     _list: Annotated[
@@ -130,6 +131,7 @@ def command(
         bool, typer.Option("--json", help="Print the means as JSON in place of tables.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the outputs.")] = False,
+    allow_code: AllowCode = False,
 ) -> None:
     """Measure ranked lists against judgments: floats stay floats.
 
@@ -140,18 +142,17 @@ def command(
 
     Example: rankfield metrics qrels.txt bm25.run dense.run --compare --table table.tex
     """
-    from rankfield.metrics import Metric
-
     named = _named(runs)
     outputs = _outputs(out, named)
     _check_outputs(named, outputs, per_query, table, compare=compare, overwrite=overwrite)
-    wanted = [_condensed(Metric.parse(name), condensed) for name in metric or _METRICS]
+    chosen = chosen_metrics(metric or _METRICS, "rankfield", allow_code=allow_code)
+    wanted = [_condensed(one, condensed) for one in chosen]
     files = list(named.values())
     _require_splits(split, judgments, files)
-    judged, judged_scale = _judged(judgments, scale, relevant, split)
+    judged, judged_scale = read_judgments(judgments, scale, relevant, split)
     wanted = _within_depth(wanted, files, chosen=bool(metric))
     if compare and not metric:
-        wanted = [one for one in wanted if one.family != "Judged"]
+        wanted = [one for one in wanted if str(one) != "Judged@10"]
     missing = {"ignore_unknown": ignore_unknown, "ignore_missing": ignore_missing}
     how = _How(judgments, judged, judged_scale, wanted, split, {"ties": ties, **missing})
     found = {name: how.measured(name, path) for name, path in named.items()}
@@ -161,7 +162,7 @@ def command(
         fate = "they are left out" if ignore_missing else "they count as empty lists"
         show_means(judgments, found, judged_scale, fate=fate)
         if scale is None:
-            _say_highest_grade(wanted, judged_scale)
+            say_highest_grade(wanted, judged_scale)
     _compared(found, wanted, table, show=compare and not as_json, overwrite=overwrite)
     if per_query is not None:
         save_values(per_query, found)
@@ -175,7 +176,7 @@ class _How:
     file: Path
     judgments: pl.DataFrame
     scale: ScoreScale
-    metrics: Sequence[Metric]
+    metrics: Sequence[Metric | OwnMetric]
     split: str | None
     settings: Mapping[str, Any]
 
@@ -261,7 +262,7 @@ def _check_outputs(
 
 def _compared(
     found: Mapping[str, Results],
-    metrics: Sequence[Metric],
+    metrics: Sequence[Metric | OwnMetric],
     table: Path | None,
     *,
     show: bool,
@@ -300,13 +301,22 @@ def _save(found: Mapping[str, Results], outputs: Mapping[str, Path], *, overwrit
         echo(f"Results: {target}", err=True)
 
 
-def _condensed(metric: Metric, condensed: bool) -> Metric:
-    if not condensed or metric.condensed or metric.family == "Judged":
+def _condensed(metric: Metric | OwnMetric, condensed: bool) -> Metric | OwnMetric:
+    from rankfield.metrics import Metric
+
+    if (
+        not condensed
+        or not isinstance(metric, Metric)
+        or metric.condensed
+        or metric.family == "Judged"
+    ):
         return metric
     return replace(metric, parameters=(*metric.parameters, ("condensed", True)))
 
 
-def _within_depth(metrics: list[Metric], runs: Sequence[Path], *, chosen: bool) -> list[Metric]:
+def _within_depth(
+    metrics: list[Metric | OwnMetric], runs: Sequence[Path], *, chosen: bool
+) -> list[Metric | OwnMetric]:
     """Return the metrics that lists which an evaluation cut off can give; refuse chosen others."""
     from rankfield.formats.own_tables import ranked_depth
 
@@ -337,55 +347,4 @@ def _require_splits(split: str | None, judgments: Path, runs: Sequence[Path]) ->
             "none of the files is a table with a column 'split'",
             where="--split",
             remedy="Leave out --split.",
-        )
-
-
-def _judged(
-    path: Path, scale: str | None, relevant: float | None, split: str | None
-) -> tuple[pl.DataFrame, ScoreScale]:
-    """Return the judgments and their scale."""
-    from rankfield.formats.guesses import guess_scale
-    from rankfield.formats.rankings import read_judged_pairs
-
-    judged = read_judged_pairs(path, split=split)
-    low, high = _bounds(scale) if scale else (None, None)
-    found = guess_scale(judged["score"], minimum=low, maximum=high)
-    outside = (judged["score"] > found.maximum) | (judged["score"] < found.minimum)
-    if outside.any():
-        query, document, score = judged.row(int(outside.arg_max() or 0))
-        raise InputError(
-            f"the score {score:g} of {document!r} for {query!r} is outside {found.minimum:g} to "
-            f"{found.maximum:g}",
-            where="--scale",
-            remedy="State the true ends, or the upper one alone, --scale :MAX: then scores of 0 "
-            "and below gain nothing.",
-        )
-    return judged, found if relevant is None else replace(found, relevant=relevant)
-
-
-def _bounds(scale: str) -> tuple[float | None, float]:
-    """Return both ends of the scale, None where the lower one is left out."""
-    low, colon, high = scale.partition(":")
-    try:
-        least, most = float(low) if low.strip() else None, float(high)
-    except ValueError:
-        least, most = math.nan, math.nan
-    if colon and math.isfinite(most) and (least is None or -math.inf < least < most):
-        return least, most
-    raise InputError(
-        f"expected MIN:MAX, two finite numbers, the smaller first, found {scale!r}",
-        where="--scale",
-        remedy="Write --scale 0:4, or --scale :4.",
-    )
-
-
-def _say_highest_grade(metrics: Sequence[Metric], scale: ScoreScale) -> None:
-    """Say which highest grade ERR takes where no scale is stated: it decides the figure."""
-    from rankfield.metrics import GainMap
-
-    highest = GainMap(scale).highest_grade
-    if any(m.family == "ERR" and m.value("max") is None for m in metrics) and highest < 4:
-        echo(
-            f"ERR takes {highest:g}, the largest judged score, for the highest grade: state it "
-            f"(--scale :{math.floor(highest) + 1}), or take gdeval's, ERR(max=4)."
         )

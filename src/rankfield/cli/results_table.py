@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rankfield.cli.text_table import show_table
 from rankfield.errors import InputError
-from rankfield.messages import did_you_mean
 from rankfield.terminal import echo, one_line
 
 if TYPE_CHECKING:
-    from rankfield.evaluation import Results
-    from rankfield.metrics import Mean
+    from rankfield.evaluation import EvaluationOptions, Results
+    from rankfield.metrics import Mean, Metric, OwnMetric
 
-__all__ = ["ShownMetrics", "show_results", "shown_metrics"]
+__all__ = ["ShownMetrics", "chosen_metrics", "show_results", "with_metrics"]
 
 ShownMetrics = Annotated[
     list[str] | None,
     typer.Option(
         "--metric",
         "-m",
-        help="What the table shows, R@100 for instance; repeat for more. The results file has "
-        "all metrics. Default: the main ones.",
+        help="What the table shows, R@100 for instance, or module:function@10, of your own "
+        "(--allow-code); repeat for more. The results file has the usual ones too.",
         show_default=False,
     ),
 ]
@@ -68,29 +68,38 @@ def show_results(results: Results, metrics: Sequence[str] = ()) -> None:
             )
 
 
-def shown_metrics(names: Sequence[str], protocol: str) -> list[str]:
-    """Return the metrics that the user asks for, in their canonical names.
+def chosen_metrics(
+    names: Sequence[str], protocol: str, *, allow_code: bool
+) -> list[Metric | OwnMetric]:
+    """Return the metrics that the user asks for; "module:function" is imported.
 
     Raises:
-        InputError: other rules than rankfield's, or a metric that evaluations do not compute.
+        InputError: other rules than rankfield's.
+        MetricError: no such metric.
+        RecipeError: a function, which is not allowed.
     """
-    from rankfield.metrics import STANDARD_METRICS, canonical_name
+    from rankfield.foreign_code import refuse_code
+    from rankfield.metrics import load_metric
+    from rankfield.metrics.own_metric import is_own_metric
 
     if names and protocol != "rankfield":
         raise InputError(
             f"is for rankfield's own rules, found --protocol {protocol}", where="--metric"
         )
-    found = list(dict.fromkeys(map(canonical_name, names)))
-    for name in found:
-        if name not in STANDARD_METRICS:
-            raise InputError(
-                f"expected one of {', '.join(STANDARD_METRICS)}, found {name}",
-                where="--metric",
-                remedy=did_you_mean(name, STANDARD_METRICS)
-                or "`rankfield metrics` computes others from the judgments and the rankings beside "
-                "--out.",
-            )
-    return found
+    if not allow_code:
+        refuse_code([name for name in names if is_own_metric(name)], where="--metric")
+    return list({str(one): one for one in map(load_metric, names)}.values())
+
+
+def with_metrics(
+    options: EvaluationOptions, metrics: Sequence[Metric | OwnMetric]
+) -> EvaluationOptions:
+    """Return options by which these are computed too, and as many documents retrieved as needed."""
+    from rankfield.metrics import STANDARD_METRICS
+
+    further = [metric for metric in metrics if str(metric) not in STANDARD_METRICS]
+    deepest = max((metric.cutoff or 0 for metric in further), default=0)
+    return replace(options, metrics=further, k=max(options.k, deepest))
 
 
 def _cell(mean: Mean) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from rankfield.errors import MetricError
 from rankfield.evaluation.check_hits import check_hits
 from rankfield.evaluation.join_judgments import join_judgments
 from rankfield.evaluation.measured_data import measured_data
@@ -16,7 +17,7 @@ from rankfield.evaluation.protocol import EvaluationProtocol, protocol_named
 from rankfield.evaluation.ranker import Embedder, Ranker, Search, ranker_of
 from rankfield.evaluation.resampling import LEVEL
 from rankfield.evaluation.results import DatasetIdentity, Results, SplitSize
-from rankfield.metrics import JudgedRankings
+from rankfield.metrics import JudgedRankings, standard_metrics
 from rankfield.metrics.rankings import FloatArray
 from rankfield.schema import SPLITS, RankingDataset, SplitView, require_dataset
 from rankfield.search import Hits
@@ -47,7 +48,7 @@ def evaluate(
         SplitError: an unknown split or subset, or a split without queries.
         DataError: an id or pair that occurs twice, or an embedding that is not finite.
         ModelError: embeddings or hits of another shape than promised.
-        MetricError: an unknown protocol.
+        MetricError: an unknown protocol, or further metrics that do not fit it.
     """
     dataset = require_dataset(dataset)
     ranker, options = ranker_of(ranker), options or EvaluationOptions()
@@ -85,6 +86,7 @@ def evaluate_rankings(
     """
     options = options or EvaluationOptions()
     rules, subset = protocol_named(options.protocol), _subset(dataset, options.subset)
+    _refuse_shallow(rules, options)
     means, sizes, per_query, rankings, judgments = {}, {}, [], [], {}
     # All of them first: a split that cannot be measured is said before any search.
     wanted = evaluated_splits(dataset, options)
@@ -94,6 +96,8 @@ def evaluate_rankings(
         check_hits(name, view, hits)
         judged = join_judgments(view, hits)
         values = rules.values(view, hits, judged, dataset.score_scale)
+        if options.metrics:
+            values |= standard_metrics(judged, dataset.score_scale, options.metrics)
         means[view.name] = rules.means(values, seed=_SEED)
         sizes[view.name] = SplitSize(
             view.queries.height, view.documents.height, view.judgments.height, hits.ties
@@ -118,6 +122,19 @@ def evaluate_rankings(
             **(metadata or {}),
         },
     )
+
+
+def _refuse_shallow(rules: EvaluationProtocol, options: EvaluationOptions) -> None:
+    """Refuse further metrics by other rules than rankfield's, and beyond what is retrieved."""
+    for metric in options.metrics:
+        if rules.name != "rankfield":
+            raise MetricError(f"is not among the metrics of {rules.name}", where=f"metric {metric}")
+        if (metric.cutoff or 0) > options.k:
+            raise MetricError(
+                f"needs more than the {options.k:,} documents that are retrieved",
+                where=f"metric {metric}",
+                remedy=f"Retrieve more (EvaluationOptions(k={metric.cutoff})).",
+            )
 
 
 def _identity(dataset: RankingDataset) -> DatasetIdentity:

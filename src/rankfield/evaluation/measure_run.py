@@ -12,7 +12,7 @@ from rankfield.evaluation.join_run import join_run
 from rankfield.evaluation.measured_data import measured_data
 from rankfield.evaluation.resampling import LEVEL
 from rankfield.evaluation.results import DatasetIdentity, Results, SplitSize
-from rankfield.metrics import Metric, standard_metrics
+from rankfield.metrics import Metric, OwnMetric, standard_metrics
 from rankfield.schema import ScoreScale
 
 __all__ = ["measure_run"]
@@ -25,7 +25,7 @@ def measure_run(
     judgments: pl.DataFrame,
     run: pl.DataFrame,
     scale: ScoreScale,
-    metrics: Sequence[Metric],
+    metrics: Sequence[Metric | OwnMetric],
     *,
     data: DatasetIdentity,
     name: str,

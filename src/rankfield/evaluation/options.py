@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from rankfield.metrics import Metric, OwnMetric
 from rankfield.search import SearchOptions
 
 __all__ = ["EvaluationOptions"]
@@ -21,6 +22,7 @@ class EvaluationOptions:
     keep: how many of them to keep in ``Results.rankings``.
     label: a name under which `compare` averages several runs.
     protocol: by whose rules: one of `protocol.PROTOCOLS`.
+    metrics: further metrics beside those of the protocol, which must be rankfield's own.
     search: how embeddings are searched; it changes the speed only.
     """
 
@@ -30,4 +32,5 @@ class EvaluationOptions:
     keep: int = 10
     label: str | None = None
     protocol: str = "rankfield"
+    metrics: Sequence[Metric | OwnMetric] = ()
     search: SearchOptions = field(default_factory=SearchOptions)

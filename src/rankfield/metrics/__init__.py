@@ -7,9 +7,11 @@ computes a metric by its name ("nDCG@10"), of which `Metric` is the value. `METR
 from __future__ import annotations
 
 from rankfield.metrics.average_precision import average_precision
+from rankfield.metrics.bpref import bpref
 from rankfield.metrics.err import err
 from rankfield.metrics.family import Family, Parameter
 from rankfield.metrics.gains import GainMap
+from rankfield.metrics.inferred_average_precision import inferred_average_precision
 from rankfield.metrics.judged import judged
 from rankfield.metrics.measure import (
     STANDARD_METRICS,
@@ -21,11 +23,13 @@ from rankfield.metrics.measure import (
 )
 from rankfield.metrics.metric import Metric, canonical_name
 from rankfield.metrics.ndcg import ndcg
+from rankfield.metrics.own_metric import OwnMetric, load_metric
 from rankfield.metrics.precision import precision
 from rankfield.metrics.rankings import JudgedRankings
 from rankfield.metrics.rbp import rbp
 from rankfield.metrics.recall import recall
 from rankfield.metrics.reciprocal_rank import reciprocal_rank
+from rankfield.metrics.success import success
 from rankfield.metrics.table import METRICS
 
 __all__ = [
@@ -36,11 +40,15 @@ __all__ = [
     "JudgedRankings",
     "Mean",
     "Metric",
+    "OwnMetric",
     "Parameter",
     "average_precision",
+    "bpref",
     "canonical_name",
     "err",
+    "inferred_average_precision",
     "judged",
+    "load_metric",
     "mean_of_defined",
     "measure",
     "ndcg",
@@ -49,5 +57,6 @@ __all__ = [
     "recall",
     "reciprocal_rank",
     "standard_metrics",
+    "success",
     "summarise",
 ]

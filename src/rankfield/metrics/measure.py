@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rankfield.metrics.metric import Metric
+from rankfield.metrics.own_metric import OwnMetric
 from rankfield.metrics.rankings import FloatArray, JudgedRankings
 from rankfield.metrics.table import METRICS
 from rankfield.schema import ScoreScale
@@ -51,7 +52,9 @@ class Mean:
     high: float | None = None
 
 
-def measure(metric: str | Metric, rankings: JudgedRankings, scale: ScoreScale) -> FloatArray:
+def measure(
+    metric: str | Metric | OwnMetric, rankings: JudgedRankings, scale: ScoreScale
+) -> FloatArray:
     """Return a metric's value for each query, float64 (Q,); NaN where it is undefined.
 
     `Metric` says how metrics are named, `GainMap` how scores on `scale` become gains and grades;
@@ -67,20 +70,23 @@ def measure(metric: str | Metric, rankings: JudgedRankings, scale: ScoreScale) -
 def standard_metrics(
     rankings: JudgedRankings,
     scale: ScoreScale,
-    metrics: Sequence[str | Metric] = STANDARD_METRICS,
+    metrics: Sequence[str | Metric | OwnMetric] = STANDARD_METRICS,
 ) -> dict[str, FloatArray]:
     """Return canonical name → values of each query, as `measure`.
 
     Metrics that differ in the cutoff alone are computed in one pass.
 
     Raises:
-        MetricError: a name that `Metric.parse` refuses.
+        MetricError: a name that `Metric.parse` refuses, or as `OwnMetric.values`.
     """
-    parsed = [Metric.parse(metric) for metric in metrics]
+    parsed = [m if isinstance(m, OwnMetric) else Metric.parse(m) for m in metrics]
+    found: dict[Metric | OwnMetric, FloatArray] = {}
     passes: dict[tuple[object, ...], list[Metric]] = {}
     for metric in parsed:
+        if isinstance(metric, OwnMetric):
+            found[metric] = metric.values(rankings, scale)
+            continue
         passes.setdefault((metric.family, metric.parameters), []).append(metric)
-    found: dict[Metric, FloatArray] = {}
     for alike in passes.values():
         cutoffs = [metric.cutoff or sys.maxsize for metric in alike]
         lists = rankings.condensed if alike[0].condensed else rankings

@@ -11,7 +11,7 @@ from rankfield.messages import did_you_mean
 from rankfield.metrics.family import Parameter, Value, value_text
 from rankfield.metrics.table import METRICS
 
-__all__ = ["Metric", "canonical_name"]
+__all__ = ["Metric", "canonical_name", "read_cutoff"]
 
 _LONGEST = 200  # the pattern takes cubic time in blanks
 _TEXT = re.compile(r"\s*(?P<family>\w+)\s*(?:\((?P<given>[^()]*)\))?\s*(?:@\s*(?P<cutoff>.*?))?\s*")
@@ -79,7 +79,7 @@ class Metric:
         family, implied = spellings[word]
         parts = [part for part in (found["given"] or "").split(",") if part.strip()]
         given = [_named_value(part, text) for part in parts]
-        return cls(family, _cutoff(found["cutoff"], text), (*implied.items(), *given))
+        return cls(family, read_cutoff(found["cutoff"], text), (*implied.items(), *given))
 
     def value(self, name: str) -> Value | None:
         """Return a parameter's value, or its default; None: what the scale says."""
@@ -105,7 +105,12 @@ def canonical_name(text: str) -> str:
         return text
 
 
-def _cutoff(text: str | None, whole: str) -> int | None:
+def read_cutoff(text: str | None, whole: str) -> int | None:
+    """Read what stands after @, None where there is no @.
+
+    Raises:
+        MetricError: it is no whole number of at least 1; names the metric `whole`.
+    """
     if text is None:
         return None
     if not (text.isascii() and text.isdigit() and int(text) >= 1):

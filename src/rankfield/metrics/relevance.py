@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
 from rankfield.metrics.family import Compute, Parameter, number
 from rankfield.metrics.rankings import Cutoffs, FloatArray, JudgedRankings
+from rankfield.schema import ScoreScale
 
-__all__ = ["REL", "by_relevance", "per_relevant", "relevant_within"]
+__all__ = ["REL", "by_relevance", "per_relevant", "relevant_within", "threshold_of"]
 
 REL = {
     "rel": Parameter(
@@ -29,8 +31,14 @@ def by_relevance(function: Callable[[JudgedRankings, Cutoffs, float], FloatArray
     """
 
     return lambda rankings, cutoffs, scale, values: function(
-        rankings, cutoffs, scale.relevant if values["rel"] is None else values["rel"]
+        rankings, cutoffs, threshold_of(scale, values)
     )
+
+
+def threshold_of(scale: ScoreScale, values: Mapping[str, Any]) -> float:
+    """Return the score from which documents are relevant: `rel`, or else ``scale.relevant``."""
+    found: float = scale.relevant if values["rel"] is None else values["rel"]
+    return found
 
 
 def relevant_within(rankings: JudgedRankings, k: Cutoffs, threshold: float) -> FloatArray:

@@ -65,7 +65,7 @@ def cross_validate(
     out: str | Path,
     folds: Folds | None = None,
     *,
-    label: str | None = None,
+    options: EvaluationOptions | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Results:
     """Train on all folds but one, test on that one, for each fold, and return the pooled results.
@@ -80,7 +80,7 @@ def cross_validate(
         dataset: what to divide; an earlier split is replaced.
         out: a new folder, or that of an interrupted call with the same arguments.
         folds: how to divide.
-        label: a name under which `evaluation.compare` averages several runs.
+        options: how each fold is measured; its splits and subset are those of the folds.
         say: is told what begins.
 
     Raises:
@@ -88,9 +88,9 @@ def cross_validate(
         SplitError, RecipeError, DataError, ModelError: as `curation.split`, `train`, `evaluate`.
         KeyboardInterrupt: after a checkpoint.
     """
-    folds, place = folds or Folds(), Path(out)
-    _begin(place, _settings(recipe, dataset, folds))
-    trainings = _Trainings(recipe, dataset, place, folds, label, say)
+    folds, place, options = folds or Folds(), Path(out), options or EvaluationOptions()
+    _begin(place, _settings(recipe, dataset, folds, options))
+    trainings = _Trainings(recipe, dataset, place, folds, options, say)
     parts = [trainings.results(fold) for fold in range(folds.count)]
     metrics = [one.splits[_SPLIT]["nDCG@10"] for one in parts]
     judged = dataset.judgments.join(dataset.queries.select("query_id"), on="query_id", how="semi")
@@ -115,7 +115,7 @@ def cross_validate(
             "recipe": _recipe_sum(recipe),
         },
     )
-    return replace(pooled, model=recipe.name, label=label, subset="all")
+    return replace(pooled, model=recipe.name, label=options.label, subset="all")
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class _Trainings:
     dataset: RankingDataset
     place: Path
     folds: Folds
-    label: str | None
+    options: EvaluationOptions
     say: Callable[[str], None]
 
     def results(self, fold: int) -> Results:
@@ -145,7 +145,8 @@ class _Trainings:
         queries = f"{int((~data.queries['seen']).sum()):,} queries"
         self.say(f"fold {fold + 1} of {self.folds.count}: train, then test on {queries}")
         model = train(_on(self.recipe, folder / "data"), data, run, resume=resume)
-        results = evaluate(model, data, EvaluationOptions(splits=[_SPLIT], label=self.label))
+        options = replace(self.options, splits=[_SPLIT], subset="test")
+        results = evaluate(model, data, options)
         results.save(done)
         return results
 
@@ -156,7 +157,9 @@ def _on(recipe: Recipe, folder: Path) -> Recipe:
     return recipe.model_copy(update={"data": section})
 
 
-def _settings(recipe: Recipe, dataset: RankingDataset, folds: Folds) -> dict[str, Any]:
+def _settings(
+    recipe: Recipe, dataset: RankingDataset, folds: Folds, options: EvaluationOptions
+) -> dict[str, Any]:
     return {
         "data": dataset.fingerprint(),
         "recipe": _recipe_sum(recipe),
@@ -164,6 +167,7 @@ def _settings(recipe: Recipe, dataset: RankingDataset, folds: Folds) -> dict[str
         "seed": folds.seed,
         "group_queries_by": folds.group_queries_by,
         "stratify_queries_by": folds.stratify_queries_by,
+        "metrics": [str(metric) for metric in options.metrics],
     }
 
 

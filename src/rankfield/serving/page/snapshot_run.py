@@ -163,17 +163,31 @@ def measured_snapshot(desk: Desk, taken: Taken, progress: Callable[[int], None])
     return _with_all(results, taken, answers)
 
 
-def _answers(desk: Desk, taken: Taken, progress: Callable[[int], None]) -> dict[str, Answer]:
+@dataclass(frozen=True)
+class _Ranking:
+    """What is kept of an answer: rank, doc_id, similarity and score of each result."""
+
+    index_version: str
+    model_fingerprint: str
+    rows: tuple[tuple[int, str, float, float], ...]
+
+    @classmethod
+    def of(cls, answer: Answer) -> _Ranking:
+        rows = tuple((hit.rank, hit.doc_id, hit.similarity, hit.score) for hit in answer.hits)
+        return cls(answer.index_version, answer.model_fingerprint, rows)
+
+
+def _answers(desk: Desk, taken: Taken, progress: Callable[[int], None]) -> dict[str, _Ranking]:
     service = desk.service
 
-    def answered(one: GradedQuery) -> Answer:
+    def answered(one: GradedQuery) -> _Ranking:
         if not service.ready:
             raise Failure(503, "the service stops", code="not_ready")
         query = Query.of([taken.queries.part(one)], limit=_K, **taken.wanted.order.settings())
         with service.thread.request():
-            return taken.opened.searcher.search(query)
+            return _Ranking.of(taken.opened.searcher.search(query))
 
-    found: dict[str, Answer] = {}
+    found: dict[str, _Ranking] = {}
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="rankfield-snapshot") as pool:
         futures = [pool.submit(answered, one) for one in taken.chosen]
         try:
@@ -186,15 +200,15 @@ def _answers(desk: Desk, taken: Taken, progress: Callable[[int], None]) -> dict[
     return found
 
 
-def _run(answers: Mapping[str, Answer]) -> pl.DataFrame:
+def _run(answers: Mapping[str, _Ranking]) -> pl.DataFrame:
     """Return the rankings as a run, which goes by place: scores of several arms may tie."""
-    rows = [(query, hit.doc_id, -hit.rank) for query, one in answers.items() for hit in one.hits]
+    rows = [(query, doc, -rank) for query, one in answers.items() for rank, doc, _, _ in one.rows]
     return pl.DataFrame(
         rows, schema={"query_id": pl.String, "doc_id": pl.String, "score": pl.Int64}, orient="row"
     )
 
 
-def _with_all(results: Results, taken: Taken, answers: Mapping[str, Answer]) -> Results:
+def _with_all(results: Results, taken: Taken, answers: Mapping[str, _Ranking]) -> Results:
     """Return results with titles, with queries that have no judgment, and with whole rankings."""
     (split,) = results.splits
     titles = pl.DataFrame(
@@ -207,11 +221,7 @@ def _with_all(results: Results, taken: Taken, answers: Mapping[str, Answer]) -> 
     queries = titles.join(
         results.queries, on=["split", "query_id"], how="left", maintain_order="left"
     )
-    rows = [
-        (split, query, hit.rank, hit.doc_id, hit.similarity, hit.score)
-        for query, one in answers.items()
-        for hit in one.hits
-    ]
+    rows = [(split, query, *row) for query, one in answers.items() for row in one.rows]
     schema = {
         "split": pl.String, "query_id": pl.String, "rank": pl.Int64, "doc_id": pl.String,
         "similarity": pl.Float32, "score": pl.Float64,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -136,7 +137,11 @@ def _paired(pair: Sequence[Results], metric: str) -> dict[str, Any]:
 
 def _tests(pair: Sequence[Results], address: dict[str, str]) -> list[Row]:
     """Return, for each metric, both means over paired queries, the difference and its test."""
-    tests = compare(pair, metrics=METRICS, force=True).tests
+    shared = pair[0].queries.join(pair[1].queries, on="query_id", how="semi")["query_id"].to_list()
+    both = [
+        replace(one, queries=one.queries.filter(pl.col("query_id").is_in(shared))) for one in pair
+    ]
+    tests = compare(both, metrics=METRICS, force=True).tests
     found = []
     for row in tests.iter_rows(named=True):
         frame = _paired(pair, row["metric"])["frame"]

@@ -21,6 +21,7 @@ __all__ = [
     "listnet_loops",
     "mean_loops",
     "sigmoid_loops",
+    "soft_grades_loops",
 ]
 
 Judgment = tuple[int, int, float, Tensor]
@@ -284,3 +285,29 @@ def mean_loops(items: Sequence[Sequence[float]]) -> list[float]:
             total[d] += x / norm / len(items)
     norm = math.sqrt(sum(x * x for x in total))
     return [x / norm for x in total]
+
+
+def soft_grades_loops(
+    queries: list[int], scores: list[float], floor: float, maximum: float
+) -> tuple[list[float], list[float], list[float]]:
+    """Rank, share and presence of `rankfield.soft_grades`, by its formulas."""
+    rank, share, presence = [], [], []
+    for i, query in enumerate(queries):
+        mine = [j for j, other in enumerate(queries) if other == query]
+        gains = {j: max(scores[j] - floor, 0.0) for j in mine}
+        best = max(gains.values())
+        width = max(best, (maximum - floor) / 1000) / 5
+        depth = {j: (best - gain) / width for j, gain in gains.items()}
+        there = {j: min(1.0, max(0.0, (gain / width - 0.01) / 0.99)) for j, gain in gains.items()}
+        size = {
+            j: sum(
+                there[k] * max(0.0, 1 - (depth[k] - depth[j])) for k in mine if depth[k] >= depth[j]
+            )
+            for j in mine
+        }
+        first = next(j for j in mine if gains[j] == best)
+        largest = max(size[j] for j in mine if depth[j] <= depth[i])
+        rank.append(1 + sum(min(1.0, max(0.0, depth[i] - depth[j])) for j in mine))
+        share.append(min(1.0, size[first] / largest) if largest else 0.0)
+        presence.append(there[i])
+    return rank, share, presence

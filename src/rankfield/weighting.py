@@ -17,7 +17,8 @@ module:name   any importable function (scores, scale) → weights
 On a scale that reaches below z, a score ≤ z says that a document is wrong: all functions but the
 last two give it the weight 0.
 
-One more, "discount", depends on the position in the query's own list: `discount_weights`.
+Two more depend on the position in the query's own list: "soft_discount" (`soft_discount_weights`)
+and "discount" (`discount_weights`).
 """
 
 from __future__ import annotations
@@ -32,16 +33,20 @@ from numpy.typing import NDArray
 from rankfield.errors import RecipeError
 from rankfield.messages import did_you_mean
 from rankfield.schema import ScoreScale
+from rankfield.soft_grades import soft_grades
 from rankfield.sorting import sorted_order
 
 __all__ = [
     "DISCOUNT",
+    "LIST_WEIGHTS",
+    "SOFT_DISCOUNT",
     "WEIGHT_FUNCTIONS",
     "discount_weights",
     "grade_shares",
     "ordered_grade_shares",
     "pair_weights",
     "score_weights",
+    "soft_discount_weights",
 ]
 
 Floats = NDArray[np.float64]
@@ -144,6 +149,9 @@ def score_weights(
 DISCOUNT = "discount"
 """The name of the weight that depends on a query's own list, `discount_weights`."""
 
+SOFT_DISCOUNT = "soft_discount"
+"""The name of the same with soft borders between grades, `soft_discount_weights`."""
+
 
 def grade_shares(queries: NDArray[np.int64], scores: Floats) -> tuple[Floats, NDArray[np.int64]]:
     """Return each pair's share in its grade and its rank, both of length P.
@@ -213,6 +221,36 @@ def discount_weights(queries: NDArray[np.int64], scores: Floats, scale: ScoreSca
     return weights
 
 
+def soft_discount_weights(queries: NDArray[np.int64], scores: Floats, scale: ScoreScale) -> Floats:
+    """Return each pair's weight by its position in its query's list, float64 of the same length.
+
+        w = presence · share / log₂(1 + rank)
+
+    with those of `soft_grades`: `discount_weights` with soft borders between the grades. For
+    scores that are grades, up to five above ``scale.floor``, the two are the same.
+
+    Args:
+        queries: P query numbers.
+        scores: P finite scores.
+        scale: the data set's score scale.
+
+    Raises:
+        RecipeError: a score outside the scale, or all weights are 0.
+    """
+    _check_scores(scores, scale, SOFT_DISCOUNT)
+    found = soft_grades(queries, scale.linear_gain(scores), scale.span)
+    weights: Floats = found.presence * found.share / np.log2(1.0 + found.rank)
+    _check_weights(scores, weights, SOFT_DISCOUNT)
+    return weights
+
+
+LIST_WEIGHTS: dict[str, Callable[[NDArray[np.int64], Floats, ScoreScale], Floats]] = {
+    SOFT_DISCOUNT: soft_discount_weights,
+    DISCOUNT: discount_weights,
+}
+"""Name → function (queries, scores, scale) → weights that depend on a query's own list."""
+
+
 def pair_weights(
     queries: NDArray[np.int64],
     scores: Floats,
@@ -222,20 +260,20 @@ def pair_weights(
 ) -> Floats:
     """Return each pair's weight by the function of any name, float64 of the same length.
 
-    `discount_weights` for "discount", `score_weights` for every other.
+    A function of `LIST_WEIGHTS`, `score_weights` for every other.
 
     Raises:
-        RecipeError: as they do, or "discount" with parameters.
+        RecipeError: as they do, or a function of `LIST_WEIGHTS` with parameters.
     """
-    if name != DISCOUNT:
+    if name not in LIST_WEIGHTS:
         return score_weights(scores, scale, name, **parameters)
     if parameters:
         raise RecipeError(
             f"takes no parameters, found {', '.join(sorted(parameters))}",
-            where=f"weight function {DISCOUNT!r}",
+            where=f"weight function {name!r}",
             remedy="Remove them (loss.weight_parameters), or choose another loss.weight.",
         )
-    return discount_weights(queries, scores, scale)
+    return LIST_WEIGHTS[name](queries, scores, scale)
 
 
 def _check_scores(values: Floats, scale: ScoreScale, name: str) -> None:
@@ -276,7 +314,7 @@ def _function(name: str) -> Callable[..., Floats]:
         )
     module, colon, attribute = name.partition(":")
     if not colon:
-        known = [*WEIGHT_FUNCTIONS, DISCOUNT]
+        known = [*WEIGHT_FUNCTIONS, *LIST_WEIGHTS]
         raise RecipeError(
             f"unknown; expected one of {', '.join(known)} or module:function",
             where=f"weight function {name!r}",

@@ -16,6 +16,7 @@ from rankfield.integrations.sentence_transformers import (
     RankedLoss,
     with_weights,
 )
+from rankfield.integrations.sentence_transformers.score_weights import scale_of
 from rankfield.training.order import epoch_order
 from tiny_sentence_transformer import WORDS, tiny_sentence_transformer
 
@@ -44,7 +45,7 @@ def batches(rows: Any, *, epoch: int = 0, size: int = 16, **settings: Any) -> li
 
 def test_a_batch_holds_several_documents_of_each_query(rows: Any) -> None:
     texts = rows["anchor"][:]
-    for choice in ("balanced", "stratified", "uniform"):
+    for choice in ("balanced", "soft_balanced", "stratified", "uniform"):
         found = batches(rows, choice=choice)
         assert [len(batch) for batch in found] == [16] * 11 + [4]
         counts = [Counter(texts[row] for row in batch) for batch in found]
@@ -65,6 +66,7 @@ def test_the_order_is_that_of_training(rows: Any) -> None:
         documents_per_query=4,
         choice="balanced",
         clusters=None,
+        scale=scale_of(None, np.array(rows["score"][:])),
         rng=np.random.default_rng([3, 2]),
     )
     assert found == expected.tolist()

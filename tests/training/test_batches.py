@@ -351,3 +351,55 @@ def test_the_tokenizer_knows_no_held_out_text(shop: RankingDataset, tmp_path: Pa
         assert isinstance(encoder.text, TransformersTextTower)
         vocabularies.append(encoder.text.tokenizer.get_vocab())
     assert vocabularies[0] == vocabularies[1]
+
+
+def graded(shop: RankingDataset) -> RankingDataset:
+    """The shop with a third of the judgments at the score 0, which says that they are worthless."""
+    rows = np.arange(shop.judgments.height) % 3 == 0
+    score = pl.when(pl.Series(rows)).then(0.0).otherwise(pl.col("score"))
+    return shop.with_tables(judgments=shop.judgments.with_columns(score=score))
+
+
+def worthless_of(made: PairBatches) -> set[tuple[int, int]]:
+    zero = made.pairs.weights == 0
+    rows = zip(made.pairs.query_rows[zero], made.pairs.document_rows[zero], strict=True)
+    return {(int(q), int(d)) for q, d in rows}
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_documents_judged_worthless_come_with_every_query(shop: RankingDataset, count: int) -> None:
+    data = graded(shop)
+    few = recipe(batch={"size": 6, "documents_per_query": 2, "choice": "balanced"})
+    few = few.model_copy(update={"loss": few.loss.model_copy(update={"weight": "discount"})})
+    wanted = few.model_copy(
+        update={"negatives": few.negatives.model_copy(update={"judged": count})}
+    )
+    plain, made, again = batches(data, few), batches(data, wanted), batches(data, wanted)
+    worthless = worthless_of(made)
+    assert worthless
+    met = {"plain": 0, "made": 0}
+    for step in range(12):
+        chosen, queries, documents = made.rows(step)
+        before, _, alone = plain.rows(step)
+        assert np.array_equal(chosen, before)
+        assert np.isin(alone, documents).all()
+        assert len(documents) <= len(alone) + count * len(queries)
+        assert np.array_equal(again.rows(step)[2], documents)
+        for query in queries.tolist():
+            have = sum(q == query for q, _ in worthless)
+            found = sum((query, d) in worthless for d in documents.tolist())
+            assert found >= min(count, have)
+            met["made"] += found
+            met["plain"] += sum((query, d) in worthless for d in alone.tolist())
+        judged = made[step].pairs.judged
+        assert int((judged.weights == 0).sum()) == sum(
+            (q, d) in worthless for q in queries.tolist() for d in documents.tolist()
+        )
+    assert met["made"] > met["plain"]
+
+
+def test_where_nothing_is_judged_worthless_batches_stay_as_they_are(shop: RankingDataset) -> None:
+    one, other = (batches(shop, recipe(negatives={"judged": n})) for n in (0, 3))
+    assert all(np.array_equal(a, b) for a, b in zip(one.rows(2), other.rows(2), strict=True))
+    with pytest.raises(RecipeError, match="that know the judgments"):
+        parse_recipe({"loss": {"target": "pair"}, "negatives": {"judged": 1}})

@@ -17,7 +17,7 @@ from rankfield.report.markdown import dev_table
 from rankfield.schema import RankingDataset
 from rankfield.training import Recipe, parse_recipe, train
 from rankfield.training.build import build_model
-from rankfield.training.dev_course import Measurement, below_base, dev_rows, memorising
+from rankfield.training.dev_course import Measurement, below_base, cold_split_warnings, dev_rows
 from training_data import tiny_shop
 from training_runs import interrupt_in, log_of
 
@@ -62,7 +62,7 @@ def measured(monkeypatch: pytest.MonkeyPatch, *values: tuple[float, ...]) -> lis
 
 def test_a_cold_split_that_falls_while_in_domain_rises_is_named_once() -> None:
     steps = course((0.5, 0.5, 0.5), (0.6, 0.55, 0.6), (0.7, 0.545, 0.5), (0.8, 0.4, 0.45))
-    found = [memorising(steps[: n + 1]) for n in range(4)]
+    found = [cold_split_warnings(steps[: n + 1]) for n in range(4)]
     assert found[:2] == [[], []]
     assert [w.split(", ")[0] for w in found[2]] == [
         "From step 100 to 200 in_domain rose from 0.600 to 0.700"
@@ -73,10 +73,10 @@ def test_a_cold_split_that_falls_while_in_domain_rises_is_named_once() -> None:
 
 
 def test_no_warning_where_all_fall_or_nothing_is_in_domain() -> None:
-    assert memorising(course((0.7, 0.5), (0.6, 0.3))) == []
+    assert cold_split_warnings(course((0.7, 0.5), (0.6, 0.3))) == []
     cold = [Measurement(n, {"zero_shot": 0.5 - n / 10}) for n in range(3)]
-    assert memorising(cold) == []
-    assert memorising([]) == []
+    assert cold_split_warnings(cold) == []
+    assert cold_split_warnings([]) == []
 
 
 def test_the_base_model_is_measured_before_the_first_step(

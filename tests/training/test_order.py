@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from rankfield.schema import ScoreScale
 from rankfield.training.order import Choice, epoch_order, query_clusters
 
 Ints = NDArray[np.int64]
@@ -32,6 +35,7 @@ def order_of(  # noqa: PLR0917
         documents_per_query=k,
         choice=choice,
         clusters=clusters,
+        scale=ScoreScale(0, 100, 1),
         rng=np.random.default_rng(seed),
     )
 
@@ -178,7 +182,22 @@ def test_balanced_takes_a_list_that_fits_into_a_group_whole(clustered: bool) -> 
     assert all(len(group) == lengths[owner[group[0]]] for group in groups_in(owner, order))
 
 
-@pytest.mark.parametrize("choice", ["uniform", "stratified", "balanced", "score"])
+@pytest.mark.parametrize("k", [3, 6])
+@pytest.mark.parametrize("noise", [0.0, 1e-6])
+def test_soft_balanced_takes_of_each_grade_alike_under_noise_too(k: int, noise: float) -> None:
+    """Of 2 good, 8 fair and 50 poor documents each group has a third, within one document."""
+    grades = np.repeat([3.0, 2.0, 1.0], [2, 8, 50])
+    owner = np.repeat(np.arange(30), 60)
+    scores = np.tile(grades, 30) + np.random.default_rng(0).uniform(-noise, noise, 1800)
+    for choice, even in (("soft_balanced", True), ("balanced", noise == 0)):
+        groups_of = order_of(owner, scores, k, cast(Choice, choice), 0).reshape(-1, k)
+        assert (owner[groups_of] == owner[groups_of[:, :1]]).all()
+        good = (scores[groups_of] > 2.5).sum(1)
+        assert (good.min() >= k // 3) == even
+        assert (good.mean() == pytest.approx(k / 3, rel=0.1)) == even
+
+
+@pytest.mark.parametrize("choice", ["uniform", "stratified", "balanced", "soft_balanced", "score"])
 def test_a_width_far_above_every_list_costs_no_memory(choice: Choice) -> None:
     owner = np.repeat(np.arange(10**6, 10**6 + 5), 4)
     order = order_of(owner, np.tile(np.arange(4.0), 5), 10**9, choice, 0)

@@ -27,8 +27,8 @@ def command(
         list[str] | None,
         typer.Option(
             "--weight",
-            help="A function to show; repeatable. By default all of the score's; `discount`, which "
-            "depends on a query's own list, shows its mean.",
+            help="A function to show; repeatable. By default all of the score's; `discount` and "
+            "`soft_discount`, which depend on a query's own list, show their mean.",
         ),
     ] = None,
     out: Annotated[
@@ -46,7 +46,7 @@ def command(
     from rich.table import Table
 
     from rankfield.validate import load_valid
-    from rankfield.weighting import DISCOUNT, WEIGHT_FUNCTIONS, score_weights
+    from rankfield.weighting import LIST_WEIGHTS, WEIGHT_FUNCTIONS, score_weights
 
     if not allow_code:
         refuse_code([name for name in names or () if ":" in name], where="--weight")
@@ -56,8 +56,8 @@ def command(
     chosen = names or [name for name in WEIGHT_FUNCTIONS if name != "piecewise"]
     curves = {
         name: (
-            _mean_discounts(trained, data.score_scale)
-            if name == DISCOUNT
+            _mean_weights(trained, data.score_scale, name)
+            if name in LIST_WEIGHTS
             else score_weights(scores, data.score_scale, name)
         )
         for name in chosen
@@ -78,15 +78,15 @@ def command(
         echo(out)
 
 
-def _mean_discounts(trained: pl.DataFrame, scale: ScoreScale) -> NDArray[np.float64]:
-    """Return the mean discount weight of each distinct score, ascending."""
+def _mean_weights(trained: pl.DataFrame, scale: ScoreScale, name: str) -> NDArray[np.float64]:
+    """Return the mean weight of each distinct score, ascending, by a function of lists."""
     import numpy as np
 
-    from rankfield.weighting import discount_weights
+    from rankfield.weighting import pair_weights
 
     scores = trained["score"].to_numpy()
     queries = trained["query_id"].rank("dense").to_numpy().astype(np.int64)
-    weights = discount_weights(queries, scores, scale)
+    weights = pair_weights(queries, scores, scale, name)
     inverse = np.unique(scores, return_inverse=True)[1]
     return np.bincount(inverse, weights) / np.bincount(inverse)
 

@@ -42,7 +42,8 @@ Ints = NDArray[np.int64]
 _SIDES: tuple[Side, ...] = ("query", "document")
 
 _AT_ONCE = 65_536
-_DRAW, _MORE = 7, 8  # tell a step's random numbers for one purpose from those for another
+# Tell a step's random numbers for one purpose from those for another.
+_DRAW, _MORE, _WORTHLESS = 7, 8, 9
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ class PairBatches(Dataset[TrainingBatch]):
         }
         self.pairs = TrainingPairs.of(recipe, dataset, self.columns)
         self.negatives: NegativeTable | None = None
+        self._worthless = self._judged_worthless() if recipe.negatives.judged else None
         self._orders: dict[int, NDArray[np.integer]] = {}
         self._rows = self._possible_rows()
         self._vectors = self._query_vectors() if recipe.batch.similar_queries else None
@@ -139,6 +141,10 @@ class PairBatches(Dataset[TrainingBatch]):
         chosen = self.indices(step)
         queries = np.unique(self.pairs.query_rows[chosen])
         documents = np.unique(self.pairs.document_rows[chosen])
+        if self._worthless is not None:
+            rng = np.random.default_rng([self.recipe.seed, step, _WORTHLESS])
+            drawn = self._worthless.draw(queries, self.recipe.negatives.judged, rng)
+            documents = np.union1d(documents, drawn[drawn >= 0])
         if self.recipe.batch.more_queries:
             rng = np.random.default_rng([self.recipe.seed, step, _MORE])
             most = self.recipe.batch.more_queries
@@ -195,6 +201,19 @@ class PairBatches(Dataset[TrainingBatch]):
         drawn = self.negatives.draw(queries, self.recipe.negatives.per_query, rng)
         return drawn[drawn >= 0]
 
+    def _judged_worthless(self) -> NegativeTable:
+        """Return the documents of each query that are judged and have the weight 0.
+
+        No pair of theirs is in the pool, so that a batch would meet them by chance alone.
+        """
+        worthless = self.pairs.weights == 0
+        queries, documents = self.pairs.query_rows, self.pairs.document_rows
+        return NegativeTable.of_rows(
+            queries[worthless].astype(np.int64),
+            documents[worthless].astype(np.int64),
+            total=int(queries.max()) + 1,
+        )
+
     def share(self, rows: Ints, rank: int) -> Ints:
         """Return a process's part of distinct rows, as long as every other process's."""
         mine = rows[rank :: self.processes]
@@ -237,6 +256,7 @@ class PairBatches(Dataset[TrainingBatch]):
             documents_per_query=batch.documents_per_query,
             choice=batch.choice,
             clusters=clusters,
+            scale=self.dataset.score_scale,
             rng=rng,
         )
         return pool[order]

@@ -10,7 +10,14 @@ from rankfield.terminal import echo
 from rankfield.training.dev_set import mean_ndcg
 from rankfield.training.run_log import RunLog
 
-__all__ = ["Measurement", "below_base", "dev_rows", "memorising", "note_outcome", "note_warnings"]
+__all__ = [
+    "Measurement",
+    "below_base",
+    "cold_split_warnings",
+    "dev_rows",
+    "note_outcome",
+    "note_warnings",
+]
 
 _KNOWN = "in_domain"
 _NOTABLE = 0.02
@@ -27,7 +34,7 @@ class Measurement:
     splits: dict[str, float]
 
 
-def memorising(course: Sequence[Measurement]) -> list[str]:
+def cold_split_warnings(course: Sequence[Measurement]) -> list[str]:
     """Return warnings that the last measurement gives rise to: a sentence for each cold split.
 
     A split with new queries or documents is more than 2 % below its best value so far, and
@@ -83,8 +90,8 @@ def dev_rows(metadata: Mapping[str, Any]) -> dict[str, dict[str, float]]:
 
 
 def note_warnings(log: RunLog, course: Sequence[Measurement]) -> None:
-    """Write what `memorising` finds as the event "warning", and print it."""
-    for warning in memorising(course):
+    """Write what `cold_split_warnings` finds as the event "warning", and print it."""
+    for warning in cold_split_warnings(course):
         log.note("warning", course[-1].step, {"warning": warning})
         echo(f"warning: {warning}", err=True)
 

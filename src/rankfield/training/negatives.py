@@ -51,7 +51,11 @@ def _as_mined(name: str) -> Any:
 
 
 class NegativesSection(Settings):
-    """Hard negatives beside the judged pairs; none without a file or a refresh."""
+    """Hard negatives beside the pairs; without a file, a refresh or `judged` there are none."""
+
+    judged: int = Field(
+        0, ge=0, description="documents judged to be worth nothing, added for every query in a step"
+    )
 
     file: str = Field("", description="of `rankfield mine`; relative to the recipe")
     per_query: int = Field(1, ge=1, description="added to each step for every query in it")
@@ -236,6 +240,14 @@ class NegativeTable:
 
     offsets: NDArray[np.int64]
     documents: NDArray[np.int64]
+
+    @classmethod
+    def of_rows(
+        cls, queries: NDArray[np.int64], documents: NDArray[np.int64], *, total: int
+    ) -> NegativeTable:
+        """Return the table of pairs of rows, the queries ascending, of `total` queries in all."""
+        counts = np.bincount(queries, minlength=total)
+        return cls(np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), documents)
 
     @classmethod
     def of(

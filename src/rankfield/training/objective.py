@@ -24,7 +24,7 @@ from rankfield.losses import (
 from rankfield.losses.large_batches import DEFAULT_MIB
 from rankfield.schema import ScoreScale
 from rankfield.settings import Renamed, Settings
-from rankfield.weighting import DISCOUNT, WEIGHT_FUNCTIONS
+from rankfield.weighting import DISCOUNT, SOFT_DISCOUNT, WEIGHT_FUNCTIONS
 
 __all__ = ["BatchPairs", "LossSection", "Objective"]
 
@@ -86,6 +86,7 @@ class LossSection(Settings):
     weight: str = Field(
         "discount",
         description=f"score → weight: {DISCOUNT} (of DCG, in the query's own list), "
+        f"{SOFT_DISCOUNT} (for scores that are no grades), "
         f"{', '.join(WEIGHT_FUNCTIONS)}, or module:function",
     )
     weight_parameters: dict[str, Any] = Field(

@@ -9,13 +9,15 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from rankfield.ranges import ranges
+from rankfield.schema import ScoreScale
 from rankfield.settings import Settings
+from rankfield.soft_grades import soft_grades
 from rankfield.sorting import dense_ranks, sorted_order
-from rankfield.weighting import ordered_grade_shares
+from rankfield.weighting import grade_shares
 
 __all__ = ["BatchSection", "Choice", "epoch_order", "query_clusters"]
 
-Choice = Literal["uniform", "score", "stratified", "balanced"]
+Choice = Literal["uniform", "score", "stratified", "balanced", "soft_balanced"]
 Ints = NDArray[np.int64]
 
 
@@ -28,7 +30,8 @@ class BatchSection(Settings):
     )
     choice: Choice = Field(
         "balanced",
-        description="uniform · score: by weight · stratified: over the list · balanced: by grade",
+        description="uniform · score: by weight · stratified: over the list · balanced: by grade · "
+        "soft_balanced: by grades with soft borders, for scores that are no grades",
     )
     more_queries: int = Field(
         64, ge=0, description="further queries that judge the batch's documents; cheap and dense"
@@ -58,6 +61,7 @@ def epoch_order(
     documents_per_query: int,
     choice: Choice,
     clusters: Ints | None,
+    scale: ScoreScale,
     rng: np.random.Generator,
 ) -> Ints:
     """Return the pairs of an epoch, int64 indices, to be cut into batches.
@@ -72,6 +76,8 @@ def epoch_order(
     balanced    pairs are drawn by `weighting.grade_shares`: no grade of the list takes a larger
                 part of a group than the best one, however many documents it holds; a list that
                 fits into a group is taken whole
+    soft_balanced  the same by `soft_grades`: scores that are close count as one grade in so far as
+                they are, so that noise on grades changes nothing
     score       as many pairs, drawn in proportion to their weights: a pair of large weight is in
                 several groups (at most once in each), one of small weight in few epochs
 
@@ -84,12 +90,18 @@ def epoch_order(
         clusters: P cluster numbers, the same for all pairs of a query. The first groups of the
             queries of one cluster follow each other, then their second groups, and so on. None:
             no clusters.
+        scale: of the scores, for "soft_balanced".
         rng: the randomness of the epoch.
     """
     if documents_per_query == 1 and choice != "score" and clusters is None:
         return rng.permutation(len(queries))
-    if choice == "balanced":
-        taken, group = _balanced(queries, scores, documents_per_query, rng)
+    if choice in ("balanced", "soft_balanced"):
+        if choice == "balanced":
+            mass = grade_shares(queries, scores)[0]
+        else:
+            soft = soft_grades(queries, scale.linear_gain(scores), scale.span)
+            mass = soft.share * soft.presence
+        taken, group = _balanced(queries, scores, mass, documents_per_query, rng)
     elif choice == "score":
         # Copies of a pair are adjacent, and so go to different groups.
         taken = _drawn(queries, weights, documents_per_query, rng)
@@ -122,17 +134,21 @@ def _dealt(
 
 
 def _balanced(
-    queries: Ints, scores: NDArray[np.float64], width: int, rng: np.random.Generator
+    queries: Ints,
+    scores: NDArray[np.float64],
+    mass: NDArray[np.float64],
+    width: int,
+    rng: np.random.Generator,
 ) -> tuple[Ints, Ints]:
     """Return the pairs that a query's groups draw from its grades, and the groups.
 
-    Each pair has its share of `grade_shares` as mass. A group takes the pairs at `width` places,
+    A group takes the pairs at `width` places,
     one in each equal part of the list's mass: systematic sampling, so that every group meets high
     and low scores. A list of at most `width` pairs is a group as it is, each pair once.
     """
     order = sorted_order((rng.random(len(queries)), -scores, queries))
     owner = queries[order]
-    mass = ordered_grade_shares(owner, scores[order])[0]
+    mass = mass[order]
     upper = np.cumsum(mass)
     starts = np.flatnonzero(np.append(True, owner[1:] != owner[:-1]))
     lengths = np.diff(np.append(starts, len(order)))

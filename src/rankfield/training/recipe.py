@@ -74,7 +74,8 @@ class Recipe(Settings):
         """
         if is_own_loss(self.loss.name):
             self.loss.check()
-        if self.negatives.used and self.loss.main_loss().sampled:
+        negatives = self.negatives.used or self.negatives.judged
+        if negatives and self.loss.main_loss().sampled:
             raise ValueError("hard negatives need a loss.name and target that know the judgments")
 
     def code(self) -> dict[str, str]:

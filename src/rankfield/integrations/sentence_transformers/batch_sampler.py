@@ -10,6 +10,7 @@ import numpy as np
 from rankfield.errors import DataError
 from rankfield.integrations.sentence_transformers.judged_rows import judged_rows
 from rankfield.integrations.sentence_transformers.library import needs_library
+from rankfield.integrations.sentence_transformers.score_weights import scale_of
 from rankfield.training.order import BatchSection, Choice, epoch_order
 
 with needs_library(__name__):
@@ -40,7 +41,8 @@ class QueryGroupBatchSampler(DefaultBatchSampler):  # type: ignore[misc]
         seed: of the order.
         documents_per_query: how many judged documents of a query go together.
         choice: how they are chosen, see `batch.choice` of a recipe: "balanced", "stratified",
-            "uniform", or "score", which needs the weights.
+            "uniform", "score", which needs the weights, or "soft_balanced", for which scores up
+            to 0 are worth nothing.
 
     Raises:
         DataError: no column of labels, labels that are not finite, or "score" without weights.
@@ -72,6 +74,7 @@ class QueryGroupBatchSampler(DefaultBatchSampler):  # type: ignore[misc]
                 remedy="Use with_weights(dataset).",
             )
         self.documents_per_query, self.choice = documents_per_query, choice
+        self.scale = scale_of(None, self.rows.scores)
 
     def __iter__(self) -> Iterator[list[int]]:
         """Yield the row numbers of each batch of the epoch."""
@@ -82,6 +85,7 @@ class QueryGroupBatchSampler(DefaultBatchSampler):  # type: ignore[misc]
             documents_per_query=self.documents_per_query,
             choice=self.choice,
             clusters=None,
+            scale=self.scale,
             rng=np.random.default_rng([self.seed, self.epoch]),
         ).tolist()
         for start in range(0, len(self) * self.batch_size, self.batch_size):

@@ -41,16 +41,17 @@ class GradedLoss(CachedLossMixin, nn.Module):  # type: ignore[misc]
     "contrastive"). Embeddings are normalised, so that similarities are cosines.
 
     The label is the score, or [score, weight] as `with_weights` makes it. Without a weight
-    `weight` gives it; "discount" then looks at the query's documents in the batch.
+    `weight` gives it; "discount" and "soft_discount" then look at the query's documents in the
+    batch.
 
     Args:
         model: the `SentenceTransformer`.
         name: of `losses.LOSSES`.
-        weight: score → weight: a name of `weighting.WEIGHT_FUNCTIONS`, "discount", or
-            "module:function".
+        weight: score → weight: a name of `weighting.WEIGHT_FUNCTIONS` or
+            `weighting.LIST_WEIGHTS`, or "module:function".
         weight_parameters: what that function takes beside scores and scale.
         score_scale: (minimum, maximum) of the scores, or a `ScoreScale`. Not needed for
-            "constant", "linear" and "discount": without it, scores up to 0 are worth nothing.
+            "constant", "linear" and those of lists: without it, scores up to 0 are worth nothing.
         scale: s, which cosines are multiplied with; the inverse temperature.
         learn_scale: learn s from there on, at most 100; the trainer's optimiser gets it.
         logit_bias: b, of the loss "sigmoid"; learnt along with s.

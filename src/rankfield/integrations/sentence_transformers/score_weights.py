@@ -12,13 +12,13 @@ import numpy.typing as npt
 from rankfield.errors import DataError
 from rankfield.integrations.sentence_transformers.judged_rows import judged_rows
 from rankfield.schema import ScoreScale
-from rankfield.weighting import DISCOUNT, pair_weights
+from rankfield.weighting import DISCOUNT, LIST_WEIGHTS, pair_weights
 
 __all__ = ["Scale", "ScoreWeights", "scale_of", "with_weights"]
 
 Scale = ScoreScale | tuple[float, float]
 
-_WITHOUT_SCALE = ("constant", "linear", DISCOUNT)
+_WITHOUT_SCALE = ("constant", "linear", *LIST_WEIGHTS)
 """Functions for which it does not matter where the scale ends."""
 
 
@@ -36,8 +36,8 @@ def scale_of(given: Scale | None, scores: npt.NDArray[np.float64]) -> ScoreScale
 class ScoreWeights:
     """Scores → weights, as `pair_weights`; all may be 0.
 
-    Without a scale "constant" is 1, "linear" max(score, 0), and "discount" gives scores up to 0
-    the weight 0, whatever else a batch holds.
+    Without a scale "constant" is 1, "linear" max(score, 0), and "discount" and "soft_discount" give
+    scores up to 0 the weight 0, whatever else a batch holds.
 
     Raises:
         ValueError: a function that needs the scale, and there is none.
@@ -61,7 +61,7 @@ class ScoreWeights:
         Raises:
             RecipeError: as `pair_weights`.
         """
-        if self.scale is None and self.name != DISCOUNT:
+        if self.scale is None and self.name not in LIST_WEIGHTS:
             return np.ones_like(scores) if self.name == "constant" else scores.clip(min=0.0)
         scale = scale_of(self.scale, scores)
         if (scores <= scale.floor).all() and (
@@ -80,14 +80,15 @@ def with_weights(
 ) -> Any:
     """Return a `datasets.Dataset` whose label is [score, weight], the weight by each whole list.
 
-    A batch holds a part of a query's list; "discount" looks at the place in all of it.
+    A batch holds a part of a query's list; "discount" and "soft_discount" look at all of it.
 
     Args:
         dataset: columns of the query, the document and, named as sentence-transformers knows it
             ("score" or "label"), a number. Rows of equal text in the first column are one query.
-        weight: a name of `weighting.WEIGHT_FUNCTIONS`, "discount" or "module:function".
+        weight: a name of `weighting.WEIGHT_FUNCTIONS` or `weighting.LIST_WEIGHTS`, or
+            "module:function".
         score_scale: (minimum, maximum) of the scores; not needed for "constant", "linear" and
-            "discount", where scores up to 0 are worth nothing.
+            those of lists, where scores up to 0 are worth nothing.
         weight_parameters: what the function takes beside scores and scale.
 
     Raises:

@@ -173,11 +173,12 @@ def change_metadata(folder: Path, **changes: Any) -> None:
 
 def write_header(folder: Path, header: Header) -> None:
     """Replace the header in one step that survives a loss of power; the one before is kept."""
-    if is_index(folder):
-        with new_file(folder / _BEFORE) as temporary:
-            temporary.write_bytes((folder / HEADER).read_bytes())
-            sync(temporary)
     with new_file(folder / HEADER) as temporary:
         temporary.write_text(json_text(header.model_dump()) + "\n", "utf-8")
         sync(temporary)
+        if is_index(folder):
+            # Last, so that a kill hardly ever finds the newest header in the place of both.
+            with new_file(folder / _BEFORE) as before:
+                before.write_bytes((folder / HEADER).read_bytes())
+                sync(before)
     sync(folder)

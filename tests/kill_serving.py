@@ -152,7 +152,7 @@ def _truncated(root: Path, chance: random.Random) -> list[str]:
     folder = root / "index"
     newest = read_header(folder).state["version"]
     files = sorted(one for one in folder.glob(f"*-{newest}.*") if one.stat().st_size)
-    if not files:
+    if not newest or not files:  # there is nothing before the first version
         return []
     file = chance.choice(files)
     file.write_bytes(file.read_bytes()[: chance.randrange(file.stat().st_size)])

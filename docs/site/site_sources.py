@@ -23,8 +23,11 @@ ELSEWHERE = {
     "CONTRIBUTING.md": "contributing.md",
     "SECURITY.md": "security.md",
     "benchmarks/RESULTS.md": "results.md",
+    "docs/jobs/engineer.md": "job-engineer.md",
+    "docs/jobs/researcher.md": "job-researcher.md",
+    "docs/jobs/shop.md": "job-shop.md",
 }
-"""Pages outside `docs/`, and their names on the site."""
+"""Pages elsewhere than in `docs/` itself, and their names on the site."""
 
 WITHOUT_API = ("cli",)
 """Parts that the site describes elsewhere: docs/commands.md has the commands."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import runpy
 import shlex
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,14 +24,17 @@ from rankfield import errors
 from rankfield.cli.import_layouts import GUESS
 from rankfield.cli.main import app, main
 from rankfield.collect import load_job
+from rankfield.evaluation import Results
 from rankfield.judging import load_rubric
 from rankfield.schema import Field, Provenance, ScoreScale
 from rankfield.synthetic import sample_shop
 from rankfield.training import Recipe, parse_recipe
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
-WALKED = ("README.md", "tutorial.md")
+JOBS = sorted((ROOT / "docs" / "jobs").glob("*.md"))
+"""Pages from raw files to the end, run in order as they are, with the sizes that they state."""
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *JOBS])
+WALKED = ("README.md", "tutorial.md", *(page.name for page in JOBS))
 """Pages whose commands are run in order, with the Python blocks between them."""
 
 SHELL = ("bash", "console")
@@ -68,6 +72,8 @@ def commands(block: Block) -> Iterator[tuple[list[str], str]]:
     """Yield the words after "rankfield" of each command of a shell block, and where > leads."""
     for line in block.text.replace("\\\n", " ").splitlines():
         words = shlex.split(line.removeprefix("$ "), comments=True)
+        if words and words[0].startswith("PYTHONPATH="):
+            words = words[1:]
         if words[:1] != ["rankfield"]:
             continue
         target = words[words.index(">") + 1] if ">" in words else ""
@@ -135,7 +141,77 @@ def test_python_runs(page: Path, folder: Path) -> None:
             _run_python(block, page, namespace)
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if p.name in WALKED], ids=name)
+@pytest.mark.parametrize("page", JOBS, ids=name)
+def test_a_job_goes_from_raw_files_to_its_end(
+    page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    namespace: dict[str, object] = {}
+    for block in blocks(page):
+        if block.language in SHELL and block.runs:
+            for line in block.text.replace("\\\n", " ").splitlines():
+                words = shlex.split(line, comments=True)
+                if words[:1] == ["python"]:
+                    monkeypatch.setattr(sys, "argv", words[1:])
+                    runpy.run_path(str(ROOT / words[1]), run_name="__main__")
+                if words and words[0].startswith("PYTHONPATH="):
+                    monkeypatch.syspath_prepend(str(ROOT / words[0].partition("=")[2]))
+                for rest, target in commands(Block("bash", True, line)):
+                    _run_command(rest, target, monkeypatch, as_it_is=True)
+        elif block.language == "python" and block.runs:
+            _run_python(block, page, namespace)
+    ENDS[page.stem](folder)
+
+
+def _shop_ends(folder: Path) -> None:
+    """The model beats BM25 on known queries, with each claim of the page."""
+    means = {
+        label: Results.load(folder / f"{label}.json").splits["in_domain"]["nDCG@10"].value
+        for label in ("bm25", "grades", "both")
+    }
+    assert means["grades"] > means["bm25"] + 0.2, means
+    assert means["both"] > means["bm25"] + 0.2, means
+    assert "Against each baseline" in (folder / "report.html").read_text("utf-8")
+    assert str(folder) not in (folder / "MODEL_CARD.md").read_text("utf-8")
+    assert len((folder / "bulk.jsonl").read_text("utf-8").splitlines()) == 600
+
+
+def _researcher_ends(folder: Path) -> None:
+    """Every system is in the table, each query once; the page's figures are those of the files."""
+    pooled = Results.load(folder / "folds" / "results.json")
+    assert pooled.queries["query_id"].n_unique() == pooled.queries.height == 60
+    table = (folder / "table.tex").read_text("utf-8")
+    assert all(f"all & {name} &" in table for name in ("bm25", "dense", "ours"))
+    per_query = pl.read_csv(folder / "queries.csv")
+    found = {
+        name: group["nDCG@10"].mean()
+        for (name,), group in per_query.group_by("run", maintain_order=True)
+    }
+    for name, value in found.items():
+        mean = Results.load(folder / f"systems.{name}.json").splits["all"]["nDCG@10"].value
+        assert value == pytest.approx(mean)
+    lines = (folder / "ours-fold-0.run").read_text("utf-8").splitlines()
+    assert len(lines) > 20 * 50
+
+
+def _engineer_ends(folder: Path) -> None:
+    """Training is better than random weights; the loss of one's own was trained with."""
+    means = {
+        name: Results.load(folder / f"{name}.json").splits["in_domain"]["nDCG@10"].value
+        for name in ("untrained", "ranked")
+    }
+    assert means["ranked"] > means["untrained"] + 0.1, means
+    assert "my_losses:HingeLoss" in (folder / "runs" / "hinge" / "recipe.toml").read_text("utf-8")
+
+
+ENDS: dict[str, Callable[[Path], None]] = {
+    "shop": _shop_ends,
+    "researcher": _researcher_ends,
+    "engineer": _engineer_ends,
+}
+"""Page of a job → what must hold at its end."""
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if p.name in WALKED and p not in JOBS], ids=name)
 def test_walkthrough(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if page.name == "README.md":
         _write_tables(folder)
@@ -154,8 +230,10 @@ def _run_python(block: Block, page: Path, namespace: dict[str, object]) -> None:
     exec(compile(block.text, name(page), "exec"), namespace)  # noqa: S102  the page's own code
 
 
-def _run_command(words: list[str], target: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if words[0] == "train":
+def _run_command(
+    words: list[str], target: str, monkeypatch: pytest.MonkeyPatch, *, as_it_is: bool = False
+) -> None:
+    if words[0] == "train" and not as_it_is:
         words = [*words, *ON_EVERY_RUN]
     monkeypatch.setattr(sys, "argv", ["rankfield", *words])
     with Path(target or "printed.txt").open("w", encoding="utf-8") as out, redirect_stdout(out):

@@ -77,7 +77,11 @@ def test_it_is_refused_unless_code_is_allowed(here: Path) -> None:
     ("loss", "settings", "message"),
     [
         ("Hinge", {"parameters": {"powr": 2.0}}, "no parameter 'powr'; it has power"),
-        ("Hinge", {"target": "mask"}, "a target other than 'ranked' needs another loss.name"),
+        (
+            "Hinge",
+            {"target": "mask"},
+            "takes no target: name it in the constructor, or leave it at 'ranked'",
+        ),
         ("Other", {}, "no subclass of rankfield.losses.RankingLoss"),
         ("Missing", {}, "cannot be imported.*Python path"),
     ],

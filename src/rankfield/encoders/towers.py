@@ -320,6 +320,13 @@ class SentenceTransformersTower(TextTower):
         with loading(where):
             require_modest(folder)
             model = open_sentence_transformer(folder)
+        if type(model[0]).__name__ == "StaticEmbedding":
+            raise ModelError(
+                "is a table of word vectors (StaticEmbedding), which is not supported",
+                where=where,
+                remedy="Take a transformer, or keep your trainer with the losses of"
+                " rankfield.integrations.sentence_transformers.",
+            )
         if max_tokens:
             model.max_seq_length = max_tokens
         tower = cls(model)

@@ -32,7 +32,7 @@ _NO_COUNTERPART = {
     "force_patch_dropout": "the model's own configuration is used",
     "force_quick_gelu": "the model's own configuration is used",
     "force_image_size": "the model's own configuration is used",
-    "grad_checkpointing": "there is none",
+    "grad_checkpointing": "see batch.gradient_checkpointing",
     "frozen_right": "documents are drawn by judged pairs",
     "image_mean": "it comes from the model's own configuration",
     "image_std": "it comes from the model's own configuration",

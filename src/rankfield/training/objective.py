@@ -149,6 +149,11 @@ class LossSection(Settings):
     def _refuse_given(self, key: str) -> None:
         """Refuse a value of a key that the loss would ignore; the default may be written out."""
         default = type(self).model_fields[key].default
+        if getattr(self, key) != default and is_own_loss(self.name):
+            raise ValueError(
+                f"{self.name} takes no {key}: name it in the constructor, or leave it at "
+                f"{default!r}"
+            )
         if getattr(self, key) != default:
             having = ", ".join(name for name in LOSSES if _takes(name, key))
             other = f" other than {default!r}" if default else ""

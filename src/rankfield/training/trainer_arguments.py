@@ -17,11 +17,10 @@ _NO_COUNTERPART = {
     "learning_rate_mapping": "see optimizer.text_learning_rate and optimizer.layer_decay",
     "router_mapping": "fields go to the tower of their modality",
     "multi_dataset_batch_sampler": "there is one data set",
-    "gradient_checkpointing": "there is none",
     "label_smoothing_factor": "there is none",
     "neftune_noise_alpha": "there is none",
-    "fsdp": "a model is on one device whole",
-    "deepspeed": "a model is on one device whole",
+    "fsdp": "see `fsdp` of the recipe",
+    "deepspeed": "see `fsdp` of the recipe",
     "torch_compile": "there is none",
     "data_seed": "one seed is for all",
     "resume_from_checkpoint": "`rankfield train --resume` goes on",
@@ -32,7 +31,7 @@ _NO_COUNTERPART = {
 _WITHOUT_EFFECT = (
     *("output_dir", "overwrite_output_dir", "do_train", "do_eval", "do_predict", "disable_tqdm"),
     *("logging_strategy", "logging_dir", "logging_first_step", "logging_nan_inf_filter"),
-    *("log_level", "log_level_replica", "log_on_each_node", "report_to", "project", "debug"),
+    *("log_level", "log_level_replica", "log_on_each_node", "debug"),
     *("save_strategy", "save_total_limit", "save_only_model", "save_on_each_node"),
     *("eval_strategy", "eval_delay", "eval_on_start", "per_device_eval_batch_size"),
     *("eval_accumulation_steps", "prediction_loss_only", "include_for_metrics"),
@@ -54,6 +53,7 @@ _WITHOUT_EFFECT = (
     *("torch_compile_backend", "torch_compile_mode", "dataloader_multiprocessing_context"),
 )
 _NEGATIVES = "MultipleNegatives"
+_TRACKERS = ("tensorboard", "wandb", "mlflow", "trackio")
 _SIDES = {
     "query_prefix": ("query", "anchor", "question", "sentence1"),
     "document_prefix": ("document", "positive", "passage", "corpus", "answer", "sentence2"),
@@ -94,6 +94,9 @@ def from_sentence_transformers(path: Path) -> Translation:
         _steps(found, key, place)
     _steps(found, "save_steps", ("", "checkpoint_every"))
     _precision(found)
+    _trackers(found)
+    if found.take("gradient_checkpointing", bool, False):
+        found.put("batch", "gradient_checkpointing", True)
     epochs, warmup = _schedule(found)
     found.leave_out(_NO_COUNTERPART)
     found.finish(_WITHOUT_EFFECT, ("learning_rate", "num_train_epochs", "warmup_steps"))
@@ -122,7 +125,8 @@ def _loss(found: Parameters, given: Any) -> None:
             found.put("batch", key, value)
         found.notes.append(f"{name}: its scale {scale:g} is fixed there, and learnt here from it.")
         if "Cached" in name:
-            found.notes.append(f"{name}: a batch is computed at once here, so it must fit memory.")
+            found.put("batch", "gradient_cache", "on")
+            arguments.pop("mini_batch_size", None)  # micro-batches go by tokens here
     elif name:
         found.notes.append(
             f"the loss {name} has no counterpart: the recipe has rankfield's own, which learns the "
@@ -161,6 +165,21 @@ def _precision(found: Parameters) -> None:
     half = [name for name in ("bf16", "fp16") if found.take(name, bool, False)]
     if half:
         found.put("", "precision", half[0])
+
+
+def _trackers(found: Parameters) -> None:
+    """Take over the services that the run is shown by, and their project."""
+    given = found.take("report_to", (str, list), [])
+    names = [given] if isinstance(given, str) else given
+    known = [name for name in names if name in _TRACKERS]
+    others = [str(name) for name in names if name not in (*_TRACKERS, "all", "none")]
+    if known:
+        found.put("", "trackers", known)
+    if others:
+        found.notes.append(f"report_to: {', '.join(others)} is left out.")
+    project = found.take("project", str)
+    if project:
+        found.put("", "project", project)
 
 
 def _schedule(found: Parameters) -> tuple[float | None, float | None]:

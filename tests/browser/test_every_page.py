@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -25,13 +26,28 @@ PAGES = {
     "ranks": "/grade?rater=anna&query=q000000&blind=0",
     "ordered": "/grade?rater=anna&sort=worst",
     "agreement": "/agreement?rater=anna&rule=median",
+    "results": "/results?metric=ERR@10",
+    "paired": "/results?first={0}&second={1}",
 }
 WIDTHS = {"desktop": 1280, "phone": 390}
 
 
 @pytest.fixture(params=PAGES, scope="module")
-def address(request: pytest.FixtureRequest) -> str:
+def address(request: pytest.FixtureRequest, snapshots: list[str]) -> str:
     found: str = PAGES[request.param]
+    return found.format(*snapshots)
+
+
+@pytest.fixture(scope="module")
+def snapshots(service: str) -> list[str]:
+    """Take two snapshots of different judgments, and return their ids."""
+    found: list[str] = []
+    for queries in ("judged", "all"):
+        body = {"index": "shop", "queries": queries}
+        httpx2.post(f"{service}/results/snapshots", json=body, timeout=60).raise_for_status()
+        while (state := httpx2.get(f"{service}/results/job", timeout=60).json())["runs"]:
+            time.sleep(0.1)
+        found.append(state["snapshot"])
     return found
 
 
@@ -103,7 +119,8 @@ def test_tab_reaches_every_control_and_shows_where_it_is(tab: Tab, address: str)
 
 _NUMBER_CONTROLS = """() => {
   const all = [...document.querySelectorAll(
-    'a[href], button, input, select, summary, [tabindex="0"]')];
+    'a[href], button, input, select, summary, [tabindex="0"]')].filter(
+    (one) => one.type !== 'radio' || one.checked);  // arrows move within a group
   const shown = all.filter(
     (one) => one.checkVisibility() && one.tabIndex >= 0 && one.type !== 'hidden');
   shown.forEach((one, i) => { one.dataset.number = i; });

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from rankfield.parsing import parse_json
@@ -31,6 +31,11 @@ class GradeBook:
     def _clear(self) -> None:
         self._read = 0
         self._acts = Acts()
+        self._changed()
+
+    def _changed(self) -> None:
+        self._counts: Mapping[str, Mapping[str, int]] | None = None
+        self._grades: Mapping[Pair, Sequence[Act]] | None = None
 
     def of(self, rater: str, query_id: str) -> dict[str, Act]:
         """Return the last judgment of each document of a query by a rater."""
@@ -49,16 +54,20 @@ class GradeBook:
         """Return rater → query → how many documents have a judgment."""
         with self._lock:
             self._refresh()
-            return {
-                rater: Counter(query for query, _ in {one.pair for one in acts})
-                for rater, acts in self._acts.raters.items()
-            }
+            if self._counts is None:
+                self._counts = {
+                    rater: Counter(query for query, _ in {one.pair for one in acts})
+                    for rater, acts in self._acts.raters.items()
+                }
+            return self._counts
 
-    def grades(self) -> dict[Pair, list[Act]]:
+    def grades(self) -> Mapping[Pair, Sequence[Act]]:
         """Return the grades of each pair (`Acts.grades`)."""
         with self._lock:
             self._refresh()
-            return self._acts.grades()
+            if self._grades is None:
+                self._grades = self._acts.grades()
+            return self._grades
 
     def undo(
         self, rater: str, write: Callable[[Act, Act | None], None]
@@ -92,6 +101,7 @@ class GradeBook:
                 for line in whole_lines(file):
                     self._add(line)
                     self._read += len(line)
+                    self._changed()
         except FileNotFoundError:
             return
 

@@ -19,6 +19,7 @@ from rankfield.serving.page.query_order import (
     ordered,
 )
 from rankfield.serving.page.query_set import QuerySet, levels
+from rankfield.serving.page.rankings import WAIT
 from rankfield.serving.served_index import ServedIndex
 
 __all__ = ["asked_values", "graded_set", "overview_values"]
@@ -38,7 +39,7 @@ def overview_values(desk: Desk, page: GradeAddress, start: int) -> dict[str, Any
     """
     indexes, queries = graded_set(desk, page.index)
     counts = desk.grade_book().counts()
-    order, searching = _order(desk, page, indexes, queries)
+    order, searching = _order(desk, page, indexes, queries, wait=WAIT)
     rows = [
         {
             "title": queries.queries[one.query_id].title[:200],
@@ -129,7 +130,12 @@ def graded_set(desk: Desk, index: str | None) -> tuple[list[ServedIndex], QueryS
 
 
 def _order(
-    desk: Desk, page: GradeAddress, indexes: list[ServedIndex], queries: QuerySet
+    desk: Desk,
+    page: GradeAddress,
+    indexes: list[ServedIndex],
+    queries: QuerySet,
+    *,
+    wait: float,
 ) -> tuple[list[Ordered], int]:
     """Return all queries in the order that the page asks for, and how many are yet searched for."""
     ids = list(queries.queries)
@@ -139,7 +145,7 @@ def _order(
     if page.sort == "disagreed":
         return ordered(ids, by_disagreement(grades), descending=True), 0
     worst = page.sort == "worst"
-    found = desk.rankings.of(indexes[:1] if worst else indexes, queries)
+    found = desk.rankings.of(indexes[:1] if worst else indexes, queries, wait)
     searching = len(ids) - min(len(lists) for lists in found.values())
     if worst:
         values = by_ndcg(found[indexes[0].name], grades, page.combining, queries.scale)
@@ -159,7 +165,7 @@ def _next(
     done = desk.grade_book().judged_queries(page.rater)
     if page.sort == "given":
         return queries.next_of(query_id, done)
-    order, _ = _order(desk, page, indexes, queries)
+    order, _ = _order(desk, page, indexes, queries, wait=0.0)
     return next((one.query_id for one in order if one.query_id not in {query_id, *done}), None)
 
 

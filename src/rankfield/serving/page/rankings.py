@@ -13,13 +13,13 @@ from rankfield.serving.page.query_set import GradedQuery, QuerySet
 from rankfield.serving.served_index import ServedIndex
 from rankfield.serving.service import Service
 
-__all__ = ["DEPTH", "Rankings"]
+__all__ = ["DEPTH", "WAIT", "Rankings"]
 
 DEPTH = 10
 """How many results of a query are kept."""
 
-_WAIT = 0.3
-"""Seconds that a request waits for what is not there yet."""
+WAIT = 0.3
+"""Seconds that a list waits for what is not there yet."""
 
 
 @dataclass
@@ -45,11 +45,16 @@ class Rankings:
         self._threads: dict[str, threading.Thread] = {}
 
     def of(
-        self, indexes: Sequence[ServedIndex], queries: QuerySet
+        self, indexes: Sequence[ServedIndex], queries: QuerySet, wait: float
     ) -> dict[str, Mapping[str, Sequence[str]]]:
         """Return index → query → ids of the first results, as far as they are known.
 
         A query that cannot be searched for, such as one whose image is gone, finds nothing.
+
+        Args:
+            indexes: which.
+            queries: which.
+            wait: at most so many seconds for what is not known yet.
         """
         with self._lock:
             known = {served.name: self._of_version(served, queries) for served in indexes}
@@ -58,7 +63,7 @@ class Rankings:
                 for served in indexes
                 if len(known[served.name].found) < len(queries.queries)
             ]
-        until = time.monotonic() + _WAIT
+        until = time.monotonic() + wait
         for thread in started:
             thread.join(max(until - time.monotonic(), 0.0))
         with self._lock:

@@ -214,13 +214,14 @@ def test_a_kill_keeps_every_grade_of_two_raters(root: Path) -> None:
             suppress(httpx2.TransportError),
         ):
             for number in range(10_000):
-                body = {
+                score = None if number % 5 == 4 else float(number)
+                body: dict[str, object] = {
                     "query_id": f"q{number}", "doc_id": "d00", "rater": rater, "query": "red ball",
-                    "score": None if number % 5 == 4 else float(number), "found_by": [],
+                    "score": score, "found_by": [],
                     "position": 1, "blind": True,
                 }  # fmt: skip
                 assert client.post("/grade/judgments", json=body).status_code == 200
-                kept.append((f"q{number}", body["score"]))
+                kept.append((f"q{number}", score))
                 if number % 7 == 6:
                     kept.pop()
                     undone = client.post("/grade/undo", json={"rater": rater})

@@ -234,20 +234,36 @@ def test_an_image_is_kept_and_searched_with(client: TestClient) -> None:
     assert client.post("/page/image", json={"image": none}).status_code == 422
 
 
-def test_images_of_documents_are_those_of_the_data_set(tmp_path: Path) -> None:
-    data = sample_shop(tmp_path / "data", documents=30, queries=5)
-    torch.manual_seed(0)
-    clip = RankingModel.from_pretrained(tiny_clip(tmp_path / "clip"), dataset=data, device="cpu")
-    clip.save(tmp_path / "model")
-    build_index(tmp_path / "model", data, tmp_path / "index")
-    with client_of(tmp_path) as client:
-        page = Parsed(client.get("/", params={"q": "red mug"}).text)
-        address = page.values("img", "src")[0]
-        assert len(page.values("img", "src")) == 24
-        doc_id = re.findall(r"id=(\w+)", address)[0]
-        small = client.get(address)
+@pytest.fixture(scope="module")
+def pictured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a shop of images, its `model`, and `index` and `without` thumbnails."""
+    root = tmp_path_factory.mktemp("pictured")
+    data = sample_shop(root / "data", documents=30, queries=5, workers=1)
+    clip = RankingModel.from_pretrained(tiny_clip(root / "clip"), dataset=data, device="cpu")
+    clip.save(root / "model")
+    build_index(root / "model", data, root / "index")
+    build_index(root / "model", data, root / "without", thumbnails=False)
+    return root
+
+
+def shown_images(client: TestClient) -> list[str]:
+    return Parsed(client.get("/", params={"q": "red mug"}).text).values("img", "src")
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_images_of_documents_come_from_the_index_or_else_the_data_set(
+    pictured: Path, tmp_path: Path, kept: bool
+) -> None:
+    shutil.copytree(pictured, tmp_path, dirs_exist_ok=True)
+    documents = pl.read_parquet(tmp_path / "data" / "documents.parquet")
+    folders = {"shop": tmp_path / ("index" if kept else "without")}
+    with client_of(tmp_path, folders=folders) as client:
+        addresses = shown_images(client)
+        assert len(addresses) == 24
+        doc_id = re.findall(r"id=(\w+)", addresses[0])[0]
+        small = client.get(addresses[0])
         assert small.headers["content-type"] == "image/webp"
-        row = data.documents.row(by_predicate=pl.col("doc_id") == doc_id, named=True)
+        row = documents.row(by_predicate=pl.col("doc_id") == doc_id, named=True)
         with (
             Image.open(tmp_path / "data" / row["image"]) as large,
             Image.open(io.BytesIO(small.content)) as made,
@@ -256,13 +272,33 @@ def test_images_of_documents_are_those_of_the_data_set(tmp_path: Path) -> None:
             difference = ImageChops.difference(made.convert("RGB"), large.convert("RGB"))
             assert max(ImageStat.Stat(difference).mean) < 8
         assert client.get("/page/image?id=absent").status_code == 404
-        (tmp_path / "data" / row["image"]).unlink()
         shutil.rmtree(tmp_path / "data" / "images")
-        other = page.values("img", "src")[1]
-        assert client.get(other).status_code == 404
+        assert client.get(addresses[1]).status_code == (200 if kept else 404)
+    shutil.rmtree(tmp_path / "data")
+    with client_of(tmp_path, folders=folders) as client:
+        assert len(shown_images(client)) == (24 if kept else 0)
+
+
+def test_a_document_that_is_written_again_shows_its_new_image(
+    pictured: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(pictured, tmp_path, dirs_exist_ok=True)
     with client_of(tmp_path) as client:
-        shutil.rmtree(tmp_path / "data")
-        assert "no image" in client.get("/", params={"q": "red mug"}).text
+        doc_id = re.findall(r"id=(\w+)", shown_images(client)[0])[0]
+        stored = client.get(f"/v1/documents/{doc_id}").json()["document"]
+        document = {**stored, "doc_id": doc_id, "image": image_uri((250, 0, 0), (400, 200))}
+        for image, size in ((document["image"], (160, 80)), (None, None)):
+            body = {"documents": [{**document, "image": image}]}
+            assert client.post("/v1/documents", json=body).status_code == 200
+            found = client.get(f"/page/image?id={doc_id}")
+            assert found.status_code == (404 if size is None else 200)
+            if size is not None:
+                with Image.open(io.BytesIO(found.content)) as made:
+                    assert made.size == size
+                    red, green, _ = ImageStat.Stat(made.convert("RGB")).mean
+                    assert (red > 200, green < 50) == (True, True)
+        body = {"documents": [{**document, "image": "data:image/png;base64,aGVsbG8="}]}
+        assert client.post("/v1/documents", json=body).status_code == 422
 
 
 def test_columns_are_offered_and_filter(tmp_path: Path) -> None:

@@ -53,6 +53,12 @@ def command(
     engine: EngineOption = "local",
     device: Device = None,
     embedding_precision: EmbeddingPrecision = "float32",
+    thumbnails: Annotated[
+        bool,
+        typer.Option(
+            "--thumbnails/--no-thumbnails", help="Keep small images of the documents, for pages."
+        ),
+    ] = True,
     overwrite: Overwrite = False,
 ) -> None:
     """Embed a data set's documents and keep them in an index that `rankfield search` opens.
@@ -79,6 +85,7 @@ def command(
         device=chosen_device(device),
         precision=embedding_precision,
         overwrite=overwrite,
+        thumbnails=thumbnails,
     )
     width = index.metadata.dimension
     if embedding_precision == "auto":

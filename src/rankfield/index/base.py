@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Protocol
@@ -14,7 +14,7 @@ import polars as pl
 from rankfield.index.metadata import IndexMetadata
 from rankfield.search import SearchOptions
 
-__all__ = ["KEY", "Chunks", "Filter", "Index", "Vectors"]
+__all__ = ["KEY", "Chunks", "Filter", "Index", "Thumbnails", "Vectors"]
 
 KEY = "doc_id"
 """The column of ids."""
@@ -24,6 +24,10 @@ Vectors = npt.NDArray[np.float32]
 Chunks = Callable[[int], Iterator[tuple[int, Vectors]]]
 """From how many rows are done to (first row, vectors) of the chunks that are left, in order; the
 first chunk may begin before that."""
+
+Thumbnails = Callable[[], Iterable[bytes | None]]
+"""What makes the small images of documents, in their order: WebP, b"" for a document without an
+image, None where that is not known."""
 
 Filter = AbstractSet[str] | Callable[[pl.DataFrame], pl.Series]
 """Which documents may be found: a set of ids, or a function from the stored documents to booleans,
@@ -71,6 +75,7 @@ class Index(Protocol):
         chunks: Chunks,
         *,
         overwrite: bool = False,
+        thumbnails: Thumbnails | None = None,
     ) -> Index:
         """Make an index in `folder`, and open it.
 
@@ -83,6 +88,7 @@ class Index(Protocol):
             documents: `doc_id` and the columns to store.
             chunks: the vectors (rows, dimension) of these documents.
             overwrite: replace what is there, when the new index is complete.
+            thumbnails: small images to keep of these documents; None: none are kept.
 
         Raises:
             DataError: an id that occurs twice.
@@ -127,12 +133,18 @@ class Index(Protocol):
             InputError: a filter that does not say yes or no for each document.
         """
 
-    def upsert(self, documents: pl.DataFrame, vectors: Vectors) -> None:
+    def upsert(
+        self,
+        documents: pl.DataFrame,
+        vectors: Vectors,
+        thumbnails: Sequence[bytes | None] | None = None,
+    ) -> None:
         """Write documents, in place of those that have the same ids.
 
         Args:
             documents: `doc_id` and the stored columns.
             vectors: float32 (rows, D).
+            thumbnails: small images of these documents, as `Thumbnails` makes them.
 
         Raises:
             DataError: an id that occurs twice or is missing, a column that is missing or of
@@ -156,6 +168,15 @@ class Index(Protocol):
 
     def documents(self, ids: Iterable[str] | None = None) -> pl.DataFrame:
         """Return `doc_id` and the stored columns, in the order of the ids, or of all documents.
+
+        Raises:
+            DataError: an unknown id.
+        """
+
+    def thumbnails(self, ids: Iterable[str]) -> list[bytes | None]:
+        """Return the small images of documents, in the order of the ids.
+
+        Each is WebP, b"" of a document without an image, None where the index keeps none of it.
 
         Raises:
             DataError: an unknown id.

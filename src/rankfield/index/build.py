@@ -24,6 +24,7 @@ from rankfield.index.metadata import HEADER, IndexMetadata, change_metadata, is_
 from rankfield.index.previous import keep_previous
 from rankfield.index.recall import measured_recall
 from rankfield.index.stores import open_index, store_named, store_place
+from rankfield.index.thumbnails import thumbnails_of
 from rankfield.nearby import nearby_text
 from rankfield.schema import RankingDataset, require_dataset
 from rankfield.search.first_pass import PROVEN, check_first_pass
@@ -61,12 +62,13 @@ def build_index(
     device: str = "cpu",
     precision: Precision = "float32",
     overwrite: bool = False,
+    thumbnails: bool = True,
 ) -> Index:
     """Embed a data set's documents with a saved model and make an index of them in `folder`.
 
-    The index stores their ids, and all of their columns that hold plain values: texts, numbers,
-    dates; no images. One that is there already and is of the same model and data is opened. A build
-    that was interrupted goes on.
+    The index stores their ids, all of their columns that hold plain values (texts, numbers, dates)
+    and a small form of their first image, WebP of at most 160 pixels a side. One that is there
+    already and is of the same model and data is opened. A build that was interrupted goes on.
 
     Args:
         model: folder of the model.
@@ -87,6 +89,7 @@ def build_index(
             came to.
         overwrite: replace what is in `folder`, once the new index is complete; an index that is
             replaced is kept beside it (`roll_back`).
+        thumbnails: store small images of the documents.
 
     Raises:
         InputError: no data set, another dtype, precision, store or first pass.
@@ -132,7 +135,8 @@ def build_index(
         chunks = cluster_chunks(engine, model, dataset, metadata, device=device)
     if is_index(root):
         keep_previous(root)
-    index = made_by.build(root, metadata, documents, chunks, overwrite=overwrite)
+    images = thumbnails_of(dataset) if thumbnails else None
+    index = made_by.build(root, metadata, documents, chunks, overwrite=overwrite, thumbnails=images)
     if name == "exact" and first_pass in PROVEN:
         return index
     return _measured(index, _sample_queries(loaded, dataset))

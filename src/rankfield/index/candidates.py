@@ -19,10 +19,11 @@ import polars as pl
 import torch
 
 from rankfield.errors import InputError, OutputError
-from rankfield.index.base import Chunks, Filter, Vectors
+from rankfield.index.base import Chunks, Filter, Thumbnails, Vectors
 from rankfield.index.exact import ExactIndex, hits_frame
+from rankfield.index.mapped_files import mapped
 from rankfield.index.metadata import IndexMetadata, read_header
-from rankfield.index.segments import SegmentState, mapped, vectors_name
+from rankfield.index.segments import SegmentState, vectors_name
 from rankfield.index.snapshot import Snapshot, State
 from rankfield.progress import progress
 from rankfield.search import Hits, SearchOptions, ranked_rows
@@ -101,11 +102,14 @@ class CandidateIndex(ExactIndex):
         chunks: Chunks,
         *,
         overwrite: bool = False,
+        thumbnails: Thumbnails | None = None,
     ) -> Self:
         """Make an index in `folder`, as `Index.build`, and write its vectors to the store."""
         root = Path(folder)
         cls.check_store(metadata)
-        super().build_files(root, metadata, documents, chunks, overwrite=overwrite)
+        super().build_files(
+            root, metadata, documents, chunks, overwrite=overwrite, thumbnails=thumbnails
+        )
         cls.open_store(root, metadata).drop()  # of an index that had this place and name
         return cls.open(root)
 

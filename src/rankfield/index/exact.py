@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar, Self
@@ -24,8 +24,10 @@ from numpy.lib.format import open_memmap
 from rankfield.durable import sync
 from rankfield.errors import DataError, InputError, OutputError
 from rankfield.files import link_or_copy, new_folder, open_regular, refuse_others
-from rankfield.index.base import KEY, Chunks, Filter, Vectors
+from rankfield.index.base import KEY, Chunks, Filter, Thumbnails, Vectors
 from rankfield.index.checks import check_documents, check_vectors
+from rankfield.index.kept_thumbnails import merged_thumbnails
+from rankfield.index.mapped_files import fresh
 from rankfield.index.metadata import (
     Header,
     IndexMetadata,
@@ -36,7 +38,7 @@ from rankfield.index.metadata import (
     write_header,
 )
 from rankfield.index.partial import filled_vectors
-from rankfield.index.segments import SegmentState, fresh, vectors_name, write_segment
+from rankfield.index.segments import SegmentState, vectors_name, write_segment
 from rankfield.index.snapshot import Snapshot, State, live_name, open_segments
 from rankfield.outputs import require_new, storage_errors
 from rankfield.search import Hits, SearchOptions
@@ -45,7 +47,7 @@ from rankfield.terminal import echo
 __all__ = ["ExactIndex", "hits_frame"]
 
 _LOCK = "lock"
-_FILE = re.compile(r"(?:vectors|documents|live)-(\d+)\.(?:npy|parquet)")
+_FILE = re.compile(r"(?:vectors|documents|live|thumbnails|thumbnail-places)-(\d+)\.(?:npy|parquet)")
 _MOST_SEGMENTS = 16
 _AT_ONCE = 65_536
 
@@ -69,9 +71,12 @@ class ExactIndex:
         chunks: Chunks,
         *,
         overwrite: bool = False,
+        thumbnails: Thumbnails | None = None,
     ) -> Self:
         """Make an index in `folder`, as `Index.build`."""
-        cls.build_files(Path(folder), metadata, documents, chunks, overwrite=overwrite)
+        cls.build_files(
+            Path(folder), metadata, documents, chunks, overwrite=overwrite, thumbnails=thumbnails
+        )
         return cls.open(folder)
 
     @classmethod
@@ -83,6 +88,7 @@ class ExactIndex:
         chunks: Chunks,
         *,
         overwrite: bool,
+        thumbnails: Thumbnails | None,
     ) -> None:
         """Write the files of an index that `Index.build` makes."""
         if not overwrite:
@@ -94,7 +100,8 @@ class ExactIndex:
             new_folder(root, overwrite=overwrite) as made,
         ):
             link_or_copy(vectors, made / vectors_name(0))
-            segment = write_segment(made, 0, documents, None)
+            images = thumbnails() if thumbnails is not None else None
+            segment = write_segment(made, 0, documents, None, images)
             write_header(made, cls._header(metadata, State(version=0, segments=[segment])))
         sync(root.absolute().parent)
 
@@ -209,9 +216,24 @@ class ExactIndex:
         now = self._now
         return now.documents(np.flatnonzero(now.live) if ids is None else now.rows_of(list(ids)))
 
-    def upsert(self, documents: pl.DataFrame, vectors: Vectors) -> None:
+    def thumbnails(self, ids: Iterable[str]) -> list[bytes | None]:
+        """Return the small images of documents, as `Index.thumbnails`."""
+        now = self._now
+        return now.thumbnails(now.rows_of(list(ids)))
+
+    def upsert(
+        self,
+        documents: pl.DataFrame,
+        vectors: Vectors,
+        thumbnails: Sequence[bytes | None] | None = None,
+    ) -> None:
         """Write documents, as `Index.upsert`."""
         check_vectors(vectors, self.metadata.dimension, str(self.folder), documents.height)
+        if thumbnails is not None and len(thumbnails) != documents.height:
+            raise DataError(
+                f"expected {documents.height} thumbnails, found {len(thumbnails)}",
+                where=str(self.folder),
+            )
         with self._writing() as now:
             stored = now.segments[0].documents.schema
             documents = check_documents(documents, self.folder, stored)
@@ -221,7 +243,7 @@ class ExactIndex:
             live = now.live & ~now.holds(documents[KEY])
             live = np.concatenate([live, np.ones(documents.height, dtype=np.bool_)])
             added = write_segment(
-                self.folder, number, documents, vectors.astype(now.metadata.dtype)
+                self.folder, number, documents, vectors.astype(now.metadata.dtype), thumbnails
             )
             segments = [*now.state.segments, added]
             if len(segments) > _MOST_SEGMENTS or 2 * live.sum() < len(live):
@@ -271,7 +293,7 @@ class ExactIndex:
         shape, dtype = (int(live.sum()), self.metadata.dimension), self.metadata.dtype
         path = fresh(self.folder / vectors_name(number))
         out = open_memmap(path, mode="w+", dtype=dtype, shape=shape)
-        frames, start, done = [], 0, 0
+        frames, images, start, done = [], [], 0, 0
         for segment in open_segments(self.folder, before.metadata, segments, before.segments):
             rows = np.flatnonzero(live[start : start + segment.state.rows])
             for first in range(0, len(rows), _AT_ONCE):
@@ -279,9 +301,11 @@ class ExactIndex:
                 out[done : done + len(part)] = segment.vectors[part]
                 done += len(part)
             frames.append(segment.documents[rows.tolist()])
+            images.append((segment.thumbnails, rows.tolist()))
             start += segment.state.rows
         out.flush()
-        merged = write_segment(self.folder, number, pl.concat(frames), None)
+        small = merged_thumbnails(images) if any(kept for kept, _ in images) else None
+        merged = write_segment(self.folder, number, pl.concat(frames), None, small)
         self._commit(before, State(version=number, segments=[merged]))
 
     def _commit(self, before: Snapshot, state: State) -> None:

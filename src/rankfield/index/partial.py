@@ -14,8 +14,8 @@ from numpy.lib.format import open_memmap
 from rankfield.errors import InputError
 from rankfield.files import read_json_object, write_json
 from rankfield.index.base import Chunks
+from rankfield.index.mapped_files import mapped
 from rankfield.index.metadata import IndexMetadata
-from rankfield.index.segments import mapped
 from rankfield.work_folder import WorkFolder, work_folder
 
 __all__ = ["filled_vectors"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,37 +11,53 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from pydantic import BaseModel, ConfigDict, NonNegativeInt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    NonNegativeInt,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from rankfield.durable import sync
 from rankfield.errors import InputError
 from rankfield.index.base import KEY
+from rankfield.index.kept_thumbnails import KeptThumbnails, write_thumbnails
+from rankfield.index.mapped_files import REMEDY, fresh, mapped, refuse_links
 from rankfield.index.metadata import IndexMetadata
-from rankfield.io.matrix import map_matrix
 from rankfield.io.parquet import read_parquet
-from rankfield.paths import require_regular
 from rankfield.search import Corpus, ResidentCorpus
 
 __all__ = [
     "Segment",
     "SegmentState",
     "documents_name",
-    "fresh",
-    "mapped",
     "vectors_name",
     "write_segment",
 ]
 
-_REMEDY = "Build the index again."
-
 
 class SegmentState(BaseModel):
-    """What the header says of a segment: its number, which its files bear, and its rows."""
+    """What the header says of a segment.
+
+    number: its files bear it.
+    rows: how many documents it has.
+    thumbnails: whether small images of them are kept.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     number: NonNegativeInt
     rows: NonNegativeInt
+    thumbnails: bool = False
+
+    @model_serializer(mode="wrap")
+    def _dumped(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out `thumbnails` where there are none, as in indexes of before they were kept."""
+        found: dict[str, Any] = dump(self)
+        if not self.thumbnails:
+            del found["thumbnails"]
+        return found
 
 
 def vectors_name(number: int) -> str:
@@ -59,11 +76,13 @@ class Segment:
 
     vectors: float32 or float16 (rows, D), memory-mapped and read-only.
     documents: the stored columns, in memory: later writes may remove their file.
+    thumbnails: small images; None where none are kept.
     """
 
     state: SegmentState
     vectors: npt.NDArray[np.floating]
     documents: pl.DataFrame
+    thumbnails: KeptThumbnails | None = None
     first_pass: str = "none"
     oversample: int = 16
 
@@ -77,7 +96,8 @@ class Segment:
         shape = (state.rows, metadata.dimension)
         vectors = mapped(folder / vectors_name(state.number), shape, metadata.dtype)
         documents = _documents(folder / documents_name(state.number), state.rows)
-        return cls(state, vectors, documents, metadata.first_pass, metadata.oversample)
+        kept = KeptThumbnails.open(folder, state.number, state.rows) if state.thumbnails else None
+        return cls(state, vectors, documents, kept, metadata.first_pass, metadata.oversample)
 
     def corpus(self, exact: bool) -> ResidentCorpus:
         """Return the rows to search, with the index's first pass or, `exact`, one without error."""
@@ -93,20 +113,24 @@ class Segment:
 
 
 def _documents(path: Path, rows: int) -> pl.DataFrame:
-    _refuse_links(path)
-    found = read_parquet(path, remedy=_REMEDY)
+    refuse_links(path)
+    found = read_parquet(path, remedy=REMEDY)
     if found.height != rows or found.schema.get(KEY) != pl.String:
         raise InputError(
             f"expected {rows} rows with the text column {KEY}, found {found.height} rows of "
             f"{', '.join(found.columns)}",
             where=str(path),
-            remedy=_REMEDY,
+            remedy=REMEDY,
         )
     return found
 
 
 def write_segment(
-    folder: Path, number: int, documents: pl.DataFrame, vectors: npt.NDArray[np.floating] | None
+    folder: Path,
+    number: int,
+    documents: pl.DataFrame,
+    vectors: npt.NDArray[np.floating] | None,
+    thumbnails: Iterable[bytes | None] | None = None,
 ) -> SegmentState:
     """Write the files of a segment so that they survive a loss of power.
 
@@ -115,6 +139,7 @@ def write_segment(
         number: of the segment.
         documents: the stored columns.
         vectors: in the index's dtype; None where their file is there already.
+        thumbnails: small images of all rows (`kept_thumbnails`); None: none are kept.
     """
     paths = folder / vectors_name(number), folder / documents_name(number)
     if vectors is not None:
@@ -122,39 +147,7 @@ def write_segment(
     documents.write_parquet(fresh(paths[1]))
     for path in paths:
         sync(path)
-    return SegmentState(number=number, rows=documents.height)
-
-
-def fresh(path: Path) -> Path:
-    """Return a path at which there is nothing any more.
-
-    What a version left that was set aside may be a hard link to a file of the previous index.
-    """
-    path.unlink(missing_ok=True)
-    return path
-
-
-def mapped(path: Path, shape: tuple[int, ...], dtype: str) -> npt.NDArray[Any]:
-    """Return the array in a file, memory-mapped and read-only.
-
-    Raises:
-        InputError: it is missing, a link, damaged, or of another shape or type.
-    """
-    _refuse_links(path)
-    try:
-        require_regular(path)
-        found = map_matrix(path)
-    except (InputError, OSError) as error:
-        raise InputError(f"cannot be read ({error})", where=str(path), remedy=_REMEDY) from error
-    if found.shape != shape or found.dtype != dtype:
-        raise InputError(
-            f"expected {dtype} of shape {shape}, found {found.dtype} of shape {found.shape}",
-            where=str(path),
-            remedy=_REMEDY,
-        )
-    return found
-
-
-def _refuse_links(path: Path) -> None:
-    if path.is_symlink():
-        raise InputError("is a link; expected a file of the index", where=str(path), remedy=_REMEDY)
+    if thumbnails is not None:
+        write_thumbnails(folder, number, thumbnails, documents.height)
+    rows, kept = documents.height, thumbnails is not None
+    return SegmentState(number=number, rows=rows, thumbnails=kept)

@@ -15,8 +15,9 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 from rankfield.errors import DataError, InputError
 from rankfield.index.base import KEY, Filter, Vectors
 from rankfield.index.checks import chosen_rows
+from rankfield.index.mapped_files import mapped
 from rankfield.index.metadata import Header, IndexMetadata
-from rankfield.index.segments import Segment, SegmentState, mapped
+from rankfield.index.segments import Segment, SegmentState
 from rankfield.search import Hits, SearchOptions, merge_hits
 
 __all__ = ["Snapshot", "State", "live_name", "open_segments"]
@@ -163,6 +164,18 @@ class Snapshot:
             inside = (rows >= start) & (rows < start + segment.state.rows)
             found[inside] = segment.vectors[rows[inside] - start]
             start += segment.state.rows
+        return found
+
+    def thumbnails(self, rows: npt.NDArray[np.int64]) -> list[bytes | None]:
+        """Return the small images of some rows, as `Index.thumbnails`."""
+        found: list[bytes | None] = [None] * len(rows)
+        start = 0
+        for segment in self.segments:
+            end = start + segment.state.rows
+            if segment.thumbnails is not None:
+                for place in np.flatnonzero((rows >= start) & (rows < end)).tolist():
+                    found[place] = segment.thumbnails.of(int(rows[place]) - start)
+            start = end
         return found
 
     def documents(self, rows: npt.NDArray[np.int64]) -> pl.DataFrame:

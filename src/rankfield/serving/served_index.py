@@ -89,12 +89,18 @@ class ServedIndex:
                 self._opening.release()
         return self._opened
 
-    def upsert(self, documents: pl.DataFrame, embed: Callable[[Embedder], Vectors]) -> str:
+    def upsert(
+        self,
+        documents: pl.DataFrame,
+        embed: Callable[[Embedder], Vectors],
+        thumbnails: Sequence[bytes | None] | None = None,
+    ) -> str:
         """Write documents, durably, and return the version of the index after that.
 
         Args:
             documents: `doc_id` and the stored columns.
             embed: makes their vectors.
+            thumbnails: small images of them, as `Index.upsert` takes them.
 
         Raises:
             DataError, OutputError: as `Index.upsert`.
@@ -107,7 +113,7 @@ class ServedIndex:
                     self._wait_renewed()
                 if self._opened.embedder.fingerprint != opened.embedder.fingerprint:
                     continue
-                self._opened.index.upsert(documents, vectors)
+                self._opened.index.upsert(documents, vectors, thumbnails)
                 return self._opened.index.version
 
     def delete(self, ids: Iterable[str]) -> tuple[int, str]:

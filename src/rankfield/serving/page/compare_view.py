@@ -222,7 +222,7 @@ def _rows(
 ) -> list[dict[str, Any]]:
     opened = _opened(desk, column)
     texts = opened.index.metadata.text_fields
-    images = desk.thumbnails.there(desk.data_sets.of(opened.index), [hit.doc_id for hit in hits])
+    images = desk.thumbnails.there(opened.index, [hit.doc_id for hit in hits])
     return [
         {
             "doc_id": hit.doc_id,

@@ -37,7 +37,8 @@ class Desk:
 
     def __init__(self, service: Service) -> None:
         self.service = service
-        self.data_sets, self.thumbnails = DataSets(), Thumbnails()
+        self.data_sets = DataSets()
+        self.thumbnails = Thumbnails(self.data_sets)
         self.grades = KnownGrades(service.journal.folder if service.journal else None)
         self.job = SnapshotJob(service)
         self._snapshots = SnapshotStore(service.journal.folder) if service.journal else None

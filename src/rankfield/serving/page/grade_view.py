@@ -84,13 +84,17 @@ def asked_values(desk: Desk, page: GradeAddress, query_id: str, doc_id: str) -> 
     judged = desk.grade_book().of(page.rater, query_id)
     digits = levels(queries.scale)
     following = _next(desk, page, indexes, queries, query_id)
-    data = desk.data_sets.of(indexes[0].current().index)
-    images = desk.thumbnails.there(data, [one.hit.doc_id for one in found])
+    images = {
+        served.name: desk.thumbnails.there(
+            served.current().index, [one.hit.doc_id for one in found if one.index == served.name]
+        )
+        for served in indexes
+    }
     documents = []
     for place, one in enumerate(found, 1):
         act = judged.get(one.hit.doc_id)
         label = "" if act is None else _label(act.score, digits)
-        has_image = one.hit.doc_id in images
+        has_image = one.hit.doc_id in images[one.index]
         shown = _document(desk, one, page.blind, has_image)
         documents.append({**shown, "place": place, "label": label})
     return {

@@ -73,8 +73,7 @@ def found_values(desk: Desk, page: PageQuery) -> dict[str, Any]:
         single |= {"facets": [], "count": False}
         for hit in opened.searcher.search(Query.of(query, **single)).hits:
             explained = {hit.rank: hit.explanation}
-    data = desk.data_sets.of(opened.index)
-    images = desk.thumbnails.there(data, [hit.doc_id for hit in answer.hits])
+    images = desk.thumbnails.there(opened.index, [hit.doc_id for hit in answer.hits])
     end = page.offset + len(answer.hits)
     return {
         "hits": [

@@ -1,42 +1,62 @@
-"""Small images of documents, from the data set that an index was built of."""
+"""Small images of documents: those of the index, or of the data set that it was built of."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
-from pathlib import Path
 
 import polars as pl
-from PIL import Image
 
-from rankfield.errors import RankfieldError
+from rankfield.errors import DataError, RankfieldError
 from rankfield.field_values import first_value
-from rankfield.images import loaded_image
+from rankfield.index import Index
 from rankfield.index.base import KEY
+from rankfield.index.thumbnails import thumbnail
 from rankfield.schema import DatasetFolder
 from rankfield.serving.page.byte_cache import ByteCache
+from rankfield.serving.page.data_sets import DataSets
 
-__all__ = ["Thumbnails", "thumbnail"]
+__all__ = ["Thumbnails"]
 
-_SIDE, _QUALITY = 256, 76
 _CACHE = 32 << 20
 
 
 class Thumbnails:
-    """Makes WebP images of at most 256 pixels a side, and keeps those used last."""
+    """WebP images that indexes keep.
 
-    def __init__(self) -> None:
-        self._made = ByteCache(_CACHE)
+    Of documents of which an index keeps none, as one of before it kept any, they are made from the
+    data set by `doc_id`, and those used last are kept.
 
-    def there(self, data: DatasetFolder | None, ids: Sequence[str]) -> set[str]:
-        """Return which of these documents have an image."""
-        field = _image_field(data)
-        if data is None or field is None or not ids:
+    Args:
+        data_sets: of the indexes.
+    """
+
+    def __init__(self, data_sets: DataSets) -> None:
+        self._data_sets, self._made = data_sets, ByteCache(_CACHE)
+
+    def there(self, index: Index, ids: Sequence[str]) -> set[str]:
+        """Return which of these documents of an index have an image."""
+        try:
+            kept = dict(zip(ids, index.thumbnails(ids), strict=True))
+        except DataError:  # one was deleted meanwhile
             return set()
-        return {one for one, value in _values(data, field, ids).items() if value}
+        found = {one for one, image in kept.items() if image}
+        rest = [one for one, image in kept.items() if image is None]
+        data = self._data_sets.of(index) if rest else None
+        field = _image_field(data)
+        if data is None or field is None:
+            return found
+        return found | {one for one, value in _values(data, field, rest).items() if value}
 
-    def of(self, data: DatasetFolder | None, doc_id: str) -> bytes | None:
+    def of(self, index: Index, doc_id: str) -> bytes | None:
         """Return the image of a document; None where it has none, or none that can be read."""
+        try:
+            (kept,) = index.thumbnails([doc_id])
+        except DataError:
+            return None
+        return self._from_data(index, doc_id) if kept is None else kept or None
+
+    def _from_data(self, index: Index, doc_id: str) -> bytes | None:
+        data = self._data_sets.of(index)
         field = _image_field(data)
         if data is None or field is None:
             return None
@@ -52,19 +72,6 @@ class Thumbnails:
                 return None
             self._made.put(key, made)
         return made
-
-
-def thumbnail(source: Path | bytes) -> bytes:
-    """Return a small image as WebP.
-
-    Raises:
-        ImageError: missing, too large, or no image.
-    """
-    out = io.BytesIO()
-    with loaded_image(source) as image:
-        image.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
-        image.save(out, "WEBP", quality=_QUALITY, method=2)
-    return out.getvalue()
 
 
 def _image_field(data: DatasetFolder | None) -> str | None:

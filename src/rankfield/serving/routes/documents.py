@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -10,7 +11,9 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from pydantic import Field
 
+from rankfield.encoders import RankingModel
 from rankfield.errors import DataError, ImageError
+from rankfield.index.thumbnails import thumbnail
 from rankfield.query.parts import MAX_ID
 from rankfield.query.plain import plain_value
 from rankfield.serving.access import needs
@@ -78,7 +81,7 @@ async def upsert(request: Request) -> Response:
             except (DataError, ImageError) as error:
                 raise type(error)(error.problem, where="request, documents") from None
 
-        return index.upsert(frame, embed)
+        return index.upsert(frame, embed, _thumbnails(documents, opened.model))
 
     version = await service.write(work)
     count = len(written.documents)
@@ -123,6 +126,23 @@ async def document(
         }
 
     return json_response(await service.read(work))
+
+
+def _thumbnails(
+    documents: Sequence[Mapping[str, Any]], model: RankingModel
+) -> list[bytes | None] | None:
+    """Return small images of documents; None where the model takes no image."""
+    fields = [field.name for field in model.fields("document") if field.modality == "image"]
+    if not fields:
+        return None
+
+    def made(image: bytes | None) -> bytes:
+        try:
+            return thumbnail(image) if image else b""
+        except ImageError:  # whose embedding says so
+            return b""
+
+    return [made(one.get(fields[0])) for one in documents]
 
 
 def _check_count(service: Service, count: int, param: str) -> None:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
 from rankfield.errors import RankfieldError
+from rankfield.index.thumbnails import thumbnail
 from rankfield.query.images import image_bytes
 from rankfield.query.parts import MAX_ID
 from rankfield.serving.bodies import check_pixels, json_body, json_response, service_of
@@ -17,7 +18,6 @@ from rankfield.serving.page.address import PageQuery
 from rankfield.serving.page.desk import Desk
 from rankfield.serving.page.search_view import found_values, shown_values
 from rankfield.serving.page.templates import FILES, asset, rendered
-from rankfield.serving.page.thumbnails import thumbnail
 
 __all__ = [
     "desk_of",
@@ -96,7 +96,7 @@ async def document_image(
     served = service.index(index)
 
     def work() -> bytes | None:
-        return desk.thumbnails.of(desk.data_sets.of(served.current().index), id)
+        return desk.thumbnails.of(served.current().index, id)
 
     found = await service.read(work)
     if found is None:

@@ -19,6 +19,7 @@ from starlette.testclient import TestClient
 
 from parsed_page import Page
 from rankfield.encoders import RankingModel
+from rankfield.errors import ImageError
 from rankfield.evaluation import Results, compare, paired_test
 from rankfield.index import build_index
 from rankfield.schema import RankingDataset
@@ -297,6 +298,25 @@ def test_an_index_that_changes_meanwhile_gives_no_snapshot(
     monkeypatch.setattr(opened.searcher, "search", changed)
     assert client.post("/results/snapshots", json={"index": "one"}).status_code == 202
     assert "was written" in ended(client)["error"]
+    assert not (tmp_path / "kept" / "snapshots").exists()
+
+
+def test_a_query_that_cannot_be_asked_is_named(
+    client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = client.app_state["service"].indexes["one"].current()
+    search, numbers = opened.searcher.search, itertools.count()
+
+    def fails(query: Any) -> Any:
+        if next(numbers) == 3:
+            raise ImageError("no such image", where=f"{tmp_path}/kept/secret.png")
+        return search(query)
+
+    monkeypatch.setattr(opened.searcher, "search", fails)
+    assert client.post("/results/snapshots", json={"index": "one"}).status_code == 202
+    said = ended(client)["error"]
+    assert re.match(r"the query 'q\w+' cannot be asked: no such image", said)
+    assert str(tmp_path) not in said
     assert not (tmp_path / "kept" / "snapshots").exists()
 
 

@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
+from rankfield.errors import RankfieldError
 from rankfield.evaluation import DatasetIdentity, Results
 from rankfield.evaluation.measure_run import measure_run
 from rankfield.evaluation.measured_data import judgments_fingerprint
 from rankfield.metrics import Metric
 from rankfield.query import Answer, Query
-from rankfield.serving.failures import Failure
+from rankfield.serving.failures import Failure, failure_of
 from rankfield.serving.page.compare_address import Column
 from rankfield.serving.page.desk import Desk
 from rankfield.serving.page.order import Order
@@ -116,8 +117,8 @@ def measured_snapshot(desk: Desk, taken: Taken, progress: Callable[[int], None])
         progress: takes how many are answered.
 
     Raises:
-        RankfieldError: as `Searcher.search`; says of which query.
-        Failure: the index was written meanwhile, or the service stops.
+        Failure: a query that cannot be asked, the index was written meanwhile, or the service
+            stops.
     """
     start, when = time.perf_counter(), timestamp()
     answers = _answers(desk, taken, progress)
@@ -183,9 +184,14 @@ def _answers(desk: Desk, taken: Taken, progress: Callable[[int], None]) -> dict[
     def answered(one: GradedQuery) -> _Ranking:
         if not service.ready:
             raise Failure(503, "the service stops", code="not_ready")
-        query = Query.of([taken.queries.part(one)], limit=_K, **taken.wanted.order.settings())
-        with service.thread.request():
-            return _Ranking.of(taken.opened.searcher.search(query))
+        try:
+            query = Query.of([taken.queries.part(one)], limit=_K, **taken.wanted.order.settings())
+            with service.thread.request():
+                return _Ranking.of(taken.opened.searcher.search(query))
+        except RankfieldError as error:
+            said = failure_of(error, service.places).message
+            message = f"the query {one.query_id[:200]!r} cannot be asked: {said}"
+            raise Failure(422, message, code="query_failed") from None
 
     found: dict[str, _Ranking] = {}
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="rankfield-snapshot") as pool:

@@ -167,6 +167,29 @@ def test_the_command_writes_what_training_and_evaluation_read(
     )
 
 
+def test_queries_that_no_data_set_has_are_written_beside_their_grades(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = sample_shop(tmp_path / "shop", documents=20, queries=2, images=False)
+    first = data.documents["doc_id"][0]
+    lines = [
+        said("anna", first, 3.0, query_id="teapot & cup", query="teapot & cup"),
+        said("anna", first, 1.0, query_id="q7"),
+        said("ben", data.documents["doc_id"][1], 2.0, query_id="q7", query="red mug"),
+    ]
+    folder = kept(tmp_path / "feedback", *lines, said("anna", first, 1.0, query_id="silent"))
+    out, queries = tmp_path / "grades.parquet", tmp_path / "queries.csv"
+    assert run(monkeypatch, "grades", folder, out, "--queries", queries) == 0
+    expected = [("teapot & cup", "teapot & cup"), ("q7", "red mug"), ("silent", "silent")]
+    assert pl.read_csv(queries).rows() == expected
+    words = ["--queries", queries, "--judgments", out, "--score-max", 3]
+    graded = tmp_path / "graded"
+    assert run(monkeypatch, "import", "tables", tmp_path / "shop", graded, *words) == 0
+    found = RankingDataset.load(graded)
+    assert found.queries.select("query_id", "query").rows() == expected
+    assert found.judgments.height == 4
+
+
 def test_the_command_refuses_before_it_writes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -177,6 +200,7 @@ def test_the_command_refuses_before_it_writes(
         ([tmp_path / "nowhere", out], "no such file"),
         ([folder, tmp_path / "grades.txt"], "ending in"),
         ([folder, out, "--rule", "loudest"], "loudest"),
+        ([folder, out, "--queries", tmp_path / "q.txt"], "ending in"),
         ([folder, out, "--dataset", tmp_path / "shop"], "none of the queries"),
     ):
         assert run(monkeypatch, "grades", *words) == 2

@@ -52,6 +52,14 @@ def command(
             help="Keep only pairs whose query and document this data set has.", show_default=False
         ),
     ] = None,
+    queries: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also write the graded queries, query_id and query, for a data set of queries "
+            "that none has yet.",
+            show_default=False,
+        ),
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Write the grades that a service kept as judgments, and say how far the raters agree.
@@ -68,11 +76,12 @@ def command(
     )
     from rankfield.outputs import OR_OVERWRITE, require_new
     from rankfield.serving.agreement import rater_agreement
-    from rankfield.serving.judgments import combined, kept_acts, of_dataset
+    from rankfield.serving.judgments import combined, graded_queries, kept_acts, of_dataset
 
-    require_judgment_name(out)
+    for path in filter(None, (out, queries)):
+        require_judgment_name(path)
     if not overwrite:
-        require_new(out, remedy=OR_OVERWRITE)
+        require_new(out, queries, remedy=OR_OVERWRITE)
     acts = kept_acts(data)
     frame = combined(acts, Rule(rule, settled_by))
     if dataset is not None:
@@ -80,9 +89,13 @@ def command(
         echo(f"left out: {frame.height - kept.height:,} pairs that {dataset} does not have")
         frame = kept
     write_judgment_file(frame, out)
+    if queries is not None:
+        write_judgment_file(graded_queries(frame), queries)
     _say(rater_agreement(acts.grades()), frame)
     echo(f"{out}: {frame.height:,} pairs of {frame['query_id'].n_unique():,} queries")
-    echo(f"next: {program()} import tables SHOP OUT --judgments {shlex.quote(str(out))}")
+    tables = {"queries": queries, "judgments": out}
+    named = [f"--{name} {shlex.quote(str(path))}" for name, path in tables.items() if path]
+    echo(f"next: {program()} import tables SHOP OUT {' '.join(named)}")
 
 
 def _say(found: Agreement, frame: pl.DataFrame) -> None:

@@ -12,7 +12,7 @@ from rankfield.serving.acts import Acts
 from rankfield.serving.journal import JUDGMENTS, read_journal
 from rankfield.serving.rules import Rule, RuleName
 
-__all__ = ["combined", "kept_acts", "latest_judgments", "of_dataset"]
+__all__ = ["combined", "graded_queries", "kept_acts", "latest_judgments", "of_dataset"]
 
 
 def latest_judgments(
@@ -85,3 +85,14 @@ def of_dataset(frame: pl.DataFrame, folder: Path) -> pl.DataFrame:
             )
         frame = left
     return frame
+
+
+def graded_queries(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return ``query_id`` and ``query`` of the judgments of `latest_judgments`, each query once.
+
+    A query whose text nobody gave has its id for a text.
+    """
+    text = pl.col("query").drop_nulls().first()
+    return frame.group_by("query_id", maintain_order=True).agg(
+        query=pl.coalesce(text, pl.col("query_id").first())
+    )

@@ -65,6 +65,25 @@ def test_metrics_deeper_than_kept_rankings_are_left_out_or_refused(
     assert run("metrics", "few.parquet", "few.rankings.parquet", "-m", "R@100") == 0
 
 
+@pytest.mark.parametrize("damage", ["cut", "text", "nested"])
+def test_damaged_rankings_are_refused_in_one_line(
+    data: RankingDataset, capsys: pytest.CaptureFixture[str], damage: str
+) -> None:
+    evaluate(FakeModel(noise=1.0), data).save("r.json")
+    path = Path("r.rankings.parquet")
+    whole = path.read_bytes()
+    if damage == "cut":
+        path.write_bytes(whole[:4] + bytes(len(whole) // 2) + whole[4 + len(whole) // 2 :])
+    else:
+        rank = pl.lit("first") if damage == "text" else pl.concat_list("rank")
+        pl.read_parquet(path).with_columns(rank=rank).write_parquet(path)
+    capsys.readouterr()
+    assert run("metrics", "shop/judgments.parquet", path) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: r.rankings.parquet")
+    assert said.count("\n") == 1
+
+
 def test_what_is_no_run_and_no_judgments_is_refused(
     data: RankingDataset, capsys: pytest.CaptureFixture[str]
 ) -> None:

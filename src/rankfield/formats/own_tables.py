@@ -31,6 +31,7 @@ _FORMER = {"split", "query_id", "rank", "doc_id", "similarity", "score"}
 """The columns of the rankings that earlier versions wrote, whose `score` is the judged one."""
 _PRESENT = (_FORMER - {"score"}) | {"judged_score"}
 _FORMER_DEPTH = 10
+_DAMAGED = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
 
 
 def rankings_metadata(depth: object) -> dict[str, str] | None:
@@ -48,21 +49,26 @@ def is_rankings(path: str | Path) -> bool:
         return False
     try:
         return _is_rankings(pl.read_parquet_schema(path))
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
+    except _DAMAGED:
         return False
 
 
 def ranked_depth(path: str | Path) -> int | None:
     """Return how many documents of a query a file of rankings of an evaluation holds at most.
 
-    None: another file, or one whose every list is shorter than that, and so whole.
+    None: another file, or one whose every list is shorter than that, and so whole; or one that
+    cannot be read, which reading it says.
     """
     path = Path(path)
     if not is_rankings(path):
         return None
     said = _metadata(path).get(RANKINGS)
     depth = _FORMER_DEPTH if said is None else _stated(said)
-    deepest = pl.scan_parquet(path).select(pl.col("rank").max()).collect().item()
+    rank = pl.col("rank").cast(pl.Float64, strict=False)
+    try:
+        deepest = pl.scan_parquet(path).select(rank.max()).collect().item()
+    except _DAMAGED:
+        return None
     return depth if deepest is not None and deepest >= depth else None
 
 
@@ -102,7 +108,10 @@ def _is_rankings(columns: Iterable[str]) -> bool:
 
 
 def _metadata(path: Path) -> Mapping[str, str]:
-    return pl.read_parquet_metadata(path)
+    try:
+        return pl.read_parquet_metadata(path)
+    except _DAMAGED:
+        return {}
 
 
 def _stated(text: str) -> int:

@@ -1,4 +1,4 @@
-"""One script of sentence-transformers with four losses: NDCG@10 and steps per second.
+"""One script of sentence-transformers with four losses: nDCG@10 and steps per second.
 
     python benchmarks/drop_in.py                      icecat and the sample shop, three seeds
     python benchmarks/drop_in.py --sets shop --steps 4 --seeds 1 --results try.json
@@ -8,7 +8,7 @@ all-MiniLM-L6-v2, AdamW, the same rows a batch and the same steps. MultipleNegat
 the relevant pairs, the other losses all judged pairs with their scores. RankedLoss stands twice,
 with the trainer's own batches and with batches of `QueryGroupBatchSampler`, so that loss and
 sampling are told apart. Every arm is tuned over the same learning rates × scales with seed 0 on the
-dev queries (mean NDCG@10 over the splits) and trained with every seed; figures are those of
+dev queries (mean nDCG@10 over the splits) and trained with every seed; figures are those of
 `rankfield evaluate` on the test queries. Steps per second are measured apart, the arms in turns.
 
 A run that is finished is kept in --out: an interrupted benchmark goes on where it stopped. Figures
@@ -216,7 +216,7 @@ def loss_and_rows(arm: str, model: Any, dataset: Any, scale: float) -> tuple[Any
 
 
 def evaluated(model: Any, dataset: Any) -> Figures:
-    """Return subset → split → NDCG@10."""
+    """Return subset → split → nDCG@10."""
     import polars as pl
 
     from rankfield.integrations.sentence_transformers import GradedRetrievalEvaluator

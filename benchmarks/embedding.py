@@ -7,9 +7,9 @@
 The model is all-MiniLM-L6-v2 (extra `minilm`). All arms embed the same titles in one run, in
 turns, so that a busy machine hits all alike; the best round of each counts. The peer sorts by
 length and takes batches of 32, its default; ours are `RankingModel.encode_documents`
-("rankfield", in float32, and in bfloat16) and `ExportedModel`, with their defaults. NDCG@10 in
+("rankfield", in float32, and in bfloat16) and `ExportedModel`, with their defaults. nDCG@10 in
 bfloat16 is that of all queries over the judged documents, beside float32's. The exports are made by
-`rankfield.publish`, whose proofs give NDCG@10 by the float32 model and by the export, on the test
+`rankfield.publish`, whose proofs give nDCG@10 by the float32 model and by the export, on the test
 queries of icecat and `--sample` documents. Figures go to benchmarks/results/embedding.json.
 """
 
@@ -64,7 +64,7 @@ def main() -> None:
     for arm, figures in found.items():
         line = f"{arm:24} {figures['per_second']:8.1f} titles/s  × {figures['times']:.2f}"
         if "ndcg@10" in figures:
-            line += f"  NDCG@10 {figures['ndcg@10']:.4f} ({figures['ndcg_change']:+.2%})"
+            line += f"  nDCG@10 {figures['ndcg@10']:.4f} ({figures['ndcg_change']:+.2%})"
         print(line)
     settings = {k: v for k, v in vars(options).items() if not isinstance(v, Path)}
     settings |= {"processor": platform.processor(), "instructions": instructions()}
@@ -90,7 +90,7 @@ def proof(arm: str, dataset: Any, options: argparse.Namespace) -> dict[str, Any]
 
 
 def bfloat16_quality(dataset: Any) -> dict[str, float]:
-    """Return NDCG@10 over the judged documents, embedded in bfloat16, and its change."""
+    """Return nDCG@10 over the judged documents, embedded in bfloat16, and its change."""
     from rankfield.evaluation import EvaluationOptions, evaluate
 
     judged = dataset.documents.join(dataset.judgments, on="doc_id", how="semi")

@@ -1,4 +1,4 @@
-"""Each layout of `rankfield publish` in its real client: do cosines and NDCG@10 agree?
+"""Each layout of `rankfield publish` in its real client: do cosines and nDCG@10 agree?
 
     python benchmarks/publish.py                      every layout that is installed
     python benchmarks/publish.py --layout open-clip   in an environment that has open_clip
@@ -78,7 +78,7 @@ def line(figures: dict[str, Any]) -> str:
     return (
         f"cosines differ by {figures['largest_difference']:.1e}, "
         f"top 10 overlap {figures['top10_overlap']:.4f}, "
-        f"NDCG@10 {figures['ndcg10']:.4f} and {figures['client_ndcg10']:.4f} in "
+        f"nDCG@10 {figures['ndcg10']:.4f} and {figures['client_ndcg10']:.4f} in "
         f"{figures['client']}, {figures['documents']:,} documents, "
         f"{figures['incomplete']:,} without some field"
     )

@@ -3,7 +3,7 @@
     python benchmarks/quality.py                       all four sets, then RESULTS.md
     python benchmarks/quality.py luma --workers 2      one set (real ones in ../shared/data)
 
-`quality_arms.py` says what is compared. Each arm is tuned with seed 0 on the mean dev NDCG@10 over
+`quality_arms.py` says what is compared. Each arm is tuned with seed 0 on the mean dev nDCG@10 over
 the four splits, among as many settings as every other arm; then the chosen setting is trained with
 all seeds and reported on the test queries, searched over the whole corpus of each split. Runs are
 kept in OUT and not repeated. Figures go to benchmarks/results/SET.json, the page to RESULTS.md.
@@ -194,7 +194,7 @@ class Benchmark:
         return done
 
     def _tune(self, arms: list[Arm]) -> dict[str, Settings]:
-        """Choose each arm's setting by its mean dev NDCG@10 over the splits, with one seed."""
+        """Choose each arm's setting by its mean dev nDCG@10 over the splits, with one seed."""
         options = {arm.name: choices_of(arm, self.set) for arm in arms}
         tasks = [(choice, self.set.seeds[0]) for arm in arms for choice in options[arm.name]]
         found = iter(self._all(tasks))
@@ -276,7 +276,7 @@ def _queries(path: Path) -> pl.DataFrame:
 
 
 def _per_query(paths: list[Path], split: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Return each run's NDCG@10 of each test query, (runs, queries), in the order of the ids."""
+    """Return each run's nDCG@10 of each test query, (runs, queries), in the order of the ids."""
     wanted = (pl.col("subset") == "test") & (pl.col("split") == split)
     columns = [_queries(path).filter(wanted).sort("query_id")["nDCG@10"] for path in paths]
     return np.stack([c.cast(pl.Float64).fill_null(np.nan).to_numpy() for c in columns])

@@ -56,7 +56,7 @@ def section(results: dict[str, Any]) -> str:
         lines += ["", f"<details><summary>{metric}</summary>", "", *table(results, metric, names)]
         lines += ["", "</details>"]
     for other in (PAPER, THRESHOLD):
-        lines += ["", f"The default against {other}, NDCG@10, {tested(results)}:"]
+        lines += ["", f"The default against {other}, nDCG@10, {tested(results)}:"]
         if other == PAPER:
             lines.append("GCL's batches are the paper's, the default's its own (see above).")
         lines.append("")

@@ -59,14 +59,14 @@ def _published_script(found: Found) -> list[str]:
         "truth, searches and measures by itself. Compared is every figure that the script writes. "
         "Seconds are processor time of the metrics alone.",
         "",
-        "| case | queries | documents | NDCG@10 | mERR | mRBP9 | largest difference of any figure "
+        "| case | queries | documents | nDCG@10 | mERR | mRBP9 | largest difference of any figure "
         "| seconds, script | seconds, ours | |",
         "|---" * 10 + "|",
     ]
     for case in found["cases"]:
         theirs, ours = case["metric_seconds"]
         ours_of = {name: value for name, (_, value) in case["summary"].items()}
-        cells = " | ".join(f"{ours_of[name]:.5f}" for name in ("NDCG@10", "mERR", "mRBP9"))
+        cells = " | ".join(f"{ours_of[name]:.5f}" for name in ("nDCG@10", "mERR", "mRBP9"))
         lines.append(
             f"| {case['name']} | {case['queries']:,} | {case['documents']:,} | {cells} "
             f"| {case['largest_difference']:.0e} of {case['figures']} | {theirs:.2f} | {ours:.3f} "
@@ -201,7 +201,7 @@ def drop_in(found: Found) -> list[str]:
         "",
         f"`python benchmarks/drop_in.py`: all-MiniLM-L6-v2 on titles, {settings['steps']} steps of "
         f"{settings['batch']} rows; each arm tuned over the learning rates {rates} × the scales "
-        f"{scales} with seed 0 on dev; NDCG@10 on the test queries, mean ± standard deviation of "
+        f"{scales} with seed 0 on dev; nDCG@10 on the test queries, mean ± standard deviation of "
         f"{settings['seeds']} seeds, among the judged documents and {settings['others']:,} others. "
         "MultipleNegativesRankingLoss gets the relevant pairs, the "
         "others all judged ones. Steps per second are medians of "
@@ -238,11 +238,11 @@ def _embedding(found: Found, heading: str = "Embedding on a CPU") -> list[str]:
         "",
         f"`python benchmarks/embedding.py`: all-MiniLM-L6-v2, {settings['titles']:,} icecat "
         f"titles, {settings['threads']} threads, {clock}, the best of {settings['rounds']} rounds "
-        f"in which the arms take turns. Instructions: {instructions}. NDCG@10 of the test queries "
+        f"in which the arms take turns. Instructions: {instructions}. nDCG@10 of the test queries "
         f"over a sample of {settings['sample']:,} documents, and its change by the export; in "
         "bfloat16 of all queries, in float32, over the judged documents.",
         "",
-        "| | titles/s | to sentence-transformers | NDCG@10 | change |",
+        "| | titles/s | to sentence-transformers | nDCG@10 | change |",
         "|---" * 5 + "|",
     ]
     for arm, row in found["arms"].items():
@@ -260,7 +260,7 @@ def _publish(found: Found) -> list[str]:
         "client and compared on test queries of icecat and documents judged for them. Differences "
         "are of the cosine between a query and a document.",
         "",
-        "| model | layout | client | largest difference | top 10 in common | NDCG@10 | export's |",
+        "| model | layout | client | largest difference | top 10 in common | nDCG@10 | export's |",
         "|---" * 7 + "|",
     ]
     for model, layouts in found.items():

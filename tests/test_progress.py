@@ -22,10 +22,10 @@ def test_a_narrow_terminal_shows_the_figures_whole(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("TERM", "xterm")
     with progress("train gcl", 2000, unit="steps") as advance:
-        advance(104, "loss 1.981 · best dev NDCG@10 0.6816")
+        advance(104, "loss 1.981 · best dev nDCG@10 0.6816")
     shown = terminal.getvalue()
     assert "104/2000" in shown
-    assert "best dev NDCG@10 0.6816" in shown
+    assert "best dev nDCG@10 0.6816" in shown
     assert "…" not in shown
 
 

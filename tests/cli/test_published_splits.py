@@ -143,7 +143,7 @@ def test_train_and_dev(tmp_path: Path, run: Run, layout: str) -> None:
     (tmp_path / "recipe.toml").write_text(run("recipe", tmp_path / "data"), "utf-8")
     options = [word for value in _SMALL for word in ("--set", value)]
     said = run("train", tmp_path / "recipe.toml", "--out", tmp_path / "run", *options)
-    assert "dev NDCG@10" in said
+    assert "dev nDCG@10" in said
     log = (tmp_path / "run" / "log.jsonl").read_text("utf-8").splitlines()
     dev = [json.loads(line) for line in log if '"event": "dev"' in line]
     split = "all" if layout == "beir" else "novel_query"

@@ -94,7 +94,7 @@ def test_train_writes_a_run(rankfield: Command, folder: Path, recipe: Path, tmp_
     status, shown, _ = rankfield("train", recipe, "--out", out, "--set", "name=tiny")
     assert status == 0
     assert f"{out / 'model'}: step " in shown
-    assert "dev NDCG@10 0." in shown
+    assert "dev nDCG@10 0." in shown
     assert f"Next: rankfield evaluate {out / 'model'} {folder / 'shop'}" in shown
     assert RankingModel.load(out / "model").name == "tiny"
     assert load_recipe(out / "recipe.toml").name == "tiny"

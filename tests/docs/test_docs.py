@@ -141,6 +141,7 @@ def test_python_runs(page: Path, folder: Path) -> None:
             _run_python(block, page, namespace)
 
 
+@pytest.mark.timeout(900)  # 90 seconds of one core together, on a machine with nothing else to do
 @pytest.mark.parametrize("page", JOBS, ids=name)
 def test_a_job_goes_from_raw_files_to_its_end(
     page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch

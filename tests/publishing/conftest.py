@@ -24,7 +24,7 @@ def small_shop(tmp_path_factory: pytest.TempPathFactory) -> RankingDataset:
 def small_clip(
     small_shop: RankingDataset, tmp_path_factory: pytest.TempPathFactory
 ) -> RankingModel:
-    """Trained for some seconds: what ranks by chance has no NDCG@10 to lose."""
+    """Trained for some seconds: what ranks by chance has no nDCG@10 to lose."""
     folder = tiny_clip(tmp_path_factory.mktemp("clip"), layers=1)
     recipe = recipe_of(
         folder,

@@ -65,7 +65,7 @@ def test_int8_ranks_nearly_the_same(
     assert proof is not None
     assert proof.ndcg10 is not None
     assert proof.client_ndcg10 is not None
-    print(f"{layout}: NDCG@10 {proof.ndcg10:.4f}, as int8 {proof.client_ndcg10:.4f}")
+    print(f"{layout}: nDCG@10 {proof.ndcg10:.4f}, as int8 {proof.client_ndcg10:.4f}")
     assert proof.ndcg10 > 0.75  # 0.6 without training: there is something to lose
     assert proof.client_ndcg10 >= 0.995 * proof.ndcg10
     assert proof.largest_difference > 1e-5  # it is int8

@@ -127,7 +127,7 @@ def test_lost_ndcg_is_refused(clip: RankingModel, shop: RankingDataset) -> None:
     for share, kept in ((0.996, True), (0.994, False), (1.1, True)):
         found = replace(proof, client_ndcg10=share * proof.ndcg10)
         assert (not found.disagreement) == kept
-    assert "NDCG@10 is" in replace(proof, client_ndcg10=0.0).disagreement
+    assert "nDCG@10 is" in replace(proof, client_ndcg10=0.0).disagreement
     assert replace(proof, largest_difference=float("nan")).disagreement
 
 
@@ -254,9 +254,9 @@ def test_command(
     assert shop.root is not None
     words = ["publish", str(tmp_path / "model"), str(tmp_path / "out"), "--as"]
     _run(monkeypatch, [*words, "sentence-transformers", "--data", str(shop.root)], code=0)
-    assert "NDCG@10" in capsys.readouterr().out
+    assert "nDCG@10" in capsys.readouterr().out
     card = (tmp_path / "out" / "README.md").read_text("utf-8")
-    assert "NDCG@10 by the client" in card
+    assert "nDCG@10 by the client" in card
     _run(monkeypatch, [*words, "nonsense"], code=2)
     both = ["--data", str(shop.root), "--text", "red"]
     _run(monkeypatch, [*words, "sentence-transformers", "--overwrite", *both], code=2)

@@ -66,7 +66,7 @@ def dataset(tmp_path: Path) -> RankingDataset:
 @pytest.fixture
 def make_results(dataset: RankingDataset) -> MakeResults:
     def make(label: str, value: float, step: float = 0.0) -> Results:
-        """Make results whose query q has NDCG@10 value + step · (q − mean of q)."""
+        """Make results whose query q has nDCG@10 value + step · (q − mean of q)."""
         queries: list[tuple[str, str, float]] = []
         rankings: list[tuple[str, str, int, str, float]] = []
         for split in SPLITS:

@@ -75,18 +75,18 @@ def test_intervals_are_drawn_for_each_row_and_model() -> None:
     groups = [("In domain", ["1–3", "4"]), ("Zero-shot", ["1–3"])]
     means = [(0.5, 0.4, 0.6), (0.7, None, None), (None, None, None)]
     one = interval_chart(
-        groups, [("A", "slate", means)], width=6, x_label="NDCG@10", description="a < b"
+        groups, [("A", "slate", means)], width=6, x_label="nDCG@10", description="a < b"
     )
     root = ET.fromstring(one.replace("xlink:href", "href"))
     assert root.attrib["aria-label"] == "a < b"
     assert "var(--slate)" in one
     words = "".join(root.itertext())
-    assert all(word in words for word in ("In domain", "Zero-shot", "1–3", "NDCG@10"))
+    assert all(word in words for word in ("In domain", "Zero-shot", "1–3", "nDCG@10"))
     two = interval_chart(
         groups,
         [("A", "slate", means), ("B", "accent", means)],
         width=6,
-        x_label="NDCG@10",
+        x_label="nDCG@10",
         description="",
     )
     assert two.count("var(--accent)") == two.count("var(--slate)") == one.count("var(--slate)")

@@ -164,7 +164,7 @@ def test_figures_are_those_of_judgments_and_raters(shop: Path, tmp_path: Path) -
 
         def shown() -> list[str]:
             text = client.get("/compare", params={"query": query}).text
-            return re.findall(r"<dt>NDCG@10</dt><dd>([\d.]+) ", text)
+            return re.findall(r"<dt>nDCG@10</dt><dd>([\d.]+) ", text)
 
         assert shown() == [_ndcg(one, grades) for one in lists]
         judgment = {"query_id": query, "doc_id": rated, "score": 77.0, "rater": "ann"}
@@ -188,7 +188,7 @@ def _ndcg(found: list[str], grades: dict[str, float]) -> str:
 
 def test_a_query_without_judgments_has_no_figures(client: TestClient) -> None:
     text = client.get("/compare", params={"q": "something else"}).text
-    assert "NDCG" not in text
+    assert "nDCG" not in text
     assert "no grade" not in text
 
 

@@ -30,7 +30,7 @@ class Oracles:
         self.parts: list[Parts] = [relevance.parts(q, rows) for q in self.queries]
 
     def ndcg(self, score: Callable[[Parts], NDArray[np.floating]]) -> float:
-        """Mean NDCG@10 with linear gain over the whole catalogue, ties in random order."""
+        """Mean nDCG@10 with linear gain over the whole catalogue, ties in random order."""
         rng = np.random.default_rng(0)
         discount = 1 / np.log2(np.arange(2, 12))
         ideal = np.arange(LENGTH, LENGTH - 10, -1) @ discount

@@ -112,7 +112,7 @@ def test_where_no_step_is_better_the_base_model_is_kept_and_that_is_said(
     for name, value in RankingModel.load(tmp_path / "run" / "model").state_dict().items():
         assert torch.equal(value, untrained[name]), name
     said = capsys.readouterr().err
-    assert "no step was better on dev than the base model (mean NDCG@10 0.5000)" in said
+    assert "no step was better on dev than the base model (mean nDCG@10 0.5000)" in said
     assert "From step 0 to 2 in_domain rose from 0.500 to 0.600, while novel_query fell" in said
     outcome = log_of(tmp_path / "run")[-1]
     assert (outcome["event"], outcome["kept"], outcome["below"]) == ("outcome", 0, [])

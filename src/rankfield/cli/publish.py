@@ -49,7 +49,7 @@ def command(
     ] = None,
     int8_loss: Annotated[
         float,
-        typer.Option(min=0.0, max=0.99, help="Share of NDCG@10 that an int8 export may lose."),
+        typer.Option(min=0.0, max=0.99, help="Share of nDCG@10 that an int8 export may lose."),
     ] = 0.005,
     overwrite: Overwrite = False,
 ) -> None:
@@ -89,5 +89,5 @@ def _line(proof: object) -> str:
     if proof.ndcg10 is None or proof.client_ndcg10 is None:
         parts.append("no judgments, so rankings were not measured")
     else:
-        parts.append(f"NDCG@10 {proof.client_ndcg10:.4f}, by rankfield {proof.ndcg10:.4f}")
+        parts.append(f"nDCG@10 {proof.client_ndcg10:.4f}, by rankfield {proof.ndcg10:.4f}")
     return ", ".join(parts)

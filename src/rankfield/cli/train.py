@@ -64,13 +64,13 @@ def command(
     if not _speaks():
         return
     step, best = model.metadata["step"], model.metadata["dev_ndcg@10"]
-    at = f"step {step}" + (f", dev NDCG@10 {best:.4f}" if best is not None else "")
+    at = f"step {step}" + (f", dev nDCG@10 {best:.4f}" if best is not None else "")
     echo(f"{out / 'model'}: {at}")
     rows = dev_rows(model.metadata)
     if rows:
         columns = list(rows["base model"])
         show_table(
-            "NDCG@10 on the dev queries",
+            "nDCG@10 on the dev queries",
             ["", *columns],
             [[name, *(f"{row[c]:.4f}" for c in columns)] for name, row in rows.items()],
         )

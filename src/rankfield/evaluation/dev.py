@@ -1,4 +1,4 @@
-"""NDCG on the dev queries while training; of a large corpus, over a sample that never changes."""
+"""nDCG on the dev queries while training; of a large corpus, over a sample that never changes."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class DevSet:
     def defined(self) -> DevSet | None:
         """Return the splits with a dev query that has a document of positive gain; None of none.
 
-        On the others NDCG is undefined.
+        On the others nDCG is undefined.
         """
         floor = self.dataset.score_scale.floor
         kept = [
@@ -101,7 +101,7 @@ class DevSet:
         return replace(self, views=views, totals=totals)
 
     def ndcg(self, model: Embedder, *, k: int = 10, device: str = "cpu") -> dict[str, float]:
-        """Return split → mean NDCG@k with linear gain.
+        """Return split → mean nDCG@k with linear gain.
 
         NaN where no query of the split has a document of positive gain.
 
@@ -137,7 +137,7 @@ def dev_ndcg(
     k: int = 10,
     device: str = "cpu",
 ) -> dict[str, float]:
-    """Return split → mean NDCG@k with linear gain, over the whole corpus of each split.
+    """Return split → mean nDCG@k with linear gain, over the whole corpus of each split.
 
     NaN where no query of the split has a document of positive gain.
 

@@ -33,7 +33,7 @@ class RunLogCallback(TrainerCallback):  # type: ignore[misc]
 
     Args:
         folder: of `log.jsonl`; by default the trainer's ``output_dir``.
-        metric: which figure of an evaluation is NDCG@10; by default the first whose name ends
+        metric: which figure of an evaluation is nDCG@10; by default the first whose name ends
             with "ndcg@10" in any case.
     """
 

@@ -1,4 +1,4 @@
-"""LambdaLoss: pairs of judged documents, weighted by what exchanging them does to NDCG.
+"""LambdaLoss: pairs of judged documents, weighted by what exchanging them does to nDCG.
 
 Wang et al., The LambdaLoss Framework for Ranking Metric Optimization, CIKM 2018.
 """
@@ -38,7 +38,7 @@ def lambda_loss(
     reduction: ListReduction = "mean",
     distributed: bool = False,
 ) -> Tensor:
-    """Return LambdaLoss with NDCG gains, a scalar in float32 or wider.
+    """Return LambdaLoss with nDCG gains, a scalar in float32 or wider.
 
     The mean over the queries with a judgment. For each, over its judged documents a, b with gains
     G_a > G_b, at the ranks r that the current logits give them and with the discount
@@ -86,7 +86,7 @@ def lambda_loss(
 
 
 class LambdaLoss(RankingLoss):
-    """LambdaLoss: pairs of judged documents, by what exchanging them does to NDCG.
+    """LambdaLoss: pairs of judged documents, by what exchanging them does to nDCG.
 
     The module of `lambda_loss`. `gain` turns the pairs' scores into gains ≥ 0; without one the
     scores are the gains.

@@ -98,8 +98,8 @@ def _proof(layout: ModelLayout, proof: Proof | None) -> str:
     if proof.top10_overlap is not None:
         rows.append(["the same among the first 10", f"{proof.top10_overlap:.2%}"])
     if proof.ndcg10 is not None and proof.client_ndcg10 is not None:
-        rows.append(["NDCG@10 by rankfield", f"{proof.ndcg10:.4f}"])
-        rows.append(["NDCG@10 by the client", f"{proof.client_ndcg10:.4f}"])
+        rows.append(["nDCG@10 by rankfield", f"{proof.ndcg10:.4f}"])
+        rows.append(["nDCG@10 by the client", f"{proof.client_ndcg10:.4f}"])
     head = [f"{proof.client} against rankfield", "found"]
     note = "" if proof.ndcg10 is not None else " Without judgments the vectors alone were compared."
     return (
@@ -114,7 +114,7 @@ def _training(facts: ModelFacts) -> str:
     parts = []
     if isinstance(data, dict) and "name" in data:
         dev = facts.metadata.get("dev_ndcg@10")
-        reached = f" Dev NDCG@10: {dev:.4f}." if isinstance(dev, float) else ""
+        reached = f" Dev nDCG@10: {dev:.4f}." if isinstance(dev, float) else ""
         parts.append(
             f"Trained with rankfield (Generalized Contrastive Learning, arXiv 2404.08535) on "
             f"{markdown_text(data['name'])}.{reached}"

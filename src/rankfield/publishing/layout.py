@@ -29,7 +29,7 @@ class ModelLayout:
     sequences: which models that read texts and images in one sequence it holds: "any", "whole"
         for those that read all fields of a record together, or none.
     tolerance: the largest allowed difference of a cosine, and of 1 − cosine.
-    ndcg_loss: the largest allowed share of NDCG@10 that is lost.
+    ndcg_loss: the largest allowed share of nDCG@10 that is lost.
     int8: whether `PublishOptions.int8_loss` takes its place.
     refuses: why a model cannot be written so and what to do, in one sentence; None if it can.
     usage: how to load the folder, in Markdown; it is called FOLDER.

@@ -17,7 +17,7 @@ class PublishOptions:
     sample: how many test queries, and how many documents beside those judged for them, the proof
         encodes on both sides, at least 1.
     texts: what to prove with where there is no data set; by default made-up texts.
-    int8_loss: the share of NDCG@10 that an int8 export may lose, from 0 to below 1.
+    int8_loss: the share of nDCG@10 that an int8 export may lose, from 0 to below 1.
     overwrite: whether to replace what is at the output.
     dataset: what `publish` was given; a layout may calibrate on its training records.
 

@@ -45,9 +45,9 @@ class Proof:
     largest_difference: the largest |difference| of a cosine between a query and a document.
     tolerance: what both may be.
     top10_overlap: mean share of the first 10 documents that are the same.
-    ndcg10, client_ndcg10: mean NDCG@10 by the model's own and the client's vectors, over these
+    ndcg10, client_ndcg10: mean nDCG@10 by the model's own and the client's vectors, over these
         documents; None without judgments. Cosines that differ by rounding alone count as equal.
-    ndcg_loss: the share of NDCG@10 that may be lost.
+    ndcg_loss: the share of nDCG@10 that may be lost.
     """
 
     layout: str
@@ -79,7 +79,7 @@ class Proof:
             least = self.ndcg10 * (1 - self.ndcg_loss)
             if not self.client_ndcg10 >= least:
                 return (
-                    f"NDCG@10 is {self.client_ndcg10:.4f} instead of {self.ndcg10:.4f}, "
+                    f"nDCG@10 is {self.client_ndcg10:.4f} instead of {self.ndcg10:.4f}, "
                     f"at least {least:.4f} is needed"
                 )
         return ""

@@ -71,7 +71,7 @@ def dev_table(rows: Mapping[str, Mapping[str, float]]) -> str:
     if not rows:
         return ""
     columns = list(next(iter(rows.values())))
-    head = ["NDCG@10 on the dev queries", *map(markdown_text, columns)]
+    head = ["nDCG@10 on the dev queries", *map(markdown_text, columns)]
     cells = [[name, *(decimal(row.get(c), 4) for c in columns)] for name, row in rows.items()]
     return markdown_table(head, cells)
 

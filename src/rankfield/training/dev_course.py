@@ -28,7 +28,7 @@ _SHARE = ", or keep a share of the base model, average.wise = [0.3, 0.5, 0.7]"
 
 @dataclass(frozen=True)
 class Measurement:
-    """NDCG@10 on the dev queries of each split after `step` steps; step 0 is the base model."""
+    """nDCG@10 on the dev queries of each split after `step` steps; step 0 is the base model."""
 
     step: int
     splits: dict[str, float]
@@ -70,7 +70,7 @@ def below_base(base: Mapping[str, float], model: Mapping[str, float]) -> list[st
 
 
 def dev_rows(metadata: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """Return the rows of a table of dev NDCG@10 from a model's metadata: name → split → value.
+    """Return the rows of a table of dev nDCG@10 from a model's metadata: name → split → value.
 
     "base model", before the first step, and the model that was kept; each has "mean" last. Nothing
     where no base model was measured, or of metadata in another form.
@@ -115,7 +115,7 @@ def note_outcome(log: RunLog, step: int, metadata: Mapping[str, Any], *, wise: b
     if kept == 0:
         echo(
             "warning: no step was better on dev than the base model "
-            f"(mean NDCG@10 {mean_ndcg(base):.4f}): the base model is kept. {remedy}",
+            f"(mean nDCG@10 {mean_ndcg(base):.4f}): the base model is kept. {remedy}",
             err=True,
         )
     elif below:

@@ -29,7 +29,7 @@ _Limit = Annotated[int | Literal["all"], _number_or("all", 1)]
 
 
 class DevSection(Settings):
-    """Measurements during training; the model with the best mean NDCG@10 is kept."""
+    """Measurements during training; the model with the best mean nDCG@10 is kept."""
 
     every: Annotated[int | Literal["off"], _number_or("off", 0)] = Field(
         200,
@@ -59,7 +59,7 @@ class DevSection(Settings):
 def dev_set(section: DevSection, dataset: RankingDataset) -> DevSet | None:
     """Return what a recipe measures during training; None where dev is off or nothing is defined.
 
-    NDCG is undefined on a split where no dev query has a document of positive gain: it is left out.
+    nDCG is undefined on a split where no dev query has a document of positive gain: it is left out.
     """
     splits = dev_splits(dataset, section.splits) if section.used else []
     if not splits:

@@ -59,7 +59,7 @@ _FREE_ON_RESUME: dict[str, Any] = {
 def train(
     recipe: Recipe, dataset: RankingDataset, out: str | Path, *, resume: bool = False
 ) -> RankingModel:
-    """Train a model as the recipe says and return the best one by dev NDCG@10.
+    """Train a model as the recipe says and return the best one by dev nDCG@10.
 
     The base model is measured too, before the first step, and kept if no step is better. Without
     dev queries the last model is kept. The folder `out` gets `model/` (the best), `recipe.toml`,
@@ -252,7 +252,7 @@ class _Trainer:
         self.has_work = True
 
     def _measure(self) -> None:
-        """Measure dev NDCG@10, if that is due, and keep the model if it is the best so far."""
+        """Measure dev nDCG@10, if that is due, and keep the model if it is the best so far."""
         if not self.progress.unmeasured:
             return
         if self.whole.sharded or self.accelerator.is_main_process:
@@ -294,7 +294,7 @@ class _Trainer:
 
     def _best_text(self) -> str:
         best = self.progress.best
-        return "" if best is None else f" · best dev NDCG@10 {best:.4f}"
+        return "" if best is None else f" · best dev nDCG@10 {best:.4f}"
 
     def _load_checkpoint(self, optimizer: torch.optim.Optimizer) -> None:
         self.progress = self.checkpoints.load(self.model, optimizer, self.progress, self.average)

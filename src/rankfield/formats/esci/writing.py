@@ -15,7 +15,7 @@ from rankfield.schema import SUBSETS, RankingDataset
 __all__ = ["EXAMPLES", "GRADES", "PRODUCTS", "SOURCES", "TEXTS", "write_esci"]
 
 GRADES: dict[str, float] = {"E": 1.0, "S": 0.1, "C": 0.01, "I": 0.0}
-"""Label → score, the gains of its own NDCG: exact, substitute, complement, irrelevant."""
+"""Label → score, the gains of its own nDCG: exact, substitute, complement, irrelevant."""
 
 EXAMPLES = "shopping_queries_dataset_examples.parquet"
 PRODUCTS = "shopping_queries_dataset_products.parquet"

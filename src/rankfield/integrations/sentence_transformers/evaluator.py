@@ -28,7 +28,7 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class GradedRetrievalEvaluator(BaseEvaluator):  # type: ignore[misc]
-    """NDCG, ERR, RBP and the other standard metrics on float scores, with 95 % intervals.
+    """nDCG, ERR, RBP and the other standard metrics on float scores, with 95 % intervals.
 
     Each query is answered from the whole corpus by exact search; an unjudged document counts 0.
     The figures are those of `rankfield evaluate` on the same data. A call returns

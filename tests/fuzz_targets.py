@@ -35,6 +35,8 @@ from rankfield.labels.propensities import read_propensities
 from rankfield.query import Query
 from rankfield.query.filters import filter_mask
 from rankfield.schema import DatasetFolder, RankingDataset
+from rankfield.serving import latest_judgments
+from rankfield.serving.query_file import read_query_file
 from rankfield.training.recipe import load_recipe
 from rankfield.training.template import recipe_text
 from rankfield.unicode_text import decode_utf8
@@ -133,6 +135,8 @@ def _files() -> dict[str, Target]:
     ranked = table.with_columns(query_id=pl.lit("q"), score=pl.int_range(50)).drop("x")
     lists, pairs = io.BytesIO(), json.dumps({"q": {f"d{i}": i / 4 for i in range(9)}}).encode()
     ranked.write_parquet(lists)
+    texts = io.BytesIO()
+    pl.DataFrame({"query_id": [1, 2], "query": ["red mug", "cup"]}).write_parquet(texts)
     return {
         "gzip": _file(
             "a.csv.gz",
@@ -155,6 +159,9 @@ def _files() -> dict[str, Target]:
         "rubric": _file("a.toml", RUBRIC_TEMPLATE.encode(), load_rubric),
         "json": _file("a.json", b'{"a": [1, 2.5, {"b": null}]}', read_json),
         "queries": _file("a.csv", b"query\nred mug\nblue mug\n", read_queries),
+        "graded-queries": _file("a.csv", b"query_id,query\n1,red mug\n2,cup\n", read_query_file),
+        "graded-queries-parquet": _file("a.parquet", texts.getvalue(), read_query_file),
+        "grades": _file("judgments.jsonl", _GRADES, lambda p: latest_judgments(p.parent)),
         "categories": _file("a.txt", b"A > B\nA > C\n", read_categories),
         "categories-json": _file("a.json", b'{"A": {"B": null}, "C": ["D"]}', read_categories),
         "propensities": _file("a.csv", b"position,propensity\n1,1.0\n2,0.5\n", read_propensities),
@@ -170,6 +177,11 @@ def _read_layout(name: str, source: Path, options: dict[str, Path]) -> None:
     LAYOUTS[name].read(source, **options)
 
 
+_GRADES = b"""\
+{"query_id": "q", "doc_id": "d", "score": 2.5, "rater": "a", "judgment_id": "1", "query": "mug"}
+{"query_id": "q", "doc_id": "d", "score": null, "rater": "b", "judgment_id": "2"}
+{"query_id": "q", "doc_id": "d", "score": null, "rater": "a", "verdict": "undo", "undoes": "1"}
+"""
 _FILTER = "10 <= price < 50 and (brand in ('Acme', 'O''Hara') or not added >= '2026-01-31')"
 _QUERY = {
     "query": [{"text": "red", "weight": 1}, {"image": "data:image/png;base64,iVBORw0KGgo="}],

@@ -262,6 +262,17 @@ def test_a_bad_row_of_a_file_is_named(tmp_path: Path, content: str, message: str
     assert f"{path}, row {row}" in caught.value.where
 
 
+def test_ids_may_be_numbers_and_texts_may_not(tmp_path: Path) -> None:
+    path = tmp_path / "queries.parquet"
+    pl.DataFrame({"id": [7, 8], "search term": ["mug", "cup"]}).write_parquet(path)
+    found = read_query_file(path)
+    assert [(one.query_id, one.text) for one in found] == [("7", "mug"), ("8", "cup")]
+    for column in ([b"mug"], [["mug"]], [1.5]):
+        pl.DataFrame({"query": column}).write_parquet(path)
+        with pytest.raises(DataError, match="expected texts"):
+            read_query_file(path)
+
+
 def test_files_that_cannot_be_served_end_with_a_message(
     shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,6 +9,7 @@ import polars as pl
 
 from rankfield.column_names import PLAIN_IDS, QUERY_IDS, QUERY_TEXTS, find_column
 from rankfield.errors import DataError
+from rankfield.io.table import Table
 from rankfield.io.tables import read_table
 from rankfield.query.parts import MAX_ID, MAX_TEXT
 from rankfield.unicode_text import is_blank
@@ -47,8 +48,8 @@ def read_query_file(path: Path) -> list[ListedQuery]:
     id_name = find_column(table.columns, (*QUERY_IDS, *PLAIN_IDS), where=str(path))
     found: list[ListedQuery] = []
     seen: set[str] = set()
-    texts = table.frame[text_name].cast(pl.String).to_list()
-    ids = table.frame[id_name].cast(pl.String).to_list() if id_name else [None] * len(texts)
+    texts = _texts(table, text_name)
+    ids = _texts(table, id_name) if id_name else [None] * len(texts)
     for row, (query_id, text) in enumerate(zip(ids, texts, strict=True)):
         _check(text, MAX_TEXT if query_id else MAX_ID, table.where(row, text_name))
         if id_name:
@@ -63,6 +64,16 @@ def read_query_file(path: Path) -> list[ListedQuery]:
         seen.add(identity)
         found.append(ListedQuery(query_id, text, table.where(row)))
     return found
+
+
+def _texts(table: Table, name: str) -> list[str | None]:
+    """Return a column of texts, or of whole numbers as texts."""
+    column = table.column(name)
+    if column.dtype != pl.String and not column.dtype.is_integer():
+        raise DataError(
+            f"expected texts, found {column.dtype}", where=f"{table.path}, column {name!r}"
+        )
+    return column.cast(pl.String).to_list()
 
 
 def _check(value: str | None, most: int, where: str) -> None:

@@ -9,6 +9,7 @@ import polars as pl
 from rankfield.errors import RecipeError
 from rankfield.messages import did_you_mean
 from rankfield.schema import RankingDataset
+from rankfield.weighting import SOFT_DISCOUNT
 
 __all__ = ["DEFAULT_METHOD", "METHODS", "fitted_settings", "method_settings"]
 
@@ -36,6 +37,9 @@ DEFAULT_METHOD = "ranked"
 _SHORT = 20
 """A list with fewer good documents is short."""
 
+_GRADES = 10
+"""More different scores of good documents than this are no grades, such as those of clicks."""
+
 
 def method_settings(name: str) -> dict[str, dict[str, Any]]:
     """Return what a method sets: section → key → value.
@@ -58,6 +62,8 @@ def fitted_settings(name: str, dataset: RankingDataset) -> dict[str, dict[str, A
     For "ranked" and short lists (half of the training queries judge fewer than 20 documents good,
     with a score > ``score_scale.floor``), batches of single pairs and both directions: several
     documents of each query would leave few queries in a step, so the queries must compete too.
+    For scores that are no grades (more than 10 different good ones), weights and batches that do
+    not count equal scores: "soft_discount" and "soft_balanced".
 
     Raises:
         RecipeError: an unknown method.
@@ -68,4 +74,7 @@ def fitted_settings(name: str, dataset: RankingDataset) -> dict[str, dict[str, A
     if name == DEFAULT_METHOD and isinstance(median, int | float) and median < _SHORT:
         settings["loss"]["direction"] = "both"
         settings["batch"]["documents_per_query"] = 1
+    if name == DEFAULT_METHOD and good["score"].n_unique() > _GRADES:
+        settings["loss"]["weight"] = SOFT_DISCOUNT
+        settings["batch"]["choice"] = "soft_balanced"
     return settings

@@ -1,0 +1,46 @@
+"""What a recipe takes by itself from the data's scores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from rankfield.schema import RankingDataset
+from rankfield.training.methods import fitted_settings
+from rankfield.training.template import recipe_text
+from training_data import tiny_shop
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> RankingDataset:
+    return tiny_shop(tmp_path_factory.mktemp("data") / "tiny", photos=False)
+
+
+def with_noise(data: RankingDataset, size: float) -> RankingDataset:
+    """The data set with scores that are all different."""
+    noise = np.random.default_rng(0).uniform(0, size, data.judgments.height)
+    score = (pl.col("score") - pl.Series(noise)).clip(0.0, 3.5)
+    return data.with_tables(judgments=data.judgments.with_columns(score=score))
+
+
+def test_scores_that_are_no_grades_get_soft_borders(shop: RankingDataset, tmp_path: Path) -> None:
+    grades = fitted_settings("ranked", shop)
+    assert "weight" not in grades["loss"]
+    assert "choice" not in grades["batch"]
+    noisy = with_noise(shop, 1e-6)
+    found = fitted_settings("ranked", noisy)
+    assert found["loss"] == {**grades["loss"], "weight": "soft_discount"}
+    assert found["batch"] == {**grades["batch"], "choice": "soft_balanced"}
+    text = recipe_text(noisy.save(tmp_path / "noisy"))
+    assert 'weight = "soft_discount"' in text
+    assert 'choice = "soft_balanced"' in text
+    given = recipe_text(noisy, weight="linear")
+    assert 'weight = "linear"' in given
+
+
+@pytest.mark.parametrize("method", ["gcl", "clip"])
+def test_the_papers_methods_stay_as_they_are(shop: RankingDataset, method: str) -> None:
+    assert fitted_settings(method, with_noise(shop, 1e-6)) == fitted_settings(method, shop)

@@ -46,6 +46,27 @@ def test_every_text_is_in_one_batch_whole(
     assert [lengths[row] for row in seen] == sorted(lengths)
 
 
+@given(LENGTHS, st.integers(1, 40), st.integers(1, 60))
+def test_where_padding_is_not_encoded_tokens_count_without_it(
+    lengths: list[int], size: int, tokens: int
+) -> None:
+    items, seen = padded(lengths, left=False), []
+    parts = [lengths[:0]]
+    for rows, batch in text_batches(items, size, tokens, unpadded=True):
+        own = [lengths[row] for row in rows]
+        assert batch["input_ids"].shape == (len(own), max(own))
+        assert len(own) <= size
+        assert len(own) == 1 or sum(own) <= tokens
+        assert len(own) == 1 or batch["input_ids"].numel() <= 2 * tokens + 1
+        # one more did not fit in
+        before = [*parts[-1], own[0]]
+        full = sum(before) > tokens or len(before) * own[0] > 2 * tokens + 1
+        assert not parts[-1] or full or len(before) > size
+        parts.append(own)
+        seen += rows.tolist()
+    assert sorted(seen) == list(range(len(lengths)))
+
+
 def cost(parts: Sequence[Sequence[int]]) -> int:
     return sum(len(part) * max(part) + module._CALL_TOKENS for part in parts)
 

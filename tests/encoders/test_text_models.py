@@ -18,8 +18,8 @@ from rankfield.encoders import (
     RankingModel,
     TransformersTextTower,
 )
+from rankfield.encoders.pooling import pooled
 from rankfield.encoders.quiet import quiet_transformers
-from rankfield.encoders.towers import pooled
 from rankfield.errors import InputError, ModelError
 from rankfield.schema import Field
 from rankfield.training import build_model, parse_recipe

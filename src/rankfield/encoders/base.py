@@ -62,6 +62,10 @@ class Encoder(nn.Module, ABC):
     def load(cls, folder: Path) -> Encoder:
         """Read what `save` wrote."""
 
+    def unpads(self) -> bool:
+        """Return whether padding of texts costs `encode` little, as the encoder is now."""
+        return False
+
     def precompute(self, texts: Iterable[str], side: Side, *, disk_mib: int = 0) -> None:
         """Compute what never changes in training (a frozen tower's output) once, ahead of it.
 

@@ -104,6 +104,10 @@ class ComposedEncoder(Encoder):
             return projected
         return super().encode(modality, items)
 
+    def unpads(self) -> bool:
+        """Return whether the text tower does."""
+        return self.text is not None and self.text.unpads()
+
     def precompute(self, texts: Iterable[str], side: Side, *, disk_mib: int = 0) -> None:
         """Compute a frozen text tower's output for these texts once; see `frozen_outputs`."""
         if self.text is None or not self.text.frozen:

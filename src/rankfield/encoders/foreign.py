@@ -18,6 +18,7 @@ from rankfield.encoders.folder_kind import (
 )
 from rankfield.encoders.open_clip import OpenClipEncoder
 from rankfield.encoders.open_clip_import import import_open_clip
+from rankfield.encoders.pooling import Pooling
 from rankfield.encoders.pretrained import loading, require_plain_files
 from rankfield.encoders.quiet import quiet_transformers
 from rankfield.encoders.saved import HEADER, load_saved
@@ -29,7 +30,6 @@ from rankfield.encoders.sequence_model import (
 )
 from rankfield.encoders.source import as_open_clip, model_folder, model_name
 from rankfield.encoders.towers import (
-    Pooling,
     SentenceTransformersTower,
     TextTower,
     TransformersTextTower,

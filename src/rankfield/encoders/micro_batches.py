@@ -36,11 +36,13 @@ class MicroBatches:
     Args:
         tokens, images: of a micro-batch, at most; None: all at once.
         cached: whether activations are computed again.
+        unpadded: whether the padding of texts is not encoded, so that `tokens` are those without.
     """
 
     tokens: int | None = None
     images: int | None = None
     cached: bool = False
+    unpadded: bool = False
 
     def encode(self, encoder: Encoder, modality: Modality, items: Mapping[str, Tensor]) -> Tensor:
         """Return `encoder.encode(modality, items)`, U × D, with gradients to the weights."""
@@ -71,7 +73,7 @@ class MicroBatches:
             yield np.arange(count), dict(items)
             return
         if modality == "text" and self.tokens is not None and "attention_mask" in items:
-            yield from text_batches(items, count, self.tokens)
+            yield from text_batches(items, count, self.tokens, unpadded=self.unpadded)
             return
         size = count
         if modality == "image" and self.images is not None:

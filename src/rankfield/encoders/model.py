@@ -22,12 +22,12 @@ from rankfield.encoders.fusion import FieldBatch, FieldVectors, field_embeddings
 from rankfield.encoders.micro_batches import MicroBatches
 from rankfield.encoders.pipeline import embedded, embedded_table, encode_rows
 from rankfield.encoders.pixels import read_pixels
+from rankfield.encoders.pooling import Pooling
 from rankfield.encoders.precision import Precision, chosen_precision
 from rankfield.encoders.records import read_records
 from rankfield.encoders.rows import FrameRows
 from rankfield.encoders.saved import load_saved, save_model
 from rankfield.encoders.sequence_batch import SEQUENCE
-from rankfield.encoders.towers import Pooling
 from rankfield.errors import ModelError
 from rankfield.losses.matryoshka import truncated
 from rankfield.schema import Field, RankingDataset

@@ -8,10 +8,10 @@ from typing import Any
 
 from rankfield.encoders.folder_kind import MODULES
 from rankfield.encoders.model_config import require_modest
+from rankfield.encoders.pooling import Pooling
 from rankfield.encoders.pretrained import loading, require_plain_files
 from rankfield.encoders.towers import (
     WEIGHTS,
-    Pooling,
     open_sentence_transformer,
     require_sentence_transformers,
 )

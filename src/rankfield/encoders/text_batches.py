@@ -39,7 +39,7 @@ def row_batches(
 
 
 def text_batches(
-    items: Mapping[str, Tensor], size: int, tokens: int | None
+    items: Mapping[str, Tensor], size: int, tokens: int | None, *, unpadded: bool = False
 ) -> Iterator[tuple[NDArray[np.int64], dict[str, Tensor]]]:
     """Yield (rows, their items) until each of the N texts was in one batch, shortest texts first.
 
@@ -53,6 +53,8 @@ def text_batches(
         size: texts of a batch, at most.
         tokens: of a batch, padding included, at most; a longer text is a batch of its own. None:
             any number.
+        unpadded: whether padding costs nothing but attention: `tokens` are those without it, and
+            with it twice as many.
     """
     mask = items.get("attention_mask")
     right = mask is not None and bool(mask[:, 0].all())
@@ -62,8 +64,8 @@ def text_batches(
     lengths = mask.sum(1).cpu().numpy()
     order = np.argsort(lengths, kind="stable")
     lengths, start = lengths[order], 0
-    if tokens is None or mask.device.type != "cpu":
-        stops = _largest(lengths, size, tokens)
+    if unpadded or tokens is None or mask.device.type != "cpu":
+        stops = _largest(lengths, size, tokens, unpadded=unpadded)
     else:
         stops = _cheapest(lengths, size, tokens)
     for stop in stops:
@@ -81,7 +83,9 @@ def text_batches(
         start = stop
 
 
-def _largest(lengths: NDArray[np.int64], size: int, tokens: int | None) -> list[int]:
+def _largest(
+    lengths: NDArray[np.int64], size: int, tokens: int | None, *, unpadded: bool
+) -> list[int]:
     """Return where batches end that each take what they may; the lengths ascend."""
     stops = [0]
     while stops[-1] < len(lengths):
@@ -89,6 +93,8 @@ def _largest(lengths: NDArray[np.int64], size: int, tokens: int | None) -> list[
         stop = min(start + size, len(lengths))
         if tokens is not None:
             padded = lengths[start:stop] * np.arange(1, stop - start + 1)
+            if unpadded:
+                padded = np.maximum(lengths[start:stop].cumsum(), padded // 2)
             stop = start + max(1, int(np.searchsorted(padded, tokens, side="right")))
         stops.append(stop)
     return stops[1:]

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,26 +15,24 @@ from torch import Tensor, nn
 from rankfield.encoders.image_transform import ImageTransform
 from rankfield.encoders.model_config import require_modest
 from rankfield.encoders.patch_transform import PatchTransform
+from rankfield.encoders.pooling import Pooling, pooled, usual_pooling
 from rankfield.encoders.pretrained import load_model, load_tokenizer, loading, require_plain_files
 from rankfield.encoders.source import model_folder
 from rankfield.encoders.token_ids import token_ids
 from rankfield.encoders.tower_settings import tower_settings
+from rankfield.encoders.unpadded import can_unpad, is_padded_right, unpadded_states
 from rankfield.errors import MissingExtraError, ModelError
 from rankfield.files import read_json_object
 
 __all__ = [
     "WEIGHTS",
-    "Pooling",
     "SentenceTransformersTower",
     "TextTower",
     "TransformersTextTower",
     "VisionTower",
     "open_sentence_transformer",
-    "pooled",
     "require_sentence_transformers",
 ]
-
-Pooling = Literal["mean", "cls", "last_token", "pooler"]
 
 WEIGHTS = {"use_safetensors": True, "dtype": torch.float32}
 """How sentence-transformers reads weights."""
@@ -87,6 +85,10 @@ class TextTower(nn.Module, ABC):
     def settings(self) -> list[Any] | None:
         """Return what beside weights and tokens its output depends on; None: it is not known."""
         return tower_settings(self, self.width)
+
+    def unpads(self) -> bool:
+        """Return whether padding costs `forward` nothing but attention, as the tower is now."""
+        return False
 
     def remember(self, texts: Sequence[str], outputs: Tensor) -> None:
         """Have `recall` return these N × width outputs for these texts."""
@@ -142,12 +144,21 @@ class TransformersTextTower(TextTower):
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
         """Return N × width pooled vectors; without a mask every place counts, as in the model."""
+        if self.unpads() and is_padded_right(inputs):
+            states = unpadded_states(
+                lambda **packed: self.model(**packed).last_hidden_state, self.model, inputs
+            )
+            return pooled(states, inputs["attention_mask"], self.pooling)
         output = self.model(**inputs)
         if self.pooling == "pooler":
             vectors: Tensor = output.pooler_output
             return vectors
         mask = inputs.get("attention_mask", torch.ones_like(inputs["input_ids"]))
         return pooled(output.last_hidden_state, mask, self.pooling)
+
+    def unpads(self) -> bool:
+        """Return whether it trains a model that `can_unpad`."""
+        return self.training and self.pooling != "pooler" and can_unpad(self.model)
 
     def settings(self) -> list[Any] | None:
         """Return the settings of the model, and the pooling."""
@@ -205,43 +216,16 @@ class TransformersTextTower(TextTower):
             model,
             tokenizer,
             max_tokens=max_tokens or _longest(tokenizer, model.config),
-            pooling=pooling or ("pooler" if model is not loaded else _usual_pooling(model.config)),
+            pooling=pooling or ("pooler" if model is not loaded else usual_pooling(model.config)),
         )
         tower.pretrained = True
         return tower
-
-
-def pooled(states: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
-    """Return N × width vectors of N × L × width states of tokens, padded on either side.
-
-    Args:
-        states: of the tokens.
-        mask: N × L, 1 for tokens and 0 for padding.
-        pooling: `mean`, `cls` (the first token) or `last_token`.
-    """
-    if pooling == "mean":
-        weights = mask.unsqueeze(-1).to(states.dtype)
-        return (states * weights).sum(1) / weights.sum(1).clamp(min=1.0)
-    places = mask.argmax(1) if pooling == "cls" else mask.shape[1] - 1 - mask.flip(1).argmax(1)
-    return states[torch.arange(len(states), device=states.device), places]
 
 
 def _longest(tokenizer: Any, config: Any) -> int:
     """Return how many tokens a text model takes, at most `_MOST_TOKENS`."""
     positions = getattr(config, "max_position_embeddings", _MOST_TOKENS)
     return int(min(tokenizer.model_max_length, positions, _MOST_TOKENS))
-
-
-def _usual_pooling(config: Any) -> Pooling:
-    """Return the last token for a decoder, in which only that has seen the whole text."""
-    from transformers.models.auto import modeling_auto
-
-    kind = config.model_type
-    decoder = (
-        kind in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-        and kind not in modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
-    )
-    return "last_token" if decoder else "mean"
 
 
 def require_sentence_transformers() -> None:
@@ -291,8 +275,24 @@ class SentenceTransformersTower(TextTower):
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
         """Return N × width sentence embeddings."""
-        vectors: Tensor = self.model(dict(inputs))["sentence_embedding"]
+        features: dict[str, Any] = dict(inputs)
+        if self.unpads() and is_padded_right(inputs):
+            first, *others = self.model
+            features["token_embeddings"] = unpadded_states(
+                lambda **packed: first(packed)["token_embeddings"], first.model, inputs
+            )
+            for module in others:
+                features = module(features)
+        else:
+            features = self.model(features)
+        vectors: Tensor = features["sentence_embedding"]
         return vectors[:, : self.width]
+
+    def unpads(self) -> bool:
+        """Return whether it trains a model that `can_unpad`, and what follows takes all tokens."""
+        first = self.model[0]
+        states = getattr(first, "module_output_name", "") == "token_embeddings"
+        return self.training and states and can_unpad(getattr(first, "model", None))
 
     def settings(self) -> list[Any] | None:
         """Return the settings of each of its modules."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 from torch import nn
 
 from rankfield.encoders import Encoder
 from rankfield.encoders.open_clip import OpenClipEncoder
+from rankfield.encoders.unpadded import can_unpad, unpadded_attention
 from rankfield.errors import RecipeError
 
 __all__ = ["checkpoint_layers"]
@@ -46,7 +49,15 @@ def _checkpointed(module: nn.Module) -> bool:
         # Releases before 5.23 know the former name alone, which warns in later ones.
         former = "gradient_checkpointing_enable"
         enable = getattr(model, "activation_checkpointing_enable", None) or getattr(model, former)
-        enable({"use_reentrant": False})
+        settings: dict[str, Any] = {"use_reentrant": False}
+        if can_unpad(model):
+            settings["context_fn"] = partial(_contexts, model)
+        enable(settings)
         return True
     found = [_checkpointed(child) for child in module.children()]  # every one of them
     return any(found)
+
+
+def _contexts(model: Any) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    """Return what the layers are computed in the first time, and again."""
+    return nullcontext(), unpadded_attention(model)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 
 import psutil
 import torch
@@ -42,12 +43,13 @@ def micro_batches(
     sizes = MicroBatches(
         section.micro_tokens or (CPU_TOKENS if cpu else _GPU_TOKENS),
         section.micro_images or _IMAGES,
+        unpadded=model.encoder.unpads(),
     )
     cached = section.gradient_cache == "on"
     if section.gradient_cache == "auto" and not batch_norms(model.encoder):
         needed = sum(activation_bytes(model, batch, sizes) for batch in batches)
         cached = needed > _SHARE * free_bytes(model.device)
-    return MicroBatches(sizes.tokens, sizes.images, cached)
+    return replace(sizes, cached=cached)
 
 
 def activation_bytes(model: RankingModel, batch: FieldBatch, sizes: MicroBatches) -> int:

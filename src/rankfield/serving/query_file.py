@@ -50,10 +50,9 @@ def read_query_file(path: Path) -> list[ListedQuery]:
     seen: set[str] = set()
     texts = _texts(table, text_name)
     ids = _texts(table, id_name) if id_name else [None] * len(texts)
-    for row, (query_id, text) in enumerate(zip(ids, texts, strict=True)):
-        _check(text, MAX_TEXT if query_id else MAX_ID, table.where(row, text_name))
-        if id_name:
-            _check(query_id, MAX_ID, table.where(row, id_name))
+    for row, (given, said) in enumerate(zip(ids, texts, strict=True)):
+        text = _checked(said, MAX_TEXT if given else MAX_ID, table.where(row, text_name))
+        query_id = _checked(given, MAX_ID, table.where(row, id_name)) if id_name else None
         identity = query_id or text
         if identity in seen:
             raise DataError(
@@ -76,8 +75,9 @@ def _texts(table: Table, name: str) -> list[str | None]:
     return column.cast(pl.String).to_list()
 
 
-def _check(value: str | None, most: int, where: str) -> None:
+def _checked(value: str | None, most: int, where: str) -> str:
     if value is None or is_blank(value):
         raise DataError("expected a value, found nothing", where=where)
     if len(value) > most:
         raise DataError(f"expected at most {most:,} characters, found {len(value):,}", where=where)
+    return value

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rankfield.evaluation import Comparison, Results
     from rankfield.schema import RankingDataset
 
-__all__ = ["command", "legend", "show", "show_tests"]
+__all__ = ["command", "legend", "show", "show_pairs", "show_tests"]
 
 _METRICS = ("nDCG@10", "ERR@10", "RR@10", "mAP@1000", "R@100")
 _ALPHA = 0.05

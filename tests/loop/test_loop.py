@@ -23,12 +23,12 @@ from rankfield.index.previous import previous_of
 from rankfield.loop import Loop, LoopOptions, run_loop, write_page
 from rankfield.loop import run as run_module
 from rankfield.loop import traffic as traffic_module
-from rankfield.loop.shop import Shop
+from rankfield.loop.shop import Shop, same_text
 from rankfield.training import parse_recipe, train
 from trained import SEED, assert_above
 
 OPTIONS = LoopOptions(
-    rounds=2, visitors=900, lists=300, steps=60, learning_rate=2e-3, batch=64,
+    rounds=2, visitors=500, lists=100, steps=40, learning_rate=3e-3, batch=48,
     bias=0.5, noise=0.0, seed=SEED,
 )  # fmt: skip
 
@@ -39,9 +39,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo") / "demo"
     folder.mkdir()
     shop = rankfield.sample_shop(
-        folder / "shop", documents=300, queries=200, per_query=60, images=False
+        folder / "shop", documents=200, queries=400, per_query=60, images=False
     )
-    data = rankfield.split(shop, queries=0.4).save(folder / "data")
+    data = rankfield.split(shop, queries=0.15).save(folder / "data")
     recipe = {
         "name": "CLIP",
         "seed": SEED,
@@ -108,7 +108,7 @@ def test_a_round_that_learns_nothing_is_not_swapped_in(demo: Path, loop: Loop) -
     """Who clicks whatever the place alone makes them see says nothing of relevance."""
     said: list[str] = []
     options = LoopOptions(
-        rounds=1, visitors=300, lists=10, steps=40, learning_rate=2e-3, batch=64, noise=1.0,
+        rounds=1, visitors=200, lists=10, steps=40, learning_rate=3e-3, batch=48, noise=1.0,
         seed=SEED,
     )  # fmt: skip
     random = run_loop(demo, demo / "random", options, say=said.append)
@@ -227,3 +227,18 @@ def test_a_folder_without_the_models(demo: Path, tmp_path: Path) -> None:
     shutil.copytree(demo / "shop", tmp_path / "shop")
     with pytest.raises(InputError, match=r"data/dataset\.toml is missing"):
         Shop.open(tmp_path)
+
+
+def test_what_nobody_asks_is_dev_and_has_no_text_that_somebody_asks(demo: Path) -> None:
+    shop = Shop.open(demo, asked=20)
+    assert shop.visitors.height == 20
+    queries = shop.data.queries.with_columns(text=same_text("query"))
+    asked = queries.filter(pl.col("subset").is_null())
+    assert set(shop.visitors["query_id"]) <= set(asked["query_id"])
+    held_out = queries.drop_nulls("subset")
+    assert not set(asked["text"]) & set(held_out["text"])
+    split = rankfield.RankingDataset.load(demo / "data").queries
+    unseen = split.filter(~pl.col("seen"))
+    test = set(held_out.filter(subset="test")["query_id"])
+    assert test == set(unseen.filter(subset="test")["query_id"])
+    assert held_out.height + asked.height == split.height

@@ -36,7 +36,7 @@ def command(
     ] = 3,
     visitors: Annotated[
         int, typer.Option(min=1, help="Simulated visitors of each round, one query each.")
-    ] = 4000,
+    ] = 8000,
     lists: Annotated[int, typer.Option(min=1, help="Interleaved lists that confirm a swap.")] = 400,
     steps: Annotated[int, typer.Option(min=1, help="Optimiser steps of each round.")] = 150,
     bias: Annotated[

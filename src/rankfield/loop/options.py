@@ -8,7 +8,7 @@ from rankfield.errors import InputError
 
 __all__ = ["LoopOptions"]
 
-_LEAST = {"rounds": 1, "visitors": 1, "lists": 1, "steps": 1, "seed": 0}
+_LEAST = {"rounds": 1, "visitors": 1, "queries": 1, "lists": 1, "steps": 1, "seed": 0}
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class LoopOptions:
 
     rounds: how often it goes round.
     visitors: of each round, one query each.
+    queries: how many of the shop's queries they ask: the fewer, the more clicks for each.
     lists: interleaved lists that confirm a swap.
     steps, learning_rate, batch: of each round's training.
     bias: η of the visitors: the place k of a page is examined with probability k^−η.
@@ -31,10 +32,11 @@ class LoopOptions:
     """
 
     rounds: int = 3
-    visitors: int = 4000
+    visitors: int = 8000
+    queries: int = 300
     lists: int = 400
     steps: int = 150
-    learning_rate: float = 5e-4
+    learning_rate: float = 1e-3
     batch: int = 128
     bias: float = 1.0
     noise: float = 0.05

@@ -67,7 +67,9 @@ def run_loop(
         OutputError: `out` is something else or a loop of other settings, or cannot be written.
         RecipeError: too few clicks for a batch.
     """
-    loop = Loop(Shop.open(demo), Path(out), options or LoopOptions(), say)
+    options = options or LoopOptions()
+    shop = Shop.open(demo, asked=options.queries, seed=options.seed)
+    loop = Loop(shop, Path(out), options, say)
     loop.run()
     return loop
 

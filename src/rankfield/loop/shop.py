@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from rankfield.errors import InputError
@@ -22,9 +23,10 @@ class Shop:
     """What `rankfield demo` made, as the loop sees it.
 
     folder: of the demo.
-    data: all documents; the queries, those that no training may see marked dev or test; judgments
-        of these alone, which are the hidden relevance.
-    visitors: the other queries, `query_id` and `query`, each text once. Only they are asked.
+    data: all documents; the queries, those that nobody asks marked dev or test; judgments of these
+        alone, which are the hidden relevance. Test queries, and some of dev, are new to all models;
+        the other dev queries are of those that the demo's models have been trained on.
+    visitors: the queries that are asked, `query_id` and `query`, each text once.
     truth: the hidden relevance of all pairs: `query_id`, `doc_id`, `score`.
     """
 
@@ -34,8 +36,13 @@ class Shop:
     truth: pl.DataFrame
 
     @classmethod
-    def open(cls, demo: str | Path) -> Shop:
+    def open(cls, demo: str | Path, *, asked: int = 300, seed: int = 0) -> Shop:
         """Open the folder of a demo.
+
+        Args:
+            demo: the folder.
+            asked: how many of the queries that its models were trained on visitors ask, at most.
+            seed: of which ones.
 
         Raises:
             InputError: it is none, or its models are not trained yet.
@@ -51,18 +58,26 @@ class Shop:
         whole = RankingDataset.load(folder / "shop")
         sides = RankingDataset.load(folder / "data").queries.select("query_id", "seen", "subset")
         queries = whole.queries.join(sides, on="query_id", how="left", maintain_order="left")
-        held_out = ~pl.col("seen").fill_null(True)
+        new = ~pl.col("seen").fill_null(True)
+        known_texts = queries.filter(~new).unique(
+            same_text("query"), keep="first", maintain_order=True
+        )
+        order = np.random.default_rng([seed, 3]).permutation(known_texts.height)
+        visitors = known_texts[np.sort(order[:asked])].select("query_id", "query")
+        texts = visitors.select(same_text("query")).to_series()
+        is_asked = same_text("query").is_in(texts.implode())
         marked = queries.with_columns(
-            subset=pl.when(held_out).then(pl.col("subset").cast(pl.String))
+            subset=pl.when(new)
+            .then(pl.col("subset").cast(pl.String))
+            .when(~is_asked)
+            .then(pl.lit("dev"))
         ).drop("seen")
         known = marked.drop_nulls("subset").select("query_id")
         judgments = whole.judgments.join(known, on="query_id", how="semi", maintain_order="left")
         return cls(
             folder,
             whole.with_tables(queries=marked, judgments=judgments),
-            marked.filter(pl.col("subset").is_null())
-            .unique(same_text("query"), keep="first", maintain_order=True)
-            .select("query_id", "query"),
+            visitors,
             whole.judgments.select("query_id", "doc_id", "score"),
         )
 

@@ -38,7 +38,7 @@ def command(
         int, typer.Option(min=1, help="Simulated visitors of each round, one query each.")
     ] = 8000,
     lists: Annotated[int, typer.Option(min=1, help="Interleaved lists that confirm a swap.")] = 400,
-    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps of each round.")] = 150,
+    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps of each round.")] = 60,
     bias: Annotated[
         float,
         typer.Option(min=0, max=10, help="η: a visitor looks at place k with probability k^−η."),

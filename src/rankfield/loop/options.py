@@ -35,7 +35,7 @@ class LoopOptions:
     visitors: int = 8000
     queries: int = 300
     lists: int = 400
-    steps: int = 150
+    steps: int = 60
     learning_rate: float = 1e-3
     batch: int = 128
     bias: float = 1.0

@@ -145,6 +145,7 @@ def recipe(folder: Path, fusion: str = "sequence", **sections: dict[str, Any]) -
         "optimizer": {"steps": 2, "learning_rate": 1e-2},
         "batch": {"size": 4},
         "data": {"field_dropout": 0.2},
+        "dev": {"every": "off"},
     }
     for name, section in sections.items():
         values[name] = values.get(name, {}) | section

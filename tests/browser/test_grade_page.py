@@ -119,10 +119,10 @@ def test_a_click_grades_and_what_is_not_kept_is_said(
     open_tab: Callable[..., Tab], shop: Path
 ) -> None:
     tab = open_tab(ignore_console=True)
-    begin(tab, "dora")
+    begin(tab, "frida")
     tab.locator("#documents > li").nth(2).get_by_role("button", name="2").click()
     pressed(tab, 1)
     tab.route("**/grade/judgments", lambda one: one.abort())
     tab.keyboard.press("1")
     tab.get_by_role("alert").filter(has_text="Not kept").wait_for()
-    assert len(labels(tab)) == len(kept(shop, "dora")) == 1
+    assert len(labels(tab)) == len(kept(shop, "frida")) == 1

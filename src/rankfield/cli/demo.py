@@ -178,7 +178,7 @@ def _next_steps(out: Path) -> list[str]:
     ]
 
 
-_PAGE = "Search and grade with the three models in a browser"
+_PAGE = "Search, compare and grade with the three models in a browser"
 
 
 def _serve(out: Path) -> str:

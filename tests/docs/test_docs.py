@@ -163,12 +163,13 @@ def test_a_job_goes_from_raw_files_to_its_end(
     ENDS[page.stem](folder)
 
 
+def _in_domain(folder: Path, label: str) -> float:
+    return Results.load(folder / f"{label}.json").splits["in_domain"]["nDCG@10"].value or 0.0
+
+
 def _shop_ends(folder: Path) -> None:
     """The model beats BM25 on known queries, with each claim of the page."""
-    means = {
-        label: Results.load(folder / f"{label}.json").splits["in_domain"]["nDCG@10"].value
-        for label in ("bm25", "grades", "both")
-    }
+    means = {label: _in_domain(folder, label) for label in ("bm25", "grades", "both")}
     assert means["grades"] > means["bm25"] + 0.2, means
     assert means["both"] > means["bm25"] + 0.2, means
     assert "Against each baseline" in (folder / "report.html").read_text("utf-8")
@@ -196,10 +197,7 @@ def _researcher_ends(folder: Path) -> None:
 
 def _engineer_ends(folder: Path) -> None:
     """Training is better than random weights; the loss of one's own was trained with."""
-    means = {
-        name: Results.load(folder / f"{name}.json").splits["in_domain"]["nDCG@10"].value
-        for name in ("untrained", "ranked")
-    }
+    means = {label: _in_domain(folder, label) for label in ("untrained", "ranked")}
     assert means["ranked"] > means["untrained"] + 0.1, means
     assert "my_losses:HingeLoss" in (folder / "runs" / "hinge" / "recipe.toml").read_text("utf-8")
 

@@ -12,6 +12,7 @@ from rankfield.errors import DataError
 from rankfield.formats import read_tables
 from rankfield.formats.tables.query_texts import query_ids
 from rankfield.labels import make_labels
+from rankfield.schema import RankingDataset
 
 PRODUCTS = [
     {"productId": 7, "sku": "A-1", "productName": "Red clay mug", "imageUrl": "https://x.y/1.jpg"},
@@ -36,8 +37,8 @@ def shop(folder: Path, sheet: str = SHEET, queries: str | None = None) -> Path:
     return folder
 
 
-def pairs(data: object) -> list[tuple[str, str, float]]:
-    return data.judgments.select("query_id", "doc_id", "score").rows()  # type: ignore[attr-defined]
+def pairs(data: RankingDataset) -> list[tuple[str, str, float]]:
+    return data.judgments.select("query_id", "doc_id", "score").rows()
 
 
 def test_a_sheet_by_text_and_another_key_needs_no_ids(tmp_path: Path) -> None:

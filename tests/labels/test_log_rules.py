@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -250,7 +251,7 @@ def test_relevant_is_the_mean_score_of_what_was_examined(tmp_path: Path) -> None
     pl.DataFrame(rows).write_csv(tmp_path / "log.csv")
     record = make_labels(tmp_path / "log.csv", tmp_path / "out").record
     scores = pl.read_parquet(tmp_path / "out" / "judgments.parquet")
-    mean = (scores["score"] * scores["examinations"]).sum() / scores["examinations"].sum()
+    mean = np.average(scores["score"], weights=scores["examinations"])
     assert record["relevant"] == pytest.approx(mean, rel=0.05)
     assert 0 < scores.filter(pl.col("score") >= record["relevant"]).height < 3
     graded = LabelOptions(grades=(0.5, 0.8))

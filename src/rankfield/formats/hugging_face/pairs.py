@@ -47,15 +47,15 @@ def dataset_of_pairs(
     path = rows.path
     columns = [c for c in rows.frame.columns if c != PART]
     text = _one_of(path, columns, [query] if query else _QUERIES, "query")
-    given = options.get("score")
+    given = _first(options.get("score"))
     score = _one_of(path, columns, [given] if given else SCORES, "score")
     require_values(rows, text)
     notes = [f"pairs: column {text!r} is the query, {score!r} the score"]
     frame = rows.frame.drop(PART)
-    query_id = options.get("query_id") or _found(path, columns, QUERY_IDS) or "query_id"
+    query_id = _first(options.get("query_id")) or _found(path, columns, QUERY_IDS) or "query_id"
     if query_id not in columns:
         frame = frame.with_columns(_numbered(frame, [text], "q", query_id))
-    doc_id = options.get("doc_id") or _found(path, columns, DOC_IDS) or "doc_id"
+    doc_id = _first(options.get("doc_id")) or _found(path, columns, DOC_IDS) or "doc_id"
     others = [c for c in columns if c not in (text, score, query_id, doc_id)]
     if doc_id not in columns:
         frame = frame.with_columns(_numbered(frame, others, "d", doc_id))
@@ -78,6 +78,11 @@ def dataset_of_pairs(
     options = options | TableOptions(query_id=query_id, doc_id=doc_id, score=score)
     dataset, guessed = dataset_of_tables(root, tables, **options)
     return dataset, notes + guessed
+
+
+def _first(given: str | Sequence[str] | None) -> str | None:
+    """Return the column that was asked for: pairs are one table."""
+    return given if isinstance(given, str) else next(iter(given or ()), None)
 
 
 def _name(item: Field | str) -> str:

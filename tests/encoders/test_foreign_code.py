@@ -12,7 +12,8 @@ import pytest
 
 from rankfield.encoders import DualEncoder
 from rankfield.encoders.pretrained import load_model, load_tokenizer
-from rankfield.encoders.towers import SentenceTransformersTower, VisionTower
+from rankfield.encoders.text_towers import SentenceTransformersTower
+from rankfield.encoders.vision_tower import VisionTower
 from rankfield.errors import ModelError
 from tiny_models import tiny_clip
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from rankfield.encoders import small_encoder
 from rankfield.encoders.composed import ComposedEncoder
 from rankfield.encoders.frozen_outputs import frozen_outputs
-from rankfield.encoders.towers import (
+from rankfield.encoders.text_towers import (
     SentenceTransformersTower,
     TextTower,
     TransformersTextTower,

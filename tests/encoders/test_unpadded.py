@@ -10,11 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from foreign_models import TEXTS
-from rankfield.encoders import ComposedEncoder, TransformersTextTower
-from rankfield.encoders import towers as towers_module
+from rankfield.encoders import ComposedEncoder, TransformersTextTower, text_towers
 from rankfield.encoders.quiet import quiet_transformers
 from rankfield.encoders.small import train_tokenizer
-from rankfield.encoders.towers import SentenceTransformersTower, TextTower
+from rankfield.encoders.text_towers import SentenceTransformersTower, TextTower
 from rankfield.training.gradient_checkpointing import checkpoint_layers
 from tiny_architectures import decoder_folder, dense_folder
 
@@ -64,7 +63,7 @@ def require_equal(tower: TextTower, inputs: dict[str, Tensor]) -> None:
     assert tower.unpads()
     vectors, gradients = encoded(tower, inputs)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(towers_module, "can_unpad", lambda _: False)
+        patch.setattr(text_towers, "can_unpad", lambda _: False)
         expected, expected_gradients = encoded(tower, inputs)
     torch.testing.assert_close(vectors, expected)
     assert len(gradients) == len(expected_gradients) > 20

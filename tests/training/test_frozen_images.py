@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from rankfield.encoders import ComposedEncoder, RankingModel
-from rankfield.encoders.towers import VisionTower
+from rankfield.encoders.vision_tower import VisionTower
 from rankfield.errors import ImageError
 from rankfield.schema import RankingDataset
 from rankfield.training import Recipe, build_model, train

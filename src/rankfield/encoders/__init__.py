@@ -9,8 +9,9 @@ from rankfield.encoders.model import RankingModel
 from rankfield.encoders.open_clip import OpenClipEncoder
 from rankfield.encoders.sequence import SequenceEncoder
 from rankfield.encoders.small import small_encoder
+from rankfield.encoders.text_towers import SentenceTransformersTower, TransformersTextTower
 from rankfield.encoders.torchvision_import import usable_torchvision
-from rankfield.encoders.towers import SentenceTransformersTower, TransformersTextTower, VisionTower
+from rankfield.encoders.vision_tower import VisionTower
 
 __all__ = [
     "ComposedEncoder",

@@ -13,12 +13,12 @@ from rankfield.encoders.base import Encoder, Side, Tower
 from rankfield.encoders.frozen_images import frozen_image_outputs
 from rankfield.encoders.frozen_outputs import frozen_outputs
 from rankfield.encoders.own_modules import OwnTextTower, OwnVisionTower
-from rankfield.encoders.towers import (
+from rankfield.encoders.text_towers import (
     SentenceTransformersTower,
     TextTower,
     TransformersTextTower,
-    VisionTower,
 )
+from rankfield.encoders.vision_tower import VisionTower
 from rankfield.errors import ModelError
 from rankfield.files import read_json_object
 from rankfield.schema import Modality

@@ -29,12 +29,12 @@ from rankfield.encoders.sequence_model import (
     video_settings,
 )
 from rankfield.encoders.source import as_open_clip, model_folder, model_name
-from rankfield.encoders.towers import (
+from rankfield.encoders.text_towers import (
     SentenceTransformersTower,
     TextTower,
     TransformersTextTower,
-    VisionTower,
 )
+from rankfield.encoders.vision_tower import VisionTower
 from rankfield.errors import InputError
 from rankfield.files import read_json_object
 from rankfield.schema import Field, RankingDataset

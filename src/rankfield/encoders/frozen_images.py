@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from rankfield.encoders.kept_outputs import device_of, is_plain, kept_outputs, tower_digest
-from rankfield.encoders.towers import VisionTower
+from rankfield.encoders.vision_tower import VisionTower
 from rankfield.progress import progress
 
 __all__ = ["frozen_image_outputs"]

@@ -15,7 +15,7 @@ from rankfield.encoders.kept_outputs import (
     tower_digest,
 )
 from rankfield.encoders.text_batches import batch_tokens, text_batches
-from rankfield.encoders.towers import TextTower
+from rankfield.encoders.text_towers import TextTower
 from rankfield.progress import progress
 
 __all__ = ["frozen_outputs"]

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from rankfield.encoders.image_transform import ImageTransform
 from rankfield.encoders.source import PACKAGE
-from rankfield.encoders.towers import TextTower, VisionTower
+from rankfield.encoders.text_towers import TextTower
+from rankfield.encoders.vision_tower import VisionTower
 from rankfield.errors import ModelError, RecipeError
 from rankfield.files import read_json_object
 from rankfield.foreign_code import refuse_code

@@ -10,7 +10,7 @@ from rankfield.encoders.folder_kind import MODULES
 from rankfield.encoders.model_config import require_modest
 from rankfield.encoders.pooling import Pooling
 from rankfield.encoders.pretrained import loading, require_plain_files
-from rankfield.encoders.towers import (
+from rankfield.encoders.text_towers import (
     WEIGHTS,
     open_sentence_transformer,
     require_sentence_transformers,

@@ -7,7 +7,8 @@ from typing import Any
 
 from rankfield.encoders.composed import ComposedEncoder
 from rankfield.encoders.image_transform import ImageTransform
-from rankfield.encoders.towers import TransformersTextTower, VisionTower
+from rankfield.encoders.text_towers import TransformersTextTower
+from rankfield.encoders.vision_tower import VisionTower
 from rankfield.schema import Modality
 
 __all__ = ["small_encoder", "small_text_tower", "small_vision_tower", "train_tokenizer"]

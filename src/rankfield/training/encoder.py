@@ -18,7 +18,7 @@ from rankfield.encoders.foreign import (
 from rankfield.encoders.own_modules import OwnTextTower, OwnVisionTower, is_factory
 from rankfield.encoders.small import small_text_tower, small_vision_tower
 from rankfield.encoders.source import model_folder
-from rankfield.encoders.towers import TextTower, require_sentence_transformers
+from rankfield.encoders.text_towers import TextTower, require_sentence_transformers
 from rankfield.errors import RecipeError
 from rankfield.schema import Field, RankingDataset
 from rankfield.settings import Settings

@@ -13,7 +13,8 @@ from rankfield.serving.page.order import Order
 
 __all__ = ["FEWEST", "MOST", "Column", "CompareQuery"]
 
-FEWEST, MOST = 2, 4
+FEWEST = 2
+MOST = 4
 _USUAL, _DEEPEST = 10, 50
 _KEYS = ("index", "hybrid", "diversity")
 

@@ -66,7 +66,7 @@ def _published_script(found: Found) -> list[str]:
     for case in found["cases"]:
         theirs, ours = case["metric_seconds"]
         ours_of = {name: value for name, (_, value) in case["summary"].items()}
-        cells = " | ".join(f"{ours_of[name]:.5f}" for name in ("nDCG@10", "mERR", "mRBP9"))
+        cells = " | ".join(f"{ours_of[name]:.5f}" for name in ("NDCG@10", "mERR", "mRBP9"))
         lines.append(
             f"| {case['name']} | {case['queries']:,} | {case['documents']:,} | {cells} "
             f"| {case['largest_difference']:.0e} of {case['figures']} | {theirs:.2f} | {ours:.3f} "

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import polars as pl
 import pytest
 import pytrec_eval
 
-from rankfield.cli.main import main
+from command_line import run
 from rankfield.evaluation import BASELINES, EvaluationOptions, Results, baseline, evaluate
 from rankfield.evaluation.run_files import save_run_files
 from rankfield.formats.own_tables import NEGATIVES
@@ -19,19 +18,9 @@ from rankfield.schema import RankingDataset
 from ranking_shop import FakeModel, ranking_shop
 
 
-def run(*words: object) -> int:
-    sys.argv = ["rankfield", *map(str, words)]
-    try:
-        main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
-
-
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RankingDataset:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["rankfield"])
     return ranking_shop(split=False).save(tmp_path / "shop")
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from command_line import run
 from rankfield import ScoreScale
-from rankfield.cli.main import main
 from rankfield.errors import MetricError
 from rankfield.evaluation import Results, compare, evaluate
 from rankfield.metrics import (
@@ -60,19 +60,9 @@ def rankings() -> JudgedRankings:
     )
 
 
-def run(*words: object) -> int:
-    sys.argv = ["rankfield", *map(str, words)]
-    try:
-        main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
-
-
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["rankfield"])
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "own_ranking_metrics", raising=False)
     Path("own_ranking_metrics.py").write_text(MODULE, "utf-8")

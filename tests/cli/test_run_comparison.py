@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
-from rankfield.cli.main import main
+from command_line import run
 from rankfield.escaping import latex_text
 from rankfield.evaluation import (
     EvaluationOptions,
@@ -28,20 +27,10 @@ from ranking_shop import FakeModel, ranking_shop
 METRICS = ["nDCG@10", "RR@10", "mAP@1000", "R@100", "P@10"]
 
 
-def run(*words: object) -> int:
-    sys.argv = ["rankfield", *map(str, words)]
-    try:
-        main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
-
-
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RankingDataset:
     """Save a data set and the lists of two models, of which one is much better."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["rankfield"])
     data = ranking_shop(split=False).save(tmp_path / "shop")
     for name, noise in (("weak", 3.0), ("strong", 0.3)):
         model = FakeModel(name, noise=noise)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from rankfield.cli.main import main
+from command_line import run
 from rankfield.evaluation import Results, compare
 from rankfield.schema import RankingDataset
 from ranking_shop import ranking_shop
@@ -28,19 +27,9 @@ steps = 3
 """
 
 
-def run(*words: object) -> int:
-    sys.argv = ["rankfield", *map(str, words)]
-    try:
-        main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
-
-
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RankingDataset:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["rankfield"])
     Path("tiny.toml").write_text(RECIPE, "utf-8")
     return ranking_shop(split=False).save(tmp_path / "shop")
 

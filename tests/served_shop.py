@@ -21,7 +21,16 @@ from rankfield.serving import Limits, Service, create_app
 from rankfield.serving.logs import JsonLog
 from tiny_models import tiny_clip
 
-__all__ = ["N", "client_of", "image_uri", "made_shop", "quiet", "shop_data"]
+__all__ = [
+    "N",
+    "both_indexes",
+    "client_of",
+    "image_uri",
+    "index_twice",
+    "made_shop",
+    "quiet",
+    "shop_data",
+]
 
 N = 40
 _WORDS = ("red", "green", "blue", "grey", "ball", "box", "nice", "number", "cheap")
@@ -63,6 +72,20 @@ def made_shop(root: Path) -> Index:
     clip = RankingModel.from_pretrained(tiny_clip(root / "clip"), dataset=data, device="cpu")
     clip.save(root / "model")
     return build_index(root / "model", data, root / "index")
+
+
+def index_twice(root: Path, data: RankingDataset) -> None:
+    """Write `model0`, `index0`, `model1` and `index1`: a data set with two models that differ."""
+    for number in (0, 1):
+        place = tiny_clip(root / f"clip{number}", width=32 + 16 * number)
+        model = RankingModel.from_pretrained(place, dataset=data, device="cpu")
+        model.save(root / f"model{number}")
+        build_index(root / f"model{number}", data, root / f"index{number}")
+
+
+def both_indexes(root: Path) -> dict[str, Path]:
+    """Return the names in a service and the folders of what `index_twice` wrote."""
+    return {"one": root / "index0", "two": root / "index1"}
 
 
 def quiet() -> JsonLog:

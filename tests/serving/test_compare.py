@@ -15,16 +15,13 @@ import pytest
 from starlette.testclient import TestClient
 
 from parsed_page import Page
-from rankfield.encoders import RankingModel
-from rankfield.index import build_index
 from rankfield.schema import RankingDataset
 from rankfield.serving.keys import Keys
 from rankfield.serving.page.compare_address import Column, CompareQuery
 from rankfield.serving.page.movement import movements, overlap
 from rankfield.serving.page.order import Order
 from rankfield.synthetic import sample_shop
-from served_shop import client_of
-from tiny_models import tiny_clip
+from served_shop import both_indexes, client_of, index_twice
 
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(2)>\x1b{{ 7*7 }}'
 
@@ -33,22 +30,14 @@ HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(2)>\x1b{{ 7*7 }}'
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("compared")
     data = sample_shop(root / "data", documents=40, queries=6, images=False)
-    for seed in (0, 1):
-        place = tiny_clip(root / f"clip{seed}", width=32 + 16 * seed)
-        model = RankingModel.from_pretrained(place, dataset=data, device="cpu")
-        model.save(root / f"model{seed}")
-        build_index(root / f"model{seed}", data, root / f"index{seed}")
+    index_twice(root, data)
     return root
 
 
 @pytest.fixture(scope="module")
 def client(shop: Path) -> Iterator[TestClient]:
-    with client_of(shop, folders=_folders(shop)) as found:
+    with client_of(shop, folders=both_indexes(shop)) as found:
         yield found
-
-
-def _folders(shop: Path) -> dict[str, Path]:
-    return {"one": shop / "index0", "two": shop / "index1"}
 
 
 def ids(client: TestClient, words: str, limit: int, **more: Any) -> list[str]:
@@ -158,7 +147,7 @@ def test_figures_are_those_of_judgments_and_raters(shop: Path, tmp_path: Path) -
     query = data.judgments["query_id"][0]
     grades = dict(data.judgments.filter(query_id=query).select("doc_id", "score").rows())
     (words,) = data.queries.filter(query_id=query)["query"]
-    with client_of(shop, folders=_folders(shop), data=tmp_path / "kept") as client:
+    with client_of(shop, folders=both_indexes(shop), data=tmp_path / "kept") as client:
         lists = [ids(client, words, 100, index=name) for name in ("one", "two")]
         rated = lists[1][0]
 
@@ -250,7 +239,7 @@ def test_the_page_is_whole_light_and_read_in_order(client: TestClient) -> None:
 
 def test_who_may_compare(shop: Path) -> None:
     key = "k" * 20
-    with client_of(shop, folders=_folders(shop), keys=Keys.of({"read": [key]}, "t")) as client:
+    with client_of(shop, folders=both_indexes(shop), keys=Keys.of({"read": [key]}, "t")) as client:
         assert client.get("/compare?q=red").status_code == 401
         assert client.get("/compare?q=red", auth=("anna", key)).status_code == 200
         link = {

@@ -12,13 +12,10 @@ from typing import Any
 
 import polars as pl
 import pytest
-import torch
 from starlette.testclient import TestClient
 
 from rankfield.cli.main import main
-from rankfield.encoders import RankingModel
 from rankfield.errors import DataError
-from rankfield.index import build_index
 from rankfield.schema import RankingDataset, ScoreScale
 from rankfield.serving import Service
 from rankfield.serving.acts import Act
@@ -26,30 +23,20 @@ from rankfield.serving.page.query_order import by_ndcg, ordered
 from rankfield.serving.query_file import read_query_file
 from rankfield.serving.rules import Rule
 from rankfield.synthetic import sample_shop
-from served_shop import client_of, quiet
-from tiny_models import tiny_clip
+from served_shop import both_indexes, client_of, index_twice, quiet
 
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("ordered")
     data = sample_shop(root / "data", documents=40, queries=6, images=False)
-    for seed in (0, 1):
-        torch.manual_seed(seed)
-        place = tiny_clip(root / f"clip{seed}")
-        model = RankingModel.from_pretrained(place, dataset=data, device="cpu")
-        model.save(root / f"model{seed}")
-        build_index(root / f"model{seed}", data, root / f"index{seed}")
+    index_twice(root, data)
     return root
-
-
-def folders(shop: Path) -> dict[str, Path]:
-    return {"one": shop / "index0", "two": shop / "index1"}
 
 
 @pytest.fixture
 def client(shop: Path, tmp_path: Path) -> Iterator[TestClient]:
-    with client_of(shop, folders=folders(shop), data=tmp_path / "kept") as found:
+    with client_of(shop, folders=both_indexes(shop), data=tmp_path / "kept") as found:
         yield found
 
 
@@ -234,7 +221,9 @@ def test_queries_of_a_file_have_the_ids_of_the_data_set_or_are_their_own(
     known = RankingDataset.load(shop / "data").queries
     path = tmp_path / "queries.csv"
     path.write_text(f"Query\n{known['query'][2]}\nteapot & cup\n")
-    with client_of(shop, folders=folders(shop), data=tmp_path / "kept", queries=path) as client:
+    with client_of(
+        shop, folders=both_indexes(shop), data=tmp_path / "kept", queries=path
+    ) as client:
         page = client.get("/grade", params={"rater": "anna"}).text
         assert "2 queries" in page
         assert f"query={known['query_id'][2]}" in page

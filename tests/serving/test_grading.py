@@ -11,41 +11,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from starlette.testclient import TestClient
 
-from rankfield.encoders import RankingModel
 from rankfield.errors import DataError
-from rankfield.index import build_index
 from rankfield.schema import ScoreScale
 from rankfield.serving import latest_judgments
 from rankfield.serving.page.query_set import levels
 from rankfield.synthetic import sample_shop
-from served_shop import client_of
-from tiny_models import tiny_clip
+from served_shop import both_indexes, client_of, index_twice
 
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("graded")
     data = sample_shop(root / "data", documents=40, queries=6, images=False)
-    for seed in (0, 1):
-        torch.manual_seed(seed)
-        place = tiny_clip(root / f"clip{seed}")
-        model = RankingModel.from_pretrained(place, dataset=data, device="cpu")
-        model.save(root / f"model{seed}")
-        build_index(root / f"model{seed}", data, root / f"index{seed}")
+    index_twice(root, data)
     return root
 
 
 @pytest.fixture
 def client(shop: Path, tmp_path: Path) -> Iterator[TestClient]:
-    with client_of(shop, folders=_folders(shop), data=tmp_path / "kept") as found:
+    with client_of(shop, folders=both_indexes(shop), data=tmp_path / "kept") as found:
         yield found
-
-
-def _folders(shop: Path) -> dict[str, Path]:
-    return {"one": shop / "index0", "two": shop / "index1"}
 
 
 def pooled(client: TestClient, rater: str, query: str, **more: str) -> list[tuple[str, Any]]:
@@ -124,14 +111,14 @@ def test_a_judgment_is_kept_with_where_it_was_seen(client: TestClient, tmp_path:
 
 def test_undo_goes_back_step_by_step_and_survives_a_restart(shop: Path, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
-    with client_of(shop, folders=_folders(shop), data=kept) as client:
+    with client_of(shop, folders=both_indexes(shop), data=kept) as client:
         query = first_query(client)
         give(client, query, "a", 1.0)
         give(client, query, "a", 100.0)
         give(client, query, "b", None)
         give(client, query, "b", 25.75, rater="ben")
         assert scores(kept) == [(query, "a", 100.0, 1), (query, "b", 25.75, 1)]
-    with client_of(shop, folders=_folders(shop), data=kept) as client:
+    with client_of(shop, folders=both_indexes(shop), data=kept) as client:
         undone = client.post("/grade/undo", json={"rater": "anna"}).json()
         assert undone == {"query_id": query, "doc_id": "b", "judged": False, "score": None}
         undone = client.post("/grade/undo", json={"rater": "anna"}).json()
@@ -187,7 +174,7 @@ def test_what_cannot_be_shown_is_said(client: TestClient, shop: Path) -> None:
     assert found.status_code == 404
     assert "&lt;b&gt;absent" in found.text
     assert "<b>" not in found.text
-    with client_of(shop, folders=_folders(shop)) as without:
+    with client_of(shop, folders=both_indexes(shop)) as without:
         found = without.get("/grade")
         assert found.status_code == 404
         assert "--data FOLDER" in found.text

@@ -27,7 +27,7 @@ from rankfield.serving import Limits
 from rankfield.serving.keys import Keys
 from rankfield.serving.page.line_plot import Value, line_plot
 from rankfield.synthetic import sample_shop
-from served_shop import client_of
+from served_shop import both_indexes, client_of, index_twice
 from tiny_models import tiny_clip
 
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(2)>\x1b{{ 7*7 }}'
@@ -44,21 +44,13 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
         data.documents, judgments,
     ).save(root / "data", overwrite=True)  # fmt: skip
     data = RankingDataset.load(root / "data")
-    for seed in (0, 1):
-        place = tiny_clip(root / f"clip{seed}", width=32 + 16 * seed)
-        model = RankingModel.from_pretrained(place, dataset=data, device="cpu")
-        model.save(root / f"model{seed}")
-        build_index(root / f"model{seed}", data, root / f"index{seed}")
+    index_twice(root, data)
     return root
-
-
-def _folders(shop: Path) -> dict[str, Path]:
-    return {"one": shop / "index0", "two": shop / "index1"}
 
 
 @pytest.fixture
 def client(shop: Path, tmp_path: Path) -> Iterator[TestClient]:
-    with client_of(shop, folders=_folders(shop), data=tmp_path / "kept") as found:
+    with client_of(shop, folders=both_indexes(shop), data=tmp_path / "kept") as found:
         yield found
 
 
@@ -126,7 +118,7 @@ def test_a_snapshot_is_the_evaluation_of_the_same_rankings(
 
 def test_snapshots_stay_as_they_are_over_restarts(shop: Path, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
-    with client_of(shop, folders=_folders(shop), data=kept) as client:
+    with client_of(shop, folders=both_indexes(shop), data=kept) as client:
         first = take(client, "one")
         folder = kept / "snapshots"
         before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
@@ -135,7 +127,7 @@ def test_snapshots_stay_as_they_are_over_restarts(shop: Path, tmp_path: Path) ->
     left = folder / f".{first[:-1]}0.1234abcd-99999999-x"
     left.mkdir()
     assert {path: path.read_bytes() for path in before} == before
-    with client_of(shop, folders=_folders(shop), data=kept) as client:
+    with client_of(shop, folders=both_indexes(shop), data=kept) as client:
         page = client.get("/results")
         assert page.text.count('name="first"') == 2
         assert not left.exists()
@@ -233,7 +225,7 @@ def test_without_a_common_query_nothing_is_paired(client: TestClient, tmp_path: 
 def test_of_too_many_queries_the_same_ones_are_asked(shop: Path, tmp_path: Path) -> None:
     limits = Limits(snapshot=4, snapshots=2)
     kept = tmp_path / "kept"
-    with client_of(shop, folders=_folders(shop), data=kept, limits=limits) as client:
+    with client_of(shop, folders=both_indexes(shop), data=kept, limits=limits) as client:
         ids = [take(client, name) for name in ("one", "two")]
         full = client.post("/results/snapshots", json={"index": "one"})
         assert full.status_code == 409
@@ -347,7 +339,7 @@ def test_a_service_that_stops_keeps_no_half(
     shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = tmp_path / "kept"
-    with client_of(shop, folders=_folders(shop), data=kept) as client:
+    with client_of(shop, folders=both_indexes(shop), data=kept) as client:
         service = client.app_state["service"]
         opened = service.indexes["one"].current()
         search = opened.searcher.search
@@ -411,7 +403,7 @@ def test_who_may_look_and_who_may_take(shop: Path, tmp_path: Path) -> None:
     read, write = "r" * 20, "w" * 20
     keys = Keys.of({"read": [read], "write": [write]}, "test")
     kept = tmp_path / "kept"
-    with client_of(shop, folders=_folders(shop), data=kept, keys=keys) as client:
+    with client_of(shop, folders=both_indexes(shop), data=kept, keys=keys) as client:
         assert client.get("/results").status_code == 401
         assert client.get("/results", auth=("anna", read)).status_code == 200
         body = {"index": "one"}
@@ -429,12 +421,12 @@ def test_who_may_look_and_who_may_take(shop: Path, tmp_path: Path) -> None:
 
 
 def test_without_a_folder_that_is_said(shop: Path) -> None:
-    with client_of(shop, folders=_folders(shop)) as client:
+    with client_of(shop, folders=both_indexes(shop)) as client:
         found = client.get("/results")
         assert found.status_code == 404
         assert "--data FOLDER" in found.text
         assert client.post("/results/snapshots", json={"index": "one"}).status_code == 404
-    with client_of(shop, folders=_folders(shop)) as client:
+    with client_of(shop, folders=both_indexes(shop)) as client:
         assert client.get("/results?metric=nonsense").status_code == 422
 
 

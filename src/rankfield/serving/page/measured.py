@@ -8,7 +8,7 @@ import polars as pl
 
 from rankfield.evaluation import JudgedRun, join_run
 
-__all__ = ["judged_lists"]
+__all__ = ["judged_lists", "ranked_run"]
 
 
 def judged_lists(lists: Mapping[str, Sequence[str]], judgments: pl.DataFrame) -> JudgedRun:
@@ -19,7 +19,11 @@ def judged_lists(lists: Mapping[str, Sequence[str]], judgments: pl.DataFrame) ->
         judgments: ``query_id``, ``doc_id``, ``score``; each pair once. Lists of other queries are
             left out.
     """
+    return join_run(judgments, ranked_run(lists), ties="file", ignore_unknown=True)
+
+
+def ranked_run(lists: Mapping[str, Sequence[str]]) -> pl.DataFrame:
+    """Return ranked lists as a run whose scores go by place: scores of several arms may tie."""
     rows = [(query, doc, -rank) for query, docs in lists.items() for rank, doc in enumerate(docs)]
     schema = {"query_id": pl.String, "doc_id": pl.String, "score": pl.Int64}
-    run = pl.DataFrame(rows, schema=schema, orient="row")
-    return join_run(judgments, run, ties="file", ignore_unknown=True)
+    return pl.DataFrame(rows, schema=schema, orient="row")

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from rankfield.evaluation import join_run
 from rankfield.metrics import measure
 from rankfield.schema import ScoreScale
 from rankfield.serving.acts import Act, Pair
 from rankfield.serving.agreement import spread
+from rankfield.serving.page.measured import judged_lists
 from rankfield.serving.rules import Rule
 
 __all__ = ["Ordered", "by_disagreement", "by_ndcg", "by_unjudged", "ordered"]
@@ -54,16 +54,9 @@ def by_ndcg(
     ]
     if not judged:
         return {}
-    graded = {query for query, _, _ in judged}
-    lists = [
-        (query, doc, -rank)
-        for query, docs in found.items()
-        if query in graded
-        for rank, doc in enumerate(docs)
-    ]
+    graded = {query: found[query] for query, _, _ in judged}
     schema = {"query_id": pl.String, "doc_id": pl.String, "score": pl.Float64}
-    judgments, run = (pl.DataFrame(rows, schema, orient="row") for rows in (judged, lists))
-    joined = join_run(judgments, run, ties="file", ignore_unknown=True)
+    joined = judged_lists(graded, pl.DataFrame(judged, schema, orient="row"))
     values = measure("nDCG@10", joined.rankings, scale).tolist()
     return {
         query: (0.0, "nothing good") if math.isnan(value) else (value, f"{value:.3f}")

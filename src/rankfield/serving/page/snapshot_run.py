@@ -20,6 +20,7 @@ from rankfield.query import Answer, Query
 from rankfield.serving.failures import Failure, failure_of
 from rankfield.serving.page.compare_address import Column
 from rankfield.serving.page.desk import Desk
+from rankfield.serving.page.measured import ranked_run
 from rankfield.serving.page.order import Order
 from rankfield.serving.page.query_set import GradedQuery, QuerySet
 from rankfield.serving.page.snapshot_store import SnapshotInputs
@@ -152,7 +153,7 @@ def measured_snapshot(desk: Desk, taken: Taken, progress: Callable[[int], None])
     )
     results = measure_run(
         judgments,
-        _run(answers),
+        ranked_run({query: one.ids for query, one in answers.items()}),
         taken.queries.scale,
         [Metric.parse(one) for one in METRICS],
         data=DatasetIdentity(metadata.data, inputs.judgments),
@@ -176,6 +177,10 @@ class _Ranking:
     def of(cls, answer: Answer) -> _Ranking:
         rows = tuple((hit.rank, hit.doc_id, hit.similarity, hit.score) for hit in answer.hits)
         return cls(answer.index_version, answer.model_fingerprint, rows)
+
+    @property
+    def ids(self) -> list[str]:
+        return [doc for _, doc, _, _ in self.rows]
 
 
 def _answers(desk: Desk, taken: Taken, progress: Callable[[int], None]) -> dict[str, _Ranking]:
@@ -204,14 +209,6 @@ def _answers(desk: Desk, taken: Taken, progress: Callable[[int], None]) -> dict[
             pool.shutdown(wait=True, cancel_futures=True)
             raise
     return found
-
-
-def _run(answers: Mapping[str, _Ranking]) -> pl.DataFrame:
-    """Return the rankings as a run, which goes by place: scores of several arms may tie."""
-    rows = [(query, doc, -rank) for query, one in answers.items() for rank, doc, _, _ in one.rows]
-    return pl.DataFrame(
-        rows, schema={"query_id": pl.String, "doc_id": pl.String, "score": pl.Int64}, orient="row"
-    )
 
 
 def _with_all(results: Results, taken: Taken, answers: Mapping[str, _Ranking]) -> Results:

@@ -6,13 +6,12 @@ import importlib.util
 import json
 import shlex
 import shutil
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rankfield.cli.clock import clock
 from rankfield.cli.program import program
 from rankfield.terminal import console, echo
 
@@ -25,6 +24,7 @@ __all__ = ["command"]
 
 RUNS = {"CLIP": "clip", "GCL": "gcl", "Ranked": "ranked"}
 """What the three models are called → their method, which says what they change in demo.toml."""
+_PAGE = "Search, compare and grade with the three models in a browser"
 
 
 def command(
@@ -47,7 +47,7 @@ def command(
     from rankfield.report import write_report
 
     _begin(out, {"documents": documents, "queries": queries, "steps": steps, "seed": seed})
-    say = _clock()
+    say = clock()
     say(f"Sample shop: {documents:,} products with photos, {queries:,} queries; four splits")
     data = _shop(out, documents, queries, seed)
     results = []
@@ -90,15 +90,6 @@ def _begin(out: Path, settings: dict[str, int | None]) -> None:
             remedy="Name another folder, or remove it first.",
         )
     write_json(marker, settings)
-
-
-def _clock() -> Callable[[str], None]:
-    started = time.monotonic()
-
-    def say(text: str) -> None:
-        echo(f"[{time.monotonic() - started:4.0f} s] {text}")
-
-    return say
 
 
 def _shop(out: Path, documents: int, queries: int, seed: int) -> RankingDataset:
@@ -176,9 +167,6 @@ def _next_steps(out: Path) -> list[str]:
         f"Train on them: `{run} recipe my-split > my.toml` and "
         f"`{run} train my.toml --out runs/mine`",
     ]
-
-
-_PAGE = "Search, compare and grade with the three models in a browser"
 
 
 def _serve(out: Path) -> str:

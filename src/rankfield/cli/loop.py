@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shlex
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rankfield.cli.clock import clock
 from rankfield.cli.program import program
 from rankfield.extras import needs_extra
 from rankfield.terminal import echo
@@ -71,7 +70,7 @@ def command(
         rounds=rounds, visitors=visitors, lists=lists, steps=steps, bias=bias, noise=noise,
         seed=seed,
     )  # fmt: skip
-    loop = run_loop(demo, folder, options, say=_clock())
+    loop = run_loop(demo, folder, options, say=clock())
     next_steps = _next_steps(loop)
     page = write_page(loop, next_steps)
     _show(loop)
@@ -79,15 +78,6 @@ def command(
     echo("\nNext:")
     for line in next_steps:
         echo(f"  · {line}")
-
-
-def _clock() -> Callable[[str], None]:
-    started = time.monotonic()
-
-    def say(text: str) -> None:
-        echo(f"[{time.monotonic() - started:4.0f} s] {text}")
-
-    return say
 
 
 def _show(loop: Loop) -> None:

@@ -23,6 +23,7 @@ __all__ = [
     "image_notes",
     "loaded_image",
     "open_image",
+    "small_webp",
 ]
 
 MAX_PIXELS = 64_000_000
@@ -100,6 +101,25 @@ def loaded_image(
     """
     with _identified(source, where, max_pixels) as (image, name):
         yield _decoded(image, name)
+
+
+def small_webp(source: Path | bytes, *, side: int, quality: int, method: int) -> bytes:
+    """Return a small form of an image as WebP.
+
+    Args:
+        source: the file of the image, or its content.
+        side: pixels of the longer side, at most.
+        quality: 0 to 100, as Pillow's encoder takes it.
+        method: 0, fast, to 6, small, as Pillow's encoder takes it.
+
+    Raises:
+        ImageError: as `open_image`.
+    """
+    out = io.BytesIO()
+    with loaded_image(source) as image:
+        image.thumbnail((side, side), Image.Resampling.LANCZOS)
+        image.save(out, "WEBP", quality=quality, method=method)
+    return out.getvalue()
 
 
 def image_notes(

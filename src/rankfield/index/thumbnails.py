@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
-from PIL import Image
 
 from rankfield.errors import RankfieldError
 from rankfield.field_values import first_value
-from rankfield.images import loaded_image
+from rankfield.images import small_webp
 from rankfield.index.base import Thumbnails
 from rankfield.progress import progress
 from rankfield.schema import RankingDataset
@@ -23,21 +21,16 @@ _SIDE, _QUALITY = 160, 76
 _AT_ONCE = 256
 
 
-def thumbnail(source: Path | bytes, side: int = _SIDE) -> bytes:
-    """Return a small image as WebP.
+def thumbnail(source: Path | bytes) -> bytes:
+    """Return an image of at most 160 pixels a side as WebP.
 
     Args:
         source: the file of the image, or its content.
-        side: pixels of the longer side, at most.
 
     Raises:
         ImageError: missing, too large, or no image.
     """
-    out = io.BytesIO()
-    with loaded_image(source) as image:
-        image.thumbnail((side, side), Image.Resampling.LANCZOS)
-        image.save(out, "WEBP", quality=_QUALITY, method=2)
-    return out.getvalue()
+    return small_webp(source, side=_SIDE, quality=_QUALITY, method=2)
 
 
 def thumbnails_of(dataset: RankingDataset) -> Thumbnails | None:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import base64
-import io
-
-from PIL import Image
 
 from rankfield.errors import DataError, ImageError
-from rankfield.images import loaded_image
+from rankfield.images import small_webp
 from rankfield.schema import Tables
 
 __all__ = ["Thumbnails"]
@@ -42,11 +39,9 @@ class Thumbnails:
         return self._encoded[value]
 
     def _encode(self, value: str | bytes) -> str:
-        buffer = io.BytesIO()
         try:
-            with loaded_image(self._dataset.image_source(value)) as image:
-                image.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
-                image.save(buffer, "WEBP", quality=_QUALITY, method=4)
+            source = self._dataset.image_source(value)
+            image = small_webp(source, side=_SIDE, quality=_QUALITY, method=4)
         except self._passed:
             return ""
-        return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+        return "data:image/webp;base64," + base64.b64encode(image).decode("ascii")

@@ -24,6 +24,7 @@ from rankfield.unicode_text import decode_utf8, refuse_halves
 
 __all__ = [
     "MAX_JSON",
+    "file_sha256",
     "json_text",
     "link_or_copy",
     "new_file",
@@ -293,6 +294,16 @@ def link_or_copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
         state = source.stat()
         os.utime(target, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+def file_sha256(path: Path) -> str:
+    """Return the sha256 of a file's content, in hexadecimal digits, read piece by piece.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_json(target: str | Path, value: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rankfield.encoders.columns import FieldColumn
+from rankfield.files import file_sha256
 from rankfield.progress import progress
 from rankfield.schema import RankingDataset
 
@@ -140,7 +140,6 @@ def _digests(paths: Sequence[Path]) -> list[str | None]:
 
 def _sha256(path: Path) -> str | None:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(path)
     except OSError:
         return None

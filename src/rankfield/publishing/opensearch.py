@@ -5,7 +5,6 @@ https://docs.opensearch.org/latest/ml-commons-plugin/custom-local-models/
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tempfile
 import zipfile
@@ -15,7 +14,7 @@ from typing import Any
 from rankfield.encoders import RankingModel
 from rankfield.encoders.base import Side
 from rankfield.errors import ModelError
-from rankfield.files import read_json_object, write_json
+from rankfield.files import file_sha256, read_json_object, write_json
 from rankfield.publishing.client import Client
 from rankfield.publishing.engine_client import EngineClient, EngineSettings
 from rankfield.publishing.engine_graph import POOLED, STATES, refuses_engine, write_engine
@@ -67,7 +66,7 @@ def _write(model: RankingModel, folder: Path, options: PublishOptions) -> None: 
         "model_format": "ONNX",
         "function_name": "TEXT_EMBEDDING",
         "model_content_size_in_bytes": (folder / _ZIP).stat().st_size,
-        "model_content_hash_value": _sha256(folder / _ZIP),
+        "model_content_hash_value": file_sha256(folder / _ZIP),
         "model_config": config,
         "url": f"https://HOST/{_ZIP}",
     }
@@ -80,11 +79,6 @@ def _index(dimension: int) -> dict[str, Any]:
     method = {"name": "hnsw", "engine": "lucene", "space_type": "cosinesimil"}
     vector = {"type": "knn_vector", "dimension": dimension, "method": method}
     return {"settings": {"index.knn": True}, "mappings": {"properties": {"embedding": vector}}}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _open(folder: Path, options: PublishOptions) -> Client:  # noqa: ARG001
@@ -120,7 +114,7 @@ def _check(folder: Path) -> None:
         problem = f"lacks {', '.join(sorted(missing))}"
     elif names != sorted([_GRAPH, _TOKENIZER]):
         problem = f"has a zip with {', '.join(names)}"
-    elif register["model_content_hash_value"] != _sha256(folder / _ZIP):
+    elif register["model_content_hash_value"] != file_sha256(folder / _ZIP):
         problem = "has the hash of another zip"
     elif register["model_content_size_in_bytes"] != (folder / _ZIP).stat().st_size:
         problem = "has the size of another zip"

@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from rankfield.errors import InputError
-from rankfield.files import MAX_JSON, json_text
+from rankfield.files import MAX_JSON, file_sha256, json_text
 from rankfield.paths import inside, read_bytes, require_regular
 
 __all__ = ["MANIFEST", "SEAL", "damage", "write_manifest"]
@@ -32,7 +32,10 @@ def write_manifest(folder: Path) -> None:
         OSError: a file cannot be read, or the disk is full.
     """
     files = {
-        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": _hash(path)}
+        path.relative_to(folder).as_posix(): {
+            "bytes": path.stat().st_size,
+            "sha256": file_sha256(path),
+        }
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
@@ -71,7 +74,7 @@ def _file_damage(folder: Path, name: str, expected: _File) -> str | None:
         size = require_regular(path)
         if size != expected.bytes:
             return f"has {size:,} bytes, expected {expected.bytes:,}"
-        if _hash(path) != expected.sha256:
+        if file_sha256(path) != expected.sha256:
             return "is not what it was when it was written (SHA-256)"
     except (InputError, OSError) as error:
         return _reason(error)
@@ -83,11 +86,6 @@ def _reason(error: InputError | OSError) -> str:
         return "is missing"
     text = error.problem if isinstance(error, InputError) else error.strerror
     return f"cannot be read ({text})"
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _seal(text: bytes) -> bytes:

@@ -11,6 +11,7 @@ from rankfield.encoders.fingerprint import model_fingerprint
 from rankfield.encoders.source import LOCAL, PACKAGE, model_folder
 from rankfield.errors import DataError, ImageError
 from rankfield.field_values import flat_values
+from rankfield.files import file_sha256
 from rankfield.schema import RankingDataset
 from rankfield.training.encoder import EncoderSection
 from rankfield.training.recipe import Recipe
@@ -58,8 +59,7 @@ def run_inputs(recipe: Recipe, dataset: RankingDataset) -> dict[str, str]:
 def file_fingerprint(path: str | Path) -> str:
     """Return sha256 of a file's content, as 16 hexadecimal digits, or "unreadable"."""
     try:
-        with Path(path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+        return file_sha256(Path(path))[:16]
     except OSError:
         return _UNREADABLE
 

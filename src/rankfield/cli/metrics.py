@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from rankfield.evaluation import Results
+    from rankfield.evaluation.results import DatasetIdentity
     from rankfield.metrics import Metric, OwnMetric
     from rankfield.schema import ScoreScale
 
@@ -182,27 +184,35 @@ class _How:
 
     def measured(self, name: str, path: Path) -> Results:
         """Return the results of a run; a name that is not its path is a label."""
-        from hashlib import sha256
-
         from rankfield.evaluation.measure_run import measure_run
-        from rankfield.evaluation.measured_data import judgments_fingerprint
-        from rankfield.evaluation.results import DatasetIdentity
+        from rankfield.files import file_sha256
         from rankfield.formats.rankings import read_ranked_pairs
 
         pairs = read_ranked_pairs(path, split=self.split)
-        sums = {p.name: sha256(p.read_bytes()).hexdigest() for p in (self.file, path)}
+        data, own = self._judged
         return measure_run(
             self.judgments,
             pairs,
             self.scale,
             self.metrics,
-            data=DatasetIdentity(self.file.name, judgments_fingerprint(self.judgments)),
+            data=data,
             name=path.name,
             split=self.split or "all",
             label=None if name == str(path) else name,
-            metadata={"run": path.name, "sha256": sums},
+            metadata={"run": path.name, "sha256": {**own, path.name: file_sha256(path)}},
             **self.settings,
         )
+
+    @cached_property
+    def _judged(self) -> tuple[DatasetIdentity, dict[str, str]]:
+        """What the judgments are, and the name and sha256 of their file; the same for each run."""
+        from rankfield.evaluation.measured_data import judgments_fingerprint
+        from rankfield.evaluation.results import DatasetIdentity
+        from rankfield.files import file_sha256
+
+        name = self.file.name
+        data = DatasetIdentity(name, judgments_fingerprint(self.judgments))
+        return data, {name: file_sha256(self.file)}
 
 
 def _named(runs: Sequence[Path]) -> dict[str, Path]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-from rankfield.errors import DataError
-from rankfield.query import Hit
 from rankfield.serving.agreement import Disagreement, rater_agreement
 from rankfield.serving.page.desk import Desk
 from rankfield.serving.page.grade_address import GradeAddress
 from rankfield.serving.page.grade_view import graded_set
 from rankfield.serving.page.hit_view import title_of
 from rankfield.serving.page.query_set import QuerySet
+from rankfield.serving.page.stored_hit import stored_hit
 from rankfield.serving.rules import RULES, Rule
 from rankfield.serving.served_index import ServedIndex
 
@@ -65,14 +64,11 @@ def _row(
 
 def _title(indexes: list[ServedIndex], doc_id: str) -> str:
     """Return the title of a document in the first index that has it, or its id."""
-    for served in indexes:
-        index = served.current().index
-        try:
-            (row,) = index.documents([doc_id]).iter_rows(named=True)
-        except DataError:
-            continue
-        return title_of(Hit(0, doc_id, 0.0, 0.0, row), index.metadata.text_fields)
-    return doc_id
+    stored = stored_hit(indexes, doc_id)
+    if stored is None:
+        return doc_id
+    served, hit = stored
+    return title_of(hit, served.current().index.metadata.text_fields)
 
 
 def _number(value: float | None) -> str:

@@ -7,9 +7,9 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any
 
-from rankfield.errors import DataError
 from rankfield.query import Hit, Query
 from rankfield.serving.page.query_set import GradedQuery, QuerySet
+from rankfield.serving.page.stored_hit import stored_hit
 from rankfield.serving.served_index import ServedIndex
 
 __all__ = ["Pooled", "pool"]
@@ -70,22 +70,12 @@ def pool(
                     "rank": hit.rank,
                 }
             )
-    if also is not None and also not in found:
-        found |= _stored(indexes, also)
+    if also is not None and also not in found and (stored := stored_hit(indexes, also)):
+        served, hit = stored
+        found[also] = Pooled(hit, served.name)
     if rater is None:
         return sorted(found.values(), key=lambda one: one.best)
     return sorted(found.values(), key=lambda one: _order(rater, query.query_id, one.hit.doc_id))
-
-
-def _stored(indexes: list[ServedIndex], doc_id: str) -> dict[str, Pooled]:
-    """Return a document of the first index that has it, or nothing."""
-    for served in indexes:
-        try:
-            (row,) = served.current().index.documents([doc_id]).iter_rows(named=True)
-        except DataError:
-            continue
-        return {doc_id: Pooled(Hit(0, doc_id, 0.0, 0.0, row), served.name)}
-    return {}
 
 
 def _order(*names: str) -> bytes:

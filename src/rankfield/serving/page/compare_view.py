@@ -19,7 +19,7 @@ from rankfield.serving.page.hit_view import details_of, title_of
 from rankfield.serving.page.measured import judged_lists
 from rankfield.serving.page.movement import Movement, movements, overlap
 from rankfield.serving.page.order import Order
-from rankfield.serving.page.query_set import GradedQuery, QuerySet
+from rankfield.serving.page.query_set import QuerySet
 from rankfield.serving.served_index import Opened
 
 __all__ = ["compare_form", "compared_values"]
@@ -39,6 +39,15 @@ class _Asked:
     query_id: str | None
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    """An address with all its columns, the query set of the first, and what is asked, if any."""
+
+    page: CompareQuery
+    queries: QuerySet | None
+    asked: _Asked | None
+
+
 def compare_form(desk: Desk, page: CompareQuery) -> dict[str, Any]:
     """Return what the page shows before anything is searched for: its form, and where to begin.
 
@@ -46,42 +55,46 @@ def compare_form(desk: Desk, page: CompareQuery) -> dict[str, Any]:
         Failure: an unknown index, or an unknown query of the set.
         DataError: a broken data set.
     """
-    service = desk.service
-    page = _with_columns(desk, page)
-    queries = _set(desk, page)
-    asked = _asked(queries, page)
-    columns = [*page.columns, *[None] * (MOST - len(page.columns))]
-    return {
-        "page": page,
-        "title": asked.title if asked else "",
-        "query_id": (asked.query_id if asked else None) or "",
-        "indexes": list(service.indexes),
-        "rows": [
-            {"number": number, "letter": letter, "column": column}
-            for number, (letter, column) in enumerate(zip(_LETTERS, columns, strict=True), 1)
-        ],
-        **_steps(page, queries, asked),
-        "columns": None,
-        "error": None,
-    }
+    return _form(desk, _resolved(desk, page))
 
 
 def compared_values(desk: Desk, page: CompareQuery) -> dict[str, Any]:
-    """Return what the page shows of the answers.
+    """Return what the page shows: its form, and the answers if anything is searched for.
 
     Raises:
         RankfieldError: as `Searcher.search`.
         Failure: as `compare_form`, or larger than the limits.
     """
-    page = _with_columns(desk, page)
-    queries = _set(desk, page)
-    asked = _asked(queries, page)
-    assert asked is not None
+    wanted = _resolved(desk, page)
+    form = _form(desk, wanted)
+    return form if wanted.asked is None else form | _answered(desk, wanted, wanted.asked)
+
+
+def _form(desk: Desk, wanted: _Wanted) -> dict[str, Any]:
+    columns = [*wanted.page.columns, *[None] * (MOST - len(wanted.page.columns))]
+    asked = wanted.asked
+    return {
+        "page": wanted.page,
+        "title": asked.title if asked else "",
+        "query_id": (asked.query_id if asked else None) or "",
+        "indexes": list(desk.service.indexes),
+        "rows": [
+            {"number": number, "letter": letter, "column": column}
+            for number, (letter, column) in enumerate(zip(_LETTERS, columns, strict=True), 1)
+        ],
+        **_steps(wanted),
+        "columns": None,
+        "error": None,
+    }
+
+
+def _answered(desk: Desk, wanted: _Wanted, asked: _Asked) -> dict[str, Any]:
+    page = wanted.page
     answers = [_hits(desk, column, asked) for column in page.columns]
     lists = [[hit.doc_id for hit in hits] for hits in answers]
     moved = movements(lists, page.k)
     grades = _grades(desk, page, asked)
-    measures = _measures(lists, grades, queries)
+    measures = _measures(lists, grades, wanted.queries)
     columns = []
     for at, column in enumerate(page.columns):
         shown = [hit for hit in answers[at] if hit.doc_id in moved[at]]
@@ -103,6 +116,12 @@ def compared_values(desk: Desk, page: CompareQuery) -> dict[str, Any]:
         "judged": len(grades),
         "several_sets": len({_opened(desk, one).index.metadata.data for one in page.columns}) > 1,
     }
+
+
+def _resolved(desk: Desk, page: CompareQuery) -> _Wanted:
+    page = _with_columns(desk, page)
+    queries = _set(desk, page)
+    return _Wanted(page, queries, _asked(queries, page))
 
 
 def _with_columns(desk: Desk, page: CompareQuery) -> CompareQuery:
@@ -144,16 +163,16 @@ def _asked(queries: QuerySet | None, page: CompareQuery) -> _Asked | None:
     return _Asked(named.title, queries.part(named), named.query_id)
 
 
-def _steps(page: CompareQuery, queries: QuerySet | None, asked: _Asked | None) -> dict[str, Any]:
+def _steps(wanted: _Wanted) -> dict[str, Any]:
     """Return which query of the set this is, and the addresses of those beside it."""
-    known: list[GradedQuery] = [] if queries is None else list(queries.queries.values())
-    ids = [one.query_id for one in known]
+    ids = [] if wanted.queries is None else list(wanted.queries.queries)
+    asked = wanted.asked
     at = ids.index(asked.query_id) if asked is not None and asked.query_id in ids else None
 
     def address(place: int) -> str | None:
         if not 0 <= place < len(ids):
             return None
-        return page.address(words="", query_id=ids[place])
+        return wanted.page.address(words="", query_id=ids[place])
 
     return {
         "count": len(ids),

@@ -29,10 +29,7 @@ async def compare(request: Request) -> Response:
         page = CompareQuery()
         try:
             page = CompareQuery.of(request.query_params.multi_items())
-            values = compare_form(desk, page)
-            if not page.is_empty:
-                values |= compared_values(desk, page)
-            return values, 200
+            return compared_values(desk, page), 200
         except (RankfieldError, Failure) as error:
             failure = failure_of(error, service.places)
         try:

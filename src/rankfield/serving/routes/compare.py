@@ -8,12 +8,11 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from rankfield.errors import RankfieldError
-from rankfield.serving.bodies import service_of
-from rankfield.serving.failures import Failure, failure_of
+from rankfield.serving.failures import Failure
 from rankfield.serving.page.access import page_needs
 from rankfield.serving.page.compare_address import CompareQuery
 from rankfield.serving.page.compare_view import compare_form, compared_values
-from rankfield.serving.routes.page import desk_of, page_response
+from rankfield.serving.routes.page import answered_page, desk_of
 
 __all__ = ["compare", "router"]
 
@@ -23,19 +22,18 @@ router = APIRouter(include_in_schema=False, dependencies=[Depends(page_needs("re
 @router.get("/compare")
 async def compare(request: Request) -> Response:
     """Show what several models or settings find for one query."""
-    service, desk = service_of(request), desk_of(request)
+    desk, page = desk_of(request), CompareQuery()
 
-    def work() -> tuple[dict[str, Any], int]:
-        page = CompareQuery()
+    def values() -> dict[str, Any]:
+        nonlocal page
+        page = CompareQuery.of(request.query_params.multi_items())
+        return compared_values(desk, page)
+
+    def instead(message: str) -> dict[str, Any]:
         try:
-            page = CompareQuery.of(request.query_params.multi_items())
-            return compared_values(desk, page), 200
-        except (RankfieldError, Failure) as error:
-            failure = failure_of(error, service.places)
-        try:
-            values = compare_form(desk, page)
+            form = compare_form(desk, page)
         except (RankfieldError, Failure):  # an unknown index or query
-            values = compare_form(desk, CompareQuery(page.words))
-        return values | {"error": failure.message}, failure.status
+            form = compare_form(desk, CompareQuery(page.words))
+        return form | {"error": message}
 
-    return page_response("compare.html", *await service.read(work))
+    return await answered_page(request, "compare.html", values, instead)

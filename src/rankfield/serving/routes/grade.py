@@ -10,17 +10,16 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from pydantic import Field
 
-from rankfield.errors import RankfieldError
 from rankfield.query.parts import MAX_ID
 from rankfield.serving.acts import Act
 from rankfield.serving.bodies import json_body, json_response, service_of, settings_of
-from rankfield.serving.failures import Failure, failure_of
+from rankfield.serving.failures import Failure
 from rankfield.serving.journal import JUDGMENTS
 from rankfield.serving.page.access import page_needs
 from rankfield.serving.page.desk import Desk
 from rankfield.serving.page.grade_address import GradeAddress, SortName
 from rankfield.serving.page.grade_view import asked_values, overview_values
-from rankfield.serving.routes.page import desk_of, page_response
+from rankfield.serving.routes.page import answered_page, desk_of
 from rankfield.serving.rules import RuleName
 from rankfield.serving.timestamp import timestamp
 from rankfield.settings import Settings
@@ -121,17 +120,12 @@ async def grading_page(
     values: Callable[[Desk], dict[str, Any]],
 ) -> Response:
     """Return a page for raters, or what was wrong."""
-    service, desk = service_of(request), desk_of(request)
+    desk = desk_of(request)
 
-    def work() -> tuple[dict[str, Any], int]:
-        try:
-            return values(desk), 200
-        except (RankfieldError, Failure) as error:
-            failure = failure_of(error, service.places)
-        shown = {"page": page, "rater": page.rater, "error": failure.message, "asked": None}
-        return shown, failure.status
+    def instead(message: str) -> dict[str, Any]:
+        return {"page": page, "rater": page.rater, "error": message, "asked": None}
 
-    return page_response(name, *await service.read(work))
+    return await answered_page(request, name, lambda: values(desk), instead)
 
 
 @router.post("/grade/judgments")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -20,11 +21,11 @@ from rankfield.serving.page.search_view import found_values, shown_values
 from rankfield.serving.page.templates import FILES, asset, rendered
 
 __all__ = [
+    "answered_page",
     "desk_of",
     "document_image",
     "files",
     "keep_image",
-    "page_response",
     "router",
     "search",
     "sent_image",
@@ -33,7 +34,7 @@ __all__ = [
 router = APIRouter(include_in_schema=False)
 _read = Depends(page_needs("read"))
 
-_HEADERS = {
+_HEADERS = {  # a page may load only what the service itself has
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'",
@@ -47,33 +48,52 @@ def desk_of(request: Request) -> Desk:
     return desk
 
 
-def page_response(name: str, values: dict[str, Any], status: int = 200) -> Response:
-    """Return a page, which may load only what the service itself has."""
-    return Response(rendered(name, values).encode(), status, _HEADERS, media_type="text/html")
+async def answered_page(
+    request: Request,
+    name: str,
+    values: Callable[[], dict[str, Any]],
+    instead: Callable[[str], dict[str, Any]],
+) -> Response:
+    """Return a page of the values that are found, or of those that say what was wrong.
+
+    Args:
+        request: whose page it is.
+        name: of the template.
+        values: finds them.
+        instead: takes the message of what `values` raised, as clients may read it.
+    """
+    service = service_of(request)
+
+    def work() -> tuple[dict[str, Any], int]:
+        try:
+            return values(), 200
+        except (RankfieldError, Failure) as error:
+            failure = failure_of(error, service.places)
+        return instead(failure.message), failure.status
+
+    found, status = await service.read(work)
+    return Response(rendered(name, found).encode(), status, _HEADERS, media_type="text/html")
 
 
 @router.get("/", dependencies=[_read])
 async def search(request: Request) -> Response:
     """Show the search page."""
-    service, desk = service_of(request), desk_of(request)
+    desk, page = desk_of(request), PageQuery()
 
-    def work() -> tuple[dict[str, Any], int]:
-        page = PageQuery()
+    def values() -> dict[str, Any]:
+        nonlocal page
+        page = PageQuery.of(request.query_params.multi_items())
+        form = shown_values(desk, page)
+        return form if page.is_empty else form | found_values(desk, page)
+
+    def instead(message: str) -> dict[str, Any]:
         try:
-            page = PageQuery.of(request.query_params.multi_items())
-            values = shown_values(desk, page)
-            if not page.is_empty:
-                values |= found_values(desk, page)
-            return values, 200
-        except (RankfieldError, Failure) as error:
-            failure = failure_of(error, service.places)
-        try:
-            values = shown_values(desk, page)
+            form = shown_values(desk, page)
         except Failure:  # an unknown index
-            values = shown_values(desk, PageQuery())
-        return values | {"error": failure.message}, failure.status
+            form = shown_values(desk, PageQuery())
+        return form | {"error": message}
 
-    return page_response("search.html", *await service.read(work))
+    return await answered_page(request, "search.html", values, instead)
 
 
 @router.get("/page/files/{name}")

@@ -10,9 +10,8 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from pydantic import Field
 
-from rankfield.errors import RankfieldError
 from rankfield.serving.bodies import json_body, json_response, service_of, settings_of
-from rankfield.serving.failures import Failure, failure_of
+from rankfield.serving.failures import Failure
 from rankfield.serving.page.access import page_needs
 from rankfield.serving.page.desk import Desk
 from rankfield.serving.page.order import Order
@@ -25,7 +24,7 @@ from rankfield.serving.page.snapshot_run import (
     prepared_snapshot,
 )
 from rankfield.serving.page.snapshot_view import compared_snapshots, snapshot_values
-from rankfield.serving.routes.page import desk_of, page_response
+from rankfield.serving.routes.page import answered_page, desk_of
 from rankfield.settings import Settings
 
 __all__ = ["Wanted", "progress", "results", "router", "take"]
@@ -57,28 +56,23 @@ async def results(
     start: Annotated[int, Query(ge=0, le=10**6)] = 0,
 ) -> Response:
     """Show all snapshots, one of them, or two compared."""
-    service, desk = service_of(request), desk_of(request)
+    desk = desk_of(request)
 
-    def work() -> tuple[dict[str, Any], int]:
-        try:
-            if metric not in METRICS:
-                message = f"metric: expected one of {', '.join(METRICS)}, found {metric!r}"
-                raise Failure(422, message, code="invalid_value", param="metric")
-            if first and second:
-                best = order == "best"
-                values = compared_snapshots(
-                    desk, first, second, metric, start=start, best_first=best
-                )
-            elif first or second:
-                values = snapshot_values(desk, first or second, metric, start)
-            else:
-                values = listed_values(desk, metric)
-            return values, 200
-        except (RankfieldError, Failure) as error:
-            failure = failure_of(error, service.places)
-        return {"error": failure.message, "one": None}, failure.status
+    def values() -> dict[str, Any]:
+        if metric not in METRICS:
+            message = f"metric: expected one of {', '.join(METRICS)}, found {metric!r}"
+            raise Failure(422, message, code="invalid_value", param="metric")
+        if first and second:
+            best = order == "best"
+            return compared_snapshots(desk, first, second, metric, start=start, best_first=best)
+        if first or second:
+            return snapshot_values(desk, first or second, metric, start)
+        return listed_values(desk, metric)
 
-    return page_response("results.html", *await service.read(work))
+    def instead(message: str) -> dict[str, Any]:
+        return {"error": message, "one": None}
+
+    return await answered_page(request, "results.html", values, instead)
 
 
 @router.post("/results/snapshots", dependencies=[_write])

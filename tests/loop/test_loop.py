@@ -18,12 +18,13 @@ from rankfield.cli.main import main
 from rankfield.encoders.fingerprint import model_fingerprint
 from rankfield.errors import InputError, OutputError
 from rankfield.evaluation.interleaving import Preference
+from rankfield.formats.tables.query_texts import same_query
 from rankfield.index import open_index
 from rankfield.index.previous import previous_of
 from rankfield.loop import Loop, LoopOptions, run_loop, write_page
 from rankfield.loop import run as run_module
 from rankfield.loop import traffic as traffic_module
-from rankfield.loop.shop import Shop, same_text
+from rankfield.loop.shop import Shop
 from rankfield.training import parse_recipe, train
 from trained import SEED, assert_above
 
@@ -232,7 +233,7 @@ def test_a_folder_without_the_models(demo: Path, tmp_path: Path) -> None:
 def test_what_nobody_asks_is_dev_and_has_no_text_that_somebody_asks(demo: Path) -> None:
     shop = Shop.open(demo, asked=20)
     assert shop.visitors.height == 20
-    queries = shop.data.queries.with_columns(text=same_text("query"))
+    queries = shop.data.queries.with_columns(text=same_query(pl.col("query")))
     asked = queries.filter(pl.col("subset").is_null())
     assert set(shop.visitors["query_id"]) <= set(asked["query_id"])
     held_out = queries.drop_nulls("subset")

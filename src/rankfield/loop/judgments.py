@@ -11,9 +11,10 @@ import polars as pl
 from scipy.stats import kendalltau
 
 from rankfield.files import new_file
+from rankfield.formats.tables.query_texts import same_query
 from rankfield.io.parquet import read_parquet
 from rankfield.labels import LabelOptions, make_labels
-from rankfield.loop.shop import Shop, same_text
+from rankfield.loop.shop import Shop
 
 __all__ = ["ClickJudgments", "mean_tau", "training_judgments"]
 
@@ -73,9 +74,9 @@ def training_judgments(events: Path, folder: Path, shop: Shop) -> ClickJudgments
 def _with_ids(labels: Path, shop: Shop) -> pl.DataFrame:
     """Return query_id, doc_id, score with the ids of the shop's queries."""
     texts = read_parquet(labels / "queries.parquet").select(
-        pl.col("query_id").alias("text_id"), same_text("query").alias("text")
+        pl.col("query_id").alias("text_id"), same_query(pl.col("query")).alias("text")
     )
-    known = shop.visitors.select("query_id", same_text("query").alias("text"))
+    known = shop.visitors.select("query_id", same_query(pl.col("query")).alias("text"))
     ids = texts.join(known, on="text", how="inner").select("text_id", "query_id")
     judged = read_parquet(labels / "judgments.parquet")
     return (

@@ -11,9 +11,10 @@ import numpy as np
 import polars as pl
 
 from rankfield.errors import InputError
+from rankfield.formats.tables.query_texts import same_query
 from rankfield.schema import RankingDataset
 
-__all__ = ["Shop", "same_text"]
+__all__ = ["Shop"]
 
 _NEEDED = ("shop/dataset.toml", "data/dataset.toml", "clip/model/rankfield.json")
 
@@ -60,12 +61,12 @@ class Shop:
         queries = whole.queries.join(sides, on="query_id", how="left", maintain_order="left")
         new = ~pl.col("seen").fill_null(True)
         known_texts = queries.filter(~new).unique(
-            same_text("query"), keep="first", maintain_order=True
+            same_query(pl.col("query")), keep="first", maintain_order=True
         )
         order = np.random.default_rng([seed, 3]).permutation(known_texts.height)
         visitors = known_texts[np.sort(order[:asked])].select("query_id", "query")
-        texts = visitors.select(same_text("query")).to_series()
-        is_asked = same_text("query").is_in(texts.implode())
+        texts = visitors.select(same_query(pl.col("query"))).to_series()
+        is_asked = same_query(pl.col("query")).is_in(texts.implode())
         marked = queries.with_columns(
             subset=pl.when(new)
             .then(pl.col("subset").cast(pl.String))
@@ -94,8 +95,3 @@ class Shop:
         for query, document, score in self.truth.iter_rows():
             found.setdefault(query, {})[document] = score / most
         return found
-
-
-def same_text(column: str) -> pl.Expr:
-    """Return a text as `rankfield labels` compares it: without case and repeated spaces."""
-    return pl.col(column).str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars()

@@ -41,7 +41,7 @@ LAYERS = (
         "on_device",
     },
     {"io", "cache_folder"},
-    {"schema", "images", "web", "work_folder", "soft_grades"},
+    {"schema", "images", "web", "work_folder", "marked_folder", "soft_grades"},
     {"metrics", "weighting", "losses", "validate"},
     {"formats", "labels", "curation", "synthetic", "encoders", "search"},
     {"index"},

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import shlex
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,9 +43,11 @@ def command(
     Takes some minutes on two cores and needs no network. Interrupted, the same command goes on
     where it stopped.
     """
+    from rankfield.marked_folder import begin_or_go_on
     from rankfield.report import write_report
 
-    _begin(out, {"documents": documents, "queries": queries, "steps": steps, "seed": seed})
+    settings = {"documents": documents, "queries": queries, "steps": steps, "seed": seed}
+    begin_or_go_on(out, "demo.json", settings, "an unfinished demo of these sizes")
     say = clock()
     say(f"Sample shop: {documents:,} products with photos, {queries:,} queries; four splits")
     data = _shop(out, documents, queries, seed)
@@ -75,21 +76,6 @@ def command(
     if any(importlib.util.find_spec(name) is None for name in ("fastapi", "uvicorn")):
         echo("  · Install the service: `pip install 'rankfield[serve]'`")
     echo(f"\n{_PAGE}:\n\n  {_serve(out)}")
-
-
-def _begin(out: Path, settings: dict[str, int | None]) -> None:
-    """Mark the folder as this demo's, or refuse one that is not."""
-    from rankfield.errors import OutputError
-    from rankfield.files import read_json, write_json
-
-    marker = out / "demo.json"
-    if out.exists() and not (marker.is_file() and read_json(marker) == settings):
-        raise OutputError(
-            "already exists and is not an unfinished demo of these sizes",
-            where=str(out),
-            remedy="Name another folder, or remove it first.",
-        )
-    write_json(marker, settings)
 
 
 def _shop(out: Path, documents: int, queries: int, seed: int) -> RankingDataset:
@@ -124,16 +110,12 @@ def _recipe(label: str, steps: int | None, seed: int) -> Recipe:
 
 def _train_and_evaluate(recipe: Recipe, data: RankingDataset, folder: Path, label: str) -> Results:
     from rankfield.evaluation import EvaluationOptions, Results, evaluate
-    from rankfield.training import train
-    from rankfield.training.checkpoint_folders import has_checkpoint
+    from rankfield.training.unfinished import begin_or_resume
 
     done = folder / "results.json"
     if done.exists():
         return Results.load(done)
-    resume = has_checkpoint(folder)
-    if not resume:  # what an interrupt before the first checkpoint left
-        shutil.rmtree(folder, ignore_errors=True)
-    model = train(recipe, data, folder, resume=resume)
+    model = begin_or_resume(recipe, data, folder)
     results = evaluate(model, data, EvaluationOptions(label=label))
     results.save(done)
     return results

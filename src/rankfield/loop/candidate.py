@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,9 @@ from rankfield.encoders import RankingModel
 from rankfield.loop.judgments import ClickJudgments
 from rankfield.loop.options import LoopOptions
 from rankfield.loop.shop import Shop
-from rankfield.training import parse_recipe, train
-from rankfield.training.checkpoint_folders import has_checkpoint
+from rankfield.training import parse_recipe
 from rankfield.training.recipe import Recipe
+from rankfield.training.unfinished import begin_or_resume
 
 __all__ = ["candidate_recipe", "train_candidate"]
 
@@ -60,8 +59,5 @@ def train_candidate(recipe: Recipe, shop: Shop, run: Path) -> Path:
         OutputError: the folder cannot be written.
         KeyboardInterrupt: after writing a checkpoint.
     """
-    resume = has_checkpoint(run)
-    if not resume:
-        shutil.rmtree(run, ignore_errors=True)
-    train(recipe, shop.data, run, resume=resume)
+    begin_or_resume(recipe, shop.data, run)
     return run / "model"

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from rankfield.encoders.fingerprint import model_fingerprint
-from rankfield.errors import InputError, OutputError
+from rankfield.errors import InputError
 from rankfield.evaluation import PairedTest, Results
 from rankfield.evaluation.interleaving import Preference
 from rankfield.files import read_json_object, write_json
@@ -26,6 +26,7 @@ from rankfield.loop.proof import held_out_mean, held_out_results, prove
 from rankfield.loop.shop import Shop
 from rankfield.loop.traffic import Traffic, send_visitors
 from rankfield.loop.visitors import Phase, Visitors
+from rankfield.marked_folder import begin_or_go_on
 from rankfield.metrics import Mean
 from rankfield.report.loop_round import LoopRound
 from rankfield.report.style import decimal, signed
@@ -124,19 +125,10 @@ class Loop:
 
     def _begin(self) -> None:
         """Mark the folder as this loop's, or refuse one that is not."""
-        marker = self.out / _MARKER
         settings = asdict(self.options)
         del settings["rounds"]
         settings["demo"] = self.shop.data.fingerprint()
-        if self.out.exists():
-            if not (marker.is_file() and read_json_object(marker) == settings):
-                raise OutputError(
-                    "already exists and is not a loop of these settings",
-                    where=str(self.out),
-                    remedy="Name another folder (--out), or remove it first.",
-                )
-            return
-        write_json(marker, settings)
+        begin_or_go_on(self.out, _MARKER, settings, "a loop of these settings")
 
     def _round(self, number: int, served: int, sizes: dict[str, int]) -> LoopRound:
         traffic = self._visits(number, sizes)

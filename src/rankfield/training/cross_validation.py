@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -11,15 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from rankfield.curation import split
-from rankfield.errors import OutputError
 from rankfield.evaluation import DatasetIdentity, EvaluationOptions, Results, evaluate
 from rankfield.evaluation.folds import pool_folds
 from rankfield.evaluation.measured_data import measured_data
-from rankfield.files import read_json, write_json
+from rankfield.marked_folder import begin_or_go_on
 from rankfield.schema import RankingDataset
-from rankfield.training.checkpoint_folders import has_checkpoint
 from rankfield.training.recipe import Recipe
-from rankfield.training.trainer import train
+from rankfield.training.unfinished import begin_or_resume
 
 __all__ = ["Folds", "cross_validate"]
 
@@ -89,7 +86,8 @@ def cross_validate(
         KeyboardInterrupt: after a checkpoint.
     """
     folds, place, options = folds or Folds(), Path(out), options or EvaluationOptions()
-    _begin(place, _settings(recipe, dataset, folds, options))
+    settings = _settings(recipe, dataset, folds, options)
+    begin_or_go_on(place, _MARK, settings, "an unfinished run of this recipe, data and folds")
     trainings = _Trainings(recipe, dataset, place, folds, options, say)
     parts = [trainings.results(fold) for fold in range(folds.count)]
     metrics = [one.splits[_SPLIT]["nDCG@10"] for one in parts]
@@ -138,13 +136,9 @@ class _Trainings:
         if not (folder / "data").exists():
             self.folds.data(self.dataset, fold).save(folder / "data")
         data = RankingDataset.load(folder / "data")
-        run = folder / "run"
-        resume = has_checkpoint(run)
-        if not resume:  # what an interrupt before the first checkpoint left
-            shutil.rmtree(run, ignore_errors=True)
         queries = f"{int((~data.queries['seen']).sum()):,} queries"
         self.say(f"fold {fold + 1} of {self.folds.count}: train, then test on {queries}")
-        model = train(_on(self.recipe, folder / "data"), data, run, resume=resume)
+        model = begin_or_resume(_on(self.recipe, folder / "data"), data, folder / "run")
         options = replace(self.options, splits=[_SPLIT], subset="test")
         results = evaluate(model, data, options)
         results.save(done)
@@ -175,16 +169,3 @@ def _recipe_sum(recipe: Recipe) -> str:
     """Return sha256 of what the recipe says, the place of the data apart."""
     said = _on(recipe, Path()).model_dump(mode="json", exclude={"data": {"dataset"}})
     return sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _begin(out: Path, settings: dict[str, Any]) -> None:
-    """Mark the folder as that of these folds, or refuse one that is not."""
-    mark = out / _MARK
-    if out.exists() and not (mark.is_file() and read_json(mark) == settings):
-        raise OutputError(
-            "already exists and is not an unfinished run of this recipe, data and folds",
-            where=str(out),
-            remedy="Name another folder, or remove it first.",
-        )
-    if not mark.exists():
-        write_json(mark, settings)

@@ -27,7 +27,7 @@ from rankfield.report.audit_numbers import (
     score_bars,
 )
 from rankfield.report.data_card import card_facts
-from rankfield.report.style import SPLIT_MEANINGS, SPLIT_TITLES
+from rankfield.report.style import SPLIT_MEANINGS, SPLIT_TITLES, counted
 from rankfield.report.templates import TEMPLATES, template_environment
 from rankfield.report.thumbnails import Thumbnails
 from rankfield.schema import Tables
@@ -149,9 +149,9 @@ def _sentences(
         for severity in ("error", "warning")
     }
     if counts["error"]:
-        verdict = f"{_counted(counts['error'], 'error')} to be fixed before training"
+        verdict = f"{counted(counts['error'], 'error')} to be fixed before training"
     elif counts["warning"]:
-        verdict = f"No errors, {_counted(counts['warning'], 'warning')}"
+        verdict = f"No errors, {counted(counts['warning'], 'warning')}"
     else:
         verdict = "Nothing is wrong with it"
     lead = (
@@ -160,14 +160,14 @@ def _sentences(
     )
     second = (
         f"A judged query has {summary.judgments_per_query:,.1f} judgments on average;"
-        f" {_counted(summary.never_judged, 'document')} had none."
+        f" {counted(summary.never_judged, 'document')} had none."
     )
     gaps = [f for f in fields if f.share < 1]
     if gaps:
         worst = min(gaps, key=lambda f: f.share)
         second += f" The field {worst.field} is missing in {1 - worst.share:.1%} of {worst.table}."
     if leaks is not None and leaks.total:
-        second += f" Between the sides of the split, {_counted(leaks.total, 'leak')} were found."
+        second += f" Between the sides of the split, {counted(leaks.total, 'leak')} were found."
     return lead, second
 
 
@@ -175,10 +175,6 @@ def _is_divided(dataset: Tables) -> bool:
     """Return whether all three tables say on which side of a split their rows are."""
     columns = {"queries": {"seen", "subset"}, "documents": {"seen"}, "judgments": {"split"}}
     return all(wanted <= set(dataset.schema(table)) for table, wanted in columns.items())
-
-
-def _counted(count: int, thing: str) -> str:
-    return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
 def _sizes(summary: Summary) -> list[tuple[str, str]]:

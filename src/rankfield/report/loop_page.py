@@ -12,14 +12,14 @@ from markupsafe import Markup
 from rankfield import __version__
 from rankfield.files import new_file
 from rankfield.metrics import Mean
+from rankfield.report.line_figure import line_figure
 from rankfield.report.loop_round import LoopRound
-from rankfield.report.plots import line_chart
-from rankfield.report.style import decimal, percent, signed
+from rankfield.report.style import counted, decimal, percent, signed
 from rankfield.report.templates import TEMPLATES, template_environment
 
 __all__ = ["LoopContent", "write_loop_page"]
 
-_SIZES = {"wide": (9.6, 3.4), "narrow": (3.8, 2.8)}
+_WIDE = (9.6, 3.4)
 
 
 @dataclass(frozen=True)
@@ -80,15 +80,11 @@ def _sentences(content: LoopContent) -> tuple[str, str]:
     swapped = sum(found.serves == found.number for found in content.rounds)
     lead = (
         f"nDCG@10 against the hidden relevance went from {decimal(served[0].value)} to"
-        f" {decimal(served[-1].value)} in {_counted(rounds, 'round')} of clicks, on"
-        f" {_counted(content.start.queries, 'query', 'queries')} that no visitor was shown."
+        f" {decimal(served[-1].value)} in {counted(rounds, 'round')} of clicks, on"
+        f" {counted(content.start.queries, 'query', 'queries')} that no visitor was shown."
     )
-    second = f"Of {_counted(rounds, 'candidate')}, {swapped} went into service and stayed there."
+    second = f"Of {counted(rounds, 'candidate')}, {swapped} went into service and stayed there."
     return lead, second
-
-
-def _counted(count: int, thing: str, several: str = "") -> str:
-    return f"{count:,} {thing if count == 1 else several or thing + 's'}"
 
 
 def _curve(content: LoopContent) -> dict[str, Any]:
@@ -103,7 +99,10 @@ def _curve(content: LoopContent) -> dict[str, Any]:
     if refused:
         lines.append(("candidates not in service", "faint", refused))
     said = ", ".join(f"round {i} {decimal(value)}" for i, value in served.items())
-    return _figure(lines, "nDCG@10", "round", f"nDCG@10 of what is served: {said}")
+    return line_figure(
+        lines, y_label="nDCG@10", x_label="round", wide=_WIDE,
+        said=f"nDCG@10 of what is served: {said}",
+    )  # fmt: skip
 
 
 def _bias(content: LoopContent) -> dict[str, Any]:
@@ -113,17 +112,7 @@ def _bias(content: LoopContent) -> dict[str, Any]:
     found = dict(enumerate(last.propensities[: len(truth)], 1))
     lines = [("simulated", "slate", truth), (f"found in round {last.number}", "accent", found)]
     said = ", ".join(f"{place}: {decimal(value, 2)}" for place, value in found.items())
-    return _figure(lines, "examined", "place", f"Examination by place as found from clicks: {said}")
-
-
-def _figure(
-    lines: list[tuple[str, str, dict[int, float]]], y_label: str, x_label: str, said: str
-) -> dict[str, Any]:
-    # The figures' one foreign text, the description, is escaped there.
-    drawn = {
-        name: Markup(
-            line_chart(lines, y_label=y_label, x_label=x_label, size=size, description=said)
-        )
-        for name, size in _SIZES.items()
-    }
-    return {"legend": [(label, colour) for label, colour, _ in lines], **drawn}
+    return line_figure(
+        lines, y_label="examined", x_label="place", wide=_WIDE,
+        said=f"Examination by place as found from clicks: {said}",
+    )  # fmt: skip

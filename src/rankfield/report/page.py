@@ -14,9 +14,10 @@ from markupsafe import Markup
 from rankfield.evaluation import Results
 from rankfield.files import new_file
 from rankfield.report.content import Content, SliceTable, gather
+from rankfield.report.line_figure import NARROW, line_figure
 from rankfield.report.log import TrainingLog
 from rankfield.report.numbers import SIGNIFICANT, about_tests
-from rankfield.report.plots import bar_chart, interval_chart, line_chart
+from rankfield.report.plots import bar_chart, interval_chart
 from rankfield.report.rank_scores import RISES, RankScores, rises_above
 from rankfield.report.style import (
     SPLIT_TITLES,
@@ -35,7 +36,7 @@ __all__ = ["render_page", "write_report"]
 
 
 # Figure sizes in inches, so that text comes out at about 13 pixels in the width each one gets.
-_WIDE, _HALF, _THIRD, _NARROW = (11.0, 3.4), (5.2, 3.0), (3.5, 2.6), (3.8, 2.8)
+_WIDE, _HALF, _THIRD = (11.0, 3.4), (5.2, 3.0), (3.5, 2.6)
 
 
 def write_report(
@@ -150,7 +151,7 @@ def _bars(content: Content) -> dict[str, Markup]:
             bar_chart(groups, series, width=_WIDE[0], upright=True, description=description)
         ),
         "narrow": Markup(
-            bar_chart(groups, series, width=_NARROW[0], upright=False, description=description)
+            bar_chart(groups, series, width=NARROW[0], upright=False, description=description)
         ),
     }
 
@@ -204,16 +205,10 @@ def _figure(
     said: str,
     x_label: str = "step",
 ) -> dict[str, Any]:
-    sizes = {"wide": {1: _WIDE, 2: _HALF, 3: _THIRD}[columns], "narrow": _NARROW}
+    wide = {1: _WIDE, 2: _HALF, 3: _THIRD}[columns]
     return {
         "title": title,
-        "legend": [(label, colour) for label, colour, _ in lines],
-        **{
-            name: Markup(
-                line_chart(lines, y_label=y_label, x_label=x_label, size=size, description=said)
-            )
-            for name, size in sizes.items()
-        },
+        **line_figure(lines, y_label=y_label, x_label=x_label, wide=wide, said=said),
     }
 
 
@@ -233,5 +228,5 @@ def _slice_figure(table: SliceTable, colours: Mapping[str, str]) -> dict[str, Ma
         name: Markup(
             interval_chart(groups, series, width=width, x_label="nDCG@10", description=said)
         )
-        for name, width in (("wide", _WIDE[0]), ("narrow", _NARROW[0]))
+        for name, width in (("wide", _WIDE[0]), ("narrow", NARROW[0]))
     }

@@ -8,6 +8,7 @@ __all__ = [
     "SPLIT_MEANINGS",
     "SPLIT_TITLES",
     "SPLIT_WHERE",
+    "counted",
     "decimal",
     "p_value",
     "percent",
@@ -56,6 +57,11 @@ def series_names(count: int) -> list[str]:
     if count <= 1:
         return ["accent"] * count
     return ["slate", *(_MIDDLE[i % len(_MIDDLE)] for i in range(count - 2)), "accent"]
+
+
+def counted(count: int, thing: str, several: str = "") -> str:
+    """Write "1 query" or "1,200 queries"; without `several` the plural ends in "s"."""
+    return f"{count:,} {thing if count == 1 else several or thing + 's'}"
 
 
 def decimal(value: float | None, digits: int = 3) -> str:

@@ -15,7 +15,7 @@ from rankfield.serving.bodies import check_query
 from rankfield.serving.failures import Failure
 from rankfield.serving.page.compare_address import MOST, Column, CompareQuery
 from rankfield.serving.page.desk import Desk
-from rankfield.serving.page.hit_view import details_of, title_of
+from rankfield.serving.page.hit_view import hit_values
 from rankfield.serving.page.measured import judged_lists
 from rankfield.serving.page.movement import Movement, movements, overlap
 from rankfield.serving.page.order import Order
@@ -244,11 +244,8 @@ def _rows(
     images = desk.thumbnails.there(opened.index, [hit.doc_id for hit in hits])
     return [
         {
-            "doc_id": hit.doc_id,
-            "title": title_of(hit, texts),
-            "details": details_of(hit, texts),
+            **hit_values(hit, texts, hit.doc_id in images),
             "score": hit.score,
-            "has_image": hit.doc_id in images,
             "moved": moved[hit.doc_id],
             "grade": grades[hit.doc_id][0] if hit.doc_id in grades else None,
             "ranks": list(zip(_LETTERS, moved[hit.doc_id].ranks, strict=False)),

@@ -9,7 +9,7 @@ from typing import Any
 from rankfield.serving.failures import Failure
 from rankfield.serving.page.desk import Desk
 from rankfield.serving.page.grade_address import SORTS, GradeAddress
-from rankfield.serving.page.hit_view import details_of, title_of
+from rankfield.serving.page.hit_view import hit_values
 from rankfield.serving.page.pool import Pooled, pool
 from rankfield.serving.page.query_order import (
     Ordered,
@@ -177,10 +177,11 @@ def _document(desk: Desk, one: Pooled, blind: bool, has_image: bool) -> dict[str
     texts = desk.service.index(one.index).current().index.metadata.text_fields
     seen = "" if blind else ", ".join(f"{by['index']} {by['rank']}" for by in one.found_by)
     return {
-        "doc_id": one.hit.doc_id, "index": one.index, "title": title_of(one.hit, texts),
-        "details": details_of(one.hit, texts), "has_image": has_image, "seen": seen,
+        **hit_values(one.hit, texts, has_image),
+        "index": one.index,
+        "seen": seen,
         "found_by": json.dumps(one.found_by),
-    }  # fmt: skip
+    }
 
 
 def _label(score: float | None, digits: list[tuple[int, float]]) -> str:

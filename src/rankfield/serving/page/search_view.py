@@ -16,7 +16,7 @@ from rankfield.serving.page.columns import (
     chosen_filter,
 )
 from rankfield.serving.page.desk import Desk
-from rankfield.serving.page.hit_view import details_of, title_of
+from rankfield.serving.page.hit_view import hit_values
 from rankfield.serving.served_index import Opened
 
 __all__ = ["found_values", "shown_values"]
@@ -134,15 +134,11 @@ def _part(desk: Desk, page: PageQuery, part: PagePart) -> dict[str, Any]:
 def _hit(
     page: PageQuery, hit: Hit, opened: Opened, has_image: bool, explanation: Any
 ) -> dict[str, Any]:
-    texts = opened.index.metadata.text_fields
     return {
+        **hit_values(hit, opened.index.metadata.text_fields, has_image),
         "rank": hit.rank,
-        "doc_id": hit.doc_id,
-        "title": title_of(hit, texts),
-        "details": details_of(hit, texts),
         "score": hit.score,
         "similarity": hit.similarity,
-        "has_image": has_image,
         "explanation": explanation,
         "more": page.with_part("like", hit.doc_id, 0.5),
         "less": page.with_part("like", hit.doc_id, -0.5),

@@ -10,6 +10,7 @@ from rankfield.serving.page.desk import Desk
 from rankfield.serving.page.grade_address import GradeAddress
 from rankfield.serving.page.grade_view import graded_set
 from rankfield.serving.page.hit_view import title_of
+from rankfield.serving.page.neighbours import neighbours
 from rankfield.serving.page.query_set import QuerySet
 from rankfield.serving.page.stored_hit import stored_hit
 from rankfield.serving.rules import RULES, Rule
@@ -34,7 +35,6 @@ def agreement_values(desk: Desk, page: GradeAddress, start: int) -> dict[str, An
     for one in found.disagreements[start : start + _SHOWN]:
         score, by = page.combining.combined(grades[one.query_id, one.doc_id])
         rows.append({**_row(one, page, indexes, queries), "score": f"{score:g}", "by": by})
-    after = start + _SHOWN if start + _SHOWN < len(found.disagreements) else None
     return {
         "page": page, "rater": page.rater, "error": None, "rows": rows,
         "raters": sorted({one.rater for acts in grades.values() for one in acts if one.rater}),
@@ -46,8 +46,7 @@ def agreement_values(desk: Desk, page: GradeAddress, start: int) -> dict[str, An
         "count": len(found.disagreements), "rules": RULES, "command": _command(page.combining),
         "hidden": {k: v for k, v in page.pairs().items() if k not in ("rule", "settled")},
         "overview": page.overview(),
-        "before": page.agreement(max(start - _SHOWN, 0)) if start else None,
-        "after": page.agreement(after) if after is not None else None,
+        **neighbours(start, _SHOWN, len(found.disagreements), page.agreement),
     }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from rankfield.serving.failures import Failure
 from rankfield.serving.page.desk import Desk
 from rankfield.serving.page.grade_address import SORTS, GradeAddress
 from rankfield.serving.page.hit_view import hit_values
+from rankfield.serving.page.neighbours import neighbours
 from rankfield.serving.page.pool import Pooled, pool
 from rankfield.serving.page.query_order import (
     Ordered,
@@ -50,14 +51,12 @@ def overview_values(desk: Desk, page: GradeAddress, start: int) -> dict[str, Any
         }
         for one in order[start : start + _SHOWN]
     ]
-    after = start + _SHOWN if start + _SHOWN < len(order) else None
     return {
         "page": page, "rater": page.rater, "error": None, "asked": None, "queries": rows,
         "count": len(order), "value": _VALUES.get(page.sort), "hidden": page.pairs(),
         "unknown": sum(one.value is None for one in order), "searching": searching,
         "sorts": [(replace(page, sort=key).overview(), key, name) for key, name in SORTS.items()],
-        "before": page.overview(max(start - _SHOWN, 0)) if start else None,
-        "after": page.overview(after) if after is not None else None,
+        **neighbours(start, _SHOWN, len(order), page.overview),
     }  # fmt: skip
 
 

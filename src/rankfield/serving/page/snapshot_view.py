@@ -13,6 +13,7 @@ from rankfield.evaluation import Results, compare
 from rankfield.serving.failures import Failure
 from rankfield.serving.page.compare_address import FEWEST, Column, CompareQuery
 from rankfield.serving.page.desk import Desk
+from rankfield.serving.page.neighbours import neighbours
 from rankfield.serving.page.order import Order
 from rankfield.serving.page.results_view import results_address
 from rankfield.serving.page.snapshot_run import METRICS
@@ -223,11 +224,9 @@ def _side_by_side(desk: Desk, query_id: str, summaries: Sequence[Summary]) -> st
 
 
 def _pages(address: dict[str, str], start: int, count: int) -> Row:
-    after = start + _ROWS
     return {
         "count": count,
         "start": start,
         "page": f"{start // _ROWS + 1} of {max(math.ceil(count / _ROWS), 1)}",
-        "before": results_address(**address, start=max(start - _ROWS, 0)) if start else None,
-        "after": results_address(**address, start=after) if after < count else None,
+        **neighbours(start, _ROWS, count, lambda place: results_address(**address, start=place)),
     }

@@ -55,6 +55,7 @@ def command(
     Example: rankfield folds gcl.toml shop --folds 5 --out gcl-folds
     """
     from rankfield.evaluation import EvaluationOptions, Results
+    from rankfield.report.style import decimal
     from rankfield.training import load_recipe
     from rankfield.training.cross_validation import Folds, cross_validate
     from rankfield.validate import load_valid
@@ -75,6 +76,6 @@ def command(
     results.save(target)
     show_results(results, [str(one) for one in metrics])
     means = results.metadata["folds"]["nDCG@10"]
-    said = ", ".join("–" if mean is None else f"{mean:.3f}" for mean in means)
+    said = ", ".join(map(decimal, means))
     echo(f"nDCG@10 of each fold: {said}.")
     echo(f"Each query once, over all documents: {target}")

@@ -100,13 +100,15 @@ def command(
 
 def _say(found: Agreement, frame: pl.DataFrame) -> None:
     """Print by which rule scores were made, and what raters agree about."""
+    from rankfield.report.style import decimal
+
     several = frame.filter(frame["raters"] > 1)
     for name, count in several["rule"].value_counts(sort=True).iter_rows():
         echo(f"{count:,} pairs of several raters: {name}")
     if found.pairs:
         title = "Agreement" if found.alpha is None else f"Agreement, alpha {found.alpha:.3f}"
         rows = [
-            [one.first or "–", one.second or "–", f"{one.count:,}", _kappa(one.kappa)]
+            [one.first or "–", one.second or "–", f"{one.count:,}", decimal(one.kappa)]
             for one in found.pairs
         ]
         show_table(title, ["rater", "rater", "pairs", "kappa"], rows, words=2)
@@ -121,7 +123,3 @@ def _say(found: Agreement, frame: pl.DataFrame) -> None:
         ]
         title = f"The widest of {len(found.disagreements):,} disagreements"
         show_table(title, ["query", "document", "grades"], rows, words=3)
-
-
-def _kappa(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["command", "legend", "show", "show_pairs", "show_tests"]
 
 _METRICS = ("nDCG@10", "ERR@10", "RR@10", "mAP@1000", "R@100")
-_ALPHA = 0.05
 _ABREAST = 3
 """Up to so many columns have room for the gain beside the figure."""
 
@@ -140,6 +139,8 @@ def _has(results: Results, metric: str) -> bool:
 
 def show(comparison: Comparison, metric: str) -> None:
     """Print one metric's table: a row for each split, a column for each run or label."""
+    from rankfield.evaluation.statistics import SIGNIFICANT
+
     headings = [
         name if len(runs) == 1 else f"{name} ({len(runs)} runs)"
         for name, runs in comparison.runs.items()
@@ -148,7 +149,9 @@ def show(comparison: Comparison, metric: str) -> None:
     different = {
         (row["split"], row["name"])
         for row in comparison.tests.iter_rows(named=True)
-        if row["metric"] == metric and row["p_seeds"] is not None and row["p_adjusted"] < _ALPHA
+        if row["metric"] == metric
+        and row["p_seeds"] is not None
+        and row["p_adjusted"] < SIGNIFICANT
     }
     for split in comparison.splits:
         rows = {
@@ -176,12 +179,14 @@ def legend(comparison: Comparison, *, details: bool = False, pairs: bool = False
     """
     import polars as pl
 
+    from rankfield.evaluation.statistics import SIGNIFICANT
+
     count, first = comparison.tests.height, comparison.names[0]
     correction = f", Holm's correction over the {count} comparisons shown" if count > 1 else ""
     said = []
     if comparison.tests["p_seeds"].null_count() < count:
         said.append(
-            f"*: the recipe differs from {first}, p < {_ALPHA} by a bootstrap of runs and "
+            f"*: the recipe differs from {first}, p < {SIGNIFICANT} by a bootstrap of runs and "
             f"queries{correction}."
         )
     single = [name for name, runs in comparison.runs.items() if len(runs) == 1]
@@ -272,13 +277,15 @@ def _pairs(comparison: Comparison, against: Sequence[str]) -> pl.DataFrame:
 
 def show_pairs(tests: pl.DataFrame) -> None:
     """Print a table of `Comparison.tests_against` for each metric."""
+    from rankfield.evaluation.statistics import SIGNIFICANT
+
     rows: dict[str, list[list[str | tuple[str, ...]]]] = {}
     for row in tests.iter_rows(named=True):
         rows.setdefault(row["metric"], []).append(
             [
                 (row["split"], f"{one_line(row['name'])} − {one_line(row['against'])}"),
                 _interval(row["difference"], row["low"], row["high"]),
-                _p_value(row["p_adjusted"]) + ("*" if row["p_adjusted"] < _ALPHA else ""),
+                _p_value(row["p_adjusted"]) + ("*" if row["p_adjusted"] < SIGNIFICANT else ""),
                 f"{row['better']:,}, {row['worse']:,}, {row['equal']:,}",
             ]
         )
@@ -287,7 +294,7 @@ def show_pairs(tests: pl.DataFrame) -> None:
         head = ["split\npair", "difference", "adjus-\nted p", "better,\nworse,\nequal"]
         show_table(title, head, lines)
     if tests.height:
-        echo(f"*: p < {_ALPHA} by Holm's correction over these {tests.height:,} tests.")
+        echo(f"*: p < {SIGNIFICANT} by Holm's correction over these {tests.height:,} tests.")
 
 
 def _interval(value: float | None, low: float | None, high: float | None) -> str:

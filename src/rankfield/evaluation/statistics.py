@@ -22,7 +22,10 @@ from rankfield.evaluation.seeds import recipe_p
 from rankfield.metrics import Mean, mean_of_defined
 from rankfield.metrics.rankings import FloatArray
 
-__all__ = ["PairedTest", "holm", "paired_test", "paired_tests"]
+__all__ = ["SIGNIFICANT", "PairedTest", "holm", "paired_test", "paired_tests"]
+
+SIGNIFICANT = 0.05
+"""Below this adjusted p a difference counts as more than chance."""
 
 _EQUAL = 1e-9
 

@@ -9,12 +9,11 @@ from pathlib import Path
 from rankfield.errors import InputError
 from rankfield.escaping import latex_text, markdown_text
 from rankfield.evaluation.compare import Comparison
+from rankfield.evaluation.statistics import SIGNIFICANT
 from rankfield.files import new_file
 from rankfield.outputs import OR_OVERWRITE, require_new
 
 __all__ = ["check_table_file", "latex_table", "markdown_table", "save_table_file"]
-
-_ALPHA = 0.05
 
 
 def check_table_file(path: str | Path, *, overwrite: bool = False) -> None:
@@ -134,7 +133,7 @@ def _cell(comparison: Comparison, split: str, name: str, metric: str) -> _Cell:
         mean.high if alone else None,
         row["standard_deviation"],
         len(comparison.names) > 1 and value is not None and value == here["value"].max(),
-        bool(tests.height) and tests["p_adjusted"][0] < _ALPHA,
+        bool(tests.height) and tests["p_adjusted"][0] < SIGNIFICANT,
     )
 
 
@@ -153,8 +152,8 @@ def _note(comparison: Comparison) -> str:
     of_recipes = tests["p_seeds"].null_count() < tests.height
     test = "bootstrap of runs and queries" if of_recipes else "paired randomisation test"
     return (
-        f"{said} Bold: the highest. †: differs from {comparison.names[0]}, p < {_ALPHA}, {test}, "
-        f"two-sided, Holm's correction over {tests.height:,} comparisons."
+        f"{said} Bold: the highest. †: differs from {comparison.names[0]}, p < {SIGNIFICANT}, "
+        f"{test}, two-sided, Holm's correction over {tests.height:,} comparisons."
     )
 
 

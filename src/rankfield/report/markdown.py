@@ -9,9 +9,10 @@ from typing import Any
 import tomli_w
 
 from rankfield.escaping import fenced_code, markdown_text, yaml_value
+from rankfield.evaluation.statistics import SIGNIFICANT
 from rankfield.report.content import Content
 from rankfield.report.examples import Example
-from rankfield.report.numbers import PRIMARY, SIGNIFICANT, Cell, about_tests
+from rankfield.report.numbers import PRIMARY, Cell, about_tests
 from rankfield.report.rank_scores import RISES, rises_above
 from rankfield.report.style import SPLIT_TITLES, decimal, p_value, signed, signed_percent
 from rankfield.terminal import printable_values

@@ -9,12 +9,12 @@ import numpy as np
 import polars as pl
 
 from rankfield.evaluation import Comparison, mean_interval
+from rankfield.evaluation.statistics import SIGNIFICANT
 from rankfield.report.style import SPLIT_MEANINGS, SPLIT_WHERE, decimal, percent, split_title
 from rankfield.schema import SPLITS
 
 __all__ = [
     "PRIMARY",
-    "SIGNIFICANT",
     "Cell",
     "SplitRow",
     "about_tests",
@@ -25,9 +25,6 @@ __all__ = [
 
 PRIMARY = "nDCG@10"
 """What a report is about: the metric of its comparison, however the protocol spells it."""
-
-SIGNIFICANT = 0.05
-"""Below this adjusted p a difference counts as more than chance."""
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,12 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from rankfield.evaluation import Results
+from rankfield.evaluation.statistics import SIGNIFICANT
 from rankfield.files import new_file
 from rankfield.report.content import Content, SliceTable, gather
 from rankfield.report.line_figure import NARROW, line_figure
 from rankfield.report.log import TrainingLog
-from rankfield.report.numbers import SIGNIFICANT, about_tests
+from rankfield.report.numbers import about_tests
 from rankfield.report.plots import bar_chart, interval_chart
 from rankfield.report.rank_scores import RISES, RankScores, rises_above
 from rankfield.report.style import (

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Act", "Acts", "Pair"]
+__all__ = ["Act", "Acts", "Grades", "Pair"]
 
 Pair = tuple[str, str]
 """query_id, doc_id."""
@@ -34,6 +34,10 @@ class Act:
     def pair(self) -> Pair:
         """Query and document."""
         return self.query_id, self.doc_id
+
+
+Grades = Mapping[Pair, Sequence[Act]]
+"""The grades of each judged pair (`Acts.grades`)."""
 
 
 class Acts:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 from rankfield.judging.agreement import cohen_kappa, confusion_table, krippendorff_alpha
-from rankfield.serving.acts import Act, Pair
+from rankfield.serving.acts import Act, Grades, Pair
 
 __all__ = ["Agreement", "Disagreement", "RaterPair", "rater_agreement", "spread"]
-
-Grades = Mapping[Pair, Sequence[Act]]
-"""The grades of each judged pair (`Acts.grades`)."""
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,10 @@ from rankfield.errors import InputError
 from rankfield.serving.page.address import read_number, read_whole
 from rankfield.serving.page.order import Order
 
-__all__ = ["FEWEST", "MOST", "Column", "CompareQuery"]
+__all__ = ["MOST", "Column", "CompareQuery"]
 
-FEWEST = 2
 MOST = 4
-_USUAL, _DEEPEST = 10, 50
+_FEWEST, _USUAL, _DEEPEST = 2, 10, 50
 _KEYS = ("index", "hybrid", "diversity")
 
 
@@ -64,9 +63,9 @@ class CompareQuery:
             else:
                 raise InputError(f"unknown key {key[:100]!r}", where="query, address")
         columns = tuple(_column(n, row) for n, row in sorted(rows.items()) if row.get("index"))
-        if columns and len(columns) < FEWEST:
+        if columns and len(columns) < _FEWEST:
             raise InputError(
-                f"expected {FEWEST} to {MOST} columns, found {len(columns)}", where="query, index"
+                f"expected {_FEWEST} to {MOST} columns, found {len(columns)}", where="query, index"
             )
         k = read_whole("k", plain["k"]) if plain.get("k") else _USUAL
         if not 1 <= k <= _DEEPEST:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from rankfield.parsing import parse_json
-from rankfield.serving.acts import Act, Acts, Pair
+from rankfield.serving.acts import Act, Acts, Grades
 from rankfield.serving.journal import whole_lines
 
 __all__ = ["GradeBook"]
@@ -35,7 +35,7 @@ class GradeBook:
 
     def _changed(self) -> None:
         self._counts: Mapping[str, Mapping[str, int]] | None = None
-        self._grades: Mapping[Pair, Sequence[Act]] | None = None
+        self._grades: Grades | None = None
 
     def of(self, rater: str, query_id: str) -> dict[str, Act]:
         """Return the last judgment of each document of a query by a rater."""
@@ -61,7 +61,7 @@ class GradeBook:
                 }
             return self._counts
 
-    def grades(self) -> Mapping[Pair, Sequence[Act]]:
+    def grades(self) -> Grades:
         """Return the grades of each pair (`Acts.grades`)."""
         with self._lock:
             self._refresh()

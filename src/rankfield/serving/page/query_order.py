@@ -10,14 +10,13 @@ import polars as pl
 
 from rankfield.metrics import measure
 from rankfield.schema import ScoreScale
-from rankfield.serving.acts import Act, Pair
+from rankfield.serving.acts import Grades
 from rankfield.serving.agreement import spread
 from rankfield.serving.page.measured import judged_lists
 from rankfield.serving.rules import Rule
 
 __all__ = ["Ordered", "by_disagreement", "by_ndcg", "by_unjudged", "ordered"]
 
-Grades = Mapping[Pair, Sequence[Act]]
 Found = Mapping[str, Sequence[str]]
 """Query → ids of its results, best first."""
 

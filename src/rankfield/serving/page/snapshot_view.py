@@ -11,7 +11,7 @@ import polars as pl
 
 from rankfield.evaluation import Results, compare
 from rankfield.serving.failures import Failure
-from rankfield.serving.page.compare_address import FEWEST, Column, CompareQuery
+from rankfield.serving.page.compare_address import Column, CompareQuery
 from rankfield.serving.page.desk import Desk
 from rankfield.serving.page.neighbours import neighbours
 from rankfield.serving.page.order import Order
@@ -218,7 +218,7 @@ def _side_by_side(desk: Desk, query_id: str, summaries: Sequence[Summary]) -> st
     """Return the address that shows a query's results of both; None where an index is gone."""
     inputs = [one.inputs for one in summaries if one.inputs is not None]
     columns = tuple(Column(one.index, _order(one)) for one in inputs)
-    if len(columns) < FEWEST or any(one.index not in desk.service.indexes for one in columns):
+    if any(one.index not in desk.service.indexes for one in columns):
         return None
     return CompareQuery(query_id=query_id, columns=columns).address()
 

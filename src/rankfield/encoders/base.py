@@ -73,7 +73,12 @@ class Encoder(nn.Module, ABC):
         """
 
     def precomputed_images(
-        self, count: int, read: Callable[[int, int], Tensor], *, images: str, disk_mib: int
+        self,
+        count: int,
+        read: Callable[[int, int], Tensor],
+        *,
+        images: Callable[[], str],
+        disk_mib: int,
     ) -> Tensor | None:
         """Return what never changes of N images in training, N × width: their `features`.
 

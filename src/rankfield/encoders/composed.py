@@ -117,7 +117,12 @@ class ComposedEncoder(Encoder):
         self.text.remember(ordered, frozen_outputs(self.text, ordered, disk_mib=disk_mib))
 
     def precomputed_images(
-        self, count: int, read: Callable[[int, int], Tensor], *, images: str, disk_mib: int
+        self,
+        count: int,
+        read: Callable[[int, int], Tensor],
+        *,
+        images: Callable[[], str],
+        disk_mib: int,
     ) -> Tensor | None:
         """Return a frozen vision tower's outputs; see `frozen_image_outputs`."""
         if self.vision is None or not self.vision.frozen:

@@ -23,7 +23,7 @@ def frozen_image_outputs(
     count: int,
     read: Callable[[int, int], Tensor],
     *,
-    images: str,
+    images: Callable[[], str],
     disk_mib: int,
 ) -> Tensor | None:
     """Return N × width outputs of a tower in evaluation mode, memory-mapped, on the CPU.
@@ -36,7 +36,8 @@ def frozen_image_outputs(
         tower: frozen.
         count: N.
         read: start, stop → the pixels of those images, uint8 U × the transform's shape.
-        images: a word that stands for the pixels of all images in their order.
+        images: → a word that stands for the pixels of all images in their order; it is asked for
+            only if they may be kept.
         disk_mib: what the vectors may take.
 
     Returns:
@@ -49,7 +50,7 @@ def frozen_image_outputs(
     settings = tower.settings()
     if not count or not disk_mib or settings is None or not is_plain(tower):
         return None
-    digest = tower_digest(tower, [_FORMAT, _CHUNK, _BATCH, images, *settings])
+    digest = tower_digest(tower, [_FORMAT, _CHUNK, _BATCH, images(), *settings])
     device = device_of(tower)
 
     def fill(vectors: Tensor) -> None:

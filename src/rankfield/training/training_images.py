@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -99,7 +100,7 @@ class TrainingImages:
             found = self.model.encoder.precomputed_images(
                 len(codes),
                 read,
-                images=images_key(values, source, transform),
+                images=partial(images_key, values, source, transform),
                 disk_mib=disk_mib,
             )
             if found is None:

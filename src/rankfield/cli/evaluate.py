@@ -171,10 +171,8 @@ def command(
     refuse_contradictions(place, names, label, without, cache, robustness=robustness)
     refuse_unused(names, recipe, popularity_column, dimension, cache)
     refuse_search_options(names, device, precision)
-    if names or place is None or kind_of(place) != "model":
-        refuse_opening(opening)
-    if place is not None and not names:
-        refuse_for_others(place, dimension, cache, without, robustness=robustness)
+    refuse_opening(place, names, opening)
+    refuse_for_others(place, names, dimension, cache, without, robustness=robustness)
     outputs = _outputs(out, names, overwrite=overwrite)
     options = _options(split, subset, label, protocol, device, memory=memory, precision=precision)
     metrics = chosen_metrics(metric or (), options.protocol, allow_code=opening.allow_code)
@@ -182,13 +180,8 @@ def command(
     data = load_valid(data_folder)
     lists = Lists(run, depth).checked(data, options, names, overwrite=overwrite)
     options = lists.asked_of(options)
-    opened: Opened | None = None
-    if UNTRAINED in outputs:  # built first: a recipe that fails does so before the first search
-        opened = untrained_model(
-            data, options, recipe=recipe, model=place, allow_code=opening.allow_code
-        )
-    elif not names and kind_of(place) == "model":
-        opened = opening.open(model, data, options.search.device)
+    # Before the first search: a recipe that fails does so early.
+    opened = _opened(model, place, names, data, options, recipe=recipe, opening=opening)
     found: dict[str, Results] = {}
     for name in outputs:
         if name in BASELINES:
@@ -258,6 +251,26 @@ def _places(model: str, dataset: Path | None, *, baselines: bool) -> tuple[Path 
             remedy="Name both, or the data set and a --baseline.",
         )
     return None, Path(model)
+
+
+def _opened(
+    model: str,
+    place: Path | None,
+    names: Sequence[str],
+    data: RankingDataset,
+    options: EvaluationOptions,
+    *,
+    recipe: Path | None,
+    opening: Opening,
+) -> Opened | None:
+    """Return the model to evaluate, built untrained or opened; None where there is none."""
+    if UNTRAINED in names:
+        return untrained_model(
+            data, options, recipe=recipe, model=place, allow_code=opening.allow_code
+        )
+    if not names and kind_of(place) == "model":
+        return opening.open(model, data, options.search.device)
+    return None
 
 
 def _outputs(out: Path | None, names: Sequence[str], *, overwrite: bool) -> dict[str, Path | None]:

@@ -28,8 +28,10 @@ def kind_of(place: Path | None) -> str:
     return "run" if place.is_file() else "model"
 
 
-def refuse_opening(opening: Opening) -> None:
+def refuse_opening(place: Path | None, names: Sequence[str], opening: Opening) -> None:
     """Refuse options of a model where none is opened."""
+    if not names and place is not None and kind_of(place) == "model":
+        return
     if option := opening.given():
         raise InputError("is for a pretrained model, found none", where=option)
     if opening.embedding_precision != "float32":
@@ -37,7 +39,8 @@ def refuse_opening(opening: Opening) -> None:
 
 
 def refuse_for_others(
-    place: Path,
+    place: Path | None,
+    names: Sequence[str],
     dimension: int | None,
     cache: Path | None,
     without: Sequence[str],
@@ -45,6 +48,8 @@ def refuse_for_others(
     robustness: bool,
 ) -> None:
     """Refuse options for models where something else is evaluated."""
+    if names:
+        return
     kind = kind_of(place)
     for option, given in (
         ("--dimension", dimension is not None),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -27,7 +27,11 @@ from rankfield.training.order import BatchSection
 from rankfield.training.sources import JudgmentSource
 from rankfield.training.used_fields import DataSection
 
-__all__ = ["Recipe", "change_paths", "load_recipe", "parse_recipe"]
+__all__ = ["TRACKERS", "Recipe", "change_paths", "load_recipe", "parse_recipe"]
+
+_Tracker = Literal["tensorboard", "wandb", "mlflow", "trackio"]
+TRACKERS: tuple[str, ...] = get_args(_Tracker)
+"""What a run may be shown by."""
 
 
 class Recipe(Settings):
@@ -43,9 +47,7 @@ class Recipe(Settings):
     checkpoint_every: int = Field(500, ge=0, description="steps; 0: only when interrupted")
     checkpoint_keep: int = Field(2, ge=1, description="newest checkpoints that stay on the disk")
     fsdp: bool = Field(False, description="share weights and optimiser state among the processes")
-    trackers: list[Literal["tensorboard", "wandb", "mlflow", "trackio"]] = Field(
-        ["tensorboard"], description="tensorboard, wandb, mlflow, trackio"
-    )
+    trackers: list[_Tracker] = Field(["tensorboard"], description=", ".join(TRACKERS))
     project: str = Field(
         "rankfield", min_length=1, description="of the run at W&B, MLflow and Trackio"
     )

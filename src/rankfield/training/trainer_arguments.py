@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from rankfield.training.recipe import TRACKERS
 from rankfield.training.translation import Parameters, Translation, read_parameters
 
 __all__ = ["from_sentence_transformers"]
@@ -53,7 +54,6 @@ _WITHOUT_EFFECT = (
     *("torch_compile_backend", "torch_compile_mode", "dataloader_multiprocessing_context"),
 )
 _NEGATIVES = "MultipleNegatives"
-_TRACKERS = ("tensorboard", "wandb", "mlflow", "trackio")
 _SIDES = {
     "query_prefix": ("query", "anchor", "question", "sentence1"),
     "document_prefix": ("document", "positive", "passage", "corpus", "answer", "sentence2"),
@@ -171,8 +171,8 @@ def _trackers(found: Parameters) -> None:
     """Take over the services that the run is shown by, and their project."""
     given = found.take("report_to", (str, list), [])
     names = [given] if isinstance(given, str) else given
-    known = [name for name in names if name in _TRACKERS]
-    others = [str(name) for name in names if name not in (*_TRACKERS, "all", "none")]
+    known = [name for name in names if name in TRACKERS]
+    others = [str(name) for name in names if name not in (*TRACKERS, "all", "none")]
     if known:
         found.put("", "trackers", known)
     if others:

@@ -123,9 +123,11 @@ def test_twenty_thousand_documents_without_images(tmp_path: Path) -> None:
         ({"image_size": 8}, "image_size from 16 to 1024"),
         ({"workers": 0}, "workers ≥ 1"),
         ({"seed": -1}, "seed ≥ 0"),
+        ({"popularity": -0.1}, "popularity ≥ 0, found -0.1"),
+        ({"noise": float("nan")}, "noise ≥ 0, found nan"),
     ],
 )
-def test_numbers_out_of_range(wrong: dict[str, int], message: str, tmp_path: Path) -> None:
+def test_numbers_out_of_range(wrong: dict[str, float], message: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=message):
         sample_shop(tmp_path / "shop", **wrong)  # type: ignore[arg-type]
     assert not any(tmp_path.iterdir())
@@ -163,6 +165,20 @@ def test_command_line(tmp_path: Path) -> None:
     shop = RankingDataset.load(tmp_path / "shop")
     first_word = shop.queries["query"][0].split()[0]
     assert first_word in result.output
+
+
+def test_popularity_and_noise_are_what_the_lists_are_ranked_by(tmp_path: Path) -> None:
+    sizes = {"documents": 400, "queries": 20, "per_query": 50, "images": False}
+    for name, weight in (("without", 0.0), ("much", 50.0)):
+        shop = sample_shop(tmp_path / name, popularity=weight, noise=0.0, **sizes)  # type: ignore[arg-type]
+        assert f"{weight:g} × popularity and 0 × chance" in shop.provenance.source
+        joined = shop.judgments.join(shop.documents, on="doc_id")
+        agreed = joined.group_by("query_id").agg(
+            pl.corr("score", "reviews", method="spearman").alias("rank")
+        )
+        mean = agreed["rank"].mean()
+        assert isinstance(mean, float)
+        assert mean > 0.7 if weight else abs(mean) < 0.3
 
 
 def test_command_line_refuses_an_existing_folder(

@@ -31,6 +31,12 @@ def command(  # noqa: PLR0917  typer reads options from the signature
     workers: Annotated[
         int | None, typer.Option(help="Processes that draw; one for each core if left out.", min=1)
     ] = None,
+    popularity: Annotated[
+        float, typer.Option(help="Weight of popularity, which no field shows.", min=0)
+    ] = 1.1,
+    noise: Annotated[
+        float, typer.Option(help="Weight of chance in the ranked lists.", min=0)
+    ] = 0.45,
 ) -> None:
     """Make a sample shop: product images, titles, queries, and a ranked list for each query.
 
@@ -50,6 +56,8 @@ def command(  # noqa: PLR0917  typer reads options from the signature
         images=images,
         image_size=image_size,
         workers=workers,
+        popularity=popularity,
+        noise=noise,
     )
     _summarise(dataset, out)
 

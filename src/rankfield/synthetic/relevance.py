@@ -39,11 +39,24 @@ class Relevance:
     relevance(q, d) = Σ_a w_a · similarity_a(q, d) + w_popularity · popularity(d) + noise(q, d)
     over the attributes a that the query states. Colours compare by the distance of the colours
     as drawn (a pattern's second colour counts less), the others by `vocabulary.SIMILARITY`.
+
+    Args:
+        catalogue: the products.
+        seed: of the noise.
+        popularity, noise: their standard deviations, ≥ 0.
     """
 
-    def __init__(self, catalogue: Catalogue, seed: int) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        seed: int,
+        *,
+        popularity: float = WEIGHTS["popularity"],
+        noise: float = WEIGHTS["noise"],
+    ) -> None:
         self.catalogue = catalogue
         self.seed = seed
+        self._popularity, self._noise = np.float32(popularity), np.float32(noise)
         self._lab = to_lab(catalogue.rgb)
         self._accent_lab = to_lab(catalogue.accent_rgb)
         order = np.argsort(catalogue.category, kind="stable")
@@ -80,7 +93,7 @@ class Relevance:
             else:
                 similarity = SIMILARITY[name][wish][getattr(self.catalogue, name)[rows]]
             found[name] = np.float32(WEIGHTS[name]) * similarity
-        found["popularity"] = np.float32(WEIGHTS["popularity"]) * self.catalogue.popularity[rows]
+        found["popularity"] = self._popularity * self.catalogue.popularity[rows]
         return found
 
     def ranked(self, number: int, query: Query, length: int) -> NDArray[np.int64]:
@@ -88,7 +101,7 @@ class Relevance:
         rows = self.candidates(query, length)
         score = sum(self.parts(query, rows).values(), np.zeros(len(rows), np.float32))
         rng = np.random.default_rng([self.seed, 4, number])
-        score += np.float32(WEIGHTS["noise"]) * rng.standard_normal(len(rows), np.float32)
+        score += self._noise * rng.standard_normal(len(rows), np.float32)
         if len(rows) > length:
             best = np.argpartition(-score, length - 1)[:length]
             rows, score = rows[best], score[best]

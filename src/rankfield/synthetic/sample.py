@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from rankfield.synthetic.catalogue import (
 )
 from rankfield.synthetic.images import draw_images, image_path
 from rankfield.synthetic.queries import Query, make_queries
-from rankfield.synthetic.relevance import Relevance
+from rankfield.synthetic.relevance import WEIGHTS, Relevance
 from rankfield.synthetic.titles import make_titles
 from rankfield.synthetic.vocabulary import (
     AUDIENCES,
@@ -75,6 +76,8 @@ def sample_shop(
     images: bool = True,
     image_size: int = 96,
     workers: int | None = None,
+    popularity: float = WEIGHTS["popularity"],
+    noise: float = WEIGHTS["noise"],
 ) -> RankingDataset:
     """Make the sample shop's data set folder and return it loaded.
 
@@ -97,6 +100,8 @@ def sample_shop(
         images: whether to draw images.
         image_size: their width and height in pixels, 16 to 1024.
         workers: processes that draw; None for one on each core.
+        popularity, noise: what one standard deviation of a product's popularity, and of chance,
+            adds to the hidden relevance, ≥ 0. A wished category adds 4.0, a brand 1.6.
 
     Raises:
         InputError: a number out of range.
@@ -107,10 +112,18 @@ def sample_shop(
     _at_least(0, seed=seed)
     if not 16 <= image_size <= 1024:
         raise InputError(f"expected image_size from 16 to 1024 pixels, found {image_size}")
+    for name, value in (("popularity", popularity), ("noise", noise)):
+        if not 0 <= value < math.inf:
+            raise InputError(f"expected {name} ≥ 0, found {value}")
     with new_folder(out) as folder:
         _write_documents(folder, documents, seed, images)
-        _write_queries(folder, make_catalogue(documents, seed), queries, per_query, seed)
-        _header(documents, queries, per_query, seed, images).write_header(folder)
+        catalogue = make_catalogue(documents, seed)
+        relevance = Relevance(catalogue, seed, popularity=popularity, noise=noise)
+        _write_queries(folder, relevance, queries, per_query)
+        header = _header(
+            documents, queries, per_query, seed, images, popularity=popularity, noise=noise
+        )
+        header.write_header(folder)
         if images:
             draw_images(folder, documents, seed=seed, size=image_size, workers=workers)
     return RankingDataset.load(out)
@@ -154,10 +167,8 @@ def _reputation(block: Catalogue, number: int, seed: int) -> dict[str, Any]:
     return {"rating": np.round(rating.astype(np.float64), 1), "reviews": reviews}
 
 
-def _write_queries(
-    folder: Path, catalogue: Catalogue, count: int, per_query: int, seed: int
-) -> None:
-    queries = make_queries(catalogue, count, seed)
+def _write_queries(folder: Path, relevance: Relevance, count: int, per_query: int) -> None:
+    queries = make_queries(relevance.catalogue, count, relevance.seed)
     texts = pa.table(
         {
             "query_id": [_query_id(number) for number in range(count)],
@@ -166,7 +177,7 @@ def _write_queries(
         schema=_QUERY_SCHEMA,
     )
     pq.write_table(texts, folder / "queries.parquet")
-    lists = _ranked_lists(Relevance(catalogue, seed), queries, per_query)
+    lists = _ranked_lists(relevance, queries, per_query)
     with progress("ranked lists", count, unit="queries") as advance:
         for table in _write(folder / "judgments.parquet", lists):
             advance(len(table["query_id"].unique()))
@@ -208,7 +219,14 @@ def _write(path: Path, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
 
 
 def _header(
-    documents: int, queries: int, per_query: int, seed: int, images: bool
+    documents: int,
+    queries: int,
+    per_query: int,
+    seed: int,
+    images: bool,
+    *,
+    popularity: float,
+    noise: float,
 ) -> RankingDataset:
     """Return the data set without its rows: fields, score scale and provenance."""
     image = (Field("image", "image", 0.5),) if images else ()
@@ -228,7 +246,8 @@ def _header(
         documents=pl.DataFrame(schema=columns),
         judgments=pl.DataFrame(schema={"query_id": text, "doc_id": text, "score": pl.Float64}),
         provenance=Provenance(
-            source=f"procedural: {documents} products, {queries} queries",
+            source=f"procedural: {documents} products, {queries} queries; relevance with "
+            f"{popularity:g} × popularity and {noise:g} × chance",
             licence="CC0-1.0",
             made_by="rankfield sample",
             seed=seed,

@@ -97,6 +97,7 @@ class TrainingStep:
             "logit_scale": encoded.logit_scale.item(),
             "queries": batch.queries,
             "documents": batch.documents,
+            "pairs": len(batch.pairs.judged),
         }
 
     def _update(self, loss: torch.Tensor) -> float:

@@ -1,0 +1,183 @@
+"""Losses compared fairly: every one is tuned over the ways of drawing batches, and alike.
+
+    python benchmarks/fair.py                        all sets, then RESULTS.md
+    python benchmarks/fair.py luma grocery --workers 2
+    python benchmarks/fair.py cranfield --cranfield DIR      with cran.all.1400, cran.qry, cranqrel
+
+`fair_sets.py` says what is compared. Each arm has the same eight trials (four ways of drawing × two
+scales and rates, with two weights or thresholds in turn), chosen with seed 100 by the mean dev
+nDCG@10 over the four splits; the chosen setting is trained with the set's seeds and measured on
+test. Unseen documents have a dev and a test half as queries have. Runs are kept in OUT and not
+repeated. Figures go to benchmarks/results/fair_SET.json, the page to RESULTS.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cranfield import cranfield_tables
+from fair_sets import CLIP, DEFAULT, GCL, SETS, THRESHOLD, FairSet, arms_of, trials
+from paired import paired_difference
+from quality_baselines import baselines
+from worker import (
+    METRICS,
+    ROOT,
+    SPLITS,
+    Run,
+    Settings,
+    Workers,
+    dev_mean,
+    halved,
+    per_query,
+    split_means,
+)
+
+HERE = Path(__file__).parent
+TUNING_SEED = 100
+
+
+def prepared(name: str, out: Path, data: Path, cranfield: Path | None) -> Path:
+    """Return the folder of a set, made and split if it is not there yet."""
+    wanted, folder = SETS[name], out / name
+    if (folder / "split").is_dir():
+        return folder
+    if "{made}" in wanted.prepare and not (folder / "tables").is_dir():
+        if cranfield is None:
+            sys.exit("Cranfield is not among the data: give its folder with --cranfield")
+        cranfield_tables(cranfield, folder / "tables")
+    places = {"raw": str(folder / "data"), "data": str(data), "made": str(folder / "tables")}
+    if not (folder / "data").is_dir():
+        _rankfield(part.format(**places) for part in wanted.prepare)
+    whole = folder / ("split" if wanted.others is None else "whole")
+    if not whole.is_dir():
+        _rankfield(["split", places["raw"], str(whole), *wanted.split])
+    if wanted.others is not None:
+        _smaller(whole, folder / "split", wanted.others)
+    (folder / "runs").mkdir(exist_ok=True)
+    return folder
+
+
+def _rankfield(words: Any) -> None:
+    program = [sys.executable, "-m", "rankfield.cli.main", *words]
+    done = subprocess.run(program, check=False, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"rankfield {' '.join(program[3:])}\n{done.stderr}")
+
+
+def _smaller(whole: Path, out: Path, others: int) -> None:
+    """Save a data set with its judged documents and so many others: it is embedded often."""
+    from rankfield.schema import RankingDataset
+
+    dataset = RankingDataset.load(whole)
+    documents = dataset.documents
+    judged = documents.join(dataset.judgments, on="doc_id", how="semi")["doc_id"]
+    rest = documents.join(judged.to_frame(), on="doc_id", how="anti")["doc_id"]
+    ids = [*judged, *rest.sample(min(others, len(rest)), seed=0)]
+    kept = dataset.with_tables(documents=documents.filter(documents["doc_id"].is_in(ids)))
+    kept.save(out)
+
+
+class Comparison:
+    """One set's runs: tuned, trained with all seeds, compared."""
+
+    def __init__(self, name: str, folder: Path, workers: Workers) -> None:
+        self.name, self.set, self.folder, self.workers = name, SETS[name], folder, workers
+
+    def runs(self, settings: Settings, seeds: tuple[int, ...], subset: str) -> list[Run]:
+        """Return the runs of a setting."""
+        recipe, group = self.set.recipe, self.set.group
+        return [Run(self.folder, recipe, settings, seed, subset, group) for seed in seeds]
+
+    def tuned(self, options: dict[str, list[Settings]]) -> dict[str, Settings]:
+        """Return name → the setting of the best mean dev nDCG@10 of the four splits."""
+        tried = {
+            name: [self.runs(one, (TUNING_SEED,), "dev")[0] for one in settings]
+            for name, settings in options.items()
+        }
+        self.workers.finish([run for runs in tried.values() for run in runs], self.name)
+        return {name: max(runs, key=dev_mean).settings for name, runs in tried.items()}
+
+    def tested(self, chosen: dict[str, Settings], against: tuple[str, ...]) -> Settings:
+        """Return name → figures on test with all seeds, and tests against some of the rows."""
+        runs = {name: self.runs(one, self.set.seeds, "test") for name, one in chosen.items()}
+        self.workers.finish([run for some in runs.values() for run in some], self.name)
+        return {name: self._row(name, runs, against) for name in chosen}
+
+    def _row(self, name: str, runs: dict[str, list[Run]], against: tuple[str, ...]) -> Settings:
+        own = {k: v for k, v in runs[name][0].settings.items() if self.set.common.get(k) != v}
+        row: Settings = {"settings": own}
+        for metric in METRICS:
+            values = np.array([split_means(run)[metric] for run in runs[name]])
+            row[metric] = {
+                "mean": values.mean(0).tolist(),
+                "standard_deviation": values.std(0, ddof=1).tolist(),
+            }
+        figures = [json.loads(run.file.read_text("utf-8")) for run in runs[name]]
+        for key in ("documents", "queries", "pairs"):
+            row[key] = statistics.fmean(f[key] for f in figures)
+        row["fingerprint"] = figures[0]["fingerprint"]
+        row["against"] = {
+            other: [
+                paired_difference(per_query(runs[name], s), per_query(runs[other], s))
+                for s in SPLITS
+            ]
+            for other in against
+            if other != name and other in runs
+        }
+        return row
+
+
+def compared(name: str, folder: Path, workers: Workers) -> Settings:
+    """Return the figures of a set."""
+    wanted: FairSet = SETS[name]
+    comparison = Comparison(name, folder, workers)
+    options = {arm.name: trials(arm, wanted) for arm in arms_of(wanted)}
+    chosen = comparison.tuned(options)
+    rows = comparison.tested(chosen, (CLIP, THRESHOLD, GCL))
+    half = folder / "test-half"
+    if not half.is_dir():
+        from rankfield.schema import RankingDataset
+
+        halved(RankingDataset.load(folder / "split"), "test", wanted.group).save(half)
+    before = baselines(half, folder / "baselines.json", METRICS, wanted.text_weights)
+    return {
+        "set": name,
+        "splits": SPLITS,
+        "seeds": wanted.seeds,
+        "tuning_seed": TUNING_SEED,
+        "common": wanted.common,
+        "fingerprint": rows[DEFAULT].pop("fingerprint"),
+        "rows": {**before, **rows},
+    }
+
+
+def main() -> None:
+    """Run the comparisons that are asked for and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("sets", nargs="*", metavar="SET", help=f"of {', '.join(SETS)}")
+    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "fair")
+    parser.add_argument("--data", type=Path, default=ROOT / ".." / "shared" / "data")
+    parser.add_argument("--cranfield", type=Path, help="folder of the collection's three files")
+    parser.add_argument("--workers", type=int, default=2, help="runs at a time, one thread each")
+    given = parser.parse_args()
+    workers = Workers(given.workers)
+    for name in given.sets or SETS:
+        if name not in SETS:
+            parser.error(f"no set {name!r}; expected {', '.join(SETS)}")
+        folder = prepared(name, given.out, given.data, given.cranfield)
+        found = compared(name, folder, workers)
+        path = HERE / "results" / f"fair_{name}.json"
+        path.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+    subprocess.run([sys.executable, str(HERE / "results_page.py")], check=True)
+
+
+if __name__ == "__main__":
+    main()

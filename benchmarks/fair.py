@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from cranfield import cranfield_tables
-from fair_sets import CLIP, DEFAULT, GCL, SETS, THRESHOLD, FairSet, arms_of, trials
+from fair_sets import CLIP, DEFAULT, FAIR, GCL, SETS, THRESHOLD, FairSet, arms_of, trials
 from paired import paired_difference
 from quality_baselines import baselines
 from worker import (
@@ -162,14 +162,19 @@ def compared(name: str, folder: Path, workers: Workers) -> Settings:
 def main() -> None:
     """Run the comparisons that are asked for and write the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("sets", nargs="*", metavar="SET", help=f"of {', '.join(SETS)}")
+    parser.add_argument(
+        "sets",
+        nargs="*",
+        metavar="SET",
+        help=f"of {', '.join(SETS)}; {', '.join(FAIR)} if left out",
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "fair")
     parser.add_argument("--data", type=Path, default=ROOT / ".." / "shared" / "data")
     parser.add_argument("--cranfield", type=Path, help="folder of the collection's three files")
     parser.add_argument("--workers", type=int, default=2, help="runs at a time, one thread each")
     given = parser.parse_args()
     workers = Workers(given.workers)
-    for name in given.sets or SETS:
+    for name in given.sets or FAIR:
         if name not in SETS:
             parser.error(f"no set {name!r}; expected {', '.join(SETS)}")
         folder = prepared(name, given.out, given.data, given.cranfield)

@@ -7,7 +7,18 @@ from typing import Any
 
 from quality_arms import CONSTANT, DISCOUNT, EXPONENTIAL, SMALL
 
-__all__ = ["CLIP", "DEFAULT", "GCL", "SETS", "THRESHOLD", "Arm", "FairSet", "arms_of", "trials"]
+__all__ = [
+    "CLIP",
+    "DEFAULT",
+    "FAIR",
+    "GCL",
+    "SETS",
+    "THRESHOLD",
+    "Arm",
+    "FairSet",
+    "arms_of",
+    "trials",
+]
 
 Settings = dict[str, Any]
 
@@ -33,6 +44,7 @@ class FairSet:
     text_weights: the document fields that the untrained text model reads.
     group: the column of documents that are all in dev's or all in test's half.
     others: so many unjudged documents stay in the corpus; None: all.
+    all_pairs: whether CLIP on all judged pairs is an arm.
     """
 
     title: str
@@ -46,6 +58,7 @@ class FairSet:
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     group: str = "doc_id"
     others: int | None = None
+    all_pairs: bool = True
 
 
 @dataclass(frozen=True)
@@ -62,7 +75,7 @@ def arms_of(wanted: FairSet) -> list[Arm]:
     pair = {"loss.target": "pair", "loss.direction": "both", "batch.more_queries": 0}
     low, high = ({"data.minimum_score": t} for t in wanted.thresholds)
     return [
-        Arm(CLIP, {**pair, **CONSTANT}),
+        *([Arm(CLIP, {**pair, **CONSTANT})] if wanted.all_pairs else []),
         Arm(THRESHOLD, {**pair, **CONSTANT}, (low, high)),
         Arm(GCL, pair, (EXPONENTIAL[0], EXPONENTIAL[1])),
         Arm(
@@ -96,6 +109,20 @@ def trials(arm: Arm, wanted: FairSet) -> list[Settings]:
                 }
             )
     return found
+
+
+def small_shop(title: str, *words: str) -> FairSet:
+    """Return a shop of 264 products, half of them to train on, made with further options."""
+    return FairSet(
+        title=title,
+        recipe="shop",
+        prepare=("sample", "{raw}", "--documents", "264", "--queries", "300", *words),
+        split=(),
+        common={**SMALL, "batch.size": 64, "optimizer.steps": 120},
+        rates=(1e-3, 2e-3),
+        thresholds=(26, 38),
+        seeds=(0, 1, 2),
+    )
 
 
 MANY = tuple(range(10))
@@ -150,6 +177,7 @@ SETS = {
         thresholds=(1, 2),
         text_weights={"title": 1.0},
         others=500,
+        all_pairs=False,
     ),
     "cranfield": FairSet(
         title="Cranfield: 1,400 abstracts, human grades; all-MiniLM-L6-v2 fine-tuned",
@@ -160,5 +188,21 @@ SETS = {
         rates=(2e-5, 8e-5),
         thresholds=(2, 3),
         text_weights={"text": 1.0},
+        all_pairs=False,
+    ),
+    "small": small_shop(
+        "Small shop: 264 products, half of them to train on, photo and title from scratch",
+        *("--per-query", "50", "--seed", "1131", "--popularity", "0.8", "--noise", "0.8"),
+    ),
+    "small-plain": small_shop(
+        "Small shop without popularity and chance: the fields show all that counts",
+        *("--per-query", "50", "--seed", "1131", "--popularity", "0", "--noise", "0"),
+    ),
+    "small-judged": small_shop(
+        "Small shop in which every product is judged",
+        *("--per-query", "264", "--seed", "1131", "--popularity", "0.8", "--noise", "0.8"),
     ),
 }
+
+FAIR = ("shop", "luma", "grocery", "icecat", "cranfield")
+"""The sets of the comparison; the others are for questions of their own."""

@@ -39,7 +39,7 @@ Settings = dict[str, Any]
 class Run:
     """A training and what it is measured on.
 
-    folder: of the set, with `split/` and `runs/`.
+    folder: of the set, with `split/` and `runs/`; `train/` too, where training judgments differ.
     recipe: name of a file in recipes/.
     settings: over the recipe's.
     subset: "dev" or "test": its queries, and its half of the unseen documents.
@@ -79,6 +79,8 @@ class _Set:
         from rankfield.schema import RankingDataset
 
         self.dataset = RankingDataset.load(folder / "split")
+        train = folder / "train"
+        self.training = RankingDataset.load(train) if train.is_dir() else self.dataset
 
     def run(self, run: Run) -> None:
         from rankfield.evaluation import EvaluationOptions, evaluate
@@ -88,7 +90,7 @@ class _Set:
         overrides = [f"{k}={toml_value(v)}" for k, v in {**run.settings, **fixed}.items()]
         recipe = load_recipe(ROOT / "recipes" / f"{run.recipe}.toml", overrides, allow_code=True)
         # Without subsets nothing is measured on the way, and the last model is kept.
-        plain = self.dataset.with_tables(queries=self.dataset.queries.drop("subset"))
+        plain = self.training.with_tables(queries=self.training.queries.drop("subset"))
         folder = run.file.with_suffix("")
         shutil.rmtree(folder, ignore_errors=True)
         model = train(recipe, plain, folder)

@@ -1,0 +1,132 @@
+"""nDCG@10 of the four splits against steps and documents encoded, up to 16 times the budget.
+
+    python benchmarks/convergence.py                 the small shop, its plot and its variants
+
+Each arm begins with the setting that `fair.py` chose for it and is trained anew for each length
+(its decay ends with it), with both of the set's rates; dev chooses the rate at each length, with
+the tuning seed, and the length at which to stop early. Test has three seeds. Two variants of the
+shop ask why a lead ends: one without what no field shows, one in which every product is judged.
+Figures go to benchmarks/results/convergence.json and .svg; results_page.py writes the page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fair import TUNING_SEED, Comparison, prepared
+from fair_sets import DEFAULT, GCL, SETS, THRESHOLD, FairSet, arms_of, trials
+from paired import paired_difference
+from worker import ROOT, SPLITS, Run, Settings, Workers, dev_mean, per_query, split_means
+
+HERE = Path(__file__).parent
+LENGTHS = (1, 2, 4, 8, 16)
+ARMS = (THRESHOLD, GCL, DEFAULT)
+
+
+def curves(name: str, folder: Path, workers: Workers, lengths: tuple[int, ...]) -> Settings:
+    """Return the curves of a set's arms."""
+    wanted: FairSet = SETS[name]
+    comparison = Comparison(name, folder, workers)
+    options = {arm.name: trials(arm, wanted) for arm in arms_of(wanted) if arm.name in ARMS}
+    chosen = comparison.tuned(options)
+    longer = {
+        (arm, times): [
+            {**setting, "optimizer.steps": steps, "optimizer.learning_rate": rate}
+            for rate in wanted.rates
+        ]
+        for arm, setting in chosen.items()
+        for times in lengths
+        for steps in [wanted.common["optimizer.steps"] * times]
+    }
+    best = comparison.tuned({f"{arm} × {n}": v for (arm, n), v in longer.items()})
+    tests: dict[tuple[str, int], list[Run]] = {}
+    for arm, times in longer:
+        tests[arm, times] = comparison.runs(best[f"{arm} × {times}"], wanted.seeds, "test")
+    workers.finish([run for runs in tests.values() for run in runs], name)
+    dev = {
+        key: dev_mean(comparison.runs(best[f"{key[0]} × {key[1]}"], (TUNING_SEED,), "dev")[0])
+        for key in longer
+    }
+    return {
+        "set": name,
+        "steps": wanted.common["optimizer.steps"],
+        "lengths": lengths,
+        "arms": {
+            arm: {
+                "points": [_point(tests[arm, n], tests[GCL, n], dev[arm, n]) for n in lengths],
+                "stopped": max(lengths, key=lambda n: dev[arm, n]),
+            }
+            for arm in chosen
+        },
+    }
+
+
+def _point(runs: list[Run], paper: list[Run], dev: float) -> Settings:
+    values = np.array([split_means(run)["nDCG@10"] for run in runs])
+    figures = [json.loads(run.file.read_text("utf-8")) for run in runs]
+    return {
+        "dev": dev,
+        "mean": values.mean(0).tolist(),
+        "standard_deviation": values.std(0, ddof=1).tolist(),
+        "documents": float(np.mean([f["documents"] for f in figures])),
+        "seconds": float(np.mean([f["seconds"] for f in figures])),
+        "settings": runs[0].settings,
+        "against": None
+        if runs == paper
+        else [paired_difference(per_query(runs, s), per_query(paper, s)) for s in SPLITS],
+    }
+
+
+def plot(found: Settings, path: Path) -> None:
+    """Write the curves of one set, a panel for each split."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "rankfield"
+    from matplotlib import pyplot as plt
+
+    figure, panels = plt.subplots(1, 4, figsize=(12, 3.2), sharey=True)
+    for split, panel in enumerate(panels):
+        for arm, curve in found["arms"].items():
+            steps = [found["steps"] * n for n in found["lengths"]]
+            means = np.array([point["mean"][split] for point in curve["points"]])
+            spread = np.array([point["standard_deviation"][split] for point in curve["points"]])
+            (line,) = panel.plot(steps, means, marker="o", markersize=3, label=arm)
+            panel.fill_between(
+                steps, means - spread, means + spread, color=line.get_color(), alpha=0.15
+            )
+        panel.set_xscale("log", base=2)
+        panel.set_title(SPLITS[split].replace("_", " "), fontsize=10)
+        panel.set_xlabel("steps")
+        panel.grid(alpha=0.3)
+    panels[0].set_ylabel("nDCG@10 on test")
+    panels[0].legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
+
+
+def main() -> None:
+    """Train all lengths and write figures and plot."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "fair")
+    parser.add_argument("--data", type=Path, default=ROOT / ".." / "shared" / "data")
+    parser.add_argument("--workers", type=int, default=2, help="runs at a time, one thread each")
+    given = parser.parse_args()
+    workers = Workers(given.workers)
+    found: dict[str, Any] = {}
+    for name, lengths in (("small", LENGTHS), ("small-plain", (1, 16)), ("small-judged", (1, 16))):
+        folder = prepared(name, given.out, given.data, None)
+        found[name] = curves(name, folder, workers, lengths)
+    path = HERE / "results" / "convergence.json"
+    path.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+    plot(found["small"], path.with_suffix(".svg"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""The sections of RESULTS.md on the fair comparison and what follows from it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fair_sets import CLIP, DEFAULT, FAIR, GCL, SETS, THRESHOLD
+from page_tables import gain, p_value
+
+__all__ = ["fair_sections"]
+
+Figures = dict[str, Any]
+
+FAIR_HEAD = """## The fair comparison
+
+Every arm has the same eight trials: four ways of drawing batches (uniform pairs, pairs by score,
+balanced groups of 4, stratified groups of 4), each with two scales and rates, and two weights or
+thresholds in turn. They run with seed 100 on dev; the best is trained with the seeds named below
+and measured on test, over the whole corpus of each split. Unseen documents have a dev and a test
+half as queries have, so that no choice saw what "novel document" is measured on. *In domain* are
+queries and documents that training has seen, with their judgments. ± is the standard deviation
+over seeds, the gain in brackets is over GCL. Tests are a bootstrap of seeds and queries; p is
+corrected by Holm's method over a set's table. Sets, arms and trials were fixed in writing before
+anything was trained (docs/log.md). Documents, queries and judged pairs are those of a step."""
+
+
+def fair_sections(results: Path) -> list[str]:
+    """Return the sections that there are figures for."""
+    found = {
+        name: json.loads((results / f"fair_{name}.json").read_text("utf-8"))
+        for name in FAIR
+        if (results / f"fair_{name}.json").is_file()
+    }
+    if not found:
+        return []
+    parts = [FAIR_HEAD, "", *_summary(found), ""]
+    for name, figures in found.items():
+        parts += [f"### {SETS[name].title}", "", *_table(figures), "", *_tests(figures), ""]
+        parts += [*_settings(figures), ""]
+    return ["\n".join(parts)]
+
+
+def _summary(found: dict[str, Figures]) -> list[str]:
+    """Return the gains of the default over GCL, and over the better CLIP, set by set."""
+    lines = [
+        f"| {DEFAULT} over GCL, both tuned | {_names()} | mean |",
+        "|---" * 6 + "|",
+    ]
+    gains = []
+    for name, figures in found.items():
+        ours, theirs = (_means(figures, row) for row in (DEFAULT, GCL))
+        gains.append([a / b - 1 for a, b in zip(ours, theirs, strict=True)])
+        adjusted = _adjusted(figures)
+        cells = [
+            gain(a, b) + ("" if adjusted[GCL, i] >= 0.05 else " \\*")
+            for i, (a, b) in enumerate(zip(ours, theirs, strict=True))
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} | {gain(sum(ours), sum(theirs))} |")
+    means = [sum(column) / len(column) for column in zip(*gains, strict=True)]
+    cells = [f"{100 * value:+.1f} %" for value in means]
+    lines.append(f"| **mean of the sets** | {' | '.join(cells)} | {100 * sum(means) / 4:+.1f} % |")
+    return [*lines, "", "\\* p < .05 after Holm's correction over the set's table."]
+
+
+def _names() -> str:
+    return "in domain | novel query | novel document | zero-shot"
+
+
+def _means(figures: Figures, row: str) -> list[float]:
+    means: list[float] = figures["rows"][row]["nDCG@10"]["mean"]
+    return means
+
+
+def _table(figures: Figures) -> list[str]:
+    lines = [
+        f"| nDCG@10 | {_names()} | mean | documents | queries | pairs |",
+        "|---" * 9 + "|",
+    ]
+    base = _means(figures, GCL)
+    for name, row in figures["rows"].items():
+        spread = row["nDCG@10"].get("standard_deviation")
+        cells = []
+        for i, value in enumerate(_means(figures, name)):
+            cell = f"{value:.3f}"
+            if spread is not None:
+                cell += f" ± {spread[i]:.3f}"
+                cell += "" if name == GCL else f" ({gain(value, base[i])})"
+            cells.append(cell)
+        mean = sum(_means(figures, name)) / 4
+        cost = [
+            f"{row[key]:.0f}" if key in row else "" for key in ("documents", "queries", "pairs")
+        ]
+        bold = "**" if name == DEFAULT else ""
+        lines.append(f"| {bold}{name}{bold} | {' | '.join([*cells, f'{mean:.3f}', *cost])} |")
+    return lines
+
+
+def _adjusted(figures: Figures) -> dict[tuple[str, int], float]:
+    """Return (other row, split) → p of the default's difference, by Holm over the table."""
+    tests = figures["rows"][DEFAULT]["against"]
+    keys = [(other, i) for other in tests for i in range(4)]
+    raw = [tests[other][i]["p"] for other, i in keys]
+    order = sorted(range(len(raw)), key=lambda k: raw[k])
+    adjusted, largest = {}, 0.0
+    for place, k in enumerate(order):
+        largest = max(largest, min(1.0, (len(raw) - place) * raw[k]))
+        adjusted[keys[k]] = largest
+    return adjusted
+
+
+def _tests(figures: Figures) -> list[str]:
+    lines = [
+        f"| {DEFAULT} against | split | difference | 95 % interval | p |",
+        "|---" * 5 + "|",
+    ]
+    tests, adjusted = figures["rows"][DEFAULT]["against"], _adjusted(figures)
+    for other in (row for row in (GCL, THRESHOLD, CLIP) if row in tests):
+        for i, split in enumerate(figures["splits"]):
+            one = tests[other][i]
+            lines.append(
+                f"| {other} | {split.replace('_', ' ')} | {one['difference']:+.3f} "
+                f"| {one['low']:+.3f} … {one['high']:+.3f} | {p_value(adjusted[other, i])} |"
+            )
+    return ["<details><summary>Tests</summary>", "", *lines, "", "</details>"]
+
+
+def _settings(figures: Figures) -> list[str]:
+    rows = [(name, row["settings"]) for name, row in figures["rows"].items() if "settings" in row]
+    lines = [f"- {name}: `{_listed(settings)}`" for name, settings in rows]
+    common = _listed(figures["common"])
+    seeds = ", ".join(map(str, figures["seeds"]))
+    recipe = SETS[figures["set"]].recipe
+    return [
+        "<details><summary>Settings chosen on dev</summary>",
+        "",
+        *lines,
+        "",
+        f"All rows: `recipes/{recipe}.toml` with `{common}`; seeds {seeds}; data fingerprint "
+        f"{figures['fingerprint']}.",
+        "",
+        "</details>",
+    ]
+
+
+def _listed(settings: Figures, left_out: Sequence[str] = ()) -> str:
+    return ", ".join(f"{k} = {_shown(v)}" for k, v in settings.items() if k not in left_out)
+
+
+def _shown(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

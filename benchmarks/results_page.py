@@ -19,8 +19,8 @@ from system_sections import system_sections
 HERE = Path(__file__).parent
 HEAD = """# Results
 
-Written by `benchmarks/results_page.py` from the figures in `benchmarks/results/`; each section names
-the script that makes them. `docs/losses.md` says what the losses are.
+Written by `benchmarks/results_page.py` from the figures in `benchmarks/results/`; each section
+names the script that makes them. `docs/losses.md` says what the losses are.
 """
 
 EARLIER = """## Earlier tables: more forms of the loss, batches not tuned
@@ -31,10 +31,10 @@ two CLIPs, the paper's loss and the default over four settings each, the other f
 chosen one was trained with three seeds. ± is the standard deviation over seeds; the gain in
 brackets is over the paper's loss.
 
-**These gains are not the loss's alone**: GCL draws its pairs at random here, as in the paper, and was
-not offered other batches or scales, which the fair comparison above gives to all. Popularity and
-noise of this sample shop and `batch.more_queries` were chosen on test queries, and unseen documents
-had no dev half. What the rows say of each other, with the same batches, stands.
+**These gains are not the loss's alone**: GCL draws its pairs at random here, as in the paper, and
+was not offered other batches or scales, which the fair comparison above gives to all. Popularity
+and noise of this sample shop and `batch.more_queries` were chosen on test queries, and unseen
+documents had no dev half. What the rows say of each other, with the same batches, stands.
 
 Documents and queries are the distinct ones that a step encodes; milliseconds are those of a whole
 step on one core, the least of ten stretches, all rows of a section one after the other.

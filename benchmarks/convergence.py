@@ -28,16 +28,22 @@ LENGTHS = (1, 2, 4, 8, 16)
 ARMS = (THRESHOLD, GCL, DEFAULT)
 
 
-def curves(name: str, folder: Path, workers: Workers, lengths: tuple[int, ...]) -> Settings:
-    """Return the curves of a set's arms."""
+def curves(
+    name: str,
+    folder: Path,
+    workers: Workers,
+    lengths: tuple[int, ...] = LENGTHS,
+    arms: tuple[str, ...] = ARMS,
+) -> Settings:
+    """Return the curves of a set's arms; of a single length the rate is that of the base."""
     wanted: FairSet = SETS[name]
     comparison = Comparison(name, folder, workers)
-    options = {arm.name: trials(arm, wanted) for arm in arms_of(wanted) if arm.name in ARMS}
+    options = {arm.name: trials(arm, wanted) for arm in arms_of(wanted) if arm.name in arms}
     chosen = comparison.tuned(options)
     longer = {
         (arm, times): [
             {**setting, "optimizer.steps": steps, "optimizer.learning_rate": rate}
-            for rate in wanted.rates
+            for rate in (wanted.rates if len(lengths) > 1 else [setting["optimizer.learning_rate"]])
         ]
         for arm, setting in chosen.items()
         for times in lengths
@@ -120,9 +126,10 @@ def main() -> None:
     given = parser.parse_args()
     workers = Workers(given.workers)
     found: dict[str, Any] = {}
-    for name, lengths in (("small", LENGTHS), ("small-plain", (1, 16)), ("small-judged", (1, 16))):
+    for name in ("small", "small-plain", "small-judged"):
         folder = prepared(name, given.out, given.data, None)
-        found[name] = curves(name, folder, workers, lengths)
+        variant = () if name == "small" else (LENGTHS[-1:], (GCL, DEFAULT))
+        found[name] = curves(name, folder, workers, *variant)
     path = HERE / "results" / "convergence.json"
     path.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
     plot(found["small"], path.with_suffix(".svg"))

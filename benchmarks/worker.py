@@ -54,6 +54,11 @@ class Run:
     group: str = "doc_id"
 
     @property
+    def selects(self) -> bool:
+        """Whether dev chooses the model on the way: where the settings say how often."""
+        return "dev.every" in self.settings
+
+    @property
     def file(self) -> Path:
         """Where the figures are kept; beside it a .parquet of each query's."""
         what = [self.recipe, self.settings, self.seed, self.subset, self.group]
@@ -89,8 +94,10 @@ class _Set:
         fixed = {"seed": run.seed, "trackers": [], "checkpoint_every": 0, "log_every": 10}
         overrides = [f"{k}={toml_value(v)}" for k, v in {**run.settings, **fixed}.items()]
         recipe = load_recipe(ROOT / "recipes" / f"{run.recipe}.toml", overrides, allow_code=True)
-        # Without subsets nothing is measured on the way, and the last model is kept.
-        plain = self.training.with_tables(queries=self.training.queries.drop("subset"))
+        if run.selects:
+            plain = halved(self.training, "dev", run.group)
+        else:  # without subsets nothing is measured on the way, and the last model is kept
+            plain = self.training.with_tables(queries=self.training.queries.drop("subset"))
         folder = run.file.with_suffix("")
         shutil.rmtree(folder, ignore_errors=True)
         model = train(recipe, plain, folder)

@@ -1,0 +1,135 @@
+"""The default recipe from a pretrained text model, against the model it began with.
+
+    python benchmarks/pretrained.py            icecat and Cranfield, then RESULTS.md
+
+`rankfield recipe --encoder` writes the settings: learning rate, layer decay, and a share of the
+base model that dev queries choose (WiSE-FT); dev is measured before the first step and eight times
+on the way, and the best model is kept. The length is chosen on dev with the tuning seed, once with
+the share and once without; the test has five seeds. Figures go to benchmarks/results/pretrained.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fair import TUNING_SEED, Comparison, prepared
+from fair_sets import SETS
+from paired import paired_difference
+from quality_baselines import MINILM
+from worker import (
+    METRICS,
+    ROOT,
+    SPLITS,
+    Run,
+    Settings,
+    Workers,
+    dev_mean,
+    halved,
+    per_query,
+    split_means,
+)
+
+HERE = Path(__file__).parent
+STEPS = (20, 40, 80, 160)
+MEASURED = 8
+NAMES = ("icecat", "cranfield")
+WHOLE, WITHOUT = "default recipe", "default recipe without the base model's share"
+
+
+def recipe_settings(dataset: Any, weights: dict[str, float]) -> Settings:
+    """Return what `rankfield recipe --encoder` sets for a data set, as settings of a run."""
+    from rankfield.training.methods import fitted_settings
+    from rankfield.training.pretrained_start import pretrained_start
+
+    found = fitted_settings("ranked", dataset)
+    for section, keys in pretrained_start(MINILM, dataset, allow_code=True).settings.items():
+        found.setdefault(section, {}).update(keys)
+    flat = {f"{s}.{k}": v for s, keys in found.items() for k, v in keys.items()}
+    return {**flat, "data.document_weights": weights, "batch.size": 32, "precision": "bf16"}
+
+
+def measure_untrained(run: Run, weights: dict[str, float]) -> None:
+    """Keep the base model's figures on test as those of a run."""
+    from rankfield.evaluation import EvaluationOptions, evaluate
+    from rankfield.schema import RankingDataset
+    from rankfield.training import build_model, parse_recipe
+
+    data = halved(RankingDataset.load(run.folder / "split"), run.subset, run.group)
+    encoder = {"kind": "sentence-transformers", "model": MINILM}
+    values = {"encoder": encoder, "data": {"document_weights": weights}}
+    model = build_model(parse_recipe(values, allow_code=True), data)
+    found = evaluate(model, data, EvaluationOptions(subset=run.subset))
+    per_query_file = run.file.with_suffix(".parquet")
+    found.queries.select("split", "query_id", *METRICS).write_parquet(per_query_file)
+    run.file.write_text("{}", "utf-8")
+
+
+def compared(name: str, folder: Path, workers: Workers) -> Settings:
+    """Return the figures of a set."""
+    from rankfield.schema import RankingDataset
+
+    wanted = SETS[name]
+    comparison = Comparison(name, folder, workers)
+    base = Run(folder, "untrained", {}, 0, "test", wanted.group)
+    if not base.file.exists():
+        measure_untrained(base, wanted.text_weights)
+    data = halved(RankingDataset.load(folder / "split"), "dev", wanted.group)
+    settings = recipe_settings(data, wanted.text_weights)
+    options: dict[str, list[Settings]] = {}
+    for row, own in ((WHOLE, settings), (WITHOUT, {**settings, "average.wise": []})):
+        options[row] = [
+            {**own, "optimizer.steps": steps, "dev.every": max(steps // MEASURED, 1)}
+            for steps in STEPS
+        ]
+    chosen = comparison.tuned(options)
+    rows: Settings = {"untrained": _row([base], [base])}
+    for row, one in chosen.items():
+        runs = comparison.runs(one, wanted.seeds, "test")
+        workers.finish(runs, name)
+        rows[row] = _row(runs, [base])
+        rows[row]["lengths"] = {
+            str(s["optimizer.steps"]): dev_mean(comparison.runs(s, (TUNING_SEED,), "dev")[0])
+            for s in options[row]
+        }
+    return {"set": name, "seeds": wanted.seeds, "rows": rows}
+
+
+def _row(runs: list[Run], base: list[Run]) -> Settings:
+    values = np.array([split_means(run)["nDCG@10"] for run in runs])
+    row: Settings = {"mean": values.mean(0).tolist()}
+    if runs != base:
+        row["standard_deviation"] = values.std(0, ddof=1).tolist()
+        row["settings"] = runs[0].settings
+        row["against_untrained"] = [
+            paired_difference(per_query(runs, s), per_query(base, s)) for s in SPLITS
+        ]
+    return row
+
+
+def main() -> None:
+    """Train, measure, and write figures and page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "fair")
+    parser.add_argument("--data", type=Path, default=ROOT / ".." / "shared" / "data")
+    parser.add_argument("--cranfield", type=Path, help="folder of the collection's three files")
+    parser.add_argument("--workers", type=int, default=2, help="runs at a time, one thread each")
+    given = parser.parse_args()
+    workers = Workers(given.workers)
+    found = {}
+    for name in NAMES:
+        folder = prepared(name, given.out, given.data, given.cranfield)
+        found[name] = compared(name, folder, workers)
+    path = HERE / "results" / "pretrained.json"
+    path.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+    subprocess.run([sys.executable, str(HERE / "results_page.py")], check=True)
+
+
+if __name__ == "__main__":
+    main()

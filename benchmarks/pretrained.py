@@ -5,7 +5,8 @@
 `rankfield recipe --encoder` writes the settings: learning rate, layer decay, and a share of the
 base model that dev queries choose (WiSE-FT); dev is measured before the first step and eight times
 on the way, and the best model is kept. The length is chosen on dev with the tuning seed, once with
-the share and once without; the test has five seeds. Figures go to benchmarks/results/pretrained.json.
+the share and once without; the test has five seeds. Figures go to benchmarks/results/, as
+pretrained.json.
 """
 
 from __future__ import annotations

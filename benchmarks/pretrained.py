@@ -3,9 +3,9 @@
     python benchmarks/pretrained.py            icecat and Cranfield, then RESULTS.md
 
 `rankfield recipe --encoder` writes the settings: learning rate, layer decay, and a share of the
-base model that dev queries choose (WiSE-FT); dev is measured before the first step and eight times
-on the way, and the best model is kept. The length is chosen on dev with the tuning seed, once with
-the share and once without; the test has five seeds. Figures go to benchmarks/results/, as
+base model that dev queries choose (WiSE-FT); dev is measured before the first step and four times
+on the way, and the best model is kept. The length is chosen on dev with the tuning seed; the test
+has three seeds, with the share and without. Figures go to benchmarks/results/, as
 pretrained.json.
 """
 
@@ -38,8 +38,9 @@ from worker import (
 )
 
 HERE = Path(__file__).parent
-STEPS = (20, 40, 80, 160)
-MEASURED = 8
+STEPS = (20, 40, 80)
+MEASURED = 4
+SEEDS = (0, 1, 2)
 NAMES = ("icecat", "cranfield")
 WHOLE, WITHOUT = "default recipe", "default recipe without the base model's share"
 
@@ -83,23 +84,22 @@ def compared(name: str, folder: Path, workers: Workers) -> Settings:
         measure_untrained(base, wanted.text_weights)
     data = halved(RankingDataset.load(folder / "split"), "dev", wanted.group)
     settings = recipe_settings(data, wanted.text_weights)
-    options: dict[str, list[Settings]] = {}
-    for row, own in ((WHOLE, settings), (WITHOUT, {**settings, "average.wise": []})):
-        options[row] = [
-            {**own, "optimizer.steps": steps, "dev.every": max(steps // MEASURED, 1)}
-            for steps in STEPS
-        ]
-    chosen = comparison.tuned(options)
-    rows: Settings = {"untrained": _row([base], [base])}
-    for row, one in chosen.items():
-        runs = comparison.runs(one, wanted.seeds, "test")
-        workers.finish(runs, name)
-        rows[row] = _row(runs, [base])
-        rows[row]["lengths"] = {
-            str(s["optimizer.steps"]): dev_mean(comparison.runs(s, (TUNING_SEED,), "dev")[0])
-            for s in options[row]
-        }
-    return {"set": name, "seeds": wanted.seeds, "rows": rows}
+    options = [
+        {**settings, "optimizer.steps": steps, "dev.every": steps // MEASURED} for steps in STEPS
+    ]
+    chosen = comparison.tuned({WHOLE: options})[WHOLE]
+    tests = {
+        WHOLE: comparison.runs(chosen, SEEDS, "test"),
+        WITHOUT: comparison.runs({**chosen, "average.wise": []}, SEEDS, "test"),
+    }
+    workers.finish([run for runs in tests.values() for run in runs], name)
+    lengths = {
+        str(one["optimizer.steps"]): dev_mean(comparison.runs(one, (TUNING_SEED,), "dev")[0])
+        for one in options
+    }
+    rows = {"untrained": _row([base], [base])}
+    rows |= {row: _row(runs, [base]) for row, runs in tests.items()}
+    return {"set": name, "seeds": SEEDS, "lengths": lengths, "rows": rows}
 
 
 def _row(runs: list[Run], base: list[Run]) -> Settings:

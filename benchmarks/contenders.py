@@ -1,0 +1,173 @@
+"""Public graded losses, and candidates for ranking new documents, beside rankfield's loss.
+
+    python benchmarks/contenders.py graded           on the sets named in GRADED_SETS
+    python benchmarks/contenders.py candidates
+
+Graded losses get the eight trials of `fair.py`, with two settings of their own in turn. A candidate
+is the default with something added: it begins with the setting that `fair.py` chose for the default
+and has two strengths to choose from on dev. All have the first three of the set's seeds, with which
+the rows of `fair.py` are shown again. Figures go to benchmarks/results/, as graded.json and
+candidates.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fair import Comparison, prepared
+from fair_sets import DEFAULT, GCL, SETS, THRESHOLD, Arm, FairSet, arms_of, trials
+from paired import paired_difference
+from worker import ROOT, SPLITS, Run, Settings, Workers, dev_mean, per_query, split_means
+
+HERE = Path(__file__).parent
+SEEDS = (0, 1, 2)
+GRADED_SETS = ("small", "luma", "grocery")
+CANDIDATE_SETS = ("small", "luma", "grocery")
+
+
+def _graded(name: str, loss: str, first: Settings, second: Settings) -> Arm:
+    settings = {
+        "loss.name": f"graded.{loss}",
+        "loss.direction": "query_to_document",
+        "batch.more_queries": 64,
+    }
+    options = ({"loss.parameters": first}, {"loss.parameters": second})
+    return Arm(name, settings, options)
+
+
+GRADED = (
+    _graded("BiXSE", "bixse:BiXSELoss", {}, {"unjudged": 0.1}),
+    _graded("FlagEmbedding kl_div", "flag_kl:FlagKLLoss", {}, {"sharpness": 3.0}),
+    _graded("FlagEmbedding m3_kd_loss", "m3_kd:M3KDLoss", {}, {"sharpness": 3.0}),
+    _graded("Trove graded KL", "trove_kl:TroveKLLoss", {}, {"sharpness": 10.0}),
+    _graded("SupCon by grade", "supcon:GradedSupConLoss", {}, {"power": 1.0}),
+    _graded("multi-class circle", "circle:MultiClassCircleLoss", {}, {"fixed_scale": 32.0}),
+    _graded("LSEPair", "lsepair:LSEPairLoss", {}, {"divided": True}),
+    _graded("CoSENT", "cosent:CoSENTLoss", {}, {"unjudged": True}),
+    _graded("AnglE", "angle:AnglELoss", {"unjudged": True}, {"unjudged": True, "cosine": 1.0}),
+    _graded("MarginMSE", "margin_mse:MarginMSELoss", {}, {"unjudged": True}),
+    _graded("SyCL Wasserstein", "wasserstein:WassersteinLoss", {}, {"sharpness": 10.0}),
+)
+
+
+def _candidate(name: str, *options: Settings) -> tuple[str, tuple[Settings, ...]]:
+    return name, options
+
+
+def _own(loss: str, **parameters: Any) -> Settings:
+    return {"loss.name": f"candidates.{loss}", "loss.parameters": parameters}
+
+
+CANDIDATES = (
+    _candidate(
+        "spread-out, orthogonal",
+        _own("spread:SpreadOutLoss", weight=0.1),
+        _own("spread:SpreadOutLoss", weight=1.0),
+    ),
+    _candidate(
+        "spread-out, uniformity",
+        _own("spread:SpreadOutLoss", weight=0.1, form="uniformity"),
+        _own("spread:SpreadOutLoss", weight=1.0, form="uniformity"),
+    ),
+    _candidate(
+        "dropout on document embeddings",
+        _own("noise:DocumentNoiseLoss", p=0.1),
+        _own("noise:DocumentNoiseLoss", p=0.3),
+    ),
+    _candidate(
+        "mixup of a query's documents",
+        _own("mixup:DocumentMixupLoss", alpha=1.0, share=0.5),
+        _own("mixup:DocumentMixupLoss", alpha=0.2, share=1.0),
+    ),
+    _candidate(
+        "unjudged documents compete less",
+        _own("unjudged:UnjudgedLoss", unjudged=0.5),
+        _own("unjudged:UnjudgedLoss", unjudged=0.1),
+    ),
+    _candidate(
+        "debiased",
+        _own("unjudged:UnjudgedLoss", prior=0.01),
+        _own("unjudged:UnjudgedLoss", prior=0.1),
+    ),
+    _candidate("EMA of the weights", {"average.ema": 0.98}, {"average.ema": 0.995}),
+    _candidate("field dropout", {"data.field_dropout": 0.1}, {"data.field_dropout": 0.3}),
+    _candidate("a term for each field", {"loss.per_field": 0.1}, {"loss.per_field": 0.5}),
+    _candidate("margin", {"loss.margin": 0.05}, {"loss.margin": 0.15}),
+    _candidate(
+        "more weight decay",
+        {"optimizer.weight_decay": 1.0},
+        {"optimizer.weight_decay": 3.0},
+    ),
+)
+
+
+def compared(name: str, folder: Path, workers: Workers, what: str) -> Settings:
+    """Return the figures of a set's contenders and of the fair comparison's arms."""
+    wanted: FairSet = SETS[name]
+    comparison = Comparison(name, folder, workers)
+    first = [arm for arm in arms_of(wanted) if arm.name in (THRESHOLD, GCL, DEFAULT)]
+    chosen = comparison.tuned({arm.name: trials(arm, wanted) for arm in first})
+    if what == "graded":
+        options = {arm.name: trials(arm, wanted) for arm in GRADED}
+    else:
+        options = {n: [{**chosen[DEFAULT], **own} for own in some] for n, some in CANDIDATES}
+        if len(wanted.text_weights) < 2 and name == "grocery":  # one field
+            options = {n: o for n, o in options.items() if "field" not in n}
+    chosen |= comparison.tuned(options)
+    runs = {row: comparison.runs(one, SEEDS, "test") for row, one in chosen.items()}
+    workers.finish([run for some in runs.values() for run in some], name)
+    dev = {
+        row: max(dev_mean(comparison.runs(one, (100,), "dev")[0]) for one in some)
+        for row, some in options.items()
+    }
+    rows = {row: _row(some, runs[DEFAULT]) for row, some in runs.items()}
+    for row, value in dev.items():
+        rows[row]["dev"] = value
+    return {"set": name, "seeds": SEEDS, "rows": rows}
+
+
+def _row(runs: list[Run], ours: list[Run]) -> Settings:
+    values = np.array([split_means(run)["nDCG@10"] for run in runs])
+    figures = [json.loads(run.file.read_text("utf-8")) for run in runs]
+    row: Settings = {
+        "mean": values.mean(0).tolist(),
+        "standard_deviation": values.std(0, ddof=1).tolist(),
+        "settings": runs[0].settings,
+        "seconds": min(f["seconds"] for f in figures),
+        "documents": float(np.mean([f["documents"] for f in figures])),
+    }
+    if runs != ours:
+        row["against_default"] = [
+            paired_difference(per_query(runs, s), per_query(ours, s)) for s in SPLITS
+        ]
+    return row
+
+
+def main() -> None:
+    """Run the contenders that are asked for and write figures and page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("what", choices=["graded", "candidates"])
+    parser.add_argument("sets", nargs="*", metavar="SET")
+    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "fair")
+    parser.add_argument("--data", type=Path, default=ROOT / ".." / "shared" / "data")
+    parser.add_argument("--workers", type=int, default=2, help="runs at a time, one thread each")
+    given = parser.parse_args()
+    workers = Workers(given.workers)
+    path = HERE / "results" / f"{given.what}.json"
+    found = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    for name in given.sets or (GRADED_SETS if given.what == "graded" else CANDIDATE_SETS):
+        folder = prepared(name, given.out, given.data, None)
+        found[name] = compared(name, folder, workers, given.what)
+        path.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+    subprocess.run([sys.executable, str(HERE / "results_page.py")], check=True)
+
+
+if __name__ == "__main__":
+    main()

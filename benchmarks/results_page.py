@@ -14,6 +14,7 @@ from fair_page import fair_sections
 from page_tables import gain, p_value
 from paired import RECIPES
 from quality_arms import DEFAULT, PAPER, SETS, THRESHOLD
+from questions_page import question_sections
 from system_sections import system_sections
 
 HERE = Path(__file__).parent
@@ -46,7 +47,13 @@ def main() -> None:
     found = [json.loads((HERE / "results" / f"{name}.json").read_text("utf-8")) for name in known()]
     results = HERE / "results"
     earlier = [EARLIER, *(section(figures) for figures in found)]
-    parts = [HEAD, *fair_sections(results), *earlier, *system_sections(results)]
+    parts = [
+        HEAD,
+        *fair_sections(results),
+        *question_sections(results),
+        *earlier,
+        *system_sections(results),
+    ]
     (HERE / "RESULTS.md").write_text("\n".join(parts), "utf-8")
 
 

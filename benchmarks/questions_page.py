@@ -1,4 +1,4 @@
-"""The sections of RESULTS.md on questions of their own: curves, contenders, sensitivity, the base."""
+"""The sections of RESULTS.md on curves, contenders, pretrained models and sensitivity."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def _convergence(found: Figures) -> list[str]:
         "## Curves: nDCG@10 against steps",
         "",
         "By `python benchmarks/convergence.py`. Each arm begins with the setting that the eight",
-        "trials chose, and is trained anew for each length (its decay ends with it); dev chooses the",
-        "rate at each length. Three seeds on test; the gain in brackets is over GCL of the same",
+        "trials chose, and is trained anew for each length (its decay ends with it); dev chooses",
+        "the rate at each length. Three seeds on test; the gain in brackets is over GCL of the same",
         "length. *Stopped on dev* is the length with the best dev mean.",
         "",
         "![nDCG@10 on test against steps, one panel for each split](results/convergence.svg)",
         "",
-        f"| {SETS['small'].title.split(':')[0]}, steps | arm | {_NAMES} | mean | documents encoded |",
+        f"| small shop, steps | arm | {_NAMES} | mean | documents encoded |",
         "|---" * 8 + "|",
     ]
     for place, times in enumerate(small["lengths"]):
@@ -131,7 +131,7 @@ def _pretrained(found: Figures) -> list[str]:
         "By `python benchmarks/pretrained.py`: all-MiniLM-L6-v2 with the settings that",
         "`rankfield recipe --encoder` writes. Dev is measured before the first step and four times",
         "on the way; the best model is kept, and mixed with the base model by the share that dev",
-        "chooses (`average.wise`). The difference to the untrained model is in brackets, with its p.",
+        "chooses (`average.wise`). In brackets the difference to the untrained model, with its p.",
     ]
     for name, figures in found.items():
         lines += ["", f"### {SETS[name].title}", ""]
@@ -151,11 +151,11 @@ def _sensitivity(found: Figures) -> list[str]:
     lines = [
         "## Other lists, grades, noise, batches and widths",
         "",
-        "By `python benchmarks/sensitivity.py`: a shop of 1,000 products by title alone, trained from",
-        "scratch; one thing at a time differs from the base. Judgments are changed in training only:",
-        "test has the whole lists with their exact scores. Mean nDCG@10 of the four splits, three",
-        "seeds; in brackets the gain of `rankfield recipe` over that arm, with \\* where p < .05 (a",
-        "bootstrap of seeds and queries, not corrected).",
+        "By `python benchmarks/sensitivity.py`: a shop of 1,000 products by title alone, trained",
+        "from scratch; one thing at a time differs from the base. Judgments are changed in training",
+        "only: test has the whole lists with their exact scores. Mean nDCG@10 of the four splits,",
+        "three seeds; in brackets the gain of `rankfield recipe` over that arm, with \\* where",
+        "p < .05 (a bootstrap of seeds and queries, not corrected).",
         "",
         f"| | {' | '.join(arms)} |",
         "|---" * (len(arms) + 1) + "|",

@@ -9,6 +9,7 @@ from typing import Any
 
 from fair_sets import CLIP, DEFAULT, FAIR, GCL, SETS, THRESHOLD
 from page_tables import gain, p_value
+from rankfield.evaluation.statistics import holm
 
 __all__ = ["fair_sections"]
 
@@ -102,13 +103,8 @@ def _adjusted(figures: Figures) -> dict[tuple[str, int], float]:
     """Return (other row, split) → p of the default's difference, by Holm over the table."""
     tests = figures["rows"][DEFAULT]["against"]
     keys = [(other, i) for other in tests for i in range(4)]
-    raw = [tests[other][i]["p"] for other, i in keys]
-    order = sorted(range(len(raw)), key=lambda k: raw[k])
-    adjusted, largest = {}, 0.0
-    for place, k in enumerate(order):
-        largest = max(largest, min(1.0, (len(raw) - place) * raw[k]))
-        adjusted[keys[k]] = largest
-    return adjusted
+    p_values = holm([tests[other][i]["p"] for other, i in keys])
+    return dict(zip(keys, p_values.tolist(), strict=True))
 
 
 def _tests(figures: Figures) -> list[str]:

@@ -14,6 +14,7 @@ import pytest
 from rankfield.cli import demo as demo_module
 from rankfield.cli.main import main
 from rankfield.index import open_index
+from rankfield.training import load_recipe
 
 ROOT = Path(__file__).parents[2]
 SIZE = ["--documents", "200", "--queries", "60", "--steps", "3"]
@@ -58,6 +59,11 @@ def test_the_demo_goes_on_where_it_was_interrupted(
         assert len(open_index(folder)) == 200
     page = (out / "report.html").read_text("utf-8")
     assert "CLIP" in page
+    (fairer,) = (line.split("`")[1] for line in text.splitlines() if "batch.choice=score" in line)
+    words = shlex.split(fairer)
+    words[words.index("--out") + 1] = str(tmp_path / "by-score")
+    assert run(monkeypatch, *words[1:]) == 0
+    assert load_recipe(tmp_path / "by-score" / "recipe.toml").batch.choice == "score"
     splits = json.loads((out / "ranked" / "results.json").read_text("utf-8"))["splits"]
     assert set(splits) == {"in_domain", "novel_query", "novel_document", "zero_shot"}
 

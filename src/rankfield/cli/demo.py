@@ -142,6 +142,9 @@ def _show(results: list[Results]) -> None:
 def _next_steps(out: Path) -> list[str]:
     run, place = program(), shlex.quote(str(out))
     return [
+        "CLIP and GCL draw judged pairs at random here, as published, and part of Ranked's lead is "
+        f"its batches'. To give them others: `{run} train {place}/gcl/recipe.toml --set "
+        f"data.dataset={place}/data --set batch.choice=score --out runs/gcl-by-score`",
         f'Search it: `{run} search {place}/index/ranked "red striped mug"`',
         f"See every metric: `{run} compare {place}/clip/results.json {place}/ranked/results.json`",
         f"Bring your own tables: `{run} import tables FOLDER my-data`, then "

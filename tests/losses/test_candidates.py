@@ -26,6 +26,7 @@ from rankfield.losses import JudgedContrastiveLoss, JudgedPairs, RankingLoss, ma
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 
+from candidates.entmax import entmax, fenchel_young
 from candidates.mixup import mixed_pairs, partners, with_mixtures
 from candidates.noise import noisy
 from candidates.spread import spread
@@ -34,12 +35,14 @@ sys.path.pop()
 
 SPREAD, NOISE = "candidates.spread:SpreadOutLoss", "candidates.noise:DocumentNoiseLoss"
 MIXUP, UNJUDGED = "candidates.mixup:DocumentMixupLoss", "candidates.unjudged:UnjudgedLoss"
+ENTMAX = "candidates.entmax:EntmaxLoss"
 
 OFF: list[tuple[str, dict[str, Any]]] = [
     (SPREAD, {"weight": 0.0}),
     (NOISE, {"p": 0.0}),
     (MIXUP, {"share": 0.0}),
     (UNJUDGED, {"unjudged": 1.0, "prior": 0.0}),
+    (ENTMAX, {"alpha": 1.0}),
 ]
 ON: list[tuple[str, dict[str, Any]]] = [
     (SPREAD, {"weight": 0.5, "form": "orthogonal"}),
@@ -50,8 +53,10 @@ ON: list[tuple[str, dict[str, Any]]] = [
     (UNJUDGED, {"unjudged": 0.3}),
     (UNJUDGED, {"prior": 0.1}),
     (UNJUDGED, {"unjudged": 0.5, "prior": 0.5}),
+    (ENTMAX, {"alpha": 1.5}),
+    (ENTMAX, {"alpha": 2.0}),
 ]
-FIXED = [(name, given) for name, given in ON if name in (SPREAD, UNJUDGED)]
+FIXED = [(name, given) for name, given in ON if name not in (NOISE, MIXUP)]
 """Those that draw no random numbers."""
 
 each_direction = pytest.mark.parametrize(
@@ -213,8 +218,7 @@ def unjudged_loops(
 
 @pytest.mark.parametrize(("unjudged", "prior"), [(0.3, 0.0), (1.0, 0.1), (1.0, 0.6), (0.5, 0.3)])
 @each_direction
-@pytest.mark.parametrize("target", ["ranked", "mask"])
-@pytest.mark.parametrize("margin", [0.0, 0.2])
+@pytest.mark.parametrize(("target", "margin"), [("ranked", 0.2), ("mask", 0.0)])
 def test_unjudged_equals_plain_loops(
     unjudged: float, prior: float, direction: str, target: str, margin: float
 ) -> None:
@@ -226,6 +230,69 @@ def test_unjudged_equals_plain_loops(
             batch = random_batch(m, n, pattern, seed=seed)
             found, expected = value_and_gradients(loss, batch), value_and_gradients(loops, batch)
             assert_same(found, expected, 1e-9)
+
+
+def entmax_loops(logits: list[float], alpha: float) -> list[float]:
+    """By bisection for τ, in Python floats."""
+    z = [(alpha - 1) * x for x in logits]
+    low, high = max(z) - 1, max(z)
+    for _ in range(60):
+        middle = (low + high) / 2
+        total = sum(max(x - middle, 0.0) ** (1 / (alpha - 1)) for x in z)
+        low, high = (middle, high) if total >= 1 else (low, middle)
+    return [max(x - low, 0.0) ** (1 / (alpha - 1)) for x in z]
+
+
+@pytest.mark.parametrize("alpha", [1.5, 2.0])
+@each_direction
+@pytest.mark.parametrize(("target", "margin"), [("ranked", 0.2), ("mask", 0.0)])
+def test_entmax_equals_plain_loops(
+    alpha: float, direction: str, target: str, margin: float
+) -> None:
+    def loops(
+        queries: Tensor, documents: Tensor, pairs: JudgedPairs, scale: Tensor | float
+    ) -> Tensor:
+        def term(row: list[Tensor], j: int, others: list[int]) -> Tensor:
+            z = [row[j] - scale * margin] + [row[k] for k in others]
+            p = entmax_loops([float(x.detach()) for x in z], alpha)
+            entropy = sum(x - x**alpha for x in p) / (alpha * (alpha - 1))
+            products = reference.sum_of(a * x for a, x in zip(p, z, strict=True))
+            return products + float(entropy) - z[0]
+
+        return reference.weighted_sum(
+            reference.logits_loops(queries, documents, scale),
+            reference.judgments(pairs),
+            term,
+            target=target,
+            direction=direction,
+            reduction="mean",
+        )
+
+    loss = made(ENTMAX, {"alpha": alpha}, direction=direction, target=target, margin=margin)
+    for pattern in PATTERNS:
+        for seed, (m, n) in enumerate(SHAPES):
+            batch = random_batch(m, n, pattern, seed=seed)
+            assert_same(value_and_gradients(loss, batch), value_and_gradients(loops, batch))
+
+
+@pytest.mark.parametrize("alpha", [1.5, 2.0])
+@pytest.mark.parametrize("size", [0.01, 1.0, 30.0])
+def test_entmax_in_float32_is_that_by_bisection(alpha: float, size: float) -> None:
+    g = torch.Generator().manual_seed(0)
+    logits = size * torch.randn(8, 300, generator=g)
+    logits[:, 100:] = -1e30
+    expected = torch.tensor([entmax_loops(row.tolist(), alpha) for row in logits])
+    torch.testing.assert_close(entmax(logits, alpha), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("alpha", [1.5, 2.0])
+def test_entmax_has_no_loss_where_the_own_logit_leads_by_enough(alpha: float) -> None:
+    lead = 1 / (alpha - 1)
+    logits = torch.tensor([[lead, 0.0, -1.0], [lead - 0.5, 0.0, -1.0], [5.0, -1e30, -1e30]])
+    found = fenchel_young(logits, alpha)
+    assert found[0] == pytest.approx(0.0, abs=1e-6)
+    assert found[1] > 1e-3
+    assert found[2] == 0
 
 
 @pytest.mark.parametrize(("form", "cosine"), [("dropout", 0.8), ("gaussian", 1 / 1.36**0.5)])
@@ -303,6 +370,7 @@ def test_a_mixture_competes_with_those_of_higher_score_alone() -> None:
         (UNJUDGED, {"unjudged": 0.0}),
         (UNJUDGED, {"prior": 1.0}),
         (UNJUDGED, {"prior": math.nan}),
+        (ENTMAX, {"alpha": 1.2}),
     ],
 )
 def test_a_parameter_out_of_range_is_refused(name: str, wrong: dict[str, Any]) -> None:
@@ -310,7 +378,7 @@ def test_a_parameter_out_of_range_is_refused(name: str, wrong: dict[str, Any]) -
         made(name, wrong)
 
 
-@pytest.mark.parametrize("name", [MIXUP, UNJUDGED])
+@pytest.mark.parametrize("name", [MIXUP, UNJUDGED, ENTMAX])
 def test_targets_without_an_unjudged_competitor_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match="target"):
         made(name, {}, target="soft")

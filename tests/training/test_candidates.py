@@ -9,16 +9,25 @@ from typing import Any
 
 import polars as pl
 import pytest
+import torch
+from torch import Tensor
 
 from rankfield.curation import split
+from rankfield.encoders import RankingModel
 from rankfield.schema import RankingDataset
 from rankfield.synthetic import sample_shop
-from rankfield.training import parse_recipe, save_negatives, train
+from rankfield.training import build_model, parse_recipe, save_negatives, train
+from rankfield.training.accelerator import make_accelerator
+from rankfield.training.batches import PairBatches
 from rankfield.training.negatives import load_negatives
+from rankfield.training.objective import Objective
+from rankfield.training.optimizer import make_optimizer
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 
 from candidates.catalogue import catalogue_negatives
+from candidates.sharpness import SharpnessAwareStep, sharpness_aware
+from candidates.soup import soup
 
 sys.path.pop()
 
@@ -81,6 +90,7 @@ def test_a_query_that_has_judged_nearly_all_gets_what_is_left(shop: RankingDatas
         ("candidates.noise:DocumentNoiseLoss", {"p": 0.1}),
         ("candidates.mixup:DocumentMixupLoss", {"share": 0.5}),
         ("candidates.unjudged:UnjudgedLoss", {"unjudged": 0.5}),
+        ("candidates.entmax:EntmaxLoss", {"alpha": 1.5}),
     ],
 )
 def test_a_recipe_names_a_loss_on_trial(
@@ -97,3 +107,95 @@ def test_training_draws_from_the_catalogue(shop: RankingDataset, tmp_path: Path)
     train(recipe(negatives={"file": str(file), "per_query": 2}), shop, tmp_path / "with")
     without, more = encoded(tmp_path / "without"), encoded(tmp_path / "with")
     assert all(b > a for a, b in zip(without, more, strict=True))
+
+
+def weights_of(model: RankingModel) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return all(torch.equal(one[name], other[name]) for name in {**one, **other})
+
+
+def test_a_sharpness_aware_gradient_is_that_at_the_worst_weights_near_by(
+    shop: RankingDataset, tmp_path: Path
+) -> None:
+    wanted = recipe(optimizer={"steps": 2, "clip_norm": 1e9, "learning_rate": 1e-9})
+    model, other = build_model(wanted, shop), build_model(wanted, shop)
+    batch = PairBatches(wanted, shop, model)[0]
+    objective = Objective(wanted.loss, shop.score_scale)
+
+    def gradients() -> list[Tensor]:
+        encoded = other(batch.inputs["query"], batch.inputs["document"])
+        found = torch.autograd.grad(
+            objective(encoded, batch.pairs), list(other.parameters()), allow_unused=True
+        )
+        return [torch.zeros(1) if g is None else g for g in found]
+
+    first = gradients()
+    norm = torch.cat([g.flatten() for g in first]).norm()
+    with torch.no_grad():
+        for parameter, gradient in zip(other.parameters(), first, strict=True):
+            parameter.add_(0.1 * gradient / norm)
+    expected = torch.cat([g.flatten() for g in gradients()]).norm()
+
+    start = weights_of(model)
+    step = SharpnessAwareStep(
+        wanted,
+        model.train(),
+        make_optimizer(model, wanted.optimizer),
+        scale=shop.score_scale,
+        accelerator=make_accelerator(wanted, tmp_path),
+    )
+    step.rho = 0.1
+    found = step(0, batch)["gradient_norm"]
+    assert found == pytest.approx(float(expected), rel=1e-4)
+    assert found != pytest.approx(float(norm), rel=1e-3)
+    # The learning rate is next to nothing, so the weights are those before the climb again.
+    for name, tensor in weights_of(model).items():
+        torch.testing.assert_close(tensor, start[name], rtol=0.0, atol=1e-6)
+
+
+def test_training_takes_sharpness_aware_steps_while_it_is_told_to(
+    shop: RankingDataset, tmp_path: Path
+) -> None:
+    found = []
+    for name, rho in (("plain", None), ("zero", 0.0), ("some", 0.1), ("again", 0.1)):
+        if rho is None:
+            found.append(weights_of(train(recipe(), shop, tmp_path / name)))
+        else:
+            with sharpness_aware(rho):
+                found.append(weights_of(train(recipe(), shop, tmp_path / name)))
+    plain, zero, some, again = found
+    assert same(plain, zero)
+    assert not same(plain, some)
+    assert same(some, again)
+
+
+def test_a_soup_is_the_mean_of_the_models(shop: RankingDataset, tmp_path: Path) -> None:
+    for seed in (0, 1):
+        build_model(recipe().model_copy(update={"seed": seed}), shop).save(tmp_path / f"{seed}")
+    first, second = (weights_of(RankingModel.load(tmp_path / f"{seed}")) for seed in (0, 1))
+    folders = [tmp_path / "0", tmp_path / "1"]
+    for shares, share in ((None, 0.5), ([0.25, 0.75], 0.25)):
+        mean = soup(folders, shares)
+        mean.save(tmp_path / "mean", overwrite=True)
+        found = weights_of(RankingModel.load(tmp_path / "mean"))
+        assert found.keys() == first.keys()
+        for name, tensor in found.items():
+            torch.testing.assert_close(tensor, share * first[name] + (1 - share) * second[name])
+    assert same(weights_of(soup([folders[0]] * 4)), first)
+    assert mean.metadata["soup"] == 2
+
+
+def test_a_soup_of_different_models_is_refused(shop: RankingDataset, tmp_path: Path) -> None:
+    for width in (16, 32):
+        sized = recipe(encoder={"dimension": width})
+        build_model(sized, shop).save(tmp_path / f"{width}")
+    with pytest.raises(ValueError, match="same tensor"):
+        soup([tmp_path / "16", tmp_path / "32"])
+    for shares in ([0.5], [0.9, 0.9]):
+        with pytest.raises(ValueError, match="add up to 1"):
+            soup([tmp_path / "16"] * 2, shares)
+    with pytest.raises(ValueError, match="expected models"):
+        soup([])

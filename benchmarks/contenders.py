@@ -73,8 +73,8 @@ CANDIDATES = (
     ),
     _candidate(
         "spread-out, uniformity",
-        _own("spread:SpreadOutLoss", weight=0.1, form="uniformity"),
-        _own("spread:SpreadOutLoss", weight=1.0, form="uniformity"),
+        _own("spread:SpreadOutLoss", weight=0.05, form="uniformity"),
+        _own("spread:SpreadOutLoss", weight=0.3, form="uniformity"),
     ),
     _candidate(
         "dropout on document embeddings",
@@ -84,7 +84,7 @@ CANDIDATES = (
     _candidate(
         "mixup of a query's documents",
         _own("mixup:DocumentMixupLoss", alpha=1.0, share=0.5),
-        _own("mixup:DocumentMixupLoss", alpha=0.2, share=1.0),
+        _own("mixup:DocumentMixupLoss", alpha=0.3, share=1.0),
     ),
     _candidate(
         "unjudged documents compete less",
@@ -95,6 +95,11 @@ CANDIDATES = (
         "debiased",
         _own("unjudged:UnjudgedLoss", prior=0.01),
         _own("unjudged:UnjudgedLoss", prior=0.1),
+    ),
+    _candidate(
+        "1.5-entmax in place of softmax",
+        _own("entmax:EntmaxLoss", alpha=1.5),
+        {**_own("entmax:EntmaxLoss", alpha=1.5), "loss.max_logit_scale": 30.0},
     ),
     _candidate("EMA of the weights", {"average.ema": 0.98}, {"average.ema": 0.995}),
     _candidate("field dropout", {"data.field_dropout": 0.1}, {"data.field_dropout": 0.3}),

@@ -38,8 +38,13 @@ def _graded(name: str, loss: str, first: Settings, second: Settings) -> Arm:
         "loss.direction": "query_to_document",
         "batch.more_queries": 64,
     }
-    options = ({"loss.parameters": first}, {"loss.parameters": second})
-    return Arm(name, settings, options)
+    return Arm(name, settings, (_split(first), _split(second)))
+
+
+def _split(own: Settings) -> Settings:
+    """Return settings with the loss's own parameters gathered; a margin is the recipe's key."""
+    margin = {f"loss.{k}": v for k, v in own.items() if k == "margin"}
+    return {"loss.parameters": {k: v for k, v in own.items() if k != "margin"}, **margin}
 
 
 GRADED = (
@@ -48,11 +53,16 @@ GRADED = (
     _graded("FlagEmbedding m3_kd_loss", "m3_kd:M3KDLoss", {}, {"sharpness": 3.0}),
     _graded("Trove graded KL", "trove_kl:TroveKLLoss", {}, {"sharpness": 10.0}),
     _graded("SupCon by grade", "supcon:GradedSupConLoss", {}, {"power": 1.0}),
-    _graded("multi-class circle", "circle:MultiClassCircleLoss", {}, {"fixed_scale": 32.0}),
+    _graded(
+        "multi-class circle",
+        "circle:MultiClassCircleLoss",
+        {"margin": 0.25},
+        {"margin": 0.4, "fixed_scale": 32.0},
+    ),
     _graded("LSEPair", "lsepair:LSEPairLoss", {}, {"divided": True}),
     _graded("CoSENT", "cosent:CoSENTLoss", {}, {"unjudged": True}),
     _graded("AnglE", "angle:AnglELoss", {"unjudged": True}, {"unjudged": True, "cosine": 1.0}),
-    _graded("MarginMSE", "margin_mse:MarginMSELoss", {}, {"unjudged": True}),
+    _graded("MarginMSE", "margin_mse:MarginMSELoss", {}, {"unjudged": True, "fixed_scale": 2.0}),
     _graded("SyCL Wasserstein", "wasserstein:WassersteinLoss", {}, {"sharpness": 10.0}),
 )
 

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from worker import ROOT, SPLITS, Run, Settings, Workers, dev_mean, per_query, sp
 
 HERE = Path(__file__).parent
 LENGTHS = (1, 2, 4, 8, 16)
+ASKED = ("small", "small-plain", "small-judged")
 ARMS = (THRESHOLD, GCL, DEFAULT)
 
 
@@ -120,19 +123,21 @@ def plot(found: Settings, path: Path) -> None:
 def main() -> None:
     """Train all lengths and write figures and plot."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("sets", nargs="*", metavar="SET", default=ASKED)
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "fair")
     parser.add_argument("--data", type=Path, default=ROOT / ".." / "shared" / "data")
     parser.add_argument("--workers", type=int, default=2, help="runs at a time, one thread each")
     given = parser.parse_args()
     workers = Workers(given.workers)
-    found: dict[str, Any] = {}
-    for name in ("small", "small-plain", "small-judged"):
-        folder = prepared(name, given.out, given.data, None)
-        variant = () if name == "small" else (LENGTHS[-1:], (GCL, DEFAULT))
-        found[name] = curves(name, folder, workers, *variant)
     path = HERE / "results" / "convergence.json"
-    path.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
-    plot(found["small"], path.with_suffix(".svg"))
+    found: dict[str, Any] = {}
+    for name in given.sets:
+        folder = prepared(name, given.out, given.data, None)
+        variant = () if name == ASKED[0] else (LENGTHS[-1:], (GCL, DEFAULT))
+        found[name] = curves(name, folder, workers, *variant)
+        path.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+    plot(found[ASKED[0]], path.with_suffix(".svg"))
+    subprocess.run([sys.executable, str(HERE / "results_page.py")], check=True)
 
 
 if __name__ == "__main__":

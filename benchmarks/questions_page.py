@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fair_sets import GCL, SETS
+from fair_sets import DEFAULT, GCL, SETS
 from page_tables import gain, p_value
 
 __all__ = ["question_sections"]
@@ -71,13 +71,13 @@ def _convergence(found: Figures) -> list[str]:
             cells = _cells(point, None if arm == GCL else base)
             seen = f"{point['documents'] * steps:,.0f}"
             lines.append(f"| {steps:,} | {arm}{stop} | {' | '.join(cells)} | {seen} |")
-    lines += ["", "Why a lead ends: 16 times the steps on two variants of that shop.", ""]
+    lines += ["", "Why a lead ends: 16 times the steps on variants of that shop.", ""]
     lines += [f"| shop | arm | {_NAMES} | mean |", "|---" * 7 + "|"]
-    for name in ("small", "small-plain", "small-judged"):
+    for name in found:
         arms = found[name]["arms"]
         base = arms[GCL]["points"][-1]["mean"]
         for arm, curve in arms.items():
-            if name == "small" and arm not in found["small-plain"]["arms"]:
+            if arm not in (GCL, DEFAULT):
                 continue
             cells = _cells(curve["points"][-1], None if arm == GCL else base)
             lines.append(f"| {SETS[name].title} | {arm} | {' | '.join(cells)} |")

@@ -71,7 +71,8 @@ def _convergence(found: Figures) -> list[str]:
             cells = _cells(point, None if arm == GCL else base)
             seen = f"{point['documents'] * steps:,.0f}"
             lines.append(f"| {steps:,} | {arm}{stop} | {' | '.join(cells)} | {seen} |")
-    lines += ["", "Why a lead ends: 16 times the steps on variants of that shop.", ""]
+    lines += ["", *_stopped(small), ""]
+    lines += ["Why a lead ends: 16 times the steps on variants of that shop.", ""]
     lines += [f"| shop | arm | {_NAMES} | mean |", "|---" * 7 + "|"]
     for name in found:
         arms = found[name]["arms"]
@@ -81,6 +82,20 @@ def _convergence(found: Figures) -> list[str]:
                 continue
             cells = _cells(curve["points"][-1], None if arm == GCL else base)
             lines.append(f"| {SETS[name].title} | {arm} | {' | '.join(cells)} |")
+    return lines
+
+
+def _stopped(curves: Figures) -> list[str]:
+    """Return each arm at the length where dev stops it."""
+    at = {
+        arm: curve["points"][curves["lengths"].index(curve["stopped"])]
+        for arm, curve in curves["arms"].items()
+    }
+    lines = [f"| each stopped on dev | steps | {_NAMES} | mean |", "|---" * 7 + "|"]
+    for arm, point in at.items():
+        steps = curves["steps"] * curves["arms"][arm]["stopped"]
+        cells = _cells(point, None if arm == GCL else at[GCL]["mean"])
+        lines.append(f"| {arm} | {steps:,} | {' | '.join(cells)} |")
     return lines
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ import polars as pl
 import pytest
 
 from rankfield.schema import RankingDataset
-from rankfield.training.methods import fitted_settings
+from rankfield.training import parse_recipe
+from rankfield.training.methods import fitted_course, fitted_settings
 from rankfield.training.template import recipe_text
 from training_data import tiny_shop
 
@@ -44,3 +46,35 @@ def test_scores_that_are_no_grades_get_soft_borders(shop: RankingDataset, tmp_pa
 @pytest.mark.parametrize("method", ["gcl", "clip"])
 def test_the_papers_methods_stay_as_they_are(shop: RankingDataset, method: str) -> None:
     assert fitted_settings(method, with_noise(shop, 1e-6)) == fitted_settings(method, shop)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "size", "pretrained", "steps"),
+    [
+        (6_400, 128, False, 100),
+        (12_800, 128, False, 200),
+        (1_000, 100, False, 100),
+        (1_000, 100, True, 20),
+        (4_000, 100, True, 80),
+        (10_000_000, 128, False, 20_000),
+    ],
+)
+def test_the_length_is_two_epochs_within_limits(
+    pairs: int, size: int, pretrained: bool, steps: int
+) -> None:
+    course = {"optimizer": {"steps": steps}, "dev": {"every": steps // 5}}
+    assert fitted_course("gcl", pairs, size, pretrained=pretrained) == course
+    found = fitted_course("ranked", pairs, size, pretrained=pretrained)
+    if not pretrained:
+        course["optimizer"]["learning_rate"] = 2e-3  # type: ignore[assignment]
+        course["loss"] = {"logit_scale": 30}
+    assert found == course
+
+
+def test_a_printed_recipe_has_a_length_that_fits_its_data(tmp_path: Path) -> None:
+    data = tiny_shop(tmp_path / "shop", photos=False, copies=2)
+    recipe = parse_recipe(tomllib.loads(recipe_text(data)))
+    assert (recipe.optimizer.steps, recipe.dev.every) == (100, 20)
+    assert (recipe.optimizer.learning_rate, recipe.loss.logit_scale) == (2e-3, 30)
+    theirs = parse_recipe(tomllib.loads(recipe_text(data, method="gcl")))
+    assert (theirs.optimizer.learning_rate, theirs.optimizer.steps) == (1e-3, 100)

@@ -11,11 +11,21 @@ from rankfield.messages import did_you_mean
 from rankfield.schema import RankingDataset
 from rankfield.weighting import SOFT_DISCOUNT
 
-__all__ = ["DEFAULT_METHOD", "METHODS", "fitted_settings", "method_settings"]
+__all__ = [
+    "DEFAULT_METHOD",
+    "METHODS",
+    "Sections",
+    "fitted_course",
+    "fitted_settings",
+    "method_settings",
+]
+
+Sections = dict[str, dict[str, Any]]
+"""Section of a recipe → key → value."""
 
 _PAIRS: dict[str, Any] = {"documents_per_query": 1, "choice": "uniform", "more_queries": 0}
 
-METHODS: dict[str, dict[str, dict[str, Any]]] = {
+METHODS: dict[str, Sections] = {
     "ranked": {"loss": {}, "batch": {}},
     "gcl": {
         "loss": {"target": "pair", "direction": "both", "weight": "exponential"},
@@ -37,11 +47,13 @@ DEFAULT_METHOD = "ranked"
 _SHORT = 20
 """A list with fewer good documents is short."""
 
+_EPOCHS, _FEWEST, _FEWEST_PRETRAINED, _MOST, _LOOKS = 2, 100, 20, 20_000, 5
+
 _GRADES = 10
 """More different scores of good documents than this are no grades, such as those of clicks."""
 
 
-def method_settings(name: str) -> dict[str, dict[str, Any]]:
+def method_settings(name: str) -> Sections:
     """Return what a method sets: section → key → value.
 
     Raises:
@@ -56,7 +68,7 @@ def method_settings(name: str) -> dict[str, dict[str, Any]]:
     return METHODS[name]
 
 
-def fitted_settings(name: str, dataset: RankingDataset) -> dict[str, dict[str, Any]]:
+def fitted_settings(name: str, dataset: RankingDataset) -> Sections:
     """Return what a method sets for this data.
 
     For "ranked" and short lists (half of the training queries judge fewer than 20 documents good,
@@ -78,3 +90,27 @@ def fitted_settings(name: str, dataset: RankingDataset) -> dict[str, dict[str, A
         settings["loss"]["weight"] = SOFT_DISCOUNT
         settings["batch"]["choice"] = "soft_balanced"
     return settings
+
+
+def fitted_course(method: str, pairs: int, size: int, *, pretrained: bool) -> Sections:
+    """Return how a training of so much data goes: steps, dev, and for "ranked" rate and scale.
+
+    steps = 2 · `pairs` / `size`, two epochs, but at least 100 (20 from a pretrained encoder) and at
+    most 20,000; dev measures five times, so that the best model on the way is kept. On a small shop
+    "ranked" was best on unseen documents after one to three epochs, and lost there what it gained
+    in domain when trained on. From scratch it has the rate 2e-3 and begins with the logit scale 30,
+    which were as good as 1e-3 and 14.3 or better on each set (benchmarks/RESULTS.md).
+
+    Args:
+        method: of `METHODS`.
+        pairs: judged pairs of positive weight.
+        size: pairs a step.
+        pretrained: whether the encoder, or another trainer's parameters, are given.
+    """
+    least = _FEWEST_PRETRAINED if pretrained else _FEWEST
+    steps = min(max(round(_EPOCHS * pairs / size), least), _MOST)
+    found: Sections = {"optimizer": {"steps": steps}, "dev": {"every": max(steps // _LOOKS, 1)}}
+    if method == DEFAULT_METHOD and not pretrained:
+        found["optimizer"]["learning_rate"] = 2e-3
+        found["loss"] = {"logit_scale": 30.0}
+    return found

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from rankfield.errors import InputError
 from rankfield.schema import Field, RankingDataset
-from rankfield.training.methods import DEFAULT_METHOD, fitted_settings
+from rankfield.training.methods import DEFAULT_METHOD, fitted_course, fitted_settings
 from rankfield.training.pairs import TrainingPairs
 from rankfield.training.recipe import Recipe, parse_recipe
 from rankfield.training.translation import Translation
@@ -88,7 +88,7 @@ def _fitted(
     start: Translation | None,
     allow_code: bool,
 ) -> Recipe:
-    """Return the method's recipe for a data set, with a batch of at most a quarter of its pairs."""
+    """Return the method's recipe for a data set: its batches and length fit the pairs it has."""
     values: dict[str, Any] = fitted_settings(method, dataset)
     values["name"] = method
     values["data"] = {
@@ -113,6 +113,9 @@ def _fitted(
     if translation is not None:
         _merge(values, translation.fitted(pool, size))
     values["batch"]["size"] = size
+    given = start is not None or translation is not None
+    for section, keys in fitted_course(method, pool, size, pretrained=given).items():
+        values[section] = keys | values.get(section, {})
     return parse_recipe(values, where=where, allow_code=allow_code)
 
 

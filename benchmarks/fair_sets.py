@@ -184,10 +184,11 @@ SETS = {
         recipe="icecat",
         prepare=("import", "tables", "{made}", "{raw}", "--relevant", "2"),
         split=(),
-        common={**TEXT, "data.document_weights": {"text": 1.0}},
+        common={**TEXT, "optimizer.steps": 20, "data.document_weights": {"text": 1.0}},
         rates=(2e-5, 8e-5),
         thresholds=(2, 3),
         text_weights={"text": 1.0},
+        seeds=(0, 1, 2),
         all_pairs=False,
     ),
     "small": small_shop(

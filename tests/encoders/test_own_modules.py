@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
-from rankfield.encoders import RankingModel
+from rankfield.encoders import ComposedEncoder, RankingModel
 from rankfield.encoders.own_modules import OwnTextTower, OwnVisionTower, is_factory
+from rankfield.encoders.pretrained import allowed_code, no_pickles
 from rankfield.errors import ModelError, RecipeError
 from rankfield.schema import Field
 from rankfield.training import parse_recipe
@@ -76,6 +79,44 @@ def test_towers_of_a_factory_are_used_and_saved(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.encode_documents(records), before)
     encoder.freeze("vision")
     assert not any(p.requires_grad for p in encoder.towers()["vision"].parameters())
+
+
+def test_a_tower_that_says_what_its_outputs_depend_on() -> None:
+    for tower in (OwnVisionTower("own_towers:vision"), OwnTextTower("own_towers:text")):
+        assert tower.settings() is None
+        tower.model.outputs_version = "1"
+        first = tower.settings()
+        assert first is not None
+        assert json.loads(json.dumps(first)) == first
+        tower.model.outputs_version = "2"
+        assert tower.settings() != first
+        tower.model.outputs_version = 3
+        with pytest.raises(
+            ModelError, match=r"own_towers:\w+.*a string as outputs_version, found 3"
+        ):
+            tower.settings()
+
+
+def test_a_factory_that_reads_its_own_weights(tmp_path: Path) -> None:
+    """What it reads them with is up to it, while rankfield's own libraries read no pickle."""
+    state = nn.Sequential(nn.Conv2d(3, 5, 4)).state_dict()
+    torch.save(state, tmp_path / "own.pth")
+    code = f"""
+def loaded():
+    module, width, transform = vision()
+    module.load_state_dict(torch.load({str(tmp_path / "own.pth")!r}, weights_only=True))
+    return module, width, transform
+"""
+    (tmp_path / "own_loaded.py").write_text(CODE + code, "utf-8")
+    encoder = ComposedEncoder(None, OwnVisionTower("own_loaded:loaded"), dimension=4)
+    RankingModel(encoder, [Field("photo", "image")], [Field("photo", "image")]).save(tmp_path / "m")
+    again = RankingModel.load(tmp_path / "m", allow_code=True).encoder.towers()["vision"]
+    assert torch.equal(again.state_dict()["model.0.weight"], state["0.weight"])
+    with no_pickles(), no_pickles():
+        with allowed_code():
+            assert torch.load(tmp_path / "own.pth", weights_only=True).keys() == state.keys()
+        with pytest.raises(ValueError, match="is a pickle"):
+            torch.load(tmp_path / "own.pth", weights_only=True)
 
 
 def test_a_factory_that_makes_something_else() -> None:

@@ -12,10 +12,11 @@ from PIL import Image
 from torch import Tensor
 
 from rankfield.encoders import ComposedEncoder, RankingModel
+from rankfield.encoders.own_modules import OwnVisionTower
 from rankfield.encoders.vision_tower import VisionTower
 from rankfield.errors import ImageError
 from rankfield.schema import RankingDataset
-from rankfield.training import Recipe, build_model, train, training_images
+from rankfield.training import Recipe, build_model, parse_recipe, train, training_images
 from rankfield.training.batches import PairBatches
 from tiny_models import recipe_of, tiny_clip
 from training_data import tiny_shop, with_image_files
@@ -149,6 +150,49 @@ def test_another_image_or_tower_has_its_own(clip: Path, shop: RankingDataset, ca
     ((_, others),) = batches_of(clip, shop, vision=saved).images.outputs.values()
     assert entries(cache) == 3
     assert not torch.allclose(outputs, others)
+
+
+@pytest.mark.parametrize("version", ["1", None])
+def test_a_module_of_ones_own_is_kept_if_it_has_a_version(
+    shop: RankingDataset,
+    cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    version: str | None,
+) -> None:
+    kept = int(version is not None)
+    code = f"""
+import torch
+from rankfield.encoders import ImageTransform
+
+def vision():
+    torch.manual_seed(0)
+    norm = torch.nn.BatchNorm2d(5)
+    module = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 5, 4), norm, torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()
+    )
+    module.outputs_version = {version!r}
+    return module, 5, ImageTransform(8, 8, "stretch")
+"""
+    (tmp_path / f"kept_{kept}.py").write_text(code, "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    encoder = {"kind": "composed", "dimension": 8, "freeze": ["vision"]}
+    recipe = parse_recipe(
+        {
+            "encoder": encoder | {"vision_model": f"kept_{kept}:vision"},
+            "optimizer": {"steps": 8},
+            "batch": {"size": 8},
+        },
+        allow_code=True,
+    )
+    model = train(recipe, shop, tmp_path / "run")
+    assert entries(cache) == kept
+    statistics = model.state_dict()["encoder.vision.model.1.running_mean"]
+    assert torch.equal(statistics, torch.zeros(5))
+    if kept:
+        no_towers(monkeypatch)
+        monkeypatch.setattr(OwnVisionTower, "forward", VisionTower.forward)
+        PairBatches(recipe, shop, build_model(recipe, shop))
 
 
 def test_a_damaged_entry_is_made_again(clip: Path, shop: RankingDataset, cache: Path) -> None:

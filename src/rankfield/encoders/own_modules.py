@@ -13,6 +13,7 @@ from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
 from rankfield.encoders.image_transform import ImageTransform
+from rankfield.encoders.pretrained import allowed_code
 from rankfield.encoders.source import PACKAGE
 from rankfield.encoders.text_towers import TextTower
 from rankfield.encoders.vision_tower import VisionTower
@@ -35,7 +36,8 @@ class OwnVisionTower(VisionTower):
     """A vision module of a factory `() → (module, width, ImageTransform)`.
 
     The module maps float32 N × 3 × height × width, normalised as the transform says, to
-    N × width vectors.
+    N × width vectors. If it has an attribute `outputs_version`, a string, its outputs while it is
+    frozen are kept for later runs: see `settings`.
 
     Args:
         factory: "module:function", which is imported and called; whoever makes the tower has
@@ -58,8 +60,16 @@ class OwnVisionTower(VisionTower):
         """Return N × width vectors from uint8 N × H × W × 3 pixels."""
         return _checked(self.model(self.transform.inputs(pixels)["pixel_values"]), self)
 
-    def settings(self) -> None:
-        """Return None: what code gives is not known from its name."""
+    def settings(self) -> list[Any] | None:
+        """Return what beside weights and input its output depends on; None: it is not known.
+
+        What code gives is not known from its name: it is known if the module has an
+        `outputs_version`, which whoever writes it changes with what it computes.
+
+        Raises:
+            ModelError: `outputs_version` is no string.
+        """
+        return _settings(self)
 
     def save(self, folder: Path) -> None:
         """Write the weights and the name of the factory."""
@@ -81,7 +91,7 @@ class OwnTextTower(TextTower):
     """A text module of a factory `() → (module, width, tokenizer)`.
 
     The tokenizer maps a list of strings to a dictionary of tensors with a row for each; the module
-    maps that dictionary to N × width vectors.
+    maps that dictionary to N × width vectors. `outputs_version` is as of `OwnVisionTower`.
 
     Args:
         factory: as of `OwnVisionTower`.
@@ -106,8 +116,16 @@ class OwnTextTower(TextTower):
         """Return N × width vectors."""
         return _checked(self.model(inputs), self)
 
-    def settings(self) -> None:
-        """Return None: what code gives is not known from its name."""
+    def settings(self) -> list[Any] | None:
+        """Return what beside weights and input its output depends on; None: it is not known.
+
+        What code gives is not known from its name: it is known if the module has an
+        `outputs_version`, which whoever writes it changes with what it computes.
+
+        Raises:
+            ModelError: `outputs_version` is no string.
+        """
+        return _settings(self)
 
     def save(self, folder: Path) -> None:
         """Write the weights and the name of the factory."""
@@ -125,7 +143,8 @@ def _made(factory: str, third: Any) -> tuple[nn.Module, int, Any]:
     """Import and call a factory, and check what it returns."""
     module, _, name = factory.partition(":")
     try:
-        made = getattr(importlib.import_module(module), name)()
+        with allowed_code():
+            made = getattr(importlib.import_module(module), name)()
     except (ImportError, AttributeError) as error:
         raise RecipeError(
             f"cannot be imported ({error})",
@@ -148,6 +167,17 @@ def _checked(vectors: Any, tower: OwnTextTower | OwnVisionTower) -> Tensor:
             f"expected N × {tower.width} vectors of the module, found {found}", where=tower.factory
         )
     return vectors
+
+
+def _settings(tower: OwnTextTower | OwnVisionTower) -> list[Any] | None:
+    version = getattr(tower.model, "outputs_version", None)
+    if version is None:
+        return None
+    if not isinstance(version, str):
+        raise ModelError(
+            f"expected a string as outputs_version, found {version!r:.80}", where=tower.factory
+        )
+    return [type(tower).__name__, tower.factory, tower.width, repr(tower), version]
 
 
 def _save(tower: OwnTextTower | OwnVisionTower, folder: Path) -> None:

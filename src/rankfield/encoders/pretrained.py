@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,7 +16,14 @@ from rankfield.files import MAX_JSON, read_json_object
 from rankfield.messages import listed
 from rankfield.paths import require_regular
 
-__all__ = ["load_model", "load_tokenizer", "loading", "no_pickles", "require_plain_files"]
+__all__ = [
+    "allowed_code",
+    "load_model",
+    "load_tokenizer",
+    "loading",
+    "no_pickles",
+    "require_plain_files",
+]
 
 _GUARD = threading.RLock()
 _LONGEST_PROBLEM = 600
@@ -109,19 +116,40 @@ def no_pickles() -> Iterator[None]:
     """
     import torch
 
-    def refuse(file: object = "", *_: object, **__: object) -> None:
-        raise ValueError(
-            f"{getattr(file, 'name', file)} is a pickle; only safetensors weights are read:"
-            " save the model again with them"
-        )
-
     with _GUARD:
         usual = torch.load
-        torch.load = refuse  # type: ignore[assignment]
+        torch.load = _Refusal(usual)  # type: ignore[assignment]
         try:
             yield
         finally:
             torch.load = usual
+
+
+@contextmanager
+def allowed_code() -> Iterator[None]:
+    """Lift `no_pickles` for code of the user's own, which reads its weights as it sees fit."""
+    import torch
+
+    with _GUARD:
+        current = torch.load
+        torch.load = current.usual if isinstance(current, _Refusal) else current
+        try:
+            yield
+        finally:
+            torch.load = current
+
+
+class _Refusal:
+    """In place of torch.load; `usual` is torch's own, however often it was replaced."""
+
+    def __init__(self, usual: Callable[..., Any]) -> None:
+        self.usual: Callable[..., Any] = usual.usual if isinstance(usual, _Refusal) else usual
+
+    def __call__(self, file: object = "", *_: object, **__: object) -> None:
+        raise ValueError(
+            f"{getattr(file, 'name', file)} is a pickle; only safetensors weights are read:"
+            " save the model again with them"
+        )
 
 
 def require_plain_files(source: str | Path) -> None:

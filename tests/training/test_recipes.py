@@ -25,11 +25,17 @@ def test_it_is_valid(path: Path) -> None:
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("name", ["luma", "grocery", "icecat"])
-def test_it_fits_its_data(name: str) -> None:
-    if not (DATA / name).is_dir():
+@pytest.mark.parametrize(
+    "name", ["luma", "grocery", "icecat", "luma-pretrained", "grocery-pretrained"]
+)
+def test_it_fits_its_data(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = DATA / name.removesuffix("-pretrained")
+    if not folder.is_dir():
         pytest.skip("the real data sets are not here")
-    dataset, _ = read_tables(DATA / name, bad_images="ignore")
+    if name.endswith("-pretrained"):
+        pytest.importorskip("efficientnet_lite_pytorch")
+        monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    dataset, _ = read_tables(folder, bad_images="ignore")
     recipe = load_recipe(ROOT / "recipes" / f"{name}.toml", allow_code=True)
     data = split(dataset)
     model = build_model(recipe, data)

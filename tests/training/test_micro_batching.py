@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +102,18 @@ def first_batch(clip: Path, shop: RankingDataset) -> tuple[RankingModel, Any]:
     recipe = recipe_of(clip)
     model = build_model(recipe, shop).train()
     return model, PairBatches(recipe, shop, model)[0].inputs
+
+
+def test_nothing_that_was_measured_stays_in_memory(clip: Path, shop: RankingDataset) -> None:
+    model = build_model(recipe_of(clip, batch={"size": 16}), shop)
+    batches = PairBatches(recipe_of(clip, batch={"size": 16}), shop, model)
+    for inputs in batches[0].inputs.values():
+        activation_bytes(model, inputs, model.micro_batches)
+    weights = [weakref.ref(parameter) for parameter in model.parameters()]
+    del model, batches, inputs
+    gc.collect()
+    assert weights
+    assert not [weight for weight in weights if weight() is not None]
 
 
 def test_what_a_batch_keeps_is_estimated(clip: Path, shop: RankingDataset) -> None:

@@ -78,7 +78,8 @@ def activation_bytes(model: RankingModel, batch: FieldBatch, sizes: MicroBatches
             storage = tensor.untyped_storage()
             if storage.data_ptr() not in weights:
                 saved[storage.data_ptr()] = storage.nbytes()
-            return tensor
+            # A graph that holds its own outputs through a hook is never freed, nor are weights.
+            return tensor.detach()
 
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
             # Held until it is counted: a storage that is given back could be counted twice.

@@ -123,8 +123,10 @@ CANDIDATES = (
 )
 
 
-def compared(name: str, folder: Path, workers: Workers, what: str) -> Settings:
-    """Return the figures of a set's contenders and of the fair comparison's arms."""
+def compared(
+    name: str, folder: Path, workers: Workers, what: str, only: list[str] | None = None
+) -> Settings:
+    """Return the figures of a set's contenders (of these names) and of the fair comparison's."""
     wanted: FairSet = SETS[name]
     comparison = Comparison(name, folder, workers)
     first = [arm for arm in arms_of(wanted) if arm.name in (THRESHOLD, GCL, DEFAULT)]
@@ -135,6 +137,7 @@ def compared(name: str, folder: Path, workers: Workers, what: str) -> Settings:
         options = {n: [{**chosen[DEFAULT], **own} for own in some] for n, some in CANDIDATES}
         if len(wanted.text_weights) < 2 and name == "grocery":  # one field
             options = {n: o for n, o in options.items() if "field" not in n}
+    options = {n: o for n, o in options.items() if only is None or n in only}
     chosen |= comparison.tuned(options)
     runs = {row: comparison.runs(one, SEEDS, "test") for row, one in chosen.items()}
     workers.finish([run for some in runs.values() for run in some], name)
@@ -170,6 +173,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("what", choices=["graded", "candidates"])
     parser.add_argument("sets", nargs="*", metavar="SET")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="contenders of these names")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "fair")
     parser.add_argument("--data", type=Path, default=ROOT / ".." / "shared" / "data")
     parser.add_argument("--workers", type=int, default=2, help="runs at a time, one thread each")
@@ -179,7 +183,7 @@ def main() -> None:
     found = json.loads(path.read_text("utf-8")) if path.is_file() else {}
     for name in given.sets or (GRADED_SETS if given.what == "graded" else CANDIDATE_SETS):
         folder = prepared(name, given.out, given.data, None)
-        found[name] = compared(name, folder, workers, given.what)
+        found[name] = compared(name, folder, workers, given.what, given.only)
         path.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
     subprocess.run([sys.executable, str(HERE / "results_page.py")], check=True)
 

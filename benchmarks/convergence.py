@@ -100,9 +100,9 @@ def plot(found: Settings, path: Path) -> None:
     from matplotlib import pyplot as plt
 
     figure, panels = plt.subplots(1, 4, figsize=(12, 3.2), sharey=True)
+    steps = [found["steps"] * n for n in found["lengths"]]
     for split, panel in enumerate(panels):
         for arm, curve in found["arms"].items():
-            steps = [found["steps"] * n for n in found["lengths"]]
             means = np.array([point["mean"][split] for point in curve["points"]])
             spread = np.array([point["standard_deviation"][split] for point in curve["points"]])
             (line,) = panel.plot(steps, means, marker="o", markersize=3, label=arm)
@@ -110,6 +110,8 @@ def plot(found: Settings, path: Path) -> None:
                 steps, means - spread, means + spread, color=line.get_color(), alpha=0.15
             )
         panel.set_xscale("log", base=2)
+        panel.set_xticks(steps, [f"{n:,}" for n in steps])
+        panel.minorticks_off()
         panel.set_title(SPLITS[split].replace("_", " "), fontsize=10)
         panel.set_xlabel("steps")
         panel.grid(alpha=0.3)

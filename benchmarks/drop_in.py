@@ -31,6 +31,7 @@ from typing import Any
 
 from quality import _prepare
 from quality_arms import SETS
+from smaller import smaller
 
 HERE = Path(__file__).parent
 MNRL, COSENT = "MultipleNegativesRankingLoss", "CoSENTLoss"
@@ -76,7 +77,7 @@ def main() -> None:
 
 def measured(name: str, options: argparse.Namespace) -> Figures:
     """Return the figures of one set: the untrained model's, and each arm's."""
-    dataset = _smaller(load(name, options), options.others)
+    dataset = smaller(load(name, options), options.others)
     base = {"set": name, "fingerprint": dataset.fingerprint()}
 
     def kept(what: Figures, make: Callable[[], Figures]) -> Figures:
@@ -131,15 +132,6 @@ def load(name: str, options: argparse.Namespace) -> Any:
             )
             rankfield.split(shop).save(folder / "split")
     return rankfield.RankingDataset.load(folder / "split")
-
-
-def _smaller(dataset: Any, others: int) -> Any:
-    """Return a data set with its judged documents and so many others: all are embedded often."""
-    documents = dataset.documents
-    judged = documents.join(dataset.judgments, on="doc_id", how="semi")["doc_id"]
-    rest = documents.join(judged.to_frame(), on="doc_id", how="anti")["doc_id"]
-    ids = [*judged, *rest.sample(min(others, len(rest)), seed=0)]
-    return dataset.with_tables(documents=documents.filter(documents["doc_id"].is_in(ids)))
 
 
 def model_of() -> Any:

@@ -27,6 +27,7 @@ from cranfield import cranfield_tables
 from fair_sets import CLIP, DEFAULT, FAIR, GCL, SETS, THRESHOLD, FairSet, arms_of, trials
 from paired import paired_difference
 from quality_baselines import baselines
+from smaller import smaller
 from worker import (
     METRICS,
     ROOT,
@@ -60,7 +61,9 @@ def prepared(name: str, out: Path, data: Path, cranfield: Path | None) -> Path:
     if not whole.is_dir():
         _rankfield(["split", places["raw"], str(whole), *wanted.split])
     if wanted.others is not None:
-        _smaller(whole, folder / "split", wanted.others)
+        from rankfield.schema import RankingDataset
+
+        smaller(RankingDataset.load(whole), wanted.others).save(folder / "split")
     (folder / "runs").mkdir(exist_ok=True)
     return folder
 
@@ -70,19 +73,6 @@ def _rankfield(words: Any) -> None:
     done = subprocess.run(program, check=False, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"rankfield {' '.join(program[3:])}\n{done.stderr}")
-
-
-def _smaller(whole: Path, out: Path, others: int) -> None:
-    """Save a data set with its judged documents and so many others: it is embedded often."""
-    from rankfield.schema import RankingDataset
-
-    dataset = RankingDataset.load(whole)
-    documents = dataset.documents
-    judged = documents.join(dataset.judgments, on="doc_id", how="semi")["doc_id"]
-    rest = documents.join(judged.to_frame(), on="doc_id", how="anti")["doc_id"]
-    ids = [*judged, *rest.sample(min(others, len(rest)), seed=0)]
-    kept = dataset.with_tables(documents=documents.filter(documents["doc_id"].is_in(ids)))
-    kept.save(out)
 
 
 class Comparison:

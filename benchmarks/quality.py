@@ -30,6 +30,7 @@ import polars as pl
 from paired import RECIPES, paired_difference
 from quality_arms import PAPER, SETS, THRESHOLD, Arm, BenchmarkSet, arms_of, choices_of
 from quality_baselines import baselines
+from worker import toml_value
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -293,13 +294,6 @@ def _short(settings: Settings, wanted: BenchmarkSet) -> str:
         for key, value in settings.items()
         if wanted.common.get(key) != value
     )
-
-
-def toml_value(value: Any) -> str:
-    """Return a value as the command line's --set takes it."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{k} = {toml_value(v)}" for k, v in value.items()) + "}"
-    return json.dumps(value)
 
 
 def main() -> None:

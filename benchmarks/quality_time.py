@@ -10,7 +10,7 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
-from quality import ROOT, toml_value
+from worker import ROOT, toml_value
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -103,6 +104,42 @@ def test_train_writes_a_run(rankfield: Command, folder: Path, recipe: Path, tmp_
     assert [line["step"] for line in lines if line["event"] == "dev"] == [0, 2, 4]
 
     assert "already exists" in rankfield.refused("train", recipe, "--out", out)
+
+
+def test_what_comes_next_allows_the_code_of_a_tower_of_ones_own(
+    rankfield: Command, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = """
+from torch import nn
+from rankfield.encoders import ImageTransform
+
+def vision():
+    module = nn.Sequential(nn.Conv2d(3, 5, 4), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return module, 5, ImageTransform(8, 8, "stretch")
+"""
+    (tmp_path / "towers_of_a_test.py").write_text(code, "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    recipe = tmp_path / "own.toml"
+    recipe.write_text(
+        f"""
+[data]
+dataset = "{folder / "shop"}"
+[encoder]
+kind = "composed"
+dimension = 8
+vision_model = "towers_of_a_test:vision"
+[batch]
+size = 4
+[optimizer]
+steps = 2
+""",
+        "utf-8",
+    )
+    status, shown, _ = rankfield("train", recipe, "--out", tmp_path / "run", "--allow-code")
+    assert status == 0
+    (line,) = (line for line in shown.splitlines() if line.startswith("Next: "))
+    assert line.endswith(" --allow-code")
+    assert rankfield(*shlex.split(line.removeprefix("Next: "))[1:])[0] == 0
 
 
 def test_train_stops_and_goes_on(

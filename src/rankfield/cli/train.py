@@ -35,6 +35,7 @@ def command(
 
     Ctrl-C writes a checkpoint; with --resume and the run's own recipe.toml it goes on from there.
     """
+    from rankfield.encoders.own_modules import is_factory
     from rankfield.errors import RecipeError
     from rankfield.training import load_recipe, train
     from rankfield.training.checkpoint_folders import has_checkpoint
@@ -58,7 +59,8 @@ def command(
     except KeyboardInterrupt:
         own = out / "recipe.toml"  # with the values that --set gave
         if has_checkpoint(out) and _speaks():
-            again = shlex.join(["rankfield", "train", str(own), "--out", str(out), "--resume"])
+            words = ["rankfield", "train", str(own), "--out", str(out), "--resume"]
+            again = shlex.join([*words, *(["--allow-code"] if allow_code else [])])
             echo(f"stopped; go on with: {again}", err=True)
         raise
     if not _speaks():
@@ -74,7 +76,9 @@ def command(
             ["", *columns],
             [[name, *(f"{row[c]:.4f}" for c in columns)] for name, row in rows.items()],
         )
-    echo(f"Next: {program()} evaluate {out / 'model'} {wanted.data.dataset}")
+    own_tower = any(is_factory(n) for n in (wanted.encoder.text_model, wanted.encoder.vision_model))
+    allowed = " --allow-code" if own_tower else ""
+    echo(f"Next: {program()} evaluate {out / 'model'} {wanted.data.dataset}{allowed}")
 
 
 def _speaks() -> bool:

@@ -96,6 +96,10 @@ CELLS = (
     *(Cell("grades", str(n), change=graded(n)) for n in (2, 3, 5, 10)),
     *(Cell("label noise", f"{s:.0%}", change=noisy(s)) for s in (0.1, 0.2, 0.4)),
     *(Cell("share judged", f"{s:.0%}", change=kept(s)) for s in (0.5, 0.2, 0.1)),
+    *(
+        Cell("share judged, 50 steps", f"{s:.0%}", change=kept(s), settings={"optimizer.steps": 50})
+        for s in (0.5, 0.2, 0.1)
+    ),
     *(Cell("batch", str(n), settings={"batch.size": n}) for n in (32, 512, 1024)),
     *(
         Cell("width", str(n), settings={"encoder.dimension": n, "encoder.text_width": n})

@@ -53,7 +53,7 @@ def test_the_papers_methods_stay_as_they_are(shop: RankingDataset, method: str) 
     [
         (6_400, 128, False, 100),
         (12_800, 128, False, 200),
-        (1_000, 100, False, 100),
+        (1_000, 100, False, 50),
         (1_000, 100, True, 20),
         (4_000, 100, True, 80),
         (10_000_000, 128, False, 20_000),
@@ -74,7 +74,7 @@ def test_the_length_is_two_epochs_within_limits(
 def test_a_printed_recipe_has_a_length_that_fits_its_data(tmp_path: Path) -> None:
     data = tiny_shop(tmp_path / "shop", photos=False, copies=2)
     recipe = parse_recipe(tomllib.loads(recipe_text(data)))
-    assert (recipe.optimizer.steps, recipe.dev.every) == (100, 20)
+    assert (recipe.optimizer.steps, recipe.dev.every) == (50, 10)
     assert (recipe.optimizer.learning_rate, recipe.loss.logit_scale) == (2e-3, 30)
     theirs = parse_recipe(tomllib.loads(recipe_text(data, method="gcl")))
-    assert (theirs.optimizer.learning_rate, theirs.optimizer.steps) == (1e-3, 100)
+    assert (theirs.optimizer.learning_rate, theirs.optimizer.steps) == (1e-3, 50)

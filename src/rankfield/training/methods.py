@@ -47,7 +47,7 @@ DEFAULT_METHOD = "ranked"
 _SHORT = 20
 """A list with fewer good documents is short."""
 
-_EPOCHS, _FEWEST, _FEWEST_PRETRAINED, _MOST, _LOOKS = 2, 100, 20, 20_000, 5
+_EPOCHS, _FEWEST, _FEWEST_PRETRAINED, _MOST, _LOOKS = 2, 50, 20, 20_000, 5
 
 _GRADES = 10
 """More different scores of good documents than this are no grades, such as those of clicks."""
@@ -95,7 +95,7 @@ def fitted_settings(name: str, dataset: RankingDataset) -> Sections:
 def fitted_course(method: str, pairs: int, size: int, *, pretrained: bool) -> Sections:
     """Return how a training of so much data goes: steps, dev, and for "ranked" rate and scale.
 
-    steps = 2 · `pairs` / `size`, two epochs, but at least 100 (20 from a pretrained encoder) and at
+    steps = 2 · `pairs` / `size`, two epochs, but at least 50 (20 from a pretrained encoder) and at
     most 20,000; dev measures five times, so that the best model on the way is kept. On a small shop
     "ranked" was best on unseen documents after one to three epochs, and lost there what it gained
     in domain when trained on. From scratch it has the rate 2e-3 and begins with the logit scale 30,

@@ -17,6 +17,7 @@ from rankfield.schema import RankingDataset
 from rankfield.synthetic import sample_shop
 from rankfield.synthetic.catalogue import catalogue_blocks, make_catalogue
 from rankfield.synthetic.images import draw_images
+from rankfield.synthetic.relevance import WEIGHTS
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +164,8 @@ def test_command_line(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "60 products, 5 queries, 50 judgments" in result.output
     shop = RankingDataset.load(tmp_path / "shop")
+    used = f"{WEIGHTS['popularity']:g} × popularity and {WEIGHTS['noise']:g} × chance"
+    assert used in shop.provenance.source
     first_word = shop.queries["query"][0].split()[0]
     assert first_word in result.output
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from fair_sets import CLIP, DEFAULT, FAIR, GCL, SETS, THRESHOLD
-from page_tables import gain, p_value
+from page_tables import SPLIT_NAMES, gain, p_value, split_cells
 from rankfield.evaluation.statistics import holm
 
 __all__ = ["fair_sections"]
@@ -45,9 +44,9 @@ def fair_sections(results: Path) -> list[str]:
 
 
 def _summary(found: dict[str, Figures]) -> list[str]:
-    """Return the gains of the default over GCL, and over the better CLIP, set by set."""
+    """Return the gains of the default over GCL, set by set."""
     lines = [
-        f"| {DEFAULT} over GCL, both tuned | {_names()} | mean |",
+        f"| {DEFAULT} over GCL, both tuned | {SPLIT_NAMES} | mean |",
         "|---" * 6 + "|",
     ]
     gains = []
@@ -66,10 +65,6 @@ def _summary(found: dict[str, Figures]) -> list[str]:
     return [*lines, "", "\\* p < .05 after Holm's correction over the set's table."]
 
 
-def _names() -> str:
-    return "in domain | novel query | novel document | zero-shot"
-
-
 def _means(figures: Figures, row: str) -> list[float]:
     means: list[float] = figures["rows"][row]["nDCG@10"]["mean"]
     return means
@@ -77,25 +72,19 @@ def _means(figures: Figures, row: str) -> list[float]:
 
 def _table(figures: Figures) -> list[str]:
     lines = [
-        f"| nDCG@10 | {_names()} | mean | documents | queries | pairs |",
+        f"| nDCG@10 | {SPLIT_NAMES} | mean | documents | queries | pairs |",
         "|---" * 9 + "|",
     ]
     base = _means(figures, GCL)
     for name, row in figures["rows"].items():
         spread = row["nDCG@10"].get("standard_deviation")
-        cells = []
-        for i, value in enumerate(_means(figures, name)):
-            cell = f"{value:.3f}"
-            if spread is not None:
-                cell += f" ± {spread[i]:.3f}"
-                cell += "" if name == GCL else f" ({gain(value, base[i])})"
-            cells.append(cell)
-        mean = sum(_means(figures, name)) / 4
+        compared = spread is not None and name != GCL
+        cells = split_cells(_means(figures, name), spread, base if compared else None)
         cost = [
             f"{row[key]:.0f}" if key in row else "" for key in ("documents", "queries", "pairs")
         ]
         bold = "**" if name == DEFAULT else ""
-        lines.append(f"| {bold}{name}{bold} | {' | '.join([*cells, f'{mean:.3f}', *cost])} |")
+        lines.append(f"| {bold}{name}{bold} | {' | '.join([*cells, *cost])} |")
     return lines
 
 
@@ -141,8 +130,8 @@ def _settings(figures: Figures) -> list[str]:
     ]
 
 
-def _listed(settings: Figures, left_out: Sequence[str] = ()) -> str:
-    return ", ".join(f"{k} = {_shown(v)}" for k, v in settings.items() if k not in left_out)
+def _listed(settings: Figures) -> str:
+    return ", ".join(f"{k} = {_shown(v)}" for k, v in settings.items())
 
 
 def _shown(value: object) -> str:

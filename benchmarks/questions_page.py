@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from fair_sets import DEFAULT, GCL, SETS
-from page_tables import gain, p_value
+from page_tables import SPLIT_NAMES, gain, p_value, split_cells
 
 __all__ = ["question_sections"]
 
 Figures = dict[str, Any]
-
-_NAMES = "in domain | novel query | novel document | zero-shot"
 
 
 def question_sections(results: Path) -> list[str]:
@@ -36,15 +34,7 @@ def question_sections(results: Path) -> list[str]:
 
 def _cells(row: Figures, base: list[float] | None) -> list[str]:
     """Return the four splits' means, with spread and gains, and their mean."""
-    cells = []
-    for i, value in enumerate(row["mean"]):
-        cell = f"{value:.3f}"
-        if "standard_deviation" in row:
-            cell += f" ± {row['standard_deviation'][i]:.3f}"
-        if base is not None:
-            cell += f" ({gain(value, base[i])})"
-        cells.append(cell)
-    return [*cells, f"{sum(row['mean']) / 4:.3f}"]
+    return split_cells(row["mean"], row.get("standard_deviation"), base)
 
 
 def _convergence(found: Figures) -> list[str]:
@@ -59,7 +49,7 @@ def _convergence(found: Figures) -> list[str]:
         "",
         "![nDCG@10 on test against steps, one panel for each split](results/convergence.svg)",
         "",
-        f"| small shop, steps | arm | {_NAMES} | mean | documents encoded |",
+        f"| small shop, steps | arm | {SPLIT_NAMES} | mean | documents encoded |",
         "|---" * 8 + "|",
     ]
     for place, times in enumerate(small["lengths"]):
@@ -73,7 +63,7 @@ def _convergence(found: Figures) -> list[str]:
             lines.append(f"| {steps:,} | {arm}{stop} | {' | '.join(cells)} | {seen} |")
     lines += ["", *_stopped(small), ""]
     lines += ["Why a lead ends: 16 times the steps on variants of that shop.", ""]
-    lines += [f"| shop | arm | {_NAMES} | mean |", "|---" * 7 + "|"]
+    lines += [f"| shop | arm | {SPLIT_NAMES} | mean |", "|---" * 7 + "|"]
     for name in found:
         arms = found[name]["arms"]
         base = arms[GCL]["points"][-1]["mean"]
@@ -91,7 +81,7 @@ def _stopped(curves: Figures) -> list[str]:
         arm: curve["points"][curves["lengths"].index(curve["stopped"])]
         for arm, curve in curves["arms"].items()
     }
-    lines = [f"| each stopped on dev | steps | {_NAMES} | mean |", "|---" * 7 + "|"]
+    lines = [f"| each stopped on dev | steps | {SPLIT_NAMES} | mean |", "|---" * 7 + "|"]
     for arm, point in at.items():
         steps = curves["steps"] * curves["arms"][arm]["stopped"]
         cells = _cells(point, None if arm == GCL else at[GCL]["mean"])
@@ -104,7 +94,7 @@ def _contenders(found: Figures) -> list[str]:
     lines = []
     for name, figures in found.items():
         lines += ["", f"### {SETS[name].title}", ""]
-        lines += [f"| nDCG@10 | {_NAMES} | mean | seconds |", "|---" * 7 + "|"]
+        lines += [f"| nDCG@10 | {SPLIT_NAMES} | mean | seconds |", "|---" * 7 + "|"]
         rows = figures["rows"]
         for row in sorted(rows, key=lambda one: -sum(rows[one]["mean"])):
             cells = _cells(rows[row], None)
@@ -150,7 +140,7 @@ def _pretrained(found: Figures) -> list[str]:
     ]
     for name, figures in found.items():
         lines += ["", f"### {SETS[name].title}", ""]
-        lines += [f"| nDCG@10 | {_NAMES} | mean |", "|---" * 6 + "|"]
+        lines += [f"| nDCG@10 | {SPLIT_NAMES} | mean |", "|---" * 6 + "|"]
         for row, one in figures["rows"].items():
             cells = _cells(one, None)
             for i, test in enumerate(one.get("against_untrained", [])):

@@ -14,17 +14,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from fair import Comparison, prepared
+from fair import TUNING_SEED, Comparison, prepared
 from fair_sets import DEFAULT, GCL, SETS, THRESHOLD, Arm, FairSet, arms_of, trials
-from paired import paired_difference
-from worker import ROOT, SPLITS, Run, Settings, Workers, dev_mean, per_query, split_means
+from worker import ROOT, Run, Settings, Workers, dev_mean, differences, logged, spread
 
 HERE = Path(__file__).parent
 SEEDS = (0, 1, 2)
@@ -135,14 +133,14 @@ def compared(
         options = {arm.name: trials(arm, wanted) for arm in GRADED}
     else:
         options = {n: [{**chosen[DEFAULT], **own} for own in some] for n, some in CANDIDATES}
-        if len(wanted.text_weights) < 2 and name == "grocery":  # one field
+        if name == "grocery":  # one field
             options = {n: o for n, o in options.items() if "field" not in n}
     options = {n: o for n, o in options.items() if only is None or n in only}
     chosen |= comparison.tuned(options)
     runs = {row: comparison.runs(one, SEEDS, "test") for row, one in chosen.items()}
     workers.finish([run for some in runs.values() for run in some], name)
     dev = {
-        row: max(dev_mean(comparison.runs(one, (100,), "dev")[0]) for one in some)
+        row: max(dev_mean(comparison.runs(one, (TUNING_SEED,), "dev")[0]) for one in some)
         for row, some in options.items()
     }
     rows = {row: _row(some, runs[DEFAULT]) for row, some in runs.items()}
@@ -152,19 +150,14 @@ def compared(
 
 
 def _row(runs: list[Run], ours: list[Run]) -> Settings:
-    values = np.array([split_means(run)["nDCG@10"] for run in runs])
-    figures = [json.loads(run.file.read_text("utf-8")) for run in runs]
     row: Settings = {
-        "mean": values.mean(0).tolist(),
-        "standard_deviation": values.std(0, ddof=1).tolist(),
+        **spread(runs),
         "settings": runs[0].settings,
-        "seconds": min(f["seconds"] for f in figures),
-        "documents": float(np.mean([f["documents"] for f in figures])),
+        "seconds": min(logged(runs, "seconds")),
+        "documents": statistics.fmean(logged(runs, "documents")),
     }
     if runs != ours:
-        row["against_default"] = [
-            paired_difference(per_query(runs, s), per_query(ours, s)) for s in SPLITS
-        ]
+        row["against_default"] = differences(runs, ours)
     return row
 
 

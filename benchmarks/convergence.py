@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -22,8 +23,7 @@ import numpy as np
 
 from fair import TUNING_SEED, Comparison, prepared
 from fair_sets import DEFAULT, GCL, SETS, THRESHOLD, FairSet, arms_of, trials
-from paired import paired_difference
-from worker import ROOT, SPLITS, Run, Settings, Workers, dev_mean, per_query, split_means
+from worker import ROOT, SPLITS, Run, Settings, Workers, dev_mean, differences, logged, spread
 
 HERE = Path(__file__).parent
 LENGTHS = (1, 2, 4, 8, 16)
@@ -76,18 +76,13 @@ def curves(
 
 
 def _point(runs: list[Run], paper: list[Run], dev: float) -> Settings:
-    values = np.array([split_means(run)["nDCG@10"] for run in runs])
-    figures = [json.loads(run.file.read_text("utf-8")) for run in runs]
     return {
         "dev": dev,
-        "mean": values.mean(0).tolist(),
-        "standard_deviation": values.std(0, ddof=1).tolist(),
-        "documents": float(np.mean([f["documents"] for f in figures])),
-        "seconds": float(np.mean([f["seconds"] for f in figures])),
+        **spread(runs),
+        "documents": statistics.fmean(logged(runs, "documents")),
+        "seconds": statistics.fmean(logged(runs, "seconds")),
         "settings": runs[0].settings,
-        "against": None
-        if runs == paper
-        else [paired_difference(per_query(runs, s), per_query(paper, s)) for s in SPLITS],
+        "against": None if runs == paper else differences(runs, paper),
     }
 
 

@@ -21,11 +21,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from cranfield import cranfield_tables
 from fair_sets import CLIP, DEFAULT, FAIR, GCL, SETS, THRESHOLD, FairSet, arms_of, trials
-from paired import paired_difference
 from quality_baselines import baselines
 from smaller import smaller
 from worker import (
@@ -36,9 +33,10 @@ from worker import (
     Settings,
     Workers,
     dev_mean,
+    differences,
     halved,
-    per_query,
-    split_means,
+    logged,
+    spread,
 )
 
 HERE = Path(__file__).parent
@@ -104,21 +102,12 @@ class Comparison:
     def _row(self, name: str, runs: dict[str, list[Run]], against: tuple[str, ...]) -> Settings:
         own = {k: v for k, v in runs[name][0].settings.items() if self.set.common.get(k) != v}
         row: Settings = {"settings": own}
-        for metric in METRICS:
-            values = np.array([split_means(run)[metric] for run in runs[name]])
-            row[metric] = {
-                "mean": values.mean(0).tolist(),
-                "standard_deviation": values.std(0, ddof=1).tolist(),
-            }
-        figures = [json.loads(run.file.read_text("utf-8")) for run in runs[name]]
+        row |= {metric: spread(runs[name], metric) for metric in METRICS}
         for key in ("documents", "queries", "pairs"):
-            row[key] = statistics.fmean(f[key] for f in figures)
-        row["fingerprint"] = figures[0]["fingerprint"]
+            row[key] = statistics.fmean(logged(runs[name], key))
+        row["fingerprint"] = logged(runs[name], "fingerprint")[0]
         row["against"] = {
-            other: [
-                paired_difference(per_query(runs[name], s), per_query(runs[other], s))
-                for s in SPLITS
-            ]
+            other: differences(runs[name], runs[other])
             for other in against
             if other != name and other in runs
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from quality_arms import CONSTANT, DISCOUNT, EXPONENTIAL, SMALL
+from quality_arms import CONSTANT, DISCOUNT, EXPONENTIAL, PAIRS, SMALL
 
 __all__ = [
     "CLIP",
@@ -72,12 +72,11 @@ class Arm:
 
 def arms_of(wanted: FairSet) -> list[Arm]:
     """Return the arms of a set."""
-    pair = {"loss.target": "pair", "loss.direction": "both", "batch.more_queries": 0}
     low, high = ({"data.minimum_score": t} for t in wanted.thresholds)
     return [
-        *([Arm(CLIP, {**pair, **CONSTANT})] if wanted.all_pairs else []),
-        Arm(THRESHOLD, {**pair, **CONSTANT}, (low, high)),
-        Arm(GCL, pair, (EXPONENTIAL[0], EXPONENTIAL[1])),
+        *([Arm(CLIP, {**PAIRS, **CONSTANT})] if wanted.all_pairs else []),
+        Arm(THRESHOLD, {**PAIRS, **CONSTANT}, (low, high)),
+        Arm(GCL, PAIRS, (EXPONENTIAL[0], EXPONENTIAL[1])),
         Arm(
             DEFAULT,
             {"loss.target": "ranked", "batch.more_queries": 64},

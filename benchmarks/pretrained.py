@@ -18,23 +18,20 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from fair import TUNING_SEED, Comparison, prepared
 from fair_sets import SETS
-from paired import paired_difference
 from quality_baselines import MINILM
 from worker import (
     METRICS,
     ROOT,
-    SPLITS,
     Run,
     Settings,
     Workers,
     dev_mean,
+    differences,
+    flat,
     halved,
-    per_query,
-    split_means,
+    spread,
 )
 
 HERE = Path(__file__).parent
@@ -53,8 +50,7 @@ def recipe_settings(dataset: Any, weights: dict[str, float]) -> Settings:
     found = fitted_settings("ranked", dataset)
     for section, keys in pretrained_start(MINILM, dataset, allow_code=True).settings.items():
         found.setdefault(section, {}).update(keys)
-    flat = {f"{s}.{k}": v for s, keys in found.items() for k, v in keys.items()}
-    return {**flat, "data.document_weights": weights, "batch.size": 32, "precision": "bf16"}
+    return {**flat(found), "data.document_weights": weights, "batch.size": 32, "precision": "bf16"}
 
 
 def measure_untrained(run: Run, weights: dict[str, float]) -> None:
@@ -103,14 +99,10 @@ def compared(name: str, folder: Path, workers: Workers) -> Settings:
 
 
 def _row(runs: list[Run], base: list[Run]) -> Settings:
-    values = np.array([split_means(run)["nDCG@10"] for run in runs])
-    row: Settings = {"mean": values.mean(0).tolist()}
+    row = spread(runs)
     if runs != base:
-        row["standard_deviation"] = values.std(0, ddof=1).tolist()
         row["settings"] = runs[0].settings
-        row["against_untrained"] = [
-            paired_difference(per_query(runs, s), per_query(base, s)) for s in SPLITS
-        ]
+        row["against_untrained"] = differences(runs, base)
     return row
 
 

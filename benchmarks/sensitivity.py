@@ -24,8 +24,8 @@ import polars as pl
 
 from fair import TUNING_SEED
 from paired import paired_difference
-from quality_arms import CONSTANT, EXPONENTIAL
-from worker import ROOT, SPLITS, Run, Settings, Workers, dev_mean, per_query, split_means
+from quality_arms import CONSTANT, EXPONENTIAL, PAIRS
+from worker import ROOT, SPLITS, Run, Settings, Workers, dev_mean, flat, per_query, split_means
 
 HERE = Path(__file__).parent
 SEEDS = (0, 1, 2)
@@ -147,15 +147,11 @@ def arms(folder: Path) -> dict[str, Settings]:
 
     place = folder / "train"
     data = RankingDataset.load(place if place.is_dir() else folder / "split")
-    fitted = fitted_settings("ranked", data)
-    ours = {f"{section}.{k}": v for section, keys in fitted.items() for k, v in keys.items()}
-    pair = {"loss.target": "pair", "loss.direction": "both", "batch.more_queries": 0}
-    pair |= {"batch.documents_per_query": 1}
     half = float(np.median(data.judgments["score"].to_numpy()))
     return {
-        RECIPE: ours,
-        GCL: {**pair, **EXPONENTIAL[0], "batch.choice": "score"},
-        CLIP: {**pair, **CONSTANT, "batch.choice": "uniform", "data.minimum_score": half},
+        RECIPE: flat(fitted_settings("ranked", data)),
+        GCL: {**PAIRS, **EXPONENTIAL[0], "batch.choice": "score"},
+        CLIP: {**PAIRS, **CONSTANT, "data.minimum_score": half},
     }
 
 

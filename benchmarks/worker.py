@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -17,15 +17,22 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from paired import paired_difference
+
 __all__ = [
     "METRICS",
     "Run",
     "Settings",
     "Workers",
     "dev_mean",
+    "differences",
+    "flat",
     "halved",
+    "logged",
     "per_query",
     "split_means",
+    "spread",
+    "toml_value",
 ]
 
 ROOT = Path(__file__).parent.parent
@@ -180,13 +187,10 @@ class Workers:
     def finish(self, runs: Sequence[Run], name: str) -> None:
         """Do the runs that are not done yet, in their order, and say what each found."""
         todo = [run for run in _distinct(runs) if not run.file.exists()]
-        for number, (run, _) in enumerate(zip(todo, self._done(todo), strict=True), 1):
+        for number, (run, _) in enumerate(zip(todo, self.pool.map(_work, todo), strict=True), 1):
             means = split_means(run)["nDCG@10"]
             print(f"{name} {number}/{len(todo)} {run.subset} seed {run.seed} {means.mean():.4f} "
                   f"{means.round(3).tolist()} {run.file.stem}", flush=True)  # fmt: skip
-
-    def _done(self, runs: Sequence[Run]) -> Iterator[None]:
-        return self.pool.map(_work, runs)
 
 
 def _distinct(runs: Sequence[Run]) -> list[Run]:
@@ -206,11 +210,37 @@ def dev_mean(run: Run) -> float:
     return float(split_means(run)["nDCG@10"].mean())
 
 
+def spread(runs: Sequence[Run], metric: str = "nDCG@10") -> Settings:
+    """Return the mean and the standard deviation over runs of each split's mean."""
+    values = np.array([split_means(run)[metric] for run in runs])
+    found = {"mean": values.mean(0).tolist()}
+    if len(runs) > 1:
+        found["standard_deviation"] = values.std(0, ddof=1).tolist()
+    return found
+
+
+def logged(runs: Sequence[Run], key: str) -> list[float]:
+    """Return a figure of each training: documents, queries or pairs of a step, or seconds."""
+    return [json.loads(run.file.read_text("utf-8"))[key] for run in runs]
+
+
+def differences(ours: Sequence[Run], theirs: Sequence[Run]) -> list[dict[str, float | None]]:
+    """Return the paired difference of ours to theirs on each split."""
+    return [paired_difference(per_query(ours, s), per_query(theirs, s)) for s in SPLITS]
+
+
 def per_query(runs: Sequence[Run], split: str) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Return each run's nDCG@10 of each query, (runs, queries), in the order of the ids."""
     frames = [pl.read_parquet(run.file.with_suffix(".parquet")) for run in runs]
     columns = [f.filter(pl.col("split") == split).sort("query_id")["nDCG@10"] for f in frames]
     return np.stack([c.cast(pl.Float64).fill_null(np.nan).to_numpy() for c in columns])
+
+
+def flat(sections: Mapping[str, Mapping[str, Any]]) -> Settings:
+    """Return the settings of a recipe's sections: section.key → value."""
+    return {
+        f"{name}.{key}": value for name, keys in sections.items() for key, value in keys.items()
+    }
 
 
 def toml_value(value: Any) -> str:

@@ -19,7 +19,6 @@ import statistics
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 from cranfield import cranfield_tables
 from fair_sets import CLIP, DEFAULT, FAIR, GCL, SETS, THRESHOLD, FairSet, arms_of, trials
@@ -36,6 +35,7 @@ from worker import (
     differences,
     halved,
     logged,
+    rankfield,
     spread,
 )
 
@@ -54,23 +54,16 @@ def prepared(name: str, out: Path, data: Path, cranfield: Path | None) -> Path:
         cranfield_tables(cranfield, folder / "tables")
     places = {"raw": str(folder / "data"), "data": str(data), "made": str(folder / "tables")}
     if not (folder / "data").is_dir():
-        _rankfield(part.format(**places) for part in wanted.prepare)
+        rankfield(part.format(**places) for part in wanted.prepare)
     whole = folder / ("split" if wanted.others is None else "whole")
     if not whole.is_dir():
-        _rankfield(["split", places["raw"], str(whole), *wanted.split])
+        rankfield(["split", places["raw"], str(whole), *wanted.split])
     if wanted.others is not None:
         from rankfield.schema import RankingDataset
 
         smaller(RankingDataset.load(whole), wanted.others).save(folder / "split")
     (folder / "runs").mkdir(exist_ok=True)
     return folder
-
-
-def _rankfield(words: Any) -> None:
-    program = [sys.executable, "-m", "rankfield.cli.main", *words]
-    done = subprocess.run(program, check=False, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"rankfield {' '.join(program[3:])}\n{done.stderr}")
 
 
 class Comparison:

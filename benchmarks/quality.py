@@ -30,7 +30,7 @@ import polars as pl
 from paired import RECIPES, paired_difference
 from quality_arms import PAPER, SETS, THRESHOLD, Arm, BenchmarkSet, arms_of, choices_of
 from quality_baselines import baselines
-from worker import toml_value
+from worker import rankfield, recall, start, toml_value
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -44,40 +44,12 @@ class Worker:
     """Trains and evaluates in a process of its own; pictures are decoded once for all runs."""
 
     def __init__(self, name: str, folder: Path) -> None:
-        import torch
-
-        from rankfield.encoders import RankingModel
         from rankfield.schema import RankingDataset
 
-        torch.set_num_threads(1)
+        start()
         self.name, self.folder = name, folder
         self.dataset = RankingDataset.load(folder / "split")
         self.recipe = ROOT / "recipes" / f"{name}.toml"
-        decode, known = RankingModel.read_pixels, {}
-
-        def read_pixels(model: Any, values: Any, source: Any) -> torch.Tensor:
-            size = model.encoder.image_transform.height
-            missing = [v for v in dict.fromkeys(values) if (v, size) not in known]
-            for start in range(0, len(missing), 256):
-                part = missing[start : start + 256]
-                pictures = decode(model, part, source)
-                known.update({(v, size): p for v, p in zip(part, pictures, strict=True)})
-            return torch.stack([known[v, size] for v in values])
-
-        RankingModel.read_pixels = read_pixels  # type: ignore[method-assign, assignment]
-
-    def _recall(self, model: Any) -> None:
-        """Give a loaded model the memory of the frozen tower that it was trained with."""
-        text = getattr(model.encoder, "text", None)
-        if text is None or "text" not in model.metadata["recipe"]["encoder"]["freeze"]:
-            return
-        text.frozen = True
-        for side, frame in (("query", self.dataset.queries), ("document", self.dataset.documents)):
-            for field in model.fields(side):
-                if field.modality == "text":
-                    model.encoder.precompute(
-                        frame[field.name].drop_nulls().to_list(), side, disk_mib=16384
-                    )
 
     def run(self, settings: Settings, seed: int) -> Path:
         """Train and evaluate, unless that was done before; return the run's figures."""
@@ -112,7 +84,7 @@ class Worker:
         plain = self.dataset.with_tables(queries=queries.drop("subset"))
         shutil.rmtree(folder, ignore_errors=True)
         model = train(load_recipe(self.recipe, overrides, allow_code=True), plain, folder)
-        self._recall(model)
+        recall(model, self.dataset)
         half = model.metadata["recipe"]["precision"] == "bf16"
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
             results = evaluate(model, self.dataset, EvaluationOptions(subset=None))
@@ -256,10 +228,7 @@ def _prepare(wanted: BenchmarkSet, folder: Path, data: Path) -> None:
         (folder / "split", ["split", places["raw"], str(folder / "split"), *wanted.split]),
     ):
         if not path.exists():
-            program = [sys.executable, "-m", "rankfield.cli.main", *words]
-            done = subprocess.run(program, check=False, capture_output=True, text=True)
-            if done.returncode:
-                sys.exit(f"rankfield {' '.join(words)}\n{done.stderr}")
+            rankfield(words)
 
 
 def _mean(path: Path, subset: str) -> dict[str, Any]:

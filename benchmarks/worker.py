@@ -7,7 +7,9 @@ import json
 import os
 import shutil
 import statistics
-from collections.abc import Mapping, Sequence
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -30,8 +32,11 @@ __all__ = [
     "halved",
     "logged",
     "per_query",
+    "rankfield",
+    "recall",
     "split_means",
     "spread",
+    "start",
     "toml_value",
 ]
 
@@ -108,7 +113,7 @@ class _Set:
         folder = run.file.with_suffix("")
         shutil.rmtree(folder, ignore_errors=True)
         model = train(recipe, plain, folder)
-        self._recall(model)
+        recall(model, self.dataset)
         data = halved(self.dataset, run.subset, run.group)
         found = evaluate(model, data, EvaluationOptions(subset=run.subset))
         lines = (folder / "log.jsonl").read_text("utf-8").splitlines()
@@ -128,17 +133,18 @@ class _Set:
         part.write_text(json.dumps(figures), "utf-8")
         part.rename(run.file)
 
-    def _recall(self, model: Any) -> None:
-        """Give a loaded model the memory of the frozen tower that it was trained with."""
-        text = getattr(model.encoder, "text", None)
-        if text is None or "text" not in model.metadata["recipe"]["encoder"]["freeze"]:
-            return
-        text.frozen = True
-        for side, frame in (("query", self.dataset.queries), ("document", self.dataset.documents)):
-            for field in model.fields(side):
-                if field.modality == "text":
-                    texts = frame[field.name].drop_nulls().to_list()
-                    model.encoder.precompute(texts, side, disk_mib=16384)
+
+def recall(model: Any, dataset: Any) -> None:
+    """Give a loaded model the memory of the frozen text tower that it was trained with."""
+    text = getattr(model.encoder, "text", None)
+    if text is None or "text" not in model.metadata["recipe"]["encoder"]["freeze"]:
+        return
+    text.frozen = True
+    for side, frame in (("query", dataset.queries), ("document", dataset.documents)):
+        for field in model.fields(side):
+            if field.modality == "text":
+                texts = frame[field.name].drop_nulls().to_list()
+                model.encoder.precompute(texts, side, disk_mib=16384)
 
 
 _sets: dict[Path, _Set] = {}
@@ -146,7 +152,7 @@ _current: list[Path] = []
 """The folder of the set that is worked on."""
 
 
-def _start() -> None:
+def start() -> None:
     """Prepare a process: one thread, and a memory of decoded pictures."""
     import torch
 
@@ -175,6 +181,14 @@ def _work(run: Run) -> None:
         _sets[run.folder].run(run)
 
 
+def rankfield(words: Iterable[str]) -> None:
+    """Run a command of rankfield; end with what it said if it fails."""
+    program = [sys.executable, "-m", "rankfield.cli.main", *words]
+    done = subprocess.run(program, check=False, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"rankfield {' '.join(program[3:])}\n{done.stderr}")
+
+
 class Workers:
     """Processes that train and measure, one thread each."""
 
@@ -182,7 +196,7 @@ class Workers:
         os.environ["OMP_NUM_THREADS"] = "1"
         paths = [str(ROOT / "benchmarks"), os.environ.get("PYTHONPATH", "")]
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-        self.pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_start)
+        self.pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=start)
 
     def finish(self, runs: Sequence[Run], name: str) -> None:
         """Do the runs that are not done yet, in their order, and say what each found."""

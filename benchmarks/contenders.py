@@ -128,7 +128,9 @@ def compared(
     wanted: FairSet = SETS[name]
     comparison = Comparison(name, folder, workers)
     first = [arm for arm in arms_of(wanted) if arm.name in (THRESHOLD, GCL, DEFAULT)]
-    chosen = comparison.tuned({arm.name: trials(arm, wanted) for arm in first})
+    chosen = chosen_before(name, [arm.name for arm in first]) or comparison.tuned(
+        {arm.name: trials(arm, wanted) for arm in first}
+    )
     if what == "graded":
         options = {arm.name: trials(arm, wanted) for arm in GRADED}
     else:
@@ -147,6 +149,15 @@ def compared(
     for row, value in dev.items():
         rows[row]["dev"] = value
     return {"set": name, "seeds": SEEDS, "rows": rows}
+
+
+def chosen_before(name: str, arms: list[str]) -> dict[str, Settings]:
+    """Return what `fair.py` chose for these arms; nothing if the set is not among its figures."""
+    path = HERE / "results" / f"fair_{name}.json"
+    if not path.is_file():
+        return {}
+    found = json.loads(path.read_text("utf-8"))
+    return {arm: {**found["common"], **found["rows"][arm]["settings"]} for arm in arms}
 
 
 def _row(runs: list[Run], ours: list[Run]) -> Settings:

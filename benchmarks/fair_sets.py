@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from quality_arms import CONSTANT, DISCOUNT, EXPONENTIAL, PAIRS, SMALL
@@ -12,6 +12,7 @@ __all__ = [
     "DEFAULT",
     "FAIR",
     "GCL",
+    "PRETRAINED",
     "SETS",
     "THRESHOLD",
     "Arm",
@@ -204,5 +205,27 @@ SETS = {
     ),
 }
 
+
+def frozen(title: str, name: str) -> FairSet:
+    """Return a set with pretrained towers that are kept: only the projections are trained."""
+    steps = SETS[name].common["optimizer.steps"]
+    return replace(
+        SETS[name],
+        title=title,
+        recipe=f"{name}-pretrained",
+        common={"optimizer.steps": steps},
+        seeds=SETS[name].seeds[:5],
+    )
+
+
+SETS |= {
+    "luma-pretrained": frozen("luma from all-MiniLM-L6-v2 and EfficientNet-Lite0, kept", "luma"),
+    "grocery-pretrained": frozen("grocery from EfficientNet-Lite0, kept", "grocery"),
+    "shop-pretrained": frozen(
+        "Sample shop from all-MiniLM-L6-v2 and EfficientNet-Lite0, kept", "shop"
+    ),
+}
+
+PRETRAINED = ("luma-pretrained", "grocery-pretrained", "shop-pretrained")
 FAIR = ("shop", "luma", "grocery", "icecat", "cranfield")
 """The sets of the comparison; the others are for questions of their own."""

@@ -34,6 +34,7 @@ __all__ = [
     "per_query",
     "rankfield",
     "recall",
+    "recall_images",
     "split_means",
     "spread",
     "start",
@@ -114,6 +115,7 @@ class _Set:
         shutil.rmtree(folder, ignore_errors=True)
         model = train(recipe, plain, folder)
         recall(model, self.dataset)
+        recall_images(model)
         data = halved(self.dataset, run.subset, run.group)
         found = evaluate(model, data, EvaluationOptions(subset=run.subset))
         lines = (folder / "log.jsonl").read_text("utf-8").splitlines()
@@ -147,6 +149,28 @@ def recall(model: Any, dataset: Any) -> None:
                 model.encoder.precompute(texts, side, disk_mib=16384)
 
 
+def recall_images(model: Any) -> None:
+    """Let a frozen photo tower encode each image once in this process, whatever the training."""
+    import torch
+
+    vision, encoder = getattr(model.encoder, "vision", None), model.metadata["recipe"]["encoder"]
+    if vision is None or "vision" not in encoder["freeze"]:
+        return
+    known = _outputs.setdefault(encoder["vision_model"], {})
+    forward = vision.forward
+
+    def remembered(pixels: torch.Tensor) -> torch.Tensor:
+        keys = [hashlib.blake2b(image.numpy().tobytes()).digest() for image in pixels]
+        missing = [place for place, key in enumerate(keys) if key not in known]
+        if missing:
+            found = forward(pixels[missing])
+            known.update({keys[place]: row for place, row in zip(missing, found, strict=True)})
+        return torch.stack([known[key] for key in keys])
+
+    vision.forward = remembered
+
+
+_outputs: dict[str, dict[bytes, Any]] = {}
 _sets: dict[Path, _Set] = {}
 _current: list[Path] = []
 """The folder of the set that is worked on."""

@@ -17,6 +17,7 @@ from rankfield.losses import (
     judged_contrastive_loss,
     lambda_loss,
     listnet_loss,
+    margin_mse_loss,
     sigmoid_loss,
     tiled_judged_contrastive_loss,
     tiled_sigmoid_loss,
@@ -165,9 +166,26 @@ def _with_gains(loss: Callable[..., Tensor], scheme: LambdaScheme) -> JudgedLoss
     return with_gains
 
 
+def _by_grades(loss: Callable[..., Tensor]) -> JudgedLoss:
+    """A loss of cosines and grades, which logit scale and weights do not change."""
+
+    def by_grades(
+        queries: Tensor,
+        documents: Tensor,
+        pairs: JudgedPairs,
+        scale: Tensor | float,
+        **keywords: Any,
+    ) -> Tensor:
+        nothing = 0.0 * (scale + pairs.weights.sum())
+        return loss(queries, documents, pairs, pairs.scores / 4, **keywords) + nothing
+
+    return by_grades
+
+
 def _losses() -> dict[str, tuple[JudgedLoss, JudgedLoss]]:
     found: dict[str, tuple[JudgedLoss, JudgedLoss]] = {
-        "listnet": (listnet_loss, reference.listnet_loops)
+        "listnet": (listnet_loss, reference.listnet_loops),
+        "margin_mse": (_by_grades(margin_mse_loss), _by_grades(reference.margin_mse_loops)),
     }
     for target in TARGETS:
         for direction in get_args(Direction):

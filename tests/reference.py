@@ -19,6 +19,7 @@ __all__ = [
     "judged_contrastive_loops",
     "lambda_loops",
     "listnet_loops",
+    "margin_mse_loops",
     "mean_loops",
     "sigmoid_loops",
     "soft_grades_loops",
@@ -157,6 +158,31 @@ def lambda_loops(
                     cost = log_one_plus_exp(-(logit[row][a] - logit[row][b])) / math.log(2)
                     loss = loss + (gain[row, a] - gain[row, b]) * factor * cost
         losses.append(loss)
+    return of_lists(losses, reduction)
+
+
+def margin_mse_loops(
+    queries: Tensor,
+    documents: Tensor,
+    pairs: JudgedPairs,
+    grades: Tensor,
+    *,
+    spread: float = 0.5,
+    reduction: str = "mean",
+) -> Tensor:
+    """Squared difference of margins of cosines and of grades, over all pairs of documents."""
+    cosine = logits_loops(queries, documents, 1.0)
+    known = {(i, j): float(g) for (i, j, _, _), g in zip(judgments(pairs), grades, strict=True)}
+    losses = []
+    for row in by_row(judgments(pairs)):
+        columns = range(len(documents))
+        loss = 0.0 * cosine[row][0]
+        for j in columns:
+            for k in columns:
+                margin = (cosine[row][j] - cosine[row][k]) / spread
+                wanted = known.get((row, j), 0.0) - known.get((row, k), 0.0)
+                loss = loss + (margin - wanted) ** 2
+        losses.append(loss / len(documents) ** 2)
     return of_lists(losses, reduction)
 
 

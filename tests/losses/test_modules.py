@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 import reference
 from judged_batches import (
@@ -24,8 +25,10 @@ from rankfield.losses import (
     LOSSES,
     ContrastiveLoss,
     JudgedContrastiveLoss,
+    JudgedPairs,
     LambdaLoss,
     ListNetLoss,
+    MarginMSELoss,
     MatryoshkaLoss,
     RankingLoss,
     SigmoidLoss,
@@ -35,6 +38,7 @@ from rankfield.losses import (
     listnet_loss,
     loss_description,
     make_loss,
+    margin_mse_loss,
     matryoshka,
     sigmoid_loss,
 )
@@ -109,7 +113,7 @@ def test_the_target_pair_is_the_loss_of_each_pair_alone(direction: Direction, pa
     assert torch.equal(found, sigmoid_loss(*rows, own, SCALE, -2.0, direction=direction))
 
 
-@each_name
+@pytest.mark.parametrize("name", [x for x in LOSSES if x != "margin_mse"])
 def test_the_logit_scale_is_the_models_unless_there_is_none(name: str) -> None:
     batch = random_batch(5, 6, seed=2).to(torch.float32)
     plain = made(name)
@@ -123,6 +127,54 @@ def test_the_logit_scale_is_the_models_unless_there_is_none(name: str) -> None:
     assert torch.equal(called(own, batch, 20.0), called(plain, batch, 20.0))
     with pytest.raises(ValueError, match="logit scale above 0"):
         made(name, logit_scale=0.0)
+
+
+def test_margin_mse_has_no_use_for_a_scale_and_takes_gains() -> None:
+    batch = random_batch(5, 6, seed=2)
+    doubled = MarginMSELoss(spread=1.0, gain=lambda scores: 2 * scores)
+    found = called(doubled, batch)
+    assert torch.equal(called(doubled, batch, SCALE), found)
+    grades = 2 * batch.pairs.scores
+    arguments = batch.queries, batch.documents, batch.pairs, grades
+    assert torch.equal(found, margin_mse_loss(*arguments, spread=1.0))
+    assert not torch.equal(found, margin_mse_loss(*arguments))
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_margin_mse_is_the_mean_square_over_all_pairs_of_documents(reduction: Any) -> None:
+    batch = random_batch(6, 7, "full row", seed=3)
+    pairs = batch.pairs
+    grades = torch.zeros(6, 7, dtype=torch.float64)
+    grades[pairs.queries, pairs.documents] = pairs.scores.double() / 4
+    cosines = batch.queries @ batch.documents.T / 0.3
+    judged = torch.unique(pairs.queries)
+    margins = [(x[judged, :, None] - x[judged, None, :]).flatten(1) for x in (cosines, grades)]
+    rows = F.mse_loss(*margins, reduction="none").mean(1)
+    expected = {"mean": rows.mean(), "sum": rows.sum(), "none": rows}[reduction]
+    arguments = batch.queries, batch.documents, pairs, pairs.scores / 4
+    found = margin_mse_loss(*arguments, spread=0.3, reduction=reduction)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+    assert torch.equal(found, margin_mse_loss(*arguments, spread=0.3, reduction=reduction))
+
+
+@pytest.mark.parametrize("spread", [0.0, -1.0, 2.5, float("nan")])
+def test_margin_mse_refuses_a_spread_that_no_cosines_have(spread: float) -> None:
+    with pytest.raises(ValueError, match="spread above 0, to 2"):
+        MarginMSELoss(spread=spread)
+
+
+def test_margin_mse_is_exact_where_the_fit_is_nearly_perfect() -> None:
+    """The variance is a difference of sums; in float32 they would cancel."""
+    angles = torch.linspace(0.1, 1.5, 40, dtype=torch.float64)
+    documents = torch.stack([angles.cos(), angles.sin()], 1)
+    queries = torch.tensor([[1.0, 0.0]], dtype=torch.float64)
+    grades = (queries @ documents.T)[0] + 1e-4 * torch.sin(50 * angles)
+    rows = torch.arange(40)
+    pairs = JudgedPairs(0 * rows, rows, grades, torch.ones(40).double())
+    exact = reference.margin_mse_loops(queries, documents, pairs, grades, spread=1.0)
+    single = [x.float() for x in (queries, documents)]
+    found = margin_mse_loss(*single, pairs, grades, spread=1.0)
+    torch.testing.assert_close(found, exact, rtol=1e-2, atol=0.0, check_dtype=False)
 
 
 def test_a_sigmoid_loss_needs_a_bias() -> None:

@@ -17,6 +17,7 @@ from rankfield.losses import (
     judged_contrastive_loss,
     lambda_loss,
     listnet_loss,
+    margin_mse_loss,
     sigmoid_loss,
     truncated,
 )
@@ -139,6 +140,21 @@ def test_listwise_terms_are_added() -> None:
     for name, term in terms.items():
         found = loss_of(target="mask", listwise=name, listwise_weight=0.7, listwise_temperature=2.0)
         torch.testing.assert_close(found, alone + 0.7 * term)
+
+
+def test_margins_of_grades_are_added_in_each_dimension() -> None:
+    queries, documents, *_ = batch()[0]
+    judged = batch()[1].judged
+    wide, narrow = (
+        margin_mse_loss(*cut, judged, judged.scores / 4, spread=0.3)
+        for cut in [(queries, documents), (truncated(queries, 2), truncated(documents, 2))]
+    )
+    found = loss_of(margin_mse=3.0, margin_mse_spread=0.3)
+    torch.testing.assert_close(found, loss_of() + 3.0 * wide)
+    found = loss_of(margin_mse=3.0, margin_mse_spread=0.3, matryoshka=[2])
+    torch.testing.assert_close(found, loss_of(matryoshka=[2]) + 3.0 * (wide + narrow) / 2)
+    with pytest.raises(ValueError, match=r"margin_mse_spread.* needs a margin_mse above 0"):
+        LossSection(margin_mse_spread=0.3)
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     },
     "negatives": {
         "negatives": {"refresh_every": 3, "relative_margin": -1.0, "near_duplicate": 2.0},
-        "loss": {"name": "sigmoid", "logit_bias": -3.0},
+        "loss": {"name": "sigmoid", "logit_bias": -3.0, "margin_mse": 5.0},
         "batch": {"similar_queries": 3, "documents_per_query": 4, "more_queries": 5},
     },
     "work of tiles shared": {

@@ -6,6 +6,7 @@ from rankfield.losses.judged_contrastive import JudgedContrastiveLoss, judged_co
 from rankfield.losses.judged_pairs import JudgedPairs
 from rankfield.losses.lambda_loss import LambdaLoss, lambda_loss
 from rankfield.losses.listnet import ListNetLoss, listnet_loss
+from rankfield.losses.margin_mse import MarginMSELoss, margin_mse_loss
 from rankfield.losses.matryoshka import MatryoshkaLoss, matryoshka, truncated
 from rankfield.losses.ranking_loss import RankingLoss
 from rankfield.losses.sigmoid import SigmoidLoss, sigmoid_loss
@@ -30,6 +31,7 @@ __all__ = [
     "JudgedPairs",
     "LambdaLoss",
     "ListNetLoss",
+    "MarginMSELoss",
     "MatryoshkaLoss",
     "RankingLoss",
     "SigmoidLoss",
@@ -44,6 +46,7 @@ __all__ = [
     "loss_description",
     "loss_settings",
     "make_loss",
+    "margin_mse_loss",
     "matryoshka",
     "sigmoid_loss",
     "tiled_contrastive_loss",

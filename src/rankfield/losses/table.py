@@ -15,6 +15,7 @@ from rankfield.losses.contrastive import ContrastiveLoss
 from rankfield.losses.judged_contrastive import JudgedContrastiveLoss
 from rankfield.losses.lambda_loss import LambdaLoss
 from rankfield.losses.listnet import ListNetLoss
+from rankfield.losses.margin_mse import MarginMSELoss
 from rankfield.losses.ranking_loss import RankingLoss
 from rankfield.losses.sigmoid import SigmoidLoss
 from rankfield.messages import did_you_mean, first_line
@@ -34,6 +35,7 @@ LOSSES: dict[str, type[RankingLoss]] = {
     "sigmoid": SigmoidLoss,
     "listnet": ListNetLoss,
     "lambda": LambdaLoss,
+    "margin_mse": MarginMSELoss,
 }
 """Name, as recipes have it, → module."""
 

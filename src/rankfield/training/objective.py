@@ -14,6 +14,7 @@ from rankfield.encoders.encoded import Encoded
 from rankfield.losses import (
     LOSSES,
     JudgedPairs,
+    MarginMSELoss,
     RankingLoss,
     is_own_loss,
     loss_class,
@@ -107,6 +108,16 @@ class LossSection(Settings):
     )
     listwise_weight: float = Field(1.0, gt=0, description="of that term")
     listwise_temperature: float = Field(1.0, gt=0, description="its logits are divided by this")
+    margin_mse: float = Field(
+        0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="weight of MarginMSE on the grades of the batch's documents, unjudged ones 0, "
+        "added to the loss",
+    )
+    margin_mse_spread: float = Field(
+        0.5, gt=0, le=2, description="by how much the cosines of best and worst grade are to differ"
+    )
     per_field: float = Field(
         0.0, ge=0, description="weight of a term for each document field alone, beside the fused"
     )
@@ -145,6 +156,8 @@ class LossSection(Settings):
             self.refuse_ignored(
                 ("listwise_weight", "listwise_temperature"), f"a listwise term ({known})"
             )
+        if not self.margin_mse:
+            self.refuse_ignored(("margin_mse_spread",), "a margin_mse above 0")
 
     def _refuse_given(self, key: str) -> None:
         """Refuse a value of a key that the loss would ignore; the default may be written out."""
@@ -198,12 +211,14 @@ class BatchPairs:
 
 
 class Objective:
-    """The main loss + `listwise_weight` · listwise + `per_field` · mean over the fields' terms.
+    """The main loss + further terms of the judged pairs + `per_field` · mean of the fields' terms.
+
+    The further terms are `listwise_weight` · listwise and `margin_mse` · MarginMSE on grades.
 
     The target "pair" takes the sampled pairs, repeated records included, as the paper does; every
-    other target takes the distinct queries and documents and all their judgments. The first two
-    terms are averaged over the dimensions of `matryoshka`. A field's term is the main loss with
-    the documents' embeddings of that field alone; a field that none of the batch's sampled
+    other target takes the distinct queries and documents and all their judgments. All but the
+    fields' terms are averaged over the dimensions of `matryoshka`. A field's term is the main loss
+    with the documents' embeddings of that field alone; a field that none of the batch's sampled
     documents has, has no term.
 
     Args:
@@ -221,6 +236,7 @@ class Objective:
         settings = {"gain": self._gains, "distributed": distributed}
         term = section.listwise
         self.listwise = None if term == "none" else make_loss(term, settings)
+        self.margins = MarginMSELoss(spread=section.margin_mse_spread, gain=self._gains)
 
     def __call__(self, encoded: Encoded, pairs: BatchPairs) -> Tensor:
         """Return the loss of the batch's embeddings, a scalar in float32 or wider.
@@ -245,11 +261,13 @@ class Objective:
 
     def _fused(self, encoded: Encoded, pairs: BatchPairs) -> Tensor:
         loss = self._main(encoded, pairs)
-        if self.listwise is None:
-            return loss
-        sharpness = encoded.logit_scale / self.section.listwise_temperature
-        term = _value(self.listwise, encoded._replace(logit_scale=sharpness), pairs.judged)
-        return loss + self.section.listwise_weight * term
+        if self.listwise is not None:
+            sharpness = encoded.logit_scale / self.section.listwise_temperature
+            term = _value(self.listwise, encoded._replace(logit_scale=sharpness), pairs.judged)
+            loss = loss + self.section.listwise_weight * term
+        if self.section.margin_mse:
+            loss = loss + self.section.margin_mse * _value(self.margins, encoded, pairs.judged)
+        return loss
 
     def _fields(self, encoded: Encoded, pairs: BatchPairs) -> Iterator[Tensor]:
         for part in encoded.parts.values():

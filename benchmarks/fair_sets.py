@@ -46,6 +46,7 @@ class FairSet:
     group: the column of documents that are all in dev's or all in test's half.
     others: so many unjudged documents stay in the corpus; None: all.
     all_pairs: whether CLIP on all judged pairs is an arm.
+    ours: what `rankfield recipe` adds to the default loss for such data.
     """
 
     title: str
@@ -60,6 +61,7 @@ class FairSet:
     group: str = "doc_id"
     others: int | None = None
     all_pairs: bool = True
+    ours: Settings = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def arms_of(wanted: FairSet) -> list[Arm]:
         Arm(GCL, PAIRS, (EXPONENTIAL[0], EXPONENTIAL[1])),
         Arm(
             DEFAULT,
-            {"loss.target": "ranked", "batch.more_queries": 64},
+            {"loss.target": "ranked", "batch.more_queries": 64, **wanted.ours},
             (DISCOUNT, EXPONENTIAL[0]),
         ),
     ]
@@ -111,6 +113,9 @@ def trials(arm: Arm, wanted: FairSet) -> list[Settings]:
     return found
 
 
+RANKED_LISTS: Settings = {"loss.margin_mse": 30.0}
+
+
 def small_shop(title: str, *words: str) -> FairSet:
     """Return a shop of 264 products, half of them to train on, made with further options."""
     return FairSet(
@@ -122,6 +127,7 @@ def small_shop(title: str, *words: str) -> FairSet:
         rates=(1e-3, 2e-3),
         thresholds=(26, 38),
         seeds=(0, 1, 2),
+        ours=RANKED_LISTS,
     )
 
 
@@ -140,6 +146,7 @@ SETS = {
         common={**SMALL, "optimizer.steps": 500},
         rates=(1e-3, 2e-3),
         thresholds=(51, 76),
+        ours=RANKED_LISTS,
     ),
     "luma": FairSet(
         title="luma: 417 clothes, photo from scratch, title and details by all-MiniLM-L6-v2",

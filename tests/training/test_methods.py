@@ -43,6 +43,16 @@ def test_scores_that_are_no_grades_get_soft_borders(shop: RankingDataset, tmp_pa
     assert 'weight = "linear"' in given
 
 
+def test_ranked_lists_get_margins_and_grades_do_not(shop: RankingDataset) -> None:
+    assert "margin_mse" not in fitted_settings("ranked", shop)["loss"]
+    assert "margin_mse" not in fitted_settings("ranked", with_noise(shop, 1e-3))["loss"]
+    ranks = with_noise(shop, 3.5)
+    assert fitted_settings("ranked", ranks)["loss"]["margin_mse"] == 30.0
+    recipe = parse_recipe(tomllib.loads(recipe_text(ranks)))
+    assert (recipe.loss.margin_mse, recipe.loss.margin_mse_spread) == (30.0, 0.5)
+    assert "margin_mse" not in fitted_settings("gcl", ranks)["loss"]
+
+
 @pytest.mark.parametrize("method", ["gcl", "clip"])
 def test_the_papers_methods_stay_as_they_are(shop: RankingDataset, method: str) -> None:
     assert fitted_settings(method, with_noise(shop, 1e-6)) == fitted_settings(method, shop)

@@ -8,7 +8,7 @@ import polars as pl
 
 from rankfield.errors import RecipeError
 from rankfield.messages import did_you_mean
-from rankfield.schema import RankingDataset
+from rankfield.schema import RankingDataset, ScoreScale
 from rankfield.weighting import SOFT_DISCOUNT
 
 __all__ = [
@@ -52,6 +52,9 @@ _EPOCHS, _FEWEST, _FEWEST_PRETRAINED, _MOST, _LOOKS = 2, 50, 20, 20_000, 5
 _GRADES = 10
 """More different scores of good documents than this are no grades, such as those of clicks."""
 
+_BINS, _MARGINS = 20, 30.0
+"""Equal parts of the good scores' range, of which a ranked list fills more than `_GRADES`."""
+
 
 def method_settings(name: str) -> Sections:
     """Return what a method sets: section → key → value.
@@ -75,7 +78,9 @@ def fitted_settings(name: str, dataset: RankingDataset) -> Sections:
     with a score > ``score_scale.floor``), batches of single pairs and both directions: several
     documents of each query would leave few queries in a step, so the queries must compete too.
     For scores that are no grades (more than 10 different good ones), weights and batches that do
-    not count equal scores: "soft_discount" and "soft_balanced".
+    not count equal scores: "soft_discount" and "soft_balanced". For ranked lists (good scores in
+    more than 10 of 20 equal parts of their range), MarginMSE beside the loss: on two sample shops
+    it ranked new documents 3 to 5 % better, on few grades worse (benchmarks/RESULTS.md).
 
     Raises:
         RecipeError: an unknown method.
@@ -89,7 +94,15 @@ def fitted_settings(name: str, dataset: RankingDataset) -> Sections:
     if name == DEFAULT_METHOD and good["score"].n_unique() > _GRADES:
         settings["loss"]["weight"] = SOFT_DISCOUNT
         settings["batch"]["choice"] = "soft_balanced"
+    if name == DEFAULT_METHOD and _finely_scored(good["score"], dataset.score_scale):
+        settings["loss"]["margin_mse"] = _MARGINS
     return settings
+
+
+def _finely_scored(good: pl.Series, scale: ScoreScale) -> bool:
+    """Return whether scores lie all over the range, as ranks do; noise on grades does not count."""
+    parts = (scale.linear_gain(good.to_numpy()) / (scale.span or 1.0) * _BINS).round()
+    return pl.Series(parts).n_unique() > _GRADES
 
 
 def fitted_course(method: str, pairs: int, size: int, *, pretrained: bool) -> Sections:

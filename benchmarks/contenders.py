@@ -20,7 +20,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fair import TUNING_SEED, Comparison, prepared
+from fair import TUNING_SEED, Comparison, chosen_before, prepared
 from fair_sets import DEFAULT, GCL, SETS, THRESHOLD, Arm, FairSet, arms_of, trials
 from worker import ROOT, Run, Settings, Workers, dev_mean, differences, logged, spread
 
@@ -149,15 +149,6 @@ def compared(
     for row, value in dev.items():
         rows[row]["dev"] = value
     return {"set": name, "seeds": SEEDS, "rows": rows}
-
-
-def chosen_before(name: str, arms: list[str]) -> dict[str, Settings]:
-    """Return what `fair.py` chose for these arms; nothing if the set is not among its figures."""
-    path = HERE / "results" / f"fair_{name}.json"
-    if not path.is_file():
-        return {}
-    found = json.loads(path.read_text("utf-8"))
-    return {arm: {**found["common"], **found["rows"][arm]["settings"]} for arm in arms}
 
 
 def _row(runs: list[Run], ours: list[Run]) -> Settings:

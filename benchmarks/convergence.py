@@ -1,12 +1,15 @@
 """nDCG@10 of the four splits against steps and documents encoded, up to 16 times the budget.
 
     python benchmarks/convergence.py                 the small shop, its plot and its variants
+    python benchmarks/convergence.py luma --lengths 1 4 --arms GCL "rankfield's loss"
 
 Each arm begins with the setting that `fair.py` chose for it and is trained anew for each length
-(its decay ends with it), with both of the set's rates; dev chooses the rate at each length, with
-the tuning seed, and the length at which to stop early. Test has three seeds. Two variants of the
-shop ask why a lead ends: one without what no field shows, one in which every product is judged.
-Figures go to benchmarks/results/convergence.json and .svg; results_page.py writes the page.
+(its decay ends with it), with both of the set's rates, GCL and the default with two ways of drawing
+batches too; dev chooses among them at each length, with the tuning seed, and the length at which to
+stop early.
+Test has three seeds. Two variants of the shop ask why a lead ends: one without what no field shows,
+one in which every product is judged. Figures go to benchmarks/results/convergence.json and .svg,
+beside those of other sets and arms; results_page.py writes the page.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from fair import TUNING_SEED, Comparison, prepared
+from fair import TUNING_SEED, Comparison, chosen_before, prepared
 from fair_sets import DEFAULT, GCL, SETS, THRESHOLD, FairSet, arms_of, trials
 from worker import ROOT, SPLITS, Run, Settings, Workers, dev_mean, differences, logged, spread
 
@@ -29,6 +32,13 @@ HERE = Path(__file__).parent
 LENGTHS = (1, 2, 4, 8, 16)
 ASKED = ("small", "small-plain", "small-judged")
 ARMS = (THRESHOLD, GCL, DEFAULT)
+BATCHES: dict[str, tuple[Settings, ...]] = {
+    THRESHOLD: ({},),
+    GCL: ({}, {"batch.documents_per_query": 1, "batch.choice": "uniform"}),
+    DEFAULT: ({}, {"batch.more_queries": 0}),
+}
+"""What the arms are tuned over at each length beside the rate: the batches that `fair.py` chose for
+them, and others in which a step has fewer judged pairs of each query."""
 
 
 def curves(
@@ -38,15 +48,16 @@ def curves(
     lengths: tuple[int, ...] = LENGTHS,
     arms: tuple[str, ...] = ARMS,
 ) -> Settings:
-    """Return the curves of a set's arms; of a single length the rate is that of the base."""
+    """Return the curves of a set's arms."""
     wanted: FairSet = SETS[name]
     comparison = Comparison(name, folder, workers)
     options = {arm.name: trials(arm, wanted) for arm in arms_of(wanted) if arm.name in arms}
-    chosen = comparison.tuned(options)
+    chosen = chosen_before(name, list(options)) or comparison.tuned(options)
     longer = {
         (arm, times): [
-            {**setting, "optimizer.steps": steps, "optimizer.learning_rate": rate}
-            for rate in (wanted.rates if len(lengths) > 1 else [setting["optimizer.learning_rate"]])
+            {**setting, **batches, "optimizer.steps": steps, "optimizer.learning_rate": rate}
+            for batches in BATCHES[arm]
+            for rate in wanted.rates
         ]
         for arm, setting in chosen.items()
         for times in lengths
@@ -121,17 +132,24 @@ def main() -> None:
     """Train all lengths and write figures and plot."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("sets", nargs="*", metavar="SET", default=ASKED)
+    parser.add_argument("--lengths", nargs="+", type=int, metavar="TIMES", default=LENGTHS)
+    parser.add_argument("--arms", nargs="+", metavar="ARM", choices=ARMS, default=ARMS)
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "fair")
     parser.add_argument("--data", type=Path, default=ROOT / ".." / "shared" / "data")
     parser.add_argument("--workers", type=int, default=2, help="runs at a time, one thread each")
     given = parser.parse_args()
     workers = Workers(given.workers)
     path = HERE / "results" / "convergence.json"
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
     for name in given.sets:
         folder = prepared(name, given.out, given.data, None)
-        variant = () if name == ASKED[0] else (LENGTHS[-1:], (GCL, DEFAULT))
-        found[name] = curves(name, folder, workers, *variant)
+        variant = name in ASKED[1:]
+        lengths, arms = (LENGTHS[-1:], (GCL, DEFAULT)) if variant else (given.lengths, given.arms)
+        made = curves(name, folder, workers, tuple(lengths), tuple(arms))
+        before = found.get(name, made)
+        if list(before["lengths"]) == list(lengths):
+            made["arms"] = {**before["arms"], **made["arms"]}
+        found[name] = made
         path.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
     plot(found[ASKED[0]], path.with_suffix(".svg"))
     subprocess.run([sys.executable, str(HERE / "results_page.py")], check=True)

@@ -107,6 +107,15 @@ class Comparison:
         return row
 
 
+def chosen_before(name: str, arms: list[str]) -> dict[str, Settings]:
+    """Return what `fair.py` chose for these arms; nothing if the set is not among its figures."""
+    path = HERE / "results" / f"fair_{name}.json"
+    if not path.is_file():
+        return {}
+    found = json.loads(path.read_text("utf-8"))
+    return {arm: {**found["common"], **found["rows"][arm]["settings"]} for arm in arms}
+
+
 def compared(name: str, folder: Path, workers: Workers) -> Settings:
     """Return the figures of a set."""
     wanted: FairSet = SETS[name]

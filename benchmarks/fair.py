@@ -116,12 +116,14 @@ def chosen_before(name: str, arms: list[str]) -> dict[str, Settings]:
     return {arm: {**found["common"], **found["rows"][arm]["settings"]} for arm in arms}
 
 
-def compared(name: str, folder: Path, workers: Workers) -> Settings:
-    """Return the figures of a set."""
+def compared(name: str, folder: Path, workers: Workers, arms: list[str] | None) -> Settings:
+    """Return the figures of a set; only these arms are tuned, all by default."""
     wanted: FairSet = SETS[name]
     comparison = Comparison(name, folder, workers)
     options = {arm.name: trials(arm, wanted) for arm in arms_of(wanted)}
-    chosen = comparison.tuned(options)
+    known = chosen_before(name, [arm for arm in options if arms is not None and arm not in arms])
+    found = comparison.tuned({arm: some for arm, some in options.items() if arm not in known})
+    chosen = {arm: known.get(arm) or found[arm] for arm in options}
     rows = comparison.tested(chosen, (CLIP, THRESHOLD, GCL))
     half = folder / "test-half"
     if not half.is_dir():
@@ -149,6 +151,12 @@ def main() -> None:
         metavar="SET",
         help=f"of {', '.join(SETS)}; {', '.join(FAIR)} if left out",
     )
+    parser.add_argument(
+        "--arms",
+        nargs="+",
+        metavar="ARM",
+        help="tune these alone; the others are trained with what was chosen before",
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "fair")
     parser.add_argument("--data", type=Path, default=ROOT / ".." / "shared" / "data")
     parser.add_argument("--cranfield", type=Path, help="folder of the collection's three files")
@@ -159,7 +167,7 @@ def main() -> None:
         if name not in SETS:
             parser.error(f"no set {name!r}; expected {', '.join(SETS)}")
         folder = prepared(name, given.out, given.data, given.cranfield)
-        found = compared(name, folder, workers)
+        found = compared(name, folder, workers, given.arms)
         path = HERE / "results" / f"fair_{name}.json"
         path.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
     subprocess.run([sys.executable, str(HERE / "results_page.py")], check=True)

@@ -81,7 +81,8 @@ def by_text(
         labels(rows),
         torch.tensor(weights),
     )
-    loss = make_loss(name, {"gain": lambda scores: scores.clip(min=0.0)}, settings)
+    best = max(score for _, _, score in rows)
+    loss = make_loss(name, {"gain": lambda scores: scores.clip(min=0.0) / best}, settings)
     bias = [-10.0] if loss.takes_bias else []
     value: Tensor = loss(*units, pairs, 20.0, *bias)
     return value

@@ -135,9 +135,9 @@ def test_margin_mse_has_no_use_for_a_scale_and_takes_gains() -> None:
     found = called(doubled, batch)
     assert torch.equal(called(doubled, batch, SCALE), found)
     grades = 2 * batch.pairs.scores
-    arguments = batch.queries, batch.documents, batch.pairs, grades
-    assert torch.equal(found, margin_mse_loss(*arguments, spread=1.0))
-    assert not torch.equal(found, margin_mse_loss(*arguments))
+    of_grades = partial(margin_mse_loss, batch.queries, batch.documents, batch.pairs, grades)
+    assert torch.equal(found, of_grades(spread=1.0))
+    assert not torch.equal(found, of_grades())
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
@@ -151,10 +151,8 @@ def test_margin_mse_is_the_mean_square_over_all_pairs_of_documents(reduction: An
     margins = [(x[judged, :, None] - x[judged, None, :]).flatten(1) for x in (cosines, grades)]
     rows = F.mse_loss(*margins, reduction="none").mean(1)
     expected = {"mean": rows.mean(), "sum": rows.sum(), "none": rows}[reduction]
-    arguments = batch.queries, batch.documents, pairs, pairs.scores / 4
-    found = margin_mse_loss(*arguments, spread=0.3, reduction=reduction)
-    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
-    assert torch.equal(found, margin_mse_loss(*arguments, spread=0.3, reduction=reduction))
+    loss = MarginMSELoss(spread=0.3, reduction=reduction, gain=lambda scores: scores.double() / 4)
+    torch.testing.assert_close(called(loss, batch), expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("spread", [0.0, -1.0, 2.5, float("nan")])
@@ -172,8 +170,7 @@ def test_margin_mse_is_exact_where_the_fit_is_nearly_perfect() -> None:
     rows = torch.arange(40)
     pairs = JudgedPairs(0 * rows, rows, grades, torch.ones(40).double())
     exact = reference.margin_mse_loops(queries, documents, pairs, grades, spread=1.0)
-    single = [x.float() for x in (queries, documents)]
-    found = margin_mse_loss(*single, pairs, grades, spread=1.0)
+    found = margin_mse_loss(queries.float(), documents.float(), pairs, grades, spread=1.0)
     torch.testing.assert_close(found, exact, rtol=1e-2, atol=0.0, check_dtype=False)
 
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fair_sets import CLIP, DEFAULT, FAIR, GCL, SETS, THRESHOLD
+from fair_sets import CLIP, DEFAULT, FAIR, GCL, PRETRAINED, SETS, THRESHOLD
 from page_tables import SPLIT_NAMES, gain, p_value, split_cells
 from rankfield.evaluation.statistics import holm
 
@@ -27,20 +27,32 @@ corrected by Holm's method over a set's table. Sets, arms and trials were fixed 
 anything was trained (docs/log.md). Documents, queries and judged pairs are those of a step."""
 
 
+PRETRAINED_HEAD = """## From pretrained towers that are kept
+
+By `python benchmarks/fair.py luma-pretrained grocery-pretrained shop-pretrained` (with
+`PYTHONPATH=benchmarks`): the same comparison with heads on all-MiniLM-L6-v2 and EfficientNet-Lite0,
+whose weights stay as they are (`recipes/*-pretrained.toml`); three seeds on test."""
+
+
 def fair_sections(results: Path) -> list[str]:
     """Return the sections that there are figures for."""
+    parts = [_section(FAIR_HEAD, FAIR, results), _section(PRETRAINED_HEAD, PRETRAINED, results)]
+    return [part for part in parts if part]
+
+
+def _section(head: str, names: tuple[str, ...], results: Path) -> str:
     found = {
         name: json.loads((results / f"fair_{name}.json").read_text("utf-8"))
-        for name in FAIR
+        for name in names
         if (results / f"fair_{name}.json").is_file()
     }
     if not found:
-        return []
-    parts = [FAIR_HEAD, "", *_summary(found), ""]
+        return ""
+    parts = [head, "", *_summary(found), ""]
     for name, figures in found.items():
         parts += [f"### {SETS[name].title}", "", *_table(figures), "", *_tests(figures), ""]
         parts += [*_settings(figures), ""]
-    return ["\n".join(parts)]
+    return "\n".join(parts)
 
 
 def _summary(found: dict[str, Figures]) -> list[str]:

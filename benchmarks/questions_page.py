@@ -38,40 +38,47 @@ def _cells(row: Figures, base: list[float] | None) -> list[str]:
 
 
 def _convergence(found: Figures) -> list[str]:
-    small = found["small"]
     lines = [
         "## Curves: nDCG@10 against steps",
         "",
         "By `python benchmarks/convergence.py`. Each arm begins with the setting that the eight",
         "trials chose, and is trained anew for each length (its decay ends with it); dev chooses",
-        "the rate at each length. Three seeds on test; the gain in brackets is over GCL of the",
-        "same length. *Stopped on dev* is the length with the best dev mean.",
+        "the rate at each length, of GCL also whether pairs are drawn by score or uniformly, of",
+        f"{DEFAULT} whether further queries of the batch's documents take part (64 or 0). Three",
+        "seeds on test; the gain in brackets is over GCL of the same length. *Stopped on dev* is",
+        "the length with the best dev mean.",
         "",
         "![nDCG@10 on test against steps, one panel for each split](results/convergence.svg)",
-        "",
-        f"| small shop, steps | arm | {SPLIT_NAMES} | mean | documents encoded |",
+    ]
+    curves = {name: one for name, one in found.items() if len(one["lengths"]) > 1}
+    for name, one in curves.items():
+        lines += ["", f"### {SETS[name].title}", "", *_curves(one), "", *_stopped(one)]
+    lines += ["", "### What the lists hold: 16 times the steps on variants of the small shop", ""]
+    lines += [f"| shop | arm | {SPLIT_NAMES} | mean |", "|---" * 7 + "|"]
+    for name, one in found.items():
+        if name.startswith("small"):
+            base = one["arms"][GCL]["points"][-1]["mean"]
+            for arm in (GCL, DEFAULT):
+                cells = _cells(one["arms"][arm]["points"][-1], None if arm == GCL else base)
+                lines.append(f"| {SETS[name].title} | {arm} | {' | '.join(cells)} |")
+    return lines
+
+
+def _curves(found: Figures) -> list[str]:
+    """Return each arm at each length."""
+    lines = [
+        f"| steps | arm | {SPLIT_NAMES} | mean | documents encoded |",
         "|---" * 8 + "|",
     ]
-    for place, times in enumerate(small["lengths"]):
-        base = small["arms"][GCL]["points"][place]["mean"]
-        for arm, curve in small["arms"].items():
+    for place, times in enumerate(found["lengths"]):
+        base = found["arms"][GCL]["points"][place]["mean"]
+        for arm, curve in found["arms"].items():
             point = curve["points"][place]
             stop = " (stopped on dev)" if curve["stopped"] == times else ""
-            steps = small["steps"] * times
+            steps = found["steps"] * times
             cells = _cells(point, None if arm == GCL else base)
             seen = f"{point['documents'] * steps:,.0f}"
             lines.append(f"| {steps:,} | {arm}{stop} | {' | '.join(cells)} | {seen} |")
-    lines += ["", *_stopped(small), ""]
-    lines += ["Why a lead ends: 16 times the steps on variants of that shop.", ""]
-    lines += [f"| shop | arm | {SPLIT_NAMES} | mean |", "|---" * 7 + "|"]
-    for name in found:
-        arms = found[name]["arms"]
-        base = arms[GCL]["points"][-1]["mean"]
-        for arm, curve in arms.items():
-            if arm not in (GCL, DEFAULT):
-                continue
-            cells = _cells(curve["points"][-1], None if arm == GCL else base)
-            lines.append(f"| {SETS[name].title} | {arm} | {' | '.join(cells)} |")
     return lines
 
 

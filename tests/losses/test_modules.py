@@ -149,7 +149,7 @@ def test_margin_mse_is_the_mean_square_over_all_pairs_of_documents(reduction: An
     cosines = batch.queries @ batch.documents.T / 0.3
     judged = torch.unique(pairs.queries)
     margins = [(x[judged, :, None] - x[judged, None, :]).flatten(1) for x in (cosines, grades)]
-    rows = F.mse_loss(*margins, reduction="none").mean(1)
+    rows = F.mse_loss(margins[0], margins[1], reduction="none").mean(1)
     expected = {"mean": rows.mean(), "sum": rows.sum(), "none": rows}[reduction]
     loss = MarginMSELoss(spread=0.3, reduction=reduction, gain=lambda scores: scores.double() / 4)
     torch.testing.assert_close(called(loss, batch), expected, rtol=1e-12, atol=1e-12)

@@ -14,6 +14,8 @@ __all__ = ["fair_sections"]
 
 Figures = dict[str, Any]
 
+LIMIT = "What is shown, without chance (`benchmarks/ceiling.py`)"
+
 FAIR_HEAD = """## The fair comparison
 
 Every arm has the same eight trials: four ways of drawing batches (uniform pairs, pairs by score,
@@ -48,6 +50,12 @@ def _section(head: str, names: tuple[str, ...], results: Path) -> str:
     }
     if not found:
         return ""
+    ceiling = results / "ceiling.json"
+    if ceiling.is_file():
+        limit = json.loads(ceiling.read_text("utf-8"))
+        if limit["set"] in found:
+            row = {"nDCG@10": {"mean": limit["nDCG@10"]}}
+            found[limit["set"]]["rows"] = {LIMIT: row, **found[limit["set"]]["rows"]}
     parts = [head, "", *_summary(found), ""]
     for name, figures in found.items():
         parts += [f"### {SETS[name].title}", "", *_table(figures), "", *_tests(figures), ""]

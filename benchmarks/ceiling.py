@@ -1,0 +1,86 @@
+"""How well the sample shop can be ranked by what its products show, without what is chance.
+
+    python benchmarks/ceiling.py            the shop of `fair.py`, then RESULTS.md
+
+The hidden relevance that made the lists ranks the corpora of `fair.py`'s test, with the part of a
+product's popularity that its brand, price and category explain, and without the rest and without
+chance: an upper limit for documents that training has not seen.
+Figures go to benchmarks/results/ceiling.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from fair import prepared
+from fair_sets import SETS
+from worker import METRICS, ROOT, SPLITS, halved
+
+HERE = Path(__file__).parent
+NAME = "shop"
+
+
+def shown_relevance(documents: int, queries: int, seed: int, popularity: float) -> pl.DataFrame:
+    """Return each query's products by the relevance of what they show: a run of whole lists.
+
+    A product outside the categories near the query's has no place in a list, as when they were
+    made.
+    """
+    from rankfield.synthetic.catalogue import doc_id, make_catalogue
+    from rankfield.synthetic.queries import make_queries
+    from rankfield.synthetic.relevance import Relevance
+
+    catalogue = make_catalogue(documents, seed)
+    relevance = Relevance(catalogue, seed, popularity=0.0, noise=0.0)
+    parts = []
+    for number, query in enumerate(make_queries(catalogue, queries, seed)):
+        rows = relevance.ranked(number, query, documents)
+        score = np.float32(popularity) * catalogue.appeal[rows]
+        for part in relevance.parts(query, rows).values():
+            score = score + part
+        ids = [doc_id(row) for row in rows.tolist()]
+        parts.append(pl.DataFrame({"query_id": f"q{number:06d}", "doc_id": ids, "score": score}))
+    return pl.concat(parts)
+
+
+def measured(folder: Path) -> dict[str, Any]:
+    """Return the figures on test."""
+    from rankfield.evaluation import EvaluationOptions, RunRanker, evaluate
+    from rankfield.schema import RankingDataset
+
+    words = SETS[NAME].prepare
+    options = dict(zip(words[2::2], words[3::2], strict=True))
+    sizes = [int(options[key]) for key in ("--documents", "--queries", "--seed")]
+    data = halved(RankingDataset.load(folder / "split"), "test", SETS[NAME].group)
+    run = shown_relevance(*sizes, float(options["--popularity"])).join(
+        data.documents.select("doc_id"), on="doc_id", how="semi"
+    )
+    run = run.join(data.queries.select("query_id"), on="query_id", how="semi")
+    found = evaluate(RunRanker("what is shown", run), data, EvaluationOptions(subset="test"))
+    return {
+        "set": NAME,
+        **{metric: [found.splits[split][metric].value for split in SPLITS] for metric in METRICS},
+    }
+
+
+def main() -> None:
+    """Rank, measure, and write figures and page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "fair")
+    given = parser.parse_args()
+    found = measured(prepared(NAME, given.out, given.out, None))
+    path = HERE / "results" / "ceiling.json"
+    path.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+    subprocess.run([sys.executable, str(HERE / "results_page.py")], check=True)
+
+
+if __name__ == "__main__":
+    main()

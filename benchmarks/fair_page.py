@@ -31,9 +31,9 @@ anything was trained (docs/log.md). Documents, queries and judged pairs are thos
 
 PRETRAINED_HEAD = """## From pretrained towers that are kept
 
-By `python benchmarks/fair.py luma-pretrained grocery-pretrained shop-pretrained` (with
-`PYTHONPATH=benchmarks`): the same comparison with heads on all-MiniLM-L6-v2 and EfficientNet-Lite0,
-whose weights stay as they are (`recipes/*-pretrained.toml`); three seeds on test."""
+By `python benchmarks/fair.py luma-pretrained grocery-pretrained`, with `PYTHONPATH=benchmarks`: the
+same comparison with heads on all-MiniLM-L6-v2 and EfficientNet-Lite0, whose weights stay as they
+are (`recipes/*-pretrained.toml`); three seeds on test."""
 
 
 def fair_sections(results: Path) -> list[str]:

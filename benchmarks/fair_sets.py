@@ -229,11 +229,8 @@ def frozen(title: str, name: str) -> FairSet:
 SETS |= {
     "luma-pretrained": frozen("luma from all-MiniLM-L6-v2 and EfficientNet-Lite0, kept", "luma"),
     "grocery-pretrained": frozen("grocery from EfficientNet-Lite0, kept", "grocery"),
-    "shop-pretrained": frozen(
-        "Sample shop from all-MiniLM-L6-v2 and EfficientNet-Lite0, kept", "shop"
-    ),
 }
 
-PRETRAINED = ("luma-pretrained", "grocery-pretrained", "shop-pretrained")
+PRETRAINED = ("luma-pretrained", "grocery-pretrained")
 FAIR = ("shop", "luma", "grocery", "icecat", "cranfield")
 """The sets of the comparison; the others are for questions of their own."""

@@ -26,7 +26,8 @@ half as queries have, so that no choice saw what "novel document" is measured on
 queries and documents that training has seen, with their judgments. ± is the standard deviation
 over seeds, the gain in brackets is over GCL. Tests are a bootstrap of seeds and queries; p is
 corrected by Holm's method over a set's table. Sets, arms and trials were fixed in writing before
-anything was trained (docs/log.md). Documents, queries and judged pairs are those of a step."""
+anything was trained; `loss.margin_mse` joined the shop's arm later, chosen on dev of a smaller shop
+and of this one (docs/log.md). Documents, queries and judged pairs are those of a step."""
 
 
 PRETRAINED_HEAD = """## From pretrained towers that are kept

@@ -47,7 +47,7 @@ def recipe_settings(dataset: Any, weights: dict[str, float]) -> Settings:
     from rankfield.training.methods import fitted_settings
     from rankfield.training.pretrained_start import pretrained_start
 
-    found = fitted_settings("ranked", dataset)
+    found = fitted_settings("ranked", dataset, pretrained=True)
     for section, keys in pretrained_start(MINILM, dataset, allow_code=True).settings.items():
         found.setdefault(section, {}).update(keys)
     return {**flat(found), "data.document_weights": weights, "batch.size": 32, "precision": "bf16"}

@@ -50,6 +50,7 @@ def test_ranked_lists_get_margins_and_grades_do_not(shop: RankingDataset) -> Non
     assert fitted_settings("ranked", ranks)["loss"]["margin_mse"] == 30.0
     recipe = parse_recipe(tomllib.loads(recipe_text(ranks)))
     assert (recipe.loss.margin_mse, recipe.loss.margin_mse_spread) == (30.0, 0.5)
+    assert "margin_mse" not in fitted_settings("ranked", ranks, pretrained=True)["loss"]
     assert "margin_mse" not in fitted_settings("gcl", ranks)["loss"]
 
 

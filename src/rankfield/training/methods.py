@@ -71,7 +71,7 @@ def method_settings(name: str) -> Sections:
     return METHODS[name]
 
 
-def fitted_settings(name: str, dataset: RankingDataset) -> Sections:
+def fitted_settings(name: str, dataset: RankingDataset, *, pretrained: bool = False) -> Sections:
     """Return what a method sets for this data.
 
     For "ranked" and short lists (half of the training queries judge fewer than 20 documents good,
@@ -79,8 +79,14 @@ def fitted_settings(name: str, dataset: RankingDataset) -> Sections:
     documents of each query would leave few queries in a step, so the queries must compete too.
     For scores that are no grades (more than 10 different good ones), weights and batches that do
     not count equal scores: "soft_discount" and "soft_balanced". For ranked lists (good scores in
-    more than 10 of 20 equal parts of their range), MarginMSE beside the loss: on two sample shops
-    it ranked new documents 3 to 5 % better, on few grades worse (benchmarks/RESULTS.md).
+    more than 10 of 20 equal parts of their range) and from scratch, MarginMSE beside the loss: on
+    two sample shops it ranked new documents 3 to 5 % better, but worse on few grades and from a
+    pretrained text encoder (docs/losses.md).
+
+    Args:
+        name: of `METHODS`.
+        dataset: with judgments to train on.
+        pretrained: as in `fitted_course`.
 
     Raises:
         RecipeError: an unknown method.
@@ -94,7 +100,8 @@ def fitted_settings(name: str, dataset: RankingDataset) -> Sections:
     if name == DEFAULT_METHOD and good["score"].n_unique() > _GRADES:
         settings["loss"]["weight"] = SOFT_DISCOUNT
         settings["batch"]["choice"] = "soft_balanced"
-    if name == DEFAULT_METHOD and _finely_scored(good["score"], dataset.score_scale):
+    scratch = name == DEFAULT_METHOD and not pretrained
+    if scratch and _finely_scored(good["score"], dataset.score_scale):
         settings["loss"]["margin_mse"] = _MARGINS
     return settings
 

@@ -89,7 +89,8 @@ def _fitted(
     allow_code: bool,
 ) -> Recipe:
     """Return the method's recipe for a data set: its batches and length fit the pairs it has."""
-    values: dict[str, Any] = fitted_settings(method, dataset)
+    given = start is not None or translation is not None
+    values: dict[str, Any] = fitted_settings(method, dataset, pretrained=given)
     values["name"] = method
     values["data"] = {
         "dataset": str(root.resolve()),
@@ -113,7 +114,6 @@ def _fitted(
     if translation is not None:
         _merge(values, translation.fitted(pool, size))
     values["batch"]["size"] = size
-    given = start is not None or translation is not None
     for section, keys in fitted_course(method, pool, size, pretrained=given).items():
         values[section] = keys | values.get(section, {})
     return parse_recipe(values, where=where, allow_code=allow_code)

@@ -54,10 +54,11 @@ def _convergence(found: Figures) -> list[str]:
     curves = {name: one for name, one in found.items() if len(one["lengths"]) > 1}
     for name, one in curves.items():
         lines += ["", f"### {SETS[name].title}", "", *_curves(one), "", *_stopped(one)]
-    lines += ["", "### What the lists hold: 16 times the steps on variants of the small shop", ""]
-    lines += [f"| shop | arm | {SPLIT_NAMES} | mean |", "|---" * 7 + "|"]
+    if len(curves) < len(found):
+        lines += ["", "### What the lists hold: 16 times the steps on variants of that shop", ""]
+        lines += [f"| shop | arm | {SPLIT_NAMES} | mean |", "|---" * 7 + "|"]
     for name, one in found.items():
-        if name.startswith("small"):
+        if name not in curves:
             base = one["arms"][GCL]["points"][-1]["mean"]
             for arm in (GCL, DEFAULT):
                 cells = _cells(one["arms"][arm]["points"][-1], None if arm == GCL else base)

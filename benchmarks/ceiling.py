@@ -58,11 +58,12 @@ def measured(folder: Path) -> dict[str, Any]:
 
     words = SETS[NAME].prepare
     options = dict(zip(words[2::2], words[3::2], strict=True))
-    sizes = [int(options[key]) for key in ("--documents", "--queries", "--seed")]
-    data = halved(RankingDataset.load(folder / "split"), "test", SETS[NAME].group)
-    run = shown_relevance(*sizes, float(options["--popularity"])).join(
-        data.documents.select("doc_id"), on="doc_id", how="semi"
+    documents, queries, seed = (
+        int(options[f"--{key}"]) for key in ("documents", "queries", "seed")
     )
+    data = halved(RankingDataset.load(folder / "split"), "test", SETS[NAME].group)
+    shown = shown_relevance(documents, queries, seed, float(options["--popularity"]))
+    run = shown.join(data.documents.select("doc_id"), on="doc_id", how="semi")
     run = run.join(data.queries.select("query_id"), on="query_id", how="semi")
     found = evaluate(RunRanker("what is shown", run), data, EvaluationOptions(subset="test"))
     return {

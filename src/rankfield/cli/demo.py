@@ -53,7 +53,7 @@ def command(
     data = _shop(out, documents, queries, seed)
     results = []
     for label in RUNS:
-        recipe = _recipe(label, data, steps, seed)
+        recipe = _recipe(label, steps, seed)
         say(f"Train {label}: {_described(recipe)}, {recipe.optimizer.steps} steps")
         results.append(_train_and_evaluate(recipe, data, out / label.lower(), label))
     say("Index the shop with each model")
@@ -93,17 +93,15 @@ def _shop(out: Path, documents: int, queries: int, seed: int) -> RankingDataset:
 
 
 def _described(recipe: Recipe) -> str:
-    loss = recipe.loss
-    margins = ", margins of grades" if loss.margin_mse else ""
-    return f"target {loss.target}, weight {loss.weight}{margins}"
+    return f"target {recipe.loss.target}, weight {recipe.loss.weight}"
 
 
-def _recipe(label: str, data: RankingDataset, steps: int | None, seed: int) -> Recipe:
+def _recipe(label: str, steps: int | None, seed: int) -> Recipe:
     from rankfield.training import load_recipe
-    from rankfield.training.methods import fitted_settings
+    from rankfield.training.methods import method_settings
 
     overrides = [f"name={label}", f"seed={seed}"]
-    for section, values in fitted_settings(RUNS[label], data).items():
+    for section, values in method_settings(RUNS[label]).items():
         overrides += [f"{section}.{key}={json.dumps(value)}" for key, value in values.items()]
     if steps is not None:
         overrides.append(f"optimizer.steps={steps}")

@@ -2,6 +2,7 @@
 
     python benchmarks/fair.py                        all sets, then RESULTS.md
     python benchmarks/fair.py luma grocery --workers 2
+    PYTHONPATH=benchmarks python benchmarks/fair.py luma-pretrained grocery-pretrained
     python benchmarks/fair.py cranfield --cranfield DIR      with cran.all.1400, cran.qry, cranqrel
 
 `fair_sets.py` says what is compared. Each arm has the same eight trials (four ways of drawing × two

@@ -29,24 +29,19 @@ NAME = "shop"
 
 
 def shown_relevance(documents: int, queries: int, seed: int, popularity: float) -> pl.DataFrame:
-    """Return each query's products by the relevance of what they show: a run of whole lists.
-
-    A product outside the categories near the query's has no place in a list, as when they were
-    made.
-    """
+    """Return the relevance of what each product shows to each query: a run of all products."""
     from rankfield.synthetic.catalogue import doc_id, make_catalogue
     from rankfield.synthetic.queries import make_queries
     from rankfield.synthetic.relevance import Relevance
 
     catalogue = make_catalogue(documents, seed)
     relevance = Relevance(catalogue, seed, popularity=0.0, noise=0.0)
+    rows = np.arange(documents)
+    ids = pl.Series([doc_id(row) for row in range(documents)])
+    appeal = np.float32(popularity) * catalogue.appeal
     parts = []
     for number, query in enumerate(make_queries(catalogue, queries, seed)):
-        rows = relevance.ranked(number, query, documents)
-        score = np.float32(popularity) * catalogue.appeal[rows]
-        for part in relevance.parts(query, rows).values():
-            score = score + part
-        ids = [doc_id(row) for row in rows.tolist()]
+        score = sum(relevance.parts(query, rows).values(), appeal)
         parts.append(pl.DataFrame({"query_id": f"q{number:06d}", "doc_id": ids, "score": score}))
     return pl.concat(parts)
 

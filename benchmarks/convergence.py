@@ -6,10 +6,9 @@
 Each arm begins with the setting that `fair.py` chose for it and is trained anew for each length
 (its decay ends with it), with both of the set's rates, GCL and the default with two ways of drawing
 batches too; dev chooses among them at each length, with the tuning seed, and the length at which to
-stop early.
-Test has three seeds. Two variants of the shop ask why a lead ends: one without what no field shows,
-one in which every product is judged. Figures go to benchmarks/results/convergence.json and .svg,
-beside those of other sets and arms; results_page.py writes the page.
+stop early. Test has three seeds. Two variants of the shop ask why a lead ends: one without what no
+field shows, one in which every product is judged. Figures go to benchmarks/results/convergence.json
+and .svg, beside those of other sets and arms; results_page.py writes the page.
 """
 
 from __future__ import annotations

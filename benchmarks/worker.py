@@ -34,7 +34,6 @@ __all__ = [
     "per_query",
     "rankfield",
     "recall",
-    "recall_images",
     "split_means",
     "spread",
     "start",
@@ -115,7 +114,6 @@ class _Set:
         shutil.rmtree(folder, ignore_errors=True)
         model = train(recipe, plain, folder)
         recall(model, self.dataset)
-        recall_images(model)
         data = halved(self.dataset, run.subset, run.group)
         found = evaluate(model, data, EvaluationOptions(subset=run.subset))
         lines = (folder / "log.jsonl").read_text("utf-8").splitlines()
@@ -137,7 +135,8 @@ class _Set:
 
 
 def recall(model: Any, dataset: Any) -> None:
-    """Give a loaded model the memory of the frozen text tower that it was trained with."""
+    """Give a loaded model the memory of the frozen towers that it was trained with."""
+    _recall_images(model)
     text = getattr(model.encoder, "text", None)
     if text is None or "text" not in model.metadata["recipe"]["encoder"]["freeze"]:
         return
@@ -149,7 +148,7 @@ def recall(model: Any, dataset: Any) -> None:
                 model.encoder.precompute(texts, side, disk_mib=16384)
 
 
-def recall_images(model: Any) -> None:
+def _recall_images(model: Any) -> None:
     """Let a frozen photo tower encode each image once in this process, whatever the training."""
     import torch
 

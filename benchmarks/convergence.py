@@ -24,14 +24,16 @@ from typing import Any
 import numpy as np
 
 from fair import TUNING_SEED, Comparison, chosen_before, prepared
-from fair_sets import DEFAULT, GCL, SETS, THRESHOLD, FairSet, arms_of, trials
+from fair_sets import CLIP, DEFAULT, GCL, SETS, THRESHOLD, FairSet, arms_of, trials
 from worker import ROOT, SPLITS, Run, Settings, Workers, dev_mean, differences, logged, spread
 
 HERE = Path(__file__).parent
 LENGTHS = (1, 2, 4, 8, 16)
 ASKED = ("small", "small-plain", "small-judged")
 ARMS = (THRESHOLD, GCL, DEFAULT)
+SEEDS = 3
 BATCHES: dict[str, tuple[Settings, ...]] = {
+    CLIP: ({},),
     THRESHOLD: ({},),
     GCL: ({}, {"batch.documents_per_query": 1, "batch.choice": "uniform"}),
     DEFAULT: ({}, {"batch.more_queries": 0}),
@@ -65,7 +67,7 @@ def curves(
     best = comparison.tuned({f"{arm} × {n}": v for (arm, n), v in longer.items()})
     tests: dict[tuple[str, int], list[Run]] = {}
     for arm, times in longer:
-        tests[arm, times] = comparison.runs(best[f"{arm} × {times}"], wanted.seeds, "test")
+        tests[arm, times] = comparison.runs(best[f"{arm} × {times}"], wanted.seeds[:SEEDS], "test")
     workers.finish([run for runs in tests.values() for run in runs], name)
     dev = {
         key: dev_mean(comparison.runs(best[f"{key[0]} × {key[1]}"], (TUNING_SEED,), "dev")[0])
@@ -132,7 +134,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("sets", nargs="*", metavar="SET", default=ASKED)
     parser.add_argument("--lengths", nargs="+", type=int, metavar="TIMES", default=LENGTHS)
-    parser.add_argument("--arms", nargs="+", metavar="ARM", choices=ARMS, default=ARMS)
+    parser.add_argument("--arms", nargs="+", metavar="ARM", choices=BATCHES, default=ARMS)
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "fair")
     parser.add_argument("--data", type=Path, default=ROOT / ".." / "shared" / "data")
     parser.add_argument("--workers", type=int, default=2, help="runs at a time, one thread each")

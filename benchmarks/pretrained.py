@@ -1,12 +1,11 @@
 """The default recipe from a pretrained text model, against the model it began with.
 
-    python benchmarks/pretrained.py            icecat and Cranfield, then RESULTS.md
+    python benchmarks/pretrained.py            all sets, then RESULTS.md
 
-`rankfield recipe --encoder` writes the settings: learning rate, layer decay, and a share of the
-base model that dev queries choose (WiSE-FT); dev is measured before the first step and four times
-on the way, and the best model is kept. The length is chosen on dev with the tuning seed; the test
-has three seeds, with the share and without. Figures go to benchmarks/results/, as
-pretrained.json.
+What `rankfield recipe --encoder` writes is trained as it stands, in bfloat16: nothing is tuned. A
+share of the base model is chosen on dev (WiSE-FT), dev is measured before the first step and five
+times on the way, and the best model is kept. Of luma, grocery and the shops the model reads the
+texts alone. Figures go to benchmarks/results/, as pretrained.json.
 """
 
 from __future__ import annotations
@@ -15,42 +14,45 @@ import argparse
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
-from typing import Any
 
-from fair import TUNING_SEED, Comparison, prepared
+from fair import prepared
 from fair_sets import SETS
 from quality_baselines import MINILM
-from worker import (
-    METRICS,
-    ROOT,
-    Run,
-    Settings,
-    Workers,
-    dev_mean,
-    differences,
-    flat,
-    halved,
-    spread,
-)
+from worker import METRICS, ROOT, Run, Settings, Workers, differences, flat, halved, logged, spread
 
 HERE = Path(__file__).parent
-STEPS = (20, 60)
-MEASURED = 4
 SEEDS = (0, 1, 2)
-NAMES = ("icecat", "cranfield")
-WHOLE, WITHOUT = "default recipe", "default recipe without the base model's share"
+NAMES = ("icecat", "cranfield", "luma", "grocery", "small", "shop")
+BASE, WHOLE = "untrained", "default recipe"
+RECIPE = "icecat"
+"""The file that settings are put over: they name every key."""
 
 
-def recipe_settings(dataset: Any, weights: dict[str, float]) -> Settings:
-    """Return what `rankfield recipe --encoder` sets for a data set, as settings of a run."""
-    from rankfield.training.methods import fitted_settings
+def recipe_settings(folder: Path) -> tuple[Settings, Settings]:
+    """Return what `rankfield recipe --encoder` writes for a set: all, and what is not as ever."""
+    from rankfield.schema import RankingDataset
+    from rankfield.training import parse_recipe
     from rankfield.training.pretrained_start import pretrained_start
+    from rankfield.training.template import recipe_text
 
-    found = fitted_settings("ranked", dataset, pretrained=True)
-    for section, keys in pretrained_start(MINILM, dataset, allow_code=True).settings.items():
-        found.setdefault(section, {}).update(keys)
-    return {**flat(found), "data.document_weights": weights, "batch.size": 32, "precision": "bf16"}
+    dataset = RankingDataset.load(folder / "split")
+    start = pretrained_start(MINILM, dataset, allow_code=True)
+    text = recipe_text(dataset, start=start, allow_code=True)
+    values = tomllib.loads(text)
+    for key in ("name", "seed"):
+        del values[key]
+    del values["data"]["dataset"]
+    values["precision"] = "bf16"
+    own = parse_recipe(values, allow_code=True).model_dump(exclude_defaults=True)
+    return _settings(values), _settings(own)
+
+
+def _settings(values: Settings) -> Settings:
+    sections = {key: value for key, value in values.items() if isinstance(value, dict)}
+    others = {key: value for key, value in values.items() if key not in sections}
+    return {**flat(sections), **others}
 
 
 def measure_untrained(run: Run, weights: dict[str, float]) -> None:
@@ -71,39 +73,20 @@ def measure_untrained(run: Run, weights: dict[str, float]) -> None:
 
 def compared(name: str, folder: Path, workers: Workers) -> Settings:
     """Return the figures of a set."""
-    from rankfield.schema import RankingDataset
-
-    wanted = SETS[name]
-    comparison = Comparison(name, folder, workers)
-    base = Run(folder, "untrained", {}, 0, "test", wanted.group)
+    settings, own = recipe_settings(folder)
+    weights, group = settings["data.document_weights"], SETS[name].group
+    base = Run(folder, BASE, {"data.document_weights": weights}, 0, "test", group)
     if not base.file.exists():
-        measure_untrained(base, wanted.text_weights)
-    data = halved(RankingDataset.load(folder / "split"), "dev", wanted.group)
-    settings = recipe_settings(data, wanted.text_weights)
-    options = [
-        {**settings, "optimizer.steps": steps, "dev.every": steps // MEASURED} for steps in STEPS
-    ]
-    chosen = comparison.tuned({WHOLE: options})[WHOLE]
-    tests = {
-        WHOLE: comparison.runs(chosen, SEEDS, "test"),
-        WITHOUT: comparison.runs({**chosen, "average.wise": []}, SEEDS, "test"),
+        measure_untrained(base, weights)
+    runs = [Run(folder, RECIPE, settings, seed, "test", group) for seed in SEEDS]
+    workers.finish(runs, name)
+    trained: Settings = {
+        **spread(runs),
+        "settings": own,
+        "seconds": min(logged(runs, "seconds")),
+        "against_untrained": differences(runs, [base]),
     }
-    workers.finish([run for runs in tests.values() for run in runs], name)
-    lengths = {
-        str(one["optimizer.steps"]): dev_mean(comparison.runs(one, (TUNING_SEED,), "dev")[0])
-        for one in options
-    }
-    rows = {"untrained": _row([base], [base])}
-    rows |= {row: _row(runs, [base]) for row, runs in tests.items()}
-    return {"set": name, "seeds": SEEDS, "lengths": lengths, "rows": rows}
-
-
-def _row(runs: list[Run], base: list[Run]) -> Settings:
-    row = spread(runs)
-    if runs != base:
-        row["settings"] = runs[0].settings
-        row["against_untrained"] = differences(runs, base)
-    return row
+    return {"set": name, "seeds": SEEDS, "rows": {BASE: spread([base]), WHOLE: trained}}
 
 
 def main() -> None:

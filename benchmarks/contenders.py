@@ -27,7 +27,7 @@ from worker import ROOT, Run, Settings, Workers, dev_mean, differences, logged, 
 HERE = Path(__file__).parent
 SEEDS = (0, 1, 2)
 GRADED_SETS = ("small", "luma", "grocery")
-CANDIDATE_SETS = ("small", "luma", "grocery")
+CANDIDATE_SETS = ("small", "small-long", "luma")
 
 
 def _graded(name: str, loss: str, first: Settings, second: Settings) -> Arm:
@@ -112,6 +112,21 @@ CANDIDATES = (
     _candidate("EMA of the weights", {"average.ema": 0.98}, {"average.ema": 0.995}),
     _candidate("field dropout", {"data.field_dropout": 0.1}, {"data.field_dropout": 0.3}),
     _candidate("a term for each field", {"loss.per_field": 0.1}, {"loss.per_field": 0.5}),
+    _candidate(
+        "sharpness-aware steps (SAM)",
+        {"candidate.sharpness": 0.02},
+        {"candidate.sharpness": 0.1},
+    ),
+    _candidate(
+        "random negatives of the catalogue",
+        {"candidate.catalogue": 0.2},
+        {"candidate.catalogue": 1.0},
+    ),
+    _candidate(
+        "a first model's grades of unjudged documents",
+        {"candidate.soft_labels": 0.3},
+        {"candidate.soft_labels": 1.0},
+    ),
     _candidate("margin", {"loss.margin": 0.05}, {"loss.margin": 0.15}),
     _candidate(
         "more weight decay",

@@ -231,6 +231,13 @@ SETS |= {
     "grocery-pretrained": frozen("grocery from EfficientNet-Lite0, kept", "grocery"),
 }
 
+SETS["small-long"] = replace(
+    SETS["small"],
+    title="Small shop, 8 times the steps, no further queries",
+    common={**SETS["small"].common, "optimizer.steps": 960},
+    ours={**RANKED_LISTS, "batch.more_queries": 0},
+)
+
 PRETRAINED = ("luma-pretrained", "grocery-pretrained")
 FAIR = ("shop", "luma", "grocery", "icecat", "cranfield")
 """The sets of the comparison; the others are for questions of their own."""

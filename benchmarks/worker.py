@@ -100,23 +100,28 @@ class _Set:
         self.training = RankingDataset.load(train) if train.is_dir() else self.dataset
 
     def run(self, run: Run) -> None:
+        from candidates.extras import trained
         from rankfield.evaluation import EvaluationOptions, evaluate
-        from rankfield.training import load_recipe, train
+        from rankfield.training import load_recipe
 
         fixed = {"seed": run.seed, "trackers": [], "checkpoint_every": 0, "log_every": 10}
-        overrides = [f"{k}={toml_value(v)}" for k, v in {**run.settings, **fixed}.items()]
-        recipe = load_recipe(ROOT / "recipes" / f"{run.recipe}.toml", overrides, allow_code=True)
+        path = ROOT / "recipes" / f"{run.recipe}.toml"
+
+        def load(settings: Settings) -> Any:
+            overrides = [f"{k}={toml_value(v)}" for k, v in {**settings, **fixed}.items()]
+            return load_recipe(path, overrides, allow_code=True)
+
         if run.selects:
             plain = halved(self.training, "dev", run.group)
         else:  # without subsets nothing is measured on the way, and the last model is kept
             plain = self.training.with_tables(queries=self.training.queries.drop("subset"))
         folder = run.file.with_suffix("")
         shutil.rmtree(folder, ignore_errors=True)
-        model = train(recipe, plain, folder)
+        model = trained(run.settings, load, plain, folder)
         recall(model, self.dataset)
         data = halved(self.dataset, run.subset, run.group)
         found = evaluate(model, data, EvaluationOptions(subset=run.subset))
-        lines = (folder / "log.jsonl").read_text("utf-8").splitlines()
+        lines = (folder / "run" / "log.jsonl").read_text("utf-8").splitlines()
         steps = [line for line in map(json.loads, lines) if line["event"] == "train"]
         figures = {
             "settings": run.settings,
@@ -284,4 +289,6 @@ def toml_value(value: Any) -> str:
     """Return a value as the command line's --set takes it."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{k} = {toml_value(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(toml_value, value)) + "]"
     return json.dumps(value)

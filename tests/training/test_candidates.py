@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 import torch
@@ -26,6 +27,7 @@ from rankfield.training.optimizer import make_optimizer
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 
 from candidates.catalogue import catalogue_negatives
+from candidates.extras import soft_labels, trained
 from candidates.sharpness import SharpnessAwareStep, sharpness_aware
 from candidates.soup import soup
 
@@ -199,3 +201,53 @@ def test_a_soup_of_different_models_is_refused(shop: RankingDataset, tmp_path: P
             soup([tmp_path / "16"] * 2, shares)
     with pytest.raises(ValueError, match="expected models"):
         soup([])
+
+
+def test_a_first_model_grades_what_nobody_judged(shop: RankingDataset, tmp_path: Path) -> None:
+    model = train(recipe(), shop, tmp_path / "run")
+    found = soft_labels(model, shop, 3)
+    columns = shop.training_judgments().select("query_id", "doc_id", "score").rows()
+    judged = {(query, document): score for query, document, score in columns}
+    vectors = {
+        "query": dict(zip(shop.queries["query_id"], model.embed_queries(shop), strict=True)),
+        "document": dict(zip(shop.documents["doc_id"], model.embed_documents(shop), strict=True)),
+    }
+    unseen = set(shop.documents["doc_id"]) - set(shop.training_documents()["doc_id"])
+
+    def cosine(query: str, document: str) -> float:
+        return float(np.dot(vectors["query"][query], vectors["document"][document]))
+
+    points = np.array([[cosine(*pair), 1.0] for pair in judged])
+    (slope, level), *_ = np.linalg.lstsq(points, np.array(list(judged.values())), rcond=None)
+    expected = []
+    for query in dict.fromkeys(q for q, _ in judged):
+        free = [d for d in vectors["document"] if (query, d) not in judged and d not in unseen]
+        best = sorted(free, key=lambda d: -cosine(query, d))[:3]
+        expected += [(query, d, slope * cosine(query, d) + level) for d in best]
+    scale = shop.score_scale
+    rows = sorted(found.rows())
+    assert [row[:2] for row in rows] == [row[:2] for row in sorted(expected)]
+    grades = np.clip([row[2] for row in sorted(expected)], scale.minimum, scale.maximum)
+    np.testing.assert_allclose([row[2] for row in rows], grades, atol=1e-3)
+
+
+def test_candidates_beside_the_recipe(shop: RankingDataset, tmp_path: Path) -> None:
+    def ran(name: str, **candidates: float) -> tuple[RankingModel, dict[str, Any]]:
+        settings = {f"candidate.{key}": value for key, value in candidates.items()}
+
+        def load(own: dict[str, Any]) -> Any:
+            sections: dict[str, Any] = {"judgments": own.pop("judgments", [])}
+            for key, value in own.items():
+                section, _, rest = key.partition(".")
+                sections.setdefault(section, {})[rest] = value
+            return recipe(**sections)
+
+        model = trained(settings, load, shop, tmp_path / name)
+        lines = (tmp_path / name / "run" / "log.jsonl").read_text("utf-8").splitlines()
+        return model, next(x for x in map(json.loads, lines) if x["event"] == "train")
+
+    model, log = ran("plain")
+    assert same(weights_of(model), weights_of(train(recipe(), shop, tmp_path / "own")))
+    assert ran("catalogue", catalogue=1.0)[1]["documents"] > log["documents"]
+    assert ran("soft_labels", soft_labels=0.5)[1]["pairs"] > log["pairs"]
+    assert not same(weights_of(model), weights_of(ran("sharp", sharpness=0.1)[0]))

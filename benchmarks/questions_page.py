@@ -103,14 +103,15 @@ def _contenders(found: Figures) -> list[str]:
     lines = []
     for name, figures in found.items():
         lines += ["", f"### {SETS[name].title}", ""]
-        lines += [f"| nDCG@10 | {SPLIT_NAMES} | mean | seconds |", "|---" * 7 + "|"]
+        lines += [f"| nDCG@10 | {SPLIT_NAMES} | mean | documents | seconds |", "|---" * 8 + "|"]
         rows = figures["rows"]
         for row in sorted(rows, key=lambda one: -sum(rows[one]["mean"])):
             cells = _cells(rows[row], None)
             for i, test in enumerate(rows[row].get("against_default", [])):
                 if test["p"] is not None and test["p"] < 0.05:
                     cells[i] += " −" if test["difference"] < 0 else " +"
-            lines.append(f"| {row} | {' | '.join(cells)} | {rows[row]['seconds']:.0f} |")
+            cost = f"{rows[row]['documents']:.0f} | {rows[row]['seconds']:.0f}"
+            lines.append(f"| {row} | {' | '.join(cells)} | {cost} |")
     return lines
 
 
@@ -122,8 +123,8 @@ def _graded(found: Figures) -> list[str]:
         "`benchmarks/graded/`, with the eight trials of the fair comparison and two settings of",
         "their own; on luma and grocery the best of the small shop alone. Three seeds on test,",
         "sorted by the mean of the splits. + and − mark splits above and below rankfield's loss",
-        "with p < .05 (a bootstrap of seeds and queries, not corrected). Seconds are a training's,",
-        "the least of three on a busy core.",
+        "with p < .05 (a bootstrap of seeds and queries, not corrected). Documents are a step's,",
+        "seconds a training's, the least of three on a busy core.",
         "",
         *_over_sets(found),
         *_contenders(found),
@@ -151,8 +152,8 @@ def _candidates(found: Figures) -> list[str]:
         "## Candidates for ranking new documents",
         "",
         "By `python benchmarks/contenders.py candidates`: rankfield's loss as the fair comparison",
-        "tuned it, with one thing added, its strength chosen of two on dev. Signs and seconds as",
-        "above.",
+        "tuned it, with one thing added, its strength chosen of two on dev. Signs, documents and",
+        "seconds as above.",
         *_without_margins(found),
         *_contenders(found),
     ]

@@ -13,8 +13,11 @@ import pytest
 
 from rankfield.cli import demo as demo_module
 from rankfield.cli.main import main
+from rankfield.curation import split
 from rankfield.index import open_index
+from rankfield.synthetic import sample_shop
 from rankfield.training import load_recipe
+from rankfield.training.template import recipe_text
 
 ROOT = Path(__file__).parents[2]
 SIZE = ["--documents", "200", "--queries", "60", "--steps", "3"]
@@ -80,12 +83,17 @@ def test_a_folder_of_something_else_is_refused(
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_the_recipe_for_the_shop_is_the_demos() -> None:
-    def settings(path: Path) -> dict[str, Any]:
-        return tomllib.loads(path.read_text("utf-8"))
-
-    ours = settings(ROOT / "recipes" / "shop.toml")
-    demo = settings(Path(demo_module.__file__).with_name("demo.toml"))
-    for section in ("data", "encoder", "batch", "optimizer", "dev"):
-        assert ours[section] == demo[section], section
-    assert "loss" not in ours | demo  # the default
+def test_the_demo_trains_what_a_recipe_for_its_shop_says(tmp_path: Path) -> None:
+    shop = sample_shop(tmp_path / "shop", documents=300, queries=80)
+    data = split(shop).save(tmp_path / "split")
+    written = tomllib.loads(recipe_text(data))
+    demo = demo_module._recipe("Ranked", data, None, 0).model_dump()
+    for section in ("loss", "batch", "optimizer"):
+        sized = {key: demo[section][key] for key in ("size", "steps") if key in written[section]}
+        expected = written[section] | sized
+        assert expected == {key: demo[section][key] for key in expected}, section
+    for label in ("CLIP", "GCL"):
+        other = demo_module._recipe(label, data, None, 0).model_dump()
+        for key in ("learning_rate", "steps"):
+            assert other["optimizer"][key] == demo["optimizer"][key]
+        assert other["loss"]["logit_scale"] == demo["loss"]["logit_scale"]

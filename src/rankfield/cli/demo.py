@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 RUNS = {"CLIP": "clip", "GCL": "gcl", "Ranked": "ranked"}
-"""What the three models are called → their method, which says what they change in demo.toml."""
+"""What the three models are called → their method, whose settings go over demo.toml."""
 _PAGE = "Search, compare and grade with the three models in a browser"
 
 
@@ -53,7 +53,7 @@ def command(
     data = _shop(out, documents, queries, seed)
     results = []
     for label in RUNS:
-        recipe = _recipe(label, steps, seed)
+        recipe = _recipe(label, data, steps, seed)
         say(f"Train {label}: {_described(recipe)}, {recipe.optimizer.steps} steps")
         results.append(_train_and_evaluate(recipe, data, out / label.lower(), label))
     say("Index the shop with each model")
@@ -96,12 +96,12 @@ def _described(recipe: Recipe) -> str:
     return f"target {recipe.loss.target}, weight {recipe.loss.weight}"
 
 
-def _recipe(label: str, steps: int | None, seed: int) -> Recipe:
+def _recipe(label: str, data: RankingDataset, steps: int | None, seed: int) -> Recipe:
     from rankfield.training import load_recipe
-    from rankfield.training.methods import method_settings
+    from rankfield.training.methods import fitted_settings
 
     overrides = [f"name={label}", f"seed={seed}"]
-    for section, values in method_settings(RUNS[label]).items():
+    for section, values in fitted_settings(RUNS[label], data).items():
         overrides += [f"{section}.{key}={json.dumps(value)}" for key, value in values.items()]
     if steps is not None:
         overrides.append(f"optimizer.steps={steps}")

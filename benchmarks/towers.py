@@ -24,7 +24,7 @@ from worker import ROOT, Settings, Workers, differences, logged, spread
 HERE = Path(__file__).parent
 SET = "luma-pretrained"
 SEEDS = (0, 1, 2)
-STEPS = 40
+STEPS = 30
 KEPT = "kept, heads alone"
 TRAINED: Settings = {"encoder.freeze": [], "average.wise": [0.3, 0.5, 0.7], "precision": "bf16"}
 ADAPTED = ["query", "key", "value", "dense", "_expand_conv", "_project_conv"]

@@ -98,10 +98,12 @@ def _described(recipe: Recipe) -> str:
 
 def _recipe(label: str, data: RankingDataset, steps: int | None, seed: int) -> Recipe:
     from rankfield.training import load_recipe
-    from rankfield.training.methods import fitted_settings
+    from rankfield.training.methods import fitted_rate, fitted_settings
 
     overrides = [f"name={label}", f"seed={seed}"]
-    for section, values in fitted_settings(RUNS[label], data).items():
+    method = RUNS[label]
+    fitted = [*fitted_settings(method, data).items(), *fitted_rate(method).items()]
+    for section, values in fitted:
         overrides += [f"{section}.{key}={json.dumps(value)}" for key, value in values.items()]
     if steps is not None:
         overrides.append(f"optimizer.steps={steps}")

@@ -16,6 +16,7 @@ __all__ = [
     "METHODS",
     "Sections",
     "fitted_course",
+    "fitted_rate",
     "fitted_settings",
     "method_settings",
 ]
@@ -112,14 +113,28 @@ def _finely_scored(good: pl.Series, scale: ScoreScale) -> bool:
     return pl.Series(parts).n_unique() > _GRADES
 
 
+def fitted_rate(method: str, *, pretrained: bool = False) -> Sections:
+    """Return the learning rate and the logit scale that a method begins with, where they are set.
+
+    For "ranked" from scratch the rate 2e-3 and the scale 30, which were as good as 1e-3 and 14.3 or
+    better on each set (benchmarks/RESULTS.md); else the recipe's defaults.
+
+    Args:
+        method: of `METHODS`.
+        pretrained: as in `fitted_course`.
+    """
+    if method != DEFAULT_METHOD or pretrained:
+        return {}
+    return {"optimizer": {"learning_rate": 2e-3}, "loss": {"logit_scale": 30.0}}
+
+
 def fitted_course(method: str, pairs: int, size: int, *, pretrained: bool) -> Sections:
-    """Return how a training of so much data goes: steps, dev, and for "ranked" rate and scale.
+    """Return how a training of so much data goes: steps, dev, and rate and scale by `fitted_rate`.
 
     steps = 2 · `pairs` / `size`, two epochs, but at least 50 (20 from a pretrained encoder) and at
     most 20,000; dev measures five times, so that the best model on the way is kept. On a small shop
     "ranked" was best on unseen documents after one to three epochs, and lost there what it gained
-    in domain when trained on. From scratch it has the rate 2e-3 and begins with the logit scale 30,
-    which were as good as 1e-3 and 14.3 or better on each set (benchmarks/RESULTS.md).
+    in domain when trained on.
 
     Args:
         method: of `METHODS`.
@@ -129,8 +144,6 @@ def fitted_course(method: str, pairs: int, size: int, *, pretrained: bool) -> Se
     """
     least = _FEWEST_PRETRAINED if pretrained else _FEWEST
     steps = min(max(round(_EPOCHS * pairs / size), least), _MOST)
-    found: Sections = {"optimizer": {"steps": steps}, "dev": {"every": max(steps // _LOOKS, 1)}}
-    if method == DEFAULT_METHOD and not pretrained:
-        found["optimizer"]["learning_rate"] = 2e-3
-        found["loss"] = {"logit_scale": 30.0}
-    return found
+    found = fitted_rate(method, pretrained=pretrained)
+    found.setdefault("optimizer", {})["steps"] = steps
+    return {**found, "dev": {"every": max(steps // _LOOKS, 1)}}

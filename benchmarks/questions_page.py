@@ -49,6 +49,14 @@ def _cells(row: Figures, base: list[float] | None) -> list[str]:
     return split_cells(row["mean"], row.get("standard_deviation"), base)
 
 
+def _compared_cells(row: Figures, tests: list[Figures]) -> list[str]:
+    """Return `_cells` with the difference of each split to another row, and its p."""
+    cells = _cells(row, None)
+    for i, test in enumerate(tests):
+        cells[i] += f" ({test['difference']:+.3f}, {p_value(test['p'])})"
+    return cells
+
+
 def _convergence(found: Figures) -> list[str]:
     lines = [
         "## Curves: nDCG@10 against steps",
@@ -192,9 +200,7 @@ def _towers(found: Figures) -> list[str]:
         "|---" * 8 + "|",
     ]
     for row, one in found["rows"].items():
-        cells = _cells(one, None)
-        for i, test in enumerate(one["against_kept"]):
-            cells[i] += f" ({test['difference']:+.3f}, {p_value(test['p'])})"
+        cells = _compared_cells(one, one["against_kept"])
         rate = f"{one['settings']['optimizer.learning_rate']:g}"
         lines.append(f"| {row} | {' | '.join(cells)} | {rate} | {one['seconds']:.0f} |")
     return lines
@@ -202,7 +208,7 @@ def _towers(found: Figures) -> list[str]:
 
 def _pretrained(found: Figures) -> list[str]:
     lines = [
-        "## From a pretrained model: never worse than where it began",
+        "## From a pretrained model: beside where it began",
         "",
         "By `python benchmarks/pretrained.py`: all-MiniLM-L6-v2 with what `rankfield recipe",
         "--encoder` writes, in bfloat16; nothing is tuned. Dev is measured before the first step",
@@ -214,9 +220,7 @@ def _pretrained(found: Figures) -> list[str]:
         lines += ["", f"### {READ[name]}", ""]
         lines += [f"| nDCG@10 | {SPLIT_NAMES} | mean | seconds |", "|---" * 7 + "|"]
         for row, one in figures["rows"].items():
-            cells = _cells(one, None)
-            for i, test in enumerate(one.get("against_untrained", [])):
-                cells[i] += f" ({test['difference']:+.3f}, {p_value(test['p'])})"
+            cells = _compared_cells(one, one.get("against_untrained", []))
             seconds = f"{one['seconds']:.0f}" if "seconds" in one else ""
             lines.append(f"| {row} | {' | '.join(cells)} | {seconds} |")
     return lines

@@ -20,9 +20,9 @@ from rankfield.encoders import RankingModel
 from rankfield.schema import RankingDataset
 from rankfield.training import Recipe, save_negatives, train
 
-__all__ = ["PREFIX", "soft_labels", "trained"]
+__all__ = ["soft_labels", "trained"]
 
-PREFIX = "candidate."
+_PREFIX = "candidate."
 _LABELS = 20
 """Unjudged documents of each query that the first model grades: those it likes best."""
 
@@ -42,8 +42,8 @@ def trained(
         folder: a new one, for the run and for what the candidates need.
     """
     folder.mkdir()
-    own = {key: value for key, value in settings.items() if not key.startswith(PREFIX)}
-    asked = {k.removeprefix(PREFIX): v for k, v in settings.items() if k.startswith(PREFIX)}
+    own = {key: value for key, value in settings.items() if not key.startswith(_PREFIX)}
+    asked = {k.removeprefix(_PREFIX): v for k, v in settings.items() if k.startswith(_PREFIX)}
     if "catalogue" in asked:
         file = folder / "negatives.parquet"
         save_negatives(catalogue_negatives(data, share=asked["catalogue"]), file)

@@ -83,6 +83,17 @@ def test_a_folder_of_something_else_is_refused(
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
+def test_the_recipe_for_the_shop_is_the_demos() -> None:
+    def settings(path: Path) -> dict[str, Any]:
+        return tomllib.loads(path.read_text("utf-8"))
+
+    ours = settings(ROOT / "recipes" / "shop.toml")
+    demo = settings(Path(demo_module.__file__).with_name("demo.toml"))
+    for section in ("data", "encoder", "batch", "optimizer", "dev"):
+        assert ours[section] == demo[section], section
+    assert "loss" not in ours | demo  # the default
+
+
 def test_the_demo_trains_what_a_recipe_for_its_shop_says(tmp_path: Path) -> None:
     shop = sample_shop(tmp_path / "shop", documents=300, queries=80)
     data = split(shop).save(tmp_path / "split")

@@ -127,6 +127,21 @@ CANDIDATES = (
         {"candidate.soft_labels": 0.3},
         {"candidate.soft_labels": 1.0},
     ),
+    _candidate(
+        "boosted trees' grades of unjudged documents",
+        {"candidate.trees": 0.3},
+        {"candidate.trees": 1.0},
+    ),
+    _candidate(
+        "agreement of a document's fields",
+        {"candidate.agreement": 0.1},
+        {"candidate.agreement": 0.5},
+    ),
+    _candidate(
+        "field weights by the query (mFAR)",
+        {"candidate.query_weights": {"whole": False}},
+        {"candidate.query_weights": {"whole": True}},
+    ),
     _candidate("margin", {"loss.margin": 0.05}, {"loss.margin": 0.15}),
     _candidate(
         "more weight decay",

@@ -1,11 +1,13 @@
 """Pretrained towers of texts and photos in one model: kept, trained by layers, or with adapters.
 
-    python benchmarks/towers.py
+    python benchmarks/towers.py                      both sets, then RESULTS.md
+    python benchmarks/towers.py luma-pretrained
 
-luma, all-MiniLM-L6-v2 beside EfficientNet-Lite0 at 96 pixels, the default's loss as `fair.py` chose
-it for towers that are kept. The three ways have the same steps, two rates each, of which dev takes
-the better with the tuning seed, and a share of the base towers that dev chooses (WiSE-FT). Three
-seeds on test. Figures go to benchmarks/results/towers.json, the page to RESULTS.md.
+all-MiniLM-L6-v2 beside EfficientNet-Lite0 at 96 pixels, the default's loss as `fair.py` chose it
+for towers that are kept. The ways have the same steps (kept towers, which cost little, also those
+of `fair.py`), two rates each, of which dev takes the better with the tuning seed, and a share of
+the base towers that dev chooses (WiSE-FT). Three seeds on test. Figures go to
+benchmarks/results/towers.json, the page to RESULTS.md.
 """
 
 from __future__ import annotations
@@ -18,18 +20,18 @@ import sys
 from pathlib import Path
 
 from fair import Comparison, chosen_before, prepared
-from fair_sets import DEFAULT
+from fair_sets import DEFAULT, PRETRAINED
 from worker import ROOT, Settings, Workers, differences, logged, spread
 
 HERE = Path(__file__).parent
-SET = "luma-pretrained"
 SEEDS = (0, 1, 2)
-STEPS = 30
+STEPS, LONG = 30, 200
 KEPT = "kept, heads alone"
 TRAINED: Settings = {"encoder.freeze": [], "average.wise": [0.3, 0.5, 0.7], "precision": "bf16"}
 ADAPTED = ["query", "key", "value", "dense", "_expand_conv", "_project_conv"]
 WAYS: dict[str, tuple[Settings, tuple[float, float]]] = {
     KEPT: ({}, (2e-3, 5e-3)),
+    f"{KEPT}, {LONG} steps": ({"optimizer.steps": LONG, "dev.every": LONG}, (1e-3, 2e-3)),
     "all weights, layer decay .9, WiSE-FT": (
         {**TRAINED, "optimizer.layer_decay": 0.9},
         (2e-4, 1e-3),
@@ -42,11 +44,11 @@ WAYS: dict[str, tuple[Settings, tuple[float, float]]] = {
 """Name of a row → its settings, and two rates."""
 
 
-def compared(folder: Path, workers: Workers) -> Settings:
+def compared(name: str, folder: Path, workers: Workers) -> Settings:
     """Return the figures of each way."""
-    comparison = Comparison(SET, folder, workers)
+    comparison = Comparison(name, folder, workers)
     common = {
-        **chosen_before(SET, [DEFAULT])[DEFAULT],
+        **chosen_before(name, [DEFAULT])[DEFAULT],
         "encoder.vision_model": "lite_tower:efficientnet_lite0_96",
         "optimizer.steps": STEPS,
         "dev.every": STEPS,
@@ -57,30 +59,35 @@ def compared(folder: Path, workers: Workers) -> Settings:
     }
     chosen = comparison.tuned(options)
     runs = {row: comparison.runs(settings, SEEDS, "test") for row, settings in chosen.items()}
-    workers.finish([run for some in runs.values() for run in some], SET)
+    workers.finish([run for some in runs.values() for run in some], name)
     rows = {}
     for row, some in runs.items():
         own = {key: value for key, value in chosen[row].items() if common.get(key) != value}
+        own["optimizer.learning_rate"] = chosen[row]["optimizer.learning_rate"]
         rows[row] = {
             **spread(some),
             "settings": own,
             "seconds": statistics.fmean(logged(some, "seconds")),
             "against_kept": [] if row == KEPT else differences(some, runs[KEPT]),
         }
-    return {"set": SET, "seeds": SEEDS, "common": common, "rows": rows}
+    return {"set": name, "seeds": SEEDS, "common": common, "rows": rows}
 
 
 def main() -> None:
     """Train, measure, and write figures and page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("sets", nargs="*", metavar="SET", help=f"of {', '.join(PRETRAINED)}")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "fair")
     parser.add_argument("--data", type=Path, default=ROOT / ".." / "shared" / "data")
     parser.add_argument("--workers", type=int, default=2, help="runs at a time, one thread each")
     given = parser.parse_args()
-    folder = prepared(SET, given.out, given.data, None)
-    found = compared(folder, Workers(given.workers))
+    workers = Workers(given.workers)
     path = HERE / "results" / "towers.json"
-    path.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+    found = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    for name in given.sets or PRETRAINED:
+        folder = prepared(name, given.out, given.data, None)
+        found[name] = compared(name, folder, workers)
+        path.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
     subprocess.run([sys.executable, str(HERE / "results_page.py")], check=True)
 
 

@@ -2,25 +2,32 @@
 
 "candidate.sharpness" is the ρ of sharpness-aware steps; "candidate.catalogue" the share of the
 training queries that get random documents of the catalogue as negatives; "candidate.soft_labels"
-the trust in a first model's grades of the documents that nobody judged.
+and "candidate.trees" the trust in the grades that a first model or boosted trees give documents
+that nobody judged; "candidate.agreement" the weight of the agreement of fields;
+"candidate.query_weights" the arguments of field weights that depend on the query.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
+from candidates.agreement import field_agreement
 from candidates.catalogue import catalogue_negatives
+from candidates.query_weights import query_weights
 from candidates.sharpness import sharpness_aware
+from candidates.trees import PairTrees, places
 from rankfield.encoders import RankingModel
 from rankfield.schema import RankingDataset
 from rankfield.training import Recipe, save_negatives, train
 
-__all__ = ["soft_labels", "trained"]
+__all__ = ["soft_labels", "trained", "tree_labels"]
 
 _PREFIX = "candidate."
 _LABELS = 20
@@ -49,12 +56,24 @@ def trained(
         save_negatives(catalogue_negatives(data, share=asked["catalogue"]), file)
         own["negatives.file"] = str(file)
     if "soft_labels" in asked:
-        file = folder / "labels.parquet"
         first = train(load(own), data, folder / "first")
-        soft_labels(first, data, _LABELS).write_parquet(file)
-        own["judgments"] = [{"path": str(file), "trust": asked["soft_labels"], "map": "none"}]
-    with sharpness_aware(asked.get("sharpness", 0.0)):
+        own |= _labelled(soft_labels(first, data, _LABELS), folder, asked["soft_labels"])
+    if "trees" in asked:
+        own |= _labelled(tree_labels(data, _LABELS), folder, asked["trees"])
+    with ExitStack() as changes:
+        changes.enter_context(sharpness_aware(asked.get("sharpness", 0.0)))
+        if "agreement" in asked:
+            changes.enter_context(field_agreement(asked["agreement"]))
+        if "query_weights" in asked:
+            changes.enter_context(query_weights(**asked["query_weights"]))
         return train(load(own), data, folder / "run")
+
+
+def _labelled(labels: pl.DataFrame, folder: Path, trust: float) -> dict[str, Any]:
+    """Write further judgments and return the setting that names them."""
+    file = folder / "labels.parquet"
+    labels.write_parquet(file)
+    return {"judgments": [{"path": str(file), "trust": trust, "map": "none"}]}
 
 
 def soft_labels(model: RankingModel, data: RankingDataset, count: int) -> pl.DataFrame:
@@ -68,21 +87,33 @@ def soft_labels(model: RankingModel, data: RankingDataset, count: int) -> pl.Dat
     queries = data.queries.join(judged.select("query_id").unique(), on="query_id", how="semi")
     some = data.with_tables(queries=queries, documents=documents, judgments=judged)
     cosines = np.asarray(model.embed_queries(some)) @ np.asarray(model.embed_documents(some)).T
-    query_rows = dict(zip(queries["query_id"], range(len(queries)), strict=True))
-    document_rows = dict(zip(documents["doc_id"], range(len(documents)), strict=True))
-    rows = np.array([query_rows[one] for one in judged["query_id"]])
-    columns = np.array([document_rows[one] for one in judged["doc_id"]])
+    rows, columns = places(judged, queries["query_id"], documents["doc_id"])
     slope, level = np.polyfit(cosines[rows, columns], judged["score"].to_numpy(), 1)
     grades = np.clip(slope * cosines + level, data.score_scale.minimum, data.score_scale.maximum)
-    cosines[rows, columns] = -np.inf
-    best = np.argsort(-cosines, axis=1)[:, :count]
-    best_rows = np.repeat(np.arange(len(queries)), best.shape[1])
-    kept = np.isfinite(cosines[best_rows, best.ravel()])
-    at, to = best_rows[kept], best.ravel()[kept]
+    grades[rows, columns] = -np.inf
+    return _best(grades, queries["query_id"], documents["doc_id"], count)
+
+
+def tree_labels(data: RankingDataset, count: int) -> pl.DataFrame:
+    """Return the grades that `PairTrees` give the `count` unjudged documents they like best."""
+    trees = PairTrees(data)
+    grades = trees.grades()
+    grades[trees.judged] = -np.inf
+    return _best(grades, trees.queries, trees.documents, count)
+
+
+def _best(
+    grades: NDArray[np.float64], queries: pl.Series, documents: pl.Series, count: int
+) -> pl.DataFrame:
+    """Return the highest finite grades of each row as judgments."""
+    columns = np.argsort(-grades, axis=1, kind="stable")[:, :count]
+    rows = np.repeat(np.arange(len(queries)), columns.shape[1])
+    kept = np.isfinite(grades[rows, columns.ravel()])
+    at, to = rows[kept], columns.ravel()[kept]
     return pl.DataFrame(
         {
-            "query_id": queries["query_id"].gather(at),
-            "doc_id": documents["doc_id"].gather(to),
+            "query_id": queries.gather(at),
+            "doc_id": documents.gather(to),
             "score": grades[at, to].astype(np.float64),
         }
     )

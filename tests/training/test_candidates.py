@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from rankfield.curation import split
 from rankfield.encoders import RankingModel
-from rankfield.schema import RankingDataset
+from rankfield.schema import Field, RankingDataset
 from rankfield.synthetic import sample_shop
 from rankfield.training import build_model, parse_recipe, save_negatives, train
 from rankfield.training.accelerator import make_accelerator
@@ -26,10 +27,13 @@ from rankfield.training.optimizer import make_optimizer
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 
+from candidates.agreement import agreement, field_agreement
 from candidates.catalogue import catalogue_negatives
-from candidates.extras import soft_labels, trained
+from candidates.extras import soft_labels, trained, tree_labels
+from candidates.query_weights import QueryWeightedModel, query_weights
 from candidates.sharpness import SharpnessAwareStep, sharpness_aware
 from candidates.soup import soup
+from candidates.trees import PairTrees
 
 sys.path.pop()
 
@@ -231,8 +235,79 @@ def test_a_first_model_grades_what_nobody_judged(shop: RankingDataset, tmp_path:
     np.testing.assert_allclose([row[2] for row in rows], grades, atol=1e-3)
 
 
+def test_trees_grade_unjudged_training_pairs_alone(shop: RankingDataset) -> None:
+    trees = PairTrees(shop)
+    grades, scores = trees.grades(), shop.training_judgments()["score"].to_numpy()
+    assert grades.shape == (len(trees.queries), len(trees.documents))
+    assert np.corrcoef(grades[trees.judged], scores)[0, 1] > 0.3
+    assert grades[trees.judged].mean() > grades.mean()
+    judged = set(shop.judgments.select("query_id", "doc_id").rows())
+    known = set(shop.training_documents()["doc_id"])
+    found = tree_labels(shop, 3)
+    assert found.group_by("query_id").len()["len"].to_list() == [3] * len(trees.queries)
+    for query, document, score in found.rows():
+        assert document in known
+        assert (query, document) not in judged
+        row, column = trees.queries.index_of(query), trees.documents.index_of(document)
+        assert score == grades[row, column]
+
+
+def test_agreement_of_fields_is_its_formula() -> None:
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.randn(2, 5, 4, generator=generator, dtype=torch.float64)
+    one, other = torch.nn.functional.normalize(drawn, dim=2)
+    one, other = one.clone(), other.clone()
+    one[1] = other[4] = 0.0
+    present, terms = [0, 2, 3], []
+    for left, right in ((one, other), (other, one)):
+        for i in present:
+            logits = [7.0 * float(left[i] @ right[j]) for j in present]
+            terms.append(np.log(np.sum(np.exp(logits))) - 7.0 * float(left[i] @ right[i]))
+    found = agreement({"title": one, "image": other}, torch.tensor(7.0, dtype=torch.float64))
+    assert float(found) == pytest.approx(np.mean(terms))
+    assert float(agreement({"title": one}, torch.tensor(7.0))) == 0.0
+
+
+@pytest.fixture
+def two_fields(shop: RankingDataset) -> RankingDataset:
+    fields = (Field("title", "text", 0.75), Field("brand", "text", 0.25))
+    return replace(shop, document_fields=fields)
+
+
+def test_fields_that_agree_take_other_steps(two_fields: RankingDataset, tmp_path: Path) -> None:
+    plain = weights_of(train(recipe(), two_fields, tmp_path / "plain"))
+    for weight in (0.0, 0.5):
+        with field_agreement(weight):
+            model = train(recipe(), two_fields, tmp_path / str(weight))
+        assert same(plain, weights_of(model)) == (weight == 0.0)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_query_weights_are_one_inner_product(
+    two_fields: RankingDataset, tmp_path: Path, whole: bool
+) -> None:
+    with query_weights(whole=whole):
+        model = train(recipe(), two_fields, tmp_path / "run")
+    assert isinstance(model, QueryWeightedModel)
+    assert model.asked.abs().max() > 0
+    queries, documents = model.embed_queries(two_fields), model.embed_documents(two_fields)
+    plain = RankingModel.load(tmp_path / "run" / "model")
+    parts = []
+    for name in ("title", "brand"):
+        values = two_fields.documents[name].to_list()
+        parts.append(plain.encode_documents([{name: value} for value in values]))
+    parts += [plain.embed_documents(two_fields)] if whole else []
+    asked = plain.embed_queries(two_fields)
+    given = np.log([0.75, 0.25, 1.0][: len(parts)])
+    logits = given + 10.0 * asked @ model.asked.detach().numpy().T
+    weights = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    expected = sum(w[:, None] * (asked @ p.T) for w, p in zip(weights.T, parts, strict=True))
+    expected /= np.linalg.norm(weights, axis=1, keepdims=True) * np.sqrt(len(parts))
+    np.testing.assert_allclose(queries @ documents.T, expected, atol=1e-5)
+
+
 def test_candidates_beside_the_recipe(shop: RankingDataset, tmp_path: Path) -> None:
-    def ran(name: str, **candidates: float) -> tuple[RankingModel, dict[str, Any]]:
+    def ran(name: str, **candidates: Any) -> tuple[RankingModel, dict[str, Any]]:
         settings = {f"candidate.{key}": value for key, value in candidates.items()}
 
         def load(own: dict[str, Any]) -> Any:
@@ -250,4 +325,8 @@ def test_candidates_beside_the_recipe(shop: RankingDataset, tmp_path: Path) -> N
     assert same(weights_of(model), weights_of(train(recipe(), shop, tmp_path / "own")))
     assert ran("catalogue", catalogue=1.0)[1]["documents"] > log["documents"]
     assert ran("soft_labels", soft_labels=0.5)[1]["pairs"] > log["pairs"]
+    assert ran("trees", trees=0.5)[1]["pairs"] > log["pairs"]
     assert not same(weights_of(model), weights_of(ran("sharp", sharpness=0.1)[0]))
+    asked, _ = ran("query_weights", query_weights={"whole": True})
+    assert isinstance(asked, QueryWeightedModel)
+    assert asked.whole

@@ -10,21 +10,17 @@ Figures go to benchmarks/results/ceiling.json.
 
 from __future__ import annotations
 
-import argparse
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from by_set import set_options, write_figures, write_page
 from fair import prepared
 from fair_sets import SETS
-from worker import METRICS, ROOT, SPLITS, halved
+from worker import METRICS, SPLITS, halved
 
-HERE = Path(__file__).parent
 NAME = "shop"
 
 
@@ -69,13 +65,10 @@ def measured(folder: Path) -> dict[str, Any]:
 
 def main() -> None:
     """Rank, measure, and write figures and page."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "fair")
-    given = parser.parse_args()
-    found = measured(prepared(NAME, given.out, given.out, None))
-    path = HERE / "results" / "ceiling.json"
-    path.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
-    subprocess.run([sys.executable, str(HERE / "results_page.py")], check=True)
+    given = set_options(__doc__).parse_args()
+    found = measured(prepared(NAME, given.out, given.data, None))
+    write_figures("ceiling", found)
+    write_page()
 
 
 if __name__ == "__main__":

@@ -12,19 +12,15 @@ candidates.json.
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+from by_set import figures_by_set, set_options
 from fair import TUNING_SEED, Comparison, chosen_before, prepared
 from fair_sets import DEFAULT, GCL, SETS, THRESHOLD, Arm, FairSet, arms_of, trials
-from worker import ROOT, Run, Settings, Workers, dev_mean, differences, logged, spread
+from worker import Run, Settings, Workers, dev_mean, differences, logged, spread
 
-HERE = Path(__file__).parent
 SEEDS = (0, 1, 2)
 GRADED_SETS = ("small", "luma", "grocery")
 CANDIDATE_SETS = ("small", "small-long", "luma")
@@ -195,22 +191,19 @@ def _row(runs: list[Run], ours: list[Run]) -> Settings:
 
 def main() -> None:
     """Run the contenders that are asked for and write figures and page."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser = set_options(__doc__)
     parser.add_argument("what", choices=["graded", "candidates"])
     parser.add_argument("sets", nargs="*", metavar="SET")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="contenders of these names")
-    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "fair")
-    parser.add_argument("--data", type=Path, default=ROOT / ".." / "shared" / "data")
-    parser.add_argument("--workers", type=int, default=2, help="runs at a time, one thread each")
     given = parser.parse_args()
     workers = Workers(given.workers)
-    path = HERE / "results" / f"{given.what}.json"
-    found = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    for name in given.sets or (GRADED_SETS if given.what == "graded" else CANDIDATE_SETS):
-        folder = prepared(name, given.out, given.data, None)
-        found[name] = compared(name, folder, workers, given.what, given.only)
-        path.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
-    subprocess.run([sys.executable, str(HERE / "results_page.py")], check=True)
+
+    def made(name: str) -> Settings:
+        folder = prepared(name, given.out, given.data, given.cranfield)
+        return compared(name, folder, workers, given.what, given.only)
+
+    sets = given.sets or (GRADED_SETS if given.what == "graded" else CANDIDATE_SETS)
+    figures_by_set(given.what, sets, made)
 
 
 if __name__ == "__main__":

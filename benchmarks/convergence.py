@@ -13,19 +13,15 @@ and .svg, beside those of other sets and arms; results_page.py writes the page.
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from by_set import read_figures, set_options, write_figures, write_page
 from fair import TUNING_SEED, Comparison, chosen_before, prepared
 from fair_sets import CLIP, DEFAULT, GCL, SETS, THRESHOLD, FairSet, arms_of, trials
-from worker import ROOT, SPLITS, Run, Settings, Workers, dev_mean, differences, logged, spread
+from worker import SPLITS, Run, Settings, Workers, dev_mean, differences, logged, spread
 
 HERE = Path(__file__).parent
 LENGTHS = (1, 2, 4, 8, 16)
@@ -131,17 +127,12 @@ def plot(found: Settings, path: Path) -> None:
 
 def main() -> None:
     """Train all lengths and write figures and plot."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("sets", nargs="*", metavar="SET", default=ASKED)
+    parser = set_options(__doc__, ASKED)
     parser.add_argument("--lengths", nargs="+", type=int, metavar="TIMES", default=LENGTHS)
     parser.add_argument("--arms", nargs="+", metavar="ARM", choices=BATCHES, default=ARMS)
-    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "fair")
-    parser.add_argument("--data", type=Path, default=ROOT / ".." / "shared" / "data")
-    parser.add_argument("--workers", type=int, default=2, help="runs at a time, one thread each")
     given = parser.parse_args()
     workers = Workers(given.workers)
-    path = HERE / "results" / "convergence.json"
-    found: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    found = read_figures("convergence")
     for name in given.sets:
         folder = prepared(name, given.out, given.data, None)
         variant = name in ASKED[1:]
@@ -151,9 +142,9 @@ def main() -> None:
         if list(before["lengths"]) == list(lengths):
             made["arms"] = {**before["arms"], **made["arms"]}
         found[name] = made
-        path.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
-    plot(found[ASKED[0]], path.with_suffix(".svg"))
-    subprocess.run([sys.executable, str(HERE / "results_page.py")], check=True)
+        write_figures("convergence", found)
+    plot(found[ASKED[0]], HERE / "results" / "convergence.svg")
+    write_page()
 
 
 if __name__ == "__main__":

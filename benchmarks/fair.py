@@ -14,20 +14,17 @@ repeated. Figures go to benchmarks/results/fair_SET.json, the page to RESULTS.md
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
-import subprocess
 import sys
 from pathlib import Path
 
+from by_set import read_figures, set_options, write_figures, write_page
 from cranfield import cranfield_tables
 from fair_sets import CLIP, DEFAULT, FAIR, GCL, SETS, THRESHOLD, FairSet, arms_of, trials
 from quality_baselines import baselines
 from smaller import smaller
 from worker import (
     METRICS,
-    ROOT,
     SPLITS,
     Run,
     Settings,
@@ -40,7 +37,6 @@ from worker import (
     spread,
 )
 
-HERE = Path(__file__).parent
 TUNING_SEED = 100
 
 
@@ -110,10 +106,9 @@ class Comparison:
 
 def chosen_before(name: str, arms: list[str]) -> dict[str, Settings]:
     """Return what `fair.py` chose for these arms; nothing if the set is not among its figures."""
-    path = HERE / "results" / f"fair_{name}.json"
-    if not path.is_file():
+    found = read_figures(f"fair_{name}")
+    if not found:
         return {}
-    found = json.loads(path.read_text("utf-8"))
     return {arm: {**found["common"], **found["rows"][arm]["settings"]} for arm in arms}
 
 
@@ -145,33 +140,22 @@ def compared(name: str, folder: Path, workers: Workers, arms: list[str] | None) 
 
 def main() -> None:
     """Run the comparisons that are asked for and write the page."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument(
-        "sets",
-        nargs="*",
-        metavar="SET",
-        help=f"of {', '.join(SETS)}; {', '.join(FAIR)} if left out",
-    )
+    parser = set_options(__doc__, FAIR)
     parser.add_argument(
         "--arms",
         nargs="+",
         metavar="ARM",
         help="tune these alone; the others are trained with what was chosen before",
     )
-    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "fair")
-    parser.add_argument("--data", type=Path, default=ROOT / ".." / "shared" / "data")
-    parser.add_argument("--cranfield", type=Path, help="folder of the collection's three files")
-    parser.add_argument("--workers", type=int, default=2, help="runs at a time, one thread each")
     given = parser.parse_args()
     workers = Workers(given.workers)
-    for name in given.sets or FAIR:
+    for name in given.sets:
         if name not in SETS:
             parser.error(f"no set {name!r}; expected {', '.join(SETS)}")
         folder = prepared(name, given.out, given.data, given.cranfield)
         found = compared(name, folder, workers, given.arms)
-        path = HERE / "results" / f"fair_{name}.json"
-        path.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
-    subprocess.run([sys.executable, str(HERE / "results_page.py")], check=True)
+        write_figures(f"fair_{name}", found)
+    write_page()
 
 
 if __name__ == "__main__":

@@ -10,19 +10,15 @@ texts alone. Figures go to benchmarks/results/, as pretrained.json.
 
 from __future__ import annotations
 
-import argparse
-import json
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
+from by_set import figures_by_set, set_options
 from fair import prepared
 from fair_sets import SETS
 from quality_baselines import MINILM
-from worker import METRICS, ROOT, Run, Settings, Workers, differences, flat, halved, logged, spread
+from worker import METRICS, Run, Settings, Workers, differences, flat, halved, logged, spread
 
-HERE = Path(__file__).parent
 SEEDS = (0, 1, 2)
 NAMES = ("icecat", "cranfield", "luma", "grocery", "small", "shop")
 BASE, WHOLE = "untrained", "default recipe"
@@ -91,21 +87,13 @@ def compared(name: str, folder: Path, workers: Workers) -> Settings:
 
 def main() -> None:
     """Train, measure, and write figures and page."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("sets", nargs="*", metavar="SET", default=NAMES)
-    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "fair")
-    parser.add_argument("--data", type=Path, default=ROOT / ".." / "shared" / "data")
-    parser.add_argument("--cranfield", type=Path, help="folder of the collection's three files")
-    parser.add_argument("--workers", type=int, default=2, help="runs at a time, one thread each")
-    given = parser.parse_args()
+    given = set_options(__doc__, NAMES).parse_args()
     workers = Workers(given.workers)
-    path = HERE / "results" / "pretrained.json"
-    found = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    for name in given.sets:
-        folder = prepared(name, given.out, given.data, given.cranfield)
-        found[name] = compared(name, folder, workers)
-        path.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
-    subprocess.run([sys.executable, str(HERE / "results_page.py")], check=True)
+
+    def made(name: str) -> Settings:
+        return compared(name, prepared(name, given.out, given.data, given.cranfield), workers)
+
+    figures_by_set("pretrained", given.sets, made)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,6 @@ dev at the base. Figures go to benchmarks/results/sensitivity.json.
 
 from __future__ import annotations
 
-import argparse
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -22,12 +20,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from by_set import set_options, write_figures, write_page
 from fair import TUNING_SEED
 from paired import paired_difference
 from quality_arms import CONSTANT, EXPONENTIAL, PAIRS
 from worker import ROOT, SPLITS, Run, Settings, Workers, dev_mean, flat, per_query, split_means
 
-HERE = Path(__file__).parent
 SEEDS = (0, 1, 2)
 LENGTH = 50
 COMMON: Settings = {
@@ -209,15 +207,14 @@ def _figures(runs: list[Run], ours: list[Run]) -> Settings:
 
 def main() -> None:
     """Train all cells and write the figures."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "sensitivity")
-    parser.add_argument("--workers", type=int, default=2, help="runs at a time, one thread each")
+    parser = set_options(__doc__)
+    parser.set_defaults(out=ROOT / "runs" / "sensitivity")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     found: Any = {"rates": RATES, "seeds": SEEDS, "common": COMMON}
     found["cells"] = list(tables(given.out, Workers(given.workers)))
-    path = HERE / "results" / "sensitivity.json"
-    path.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+    write_figures("sensitivity", found)
+    write_page()
 
 
 if __name__ == "__main__":

@@ -12,18 +12,14 @@ benchmarks/results/towers.json, the page to RESULTS.md.
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
-import subprocess
-import sys
 from pathlib import Path
 
+from by_set import figures_by_set, set_options
 from fair import Comparison, chosen_before, prepared
 from fair_sets import DEFAULT, PRETRAINED
-from worker import ROOT, Settings, Workers, differences, logged, spread
+from worker import Settings, Workers, differences, logged, spread
 
-HERE = Path(__file__).parent
 SEEDS = (0, 1, 2)
 STEPS, LONG = 30, 200
 KEPT = "kept, heads alone"
@@ -75,20 +71,13 @@ def compared(name: str, folder: Path, workers: Workers) -> Settings:
 
 def main() -> None:
     """Train, measure, and write figures and page."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("sets", nargs="*", metavar="SET", help=f"of {', '.join(PRETRAINED)}")
-    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "fair")
-    parser.add_argument("--data", type=Path, default=ROOT / ".." / "shared" / "data")
-    parser.add_argument("--workers", type=int, default=2, help="runs at a time, one thread each")
-    given = parser.parse_args()
+    given = set_options(__doc__, PRETRAINED).parse_args()
     workers = Workers(given.workers)
-    path = HERE / "results" / "towers.json"
-    found = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    for name in given.sets or PRETRAINED:
-        folder = prepared(name, given.out, given.data, None)
-        found[name] = compared(name, folder, workers)
-        path.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
-    subprocess.run([sys.executable, str(HERE / "results_page.py")], check=True)
+
+    def made(name: str) -> Settings:
+        return compared(name, prepared(name, given.out, given.data, None), workers)
+
+    figures_by_set("towers", given.sets, made)
 
 
 if __name__ == "__main__":

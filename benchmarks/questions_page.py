@@ -173,16 +173,8 @@ def _candidates(found: Figures) -> list[str]:
         "By `python benchmarks/contenders.py candidates`: rankfield's loss as the fair comparison",
         "tuned it, with one thing added, its strength chosen of two on dev. Signs, documents and",
         "seconds as above.",
-        *_without_margins(found),
         *_contenders(found),
     ]
-
-
-def _without_margins(found: Figures) -> list[str]:
-    """Return a caveat where rankfield's loss had no margins of grades yet."""
-    if "loss.margin_mse" in json.dumps(found):
-        return []
-    return ["Measured before margins of grades (`loss.margin_mse`) were part of the default."]
 
 
 def _towers(found: Figures) -> list[str]:
@@ -236,7 +228,6 @@ def _sensitivity(found: Figures) -> list[str]:
         "training only: test has the whole lists with their exact scores. Mean nDCG@10 of the",
         "four splits, three seeds; in brackets the gain of `rankfield recipe` over that arm, with",
         "\\* where p < .05 (a bootstrap of seeds and queries, not corrected).",
-        *_without_margins(found),
         "",
         f"| | {' | '.join(arms)} |",
         "|---" * (len(arms) + 1) + "|",

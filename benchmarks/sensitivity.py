@@ -3,10 +3,11 @@
     python benchmarks/sensitivity.py
 
 A shop of 1,000 products by title alone, trained from scratch; one thing at a time differs from the
-base. Judgments are changed in training only: all are measured on the whole lists with their exact
-scores, on test, with three seeds. GCL draws by score, CLIP takes the better half of the scores; the
-default has what `rankfield recipe` writes for the changed data. All take the better of two rates by
-dev at the base. Figures go to benchmarks/results/sensitivity.json.
+base (batches of 4,096 pairs need a shop of 5,000). Judgments are changed in training only: all are
+measured on the whole lists with their exact scores, on test, with three seeds. GCL draws by score,
+CLIP takes the better half of the scores; the default has what `rankfield recipe` writes for the
+changed data. All take the better of two rates by dev at the base. Figures go to
+benchmarks/results/sensitivity.json, the page to RESULTS.md.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ class Cell:
     """One row of the table.
 
     length: of the ranked lists. change: of the training judgments. settings: of all arms.
+    documents, queries: of the shop.
     """
 
     factor: str
@@ -52,6 +54,8 @@ class Cell:
     length: int = LENGTH
     change: Change | None = None
     settings: Settings = field(default_factory=dict)
+    documents: int = 1_000
+    queries: int = 300
 
 
 def graded(grades: int) -> Change:
@@ -100,6 +104,16 @@ CELLS = (
     ),
     *(Cell("batch", str(n), settings={"batch.size": n}) for n in (32, 512, 1024)),
     *(
+        Cell(
+            "batch, 5,000 products",
+            f"{n:,}, {steps} steps",
+            settings={"batch.size": n, "optimizer.steps": steps},
+            documents=5_000,
+            queries=2_500,
+        )
+        for n, steps in ((128, 800), (1024, 100), (4096, 50))
+    ),
+    *(
         Cell("width", str(n), settings={"encoder.dimension": n, "encoder.text_width": n})
         for n in (32, 512)
     ),
@@ -111,13 +125,14 @@ def folder_of(cell: Cell, out: Path) -> Path:
     from rankfield import sample_shop, split
     from rankfield.schema import RankingDataset
 
-    base = out / f"lists-{cell.length}"
+    name = f"lists-{cell.length}"
+    base = out / (name if cell.documents == 1_000 else f"{name}-{cell.documents}")
     if not (base / "split").is_dir():
         shutil.rmtree(base, ignore_errors=True)
         shop = sample_shop(
             base / "data",
-            documents=1_000,
-            queries=300,
+            documents=cell.documents,
+            queries=cell.queries,
             per_query=cell.length,
             seed=1132,
             images=False,

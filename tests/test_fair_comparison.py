@@ -75,3 +75,23 @@ def test_cranfield_is_read_with_grades_turned_round(tmp_path: Path) -> None:
     assert read["documents"] == [(1, "wing . second line"), (2, "heat . second line")]
     assert read["queries"] == [(1, "what wing . second line"), (2, "what heat . second line")]
     assert read["judgments"] == [(1, 1, 4), (1, 2, 1), (2, 2, 0), (2, 1, 0)]
+
+
+@pytest.mark.usefixtures("benchmarks")
+def test_figures_of_a_set_stay_beside_those_of_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import by_set
+
+    (tmp_path / "results").mkdir()
+    written: list[str] = []
+    monkeypatch.setattr(by_set, "HERE", tmp_path)
+    monkeypatch.setattr(by_set, "write_page", lambda: written.append("page"))
+    assert by_set.read_figures("some") == {}
+    by_set.figures_by_set("some", ["one", "two"], lambda name: {"of": name})
+    by_set.figures_by_set("some", ["two"], lambda _: {"of": "again"})
+    assert by_set.read_figures("some") == {"one": {"of": "one"}, "two": {"of": "again"}}
+    assert written == ["page", "page"]
+    given = by_set.set_options("What it does.\n\nMore.", ("one", "two"))
+    assert list(given.parse_args([]).sets) == ["one", "two"]
+    assert given.parse_args(["two", "--workers", "3"]).sets == ["two"]

@@ -16,7 +16,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from by_set import figures_by_set, set_options
+from by_set import figures_by_set, read_figures, set_options
 from fair import TUNING_SEED, Comparison, chosen_before, prepared
 from fair_sets import DEFAULT, GCL, SETS, THRESHOLD, Arm, FairSet, arms_of, trials
 from worker import Run, Settings, Workers, dev_mean, differences, logged, spread
@@ -194,13 +194,17 @@ def main() -> None:
     parser = set_options(__doc__)
     parser.add_argument("what", choices=["graded", "candidates"])
     parser.add_argument("sets", nargs="*", metavar="SET")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="contenders of these names")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="train these alone")
     given = parser.parse_args()
     workers = Workers(given.workers)
 
     def made(name: str) -> Settings:
         folder = prepared(name, given.out, given.data, given.cranfield)
-        return compared(name, folder, workers, given.what, given.only)
+        found = compared(name, folder, workers, given.what, given.only)
+        if given.only is not None:  # beside those that were trained before
+            before = read_figures(given.what).get(name, found)
+            found["rows"] = {**before["rows"], **found["rows"]}
+        return found
 
     sets = given.sets or (GRADED_SETS if given.what == "graded" else CANDIDATE_SETS)
     figures_by_set(given.what, sets, made)

@@ -70,19 +70,20 @@ def _summary(found: dict[str, Figures]) -> list[str]:
         f"| {DEFAULT} over GCL, both tuned | {SPLIT_NAMES} | mean |",
         "|---" * 6 + "|",
     ]
-    gains = []
+    gains, whole = [], []
     for name, figures in found.items():
         ours, theirs = (_means(figures, row) for row in (DEFAULT, GCL))
         gains.append([a / b - 1 for a, b in zip(ours, theirs, strict=True)])
+        whole.append(sum(ours) / sum(theirs) - 1)
         adjusted = _adjusted(figures)
         cells = [
             gain(a, b) + ("" if adjusted[GCL, i] >= 0.05 else " \\*")
             for i, (a, b) in enumerate(zip(ours, theirs, strict=True))
         ]
         lines.append(f"| {name} | {' | '.join(cells)} | {gain(sum(ours), sum(theirs))} |")
-    means = [sum(column) / len(column) for column in zip(*gains, strict=True)]
-    cells = [f"{100 * value:+.1f} %" for value in means]
-    lines.append(f"| **mean of the sets** | {' | '.join(cells)} | {100 * sum(means) / 4:+.1f} % |")
+    columns = [*zip(*gains, strict=True), whole]
+    cells = [f"{100 * sum(column) / len(column):+.1f} %" for column in columns]
+    lines.append(f"| **mean of the sets** | {' | '.join(cells)} |")
     return [*lines, "", "\\* p < .05 after Holm's correction over the set's table."]
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from by_set import set_options, write_figures, write_page
 from fair import TUNING_SEED
@@ -215,9 +216,15 @@ def _figures(runs: list[Run], ours: list[Run]) -> Settings:
         "settings": {k: v for k, v in runs[0].settings.items() if k not in COMMON},
     }
     if runs is not ours:
-        one, other = (np.hstack([per_query(some, s) for s in SPLITS]) for some in (ours, runs))
-        found["recipe_minus_this"] = paired_difference(one, other)
+        found["recipe_minus_this"] = paired_difference(_weighed(ours), _weighed(runs))
     return found
+
+
+def _weighed(runs: list[Run]) -> NDArray[np.float64]:
+    """Return runs × queries whose mean over all queries is the mean of the splits' means."""
+    parts = [per_query(runs, split) for split in SPLITS]
+    counts = [np.isfinite(part[0]).sum() for part in parts]
+    return np.hstack([part * sum(counts) / (4 * n) for part, n in zip(parts, counts, strict=True)])
 
 
 def main() -> None:

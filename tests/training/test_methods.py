@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,10 +44,23 @@ def test_scores_that_are_no_grades_get_soft_borders(shop: RankingDataset, tmp_pa
     assert 'weight = "linear"' in given
 
 
-def test_ranked_lists_get_margins_and_grades_do_not(shop: RankingDataset) -> None:
-    assert "margin_mse" not in fitted_settings("ranked", shop)["loss"]
-    assert "margin_mse" not in fitted_settings("ranked", with_noise(shop, 1e-3))["loss"]
-    ranks = with_noise(shop, 3.5)
+def relevant_from(data: RankingDataset, score: float) -> RankingDataset:
+    return replace(data, score_scale=replace(data.score_scale, relevant=score))
+
+
+def test_margins_are_for_good_documents_that_are_relevant(shop: RankingDataset) -> None:
+    judged = shop.training_judgments()["score"].to_numpy()
+    assert set(judged) == {2.0, 2.5, 3.5}
+    assert 0.1 < (judged == 3.5).mean() < 0.4
+    for data in (shop, with_noise(shop, 1e-3)):
+        assert "margin_mse" not in fitted_settings("ranked", relevant_from(data, 3.5))["loss"]
+        assert fitted_settings("ranked", relevant_from(data, 2))["loss"]["margin_mse"] == 30.0
+    nothing = shop.with_tables(judgments=shop.judgments.with_columns(score=pl.lit(0.0)))
+    assert "margin_mse" not in fitted_settings("ranked", nothing)["loss"]
+
+
+def test_ranked_lists_get_margins(shop: RankingDataset) -> None:
+    ranks = relevant_from(with_noise(shop, 3.5), 3)
     assert fitted_settings("ranked", ranks)["loss"]["margin_mse"] == 30.0
     recipe = parse_recipe(tomllib.loads(recipe_text(ranks)))
     assert (recipe.loss.margin_mse, recipe.loss.margin_mse_spread) == (30.0, 0.5)

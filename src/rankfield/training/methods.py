@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from rankfield.errors import RecipeError
 from rankfield.messages import did_you_mean
@@ -53,8 +55,9 @@ _EPOCHS, _FEWEST, _FEWEST_PRETRAINED, _MOST, _LOOKS = 2, 50, 20, 20_000, 5
 _GRADES = 10
 """More different scores of good documents than this are no grades, such as those of clicks."""
 
-_BINS, _MARGINS = 20, 30.0
-"""Equal parts of the good scores' range, of which a ranked list fills more than `_GRADES`."""
+_BINS, _RELEVANT, _MARGINS = 20, 0.5, 30.0
+"""Equal parts of the good scores' range, of which a ranked list fills more than `_GRADES`; the
+least share of relevant ones among good documents; and `loss.margin_mse` where either holds."""
 
 
 def method_settings(name: str) -> Sections:
@@ -79,9 +82,10 @@ def fitted_settings(name: str, dataset: RankingDataset, *, pretrained: bool = Fa
     with a score > ``score_scale.floor``), batches of single pairs and both directions: several
     documents of each query would leave few queries in a step, so the queries must compete too.
     For scores that are no grades (more than 10 different good ones), weights and batches that do
-    not count equal scores: "soft_discount" and "soft_balanced". For ranked lists (good scores in
-    more than 10 of 20 equal parts of their range) and from scratch, MarginMSE beside the loss: on
-    two sample shops it ranked new documents 3 to 5 % better, but worse on few grades and from a
+    not count equal scores: "soft_discount" and "soft_balanced". From scratch, where half of the
+    good documents are relevant (a score ≥ ``score_scale.relevant``) or scores are those of ranked
+    lists (in more than 10 of 20 equal parts of their range), MarginMSE beside the loss: there it
+    ranked new documents better, but not where most of what is good is below relevant, nor from a
     pretrained text encoder (docs/losses.md).
 
     Args:
@@ -102,15 +106,21 @@ def fitted_settings(name: str, dataset: RankingDataset, *, pretrained: bool = Fa
         settings["loss"]["weight"] = SOFT_DISCOUNT
         settings["batch"]["choice"] = "soft_balanced"
     scratch = name == DEFAULT_METHOD and not pretrained
-    if scratch and _finely_scored(good["score"], dataset.score_scale):
+    if scratch and _margins_help(good["score"].to_numpy(), dataset.score_scale):
         settings["loss"]["margin_mse"] = _MARGINS
     return settings
 
 
-def _finely_scored(good: pl.Series, scale: ScoreScale) -> bool:
-    """Return whether scores lie all over the range, as ranks do; noise on grades does not count."""
-    parts = (scale.linear_gain(good.to_numpy()) / (scale.span or 1.0) * _BINS).round()
-    return pl.Series(parts).n_unique() > _GRADES
+def _margins_help(good: NDArray[np.float64], scale: ScoreScale) -> bool:
+    """Return whether most of what is good is relevant, or scores lie all over the range, as ranks.
+
+    Noise on grades counts for neither.
+    """
+    if not len(good):
+        return False
+    *parts, relevant = scale.linear_gain(np.r_[good, scale.relevant]) / (scale.span or 1.0) * _BINS
+    relevant_share = np.mean(np.array(parts) >= relevant - 0.5)
+    return bool(relevant_share >= _RELEVANT) or len(np.unique(np.round(parts))) > _GRADES
 
 
 def fitted_rate(method: str, *, pretrained: bool = False) -> Sections:

@@ -184,8 +184,8 @@ def _towers(found: Figures) -> list[str]:
         "",
         "By `python benchmarks/towers.py`: all-MiniLM-L6-v2 beside EfficientNet-Lite0 at 96",
         "pixels, rankfield's loss as tuned for kept towers, the better of two rates and the share",
-        "of the base towers by dev. Three seeds on test; in brackets the difference to kept",
-        "towers of as many steps, with its p (a bootstrap of seeds and queries, not corrected).",
+        "of the base towers by dev. Three seeds on test; in brackets the difference to the first",
+        "row, with its p (a bootstrap of seeds and queries, not corrected).",
         "Kept towers encode every text and photo once; the time is of the steps after that.",
     ]
     for name, one in found.items():

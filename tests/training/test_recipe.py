@@ -419,7 +419,7 @@ def test_the_printed_recipe_parses_back(
     expected = ({"image": 0.5} if photos else {}) | {field: 0.25}
     assert recipe.data.document_weights == expected
     fitted = {"data", "batch", "optimizer", "dev"}
-    short = LossSection(direction="both", logit_scale=30)
+    short = LossSection(direction="both", logit_scale=30, margin_mse=30)
     defaults = Recipe(name="ranked", loss=short).model_dump(exclude=fitted)
     assert recipe.model_dump(exclude=fitted) == defaults
     assert recipe.batch.documents_per_query == 1

@@ -118,9 +118,10 @@ def _margins_help(good: NDArray[np.float64], scale: ScoreScale) -> bool:
     """
     if not len(good):
         return False
-    *parts, relevant = scale.linear_gain(np.r_[good, scale.relevant]) / (scale.span or 1.0) * _BINS
-    relevant_share = np.mean(np.array(parts) >= relevant - 0.5)
-    return bool(relevant_share >= _RELEVANT) or len(np.unique(np.round(parts))) > _GRADES
+    unit = (scale.span or 1.0) / _BINS
+    parts, relevant = (scale.linear_gain(one) / unit for one in (good, np.array(scale.relevant)))
+    mostly_relevant = bool(np.mean(parts >= relevant - 0.5) >= _RELEVANT)
+    return mostly_relevant or len(np.unique(parts.round())) > _GRADES
 
 
 def fitted_rate(method: str, *, pretrained: bool = False) -> Sections:

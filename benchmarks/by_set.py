@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 def set_options(description: str | None, sets: Sequence[str] = ()) -> argparse.ArgumentParser:
     """Return a parser of SET … (of `sets`, all by default), --out, --data, --cranfield, --workers.
 
-    Without `sets` there is one set, which is not named.
+    Without `sets` there is no SET.
     """
     parser = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
     if sets:

@@ -66,7 +66,7 @@ def measured(folder: Path) -> dict[str, Any]:
 def main() -> None:
     """Rank, measure, and write figures and page."""
     given = set_options(__doc__).parse_args()
-    found = measured(prepared(NAME, given.out, given.data, None))
+    found = measured(prepared(NAME, given.out, given.data, given.cranfield))
     write_figures("ceiling", found)
     write_page()
 

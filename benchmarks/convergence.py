@@ -134,7 +134,7 @@ def main() -> None:
     workers = Workers(given.workers)
     found = read_figures("convergence")
     for name in given.sets:
-        folder = prepared(name, given.out, given.data, None)
+        folder = prepared(name, given.out, given.data, given.cranfield)
         variant = name in ASKED[1:]
         lengths, arms = (LENGTHS[-1:], (GCL, DEFAULT)) if variant else (given.lengths, given.arms)
         made = curves(name, folder, workers, tuple(lengths), tuple(arms))

@@ -12,6 +12,7 @@ benchmarks/results/sensitivity.json, the page to RESULTS.md.
 
 from __future__ import annotations
 
+import argparse
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from by_set import set_options, write_figures, write_page
+from by_set import write_figures, write_page
 from fair import TUNING_SEED
 from paired import paired_difference
 from quality_arms import CONSTANT, EXPONENTIAL, PAIRS
@@ -229,8 +230,9 @@ def _weighed(runs: list[Run]) -> NDArray[np.float64]:
 
 def main() -> None:
     """Train all cells and write the figures."""
-    parser = set_options(__doc__)
-    parser.set_defaults(out=ROOT / "runs" / "sensitivity")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "sensitivity")
+    parser.add_argument("--workers", type=int, default=2, help="runs at a time, one thread each")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     found: Any = {"rates": RATES, "seeds": SEEDS, "common": COMMON}

@@ -75,7 +75,7 @@ def main() -> None:
     workers = Workers(given.workers)
 
     def made(name: str) -> Settings:
-        return compared(name, prepared(name, given.out, given.data, None), workers)
+        return compared(name, prepared(name, given.out, given.data, given.cranfield), workers)
 
     figures_by_set("towers", given.sets, made)
 
